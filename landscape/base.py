@@ -1,0 +1,177 @@
+"""The types that everything else speaks of."""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+import jax
+import numpy as np
+
+from landscape import trees
+from landscape.trees import Params
+
+Scalar = Any
+Carry = Any
+Batch = Any
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is trained and what an energy level bounds. Parameters may be any pytree of floats.
+
+    init: key → parameters, a random initialisation.
+    loss: (parameters, carry, batch, key) → (scalar, carry), what training descends; `carry` is
+        `()` but for recurrent state, `key` is for dropout and the like.
+    metrics: name → function of (parameters, data of a split) → scalar, deterministic.
+    data: split → pytree of arrays that share their leading axis, the samples; `()` for none.
+        Training draws its batches from the split `train`.
+    carry: the carry of the first step.
+    """
+
+    init: Callable[[jax.Array], Any]
+    loss: Callable[[Any, Carry, Batch, jax.Array], tuple[Scalar, Carry]]
+    metrics: Mapping[str, Callable[[Any, Batch], Scalar]]
+    data: Mapping[str, Batch] = field(default_factory=lambda: {"train": ()})
+    carry: Carry = ()
+
+
+def energy_task(energy: Callable[[Any], Scalar], init: Callable[[jax.Array], Any]) -> Task:
+    """The task of any differentiable function: no data, and the loss is the function itself."""
+    return Task(
+        init=init,
+        loss=lambda params, carry, batch, key: (energy(params), carry),
+        metrics={"loss": lambda params, data: energy(params)},
+    )
+
+
+class Landscape(NamedTuple):
+    """A task with its level's metric and split chosen, over flat dicts of named arrays.
+
+    init: key → params; loss: (params, carry, key) → (scalar, carry);
+    level: params → scalar, deterministic, what an energy level bounds;
+    shapes: name → jax.ShapeDtypeStruct.
+    """
+
+    init: Callable[[jax.Array], Params]
+    loss: Callable[[Params, Carry, jax.Array], tuple[Scalar, Carry]]
+    level: Callable[[Params], Scalar]
+    carry: Carry
+    shapes: dict[str, jax.ShapeDtypeStruct]
+
+
+def bind(
+    task: Task, metric: str = "loss", split: str = "train", batch_size: int | None = None
+) -> Landscape:
+    """Choose what the level measures and how many samples, drawn with replacement, a step sees.
+
+    Raises KeyError for a metric or split that the task does not have, ValueError for a batch
+    larger than the data or of a task without data, TypeError for parameters that are not floats.
+    """
+    key_shape = jax.eval_shape(lambda: jax.random.key(0))
+    template = jax.eval_shape(task.init, key_shape)
+    shapes = trees.to_named(template)
+    for name, shape in shapes.items():
+        if not jax.numpy.issubdtype(shape.dtype, jax.numpy.floating):
+            raise TypeError(f"parameter {name} is of type {shape.dtype}, not a float")
+    measure, measured, drawn = task.metrics[metric], task.data[split], task.data["train"]
+    leaves = jax.tree.leaves(drawn)
+    samples = len(leaves[0]) if leaves else 0
+    if batch_size is not None and not 1 <= batch_size <= samples:
+        raise ValueError(f"a batch of {batch_size} from {samples} training samples")
+
+    def init(key: jax.Array) -> Params:
+        return trees.to_named(task.init(key))
+
+    def loss(params: Params, carry: Carry, key: jax.Array) -> tuple[Scalar, Carry]:
+        batch = drawn
+        if batch_size is not None:
+            key, draw = jax.random.split(key)
+            index = jax.random.randint(draw, (batch_size,), 0, samples)
+            batch = trees.take(drawn, index)
+        return task.loss(trees.from_named(template, params), carry, batch, key)
+
+    def level(params: Params) -> Scalar:
+        return measure(trees.from_named(template, params), measured)
+
+    return Landscape(init, loss, level, task.carry, shapes)
+
+
+class Status(enum.StrEnum):
+    """How a search ended. No search can show a disconnection, so there is no word for one."""
+
+    CONNECTED = "CONNECTED"
+    NOT_FOUND = "NOT_FOUND"  # a budget was spent
+    STUCK = "STUCK"  # a bead did not reach the level
+    NON_FINITE = "NON_FINITE"  # the loss became NaN or infinite
+    LEVEL_NOT_REACHED = "LEVEL_NOT_REACHED"  # an end is above the level
+
+
+@dataclass
+class String:
+    """A path on its way: plain data, so that it can be kept and taken up again.
+
+    points: named arrays [beads, ...], NumPy; known: method's own arrays [segments, ...];
+    ended: None while the search goes on, then the status that the method claims. Only the
+    certificate turns a claim of CONNECTED into a verdict.
+    """
+
+    name: str
+    points: Params
+    known: dict[str, np.ndarray] = field(default_factory=dict)
+    ended: str | None = None
+    reason: str = ""
+    rounds: int = 0
+    grad_evals: int = 0
+    seconds: float = 0.0
+
+
+@dataclass
+class Search:
+    """Strings searched together, and what is in the middle of being computed for them."""
+
+    strings: list[String]
+    pending: dict[str, Any] | None = None
+
+    @property
+    def active(self) -> list[String]:
+        return [string for string in self.strings if string.ended is None]
+
+
+class Method(Protocol):
+    """A path finder, bound to a landscape, a level and its settings: state in, state out.
+
+    It starts from any strings (the straight line has two beads); each step is short enough to
+    be interrupted after, and must bring every string to an end within its budgets.
+    """
+
+    def __call__(self, search: Search) -> Search: ...
+
+
+class Band(NamedTuple):
+    """The numbers that a search at a level obeys.
+
+    limit: what the whole path must stay below, level + (tolerance − 1)·|level|;
+    target: what a bead descends to, level − (1 − target)·|level|.
+    """
+
+    level: float
+    limit: float
+    target: float
+
+
+def band(level: float, target: float = 0.95, tolerance: float = 1.0) -> Band:
+    size = abs(level)
+    return Band(level, level + (tolerance - 1) * size, level - (1 - target) * size)
+
+
+def key_data(*words: object) -> np.ndarray:
+    """Key data (uint32 [2]) that depends on the words alone: the seed, what, pair, level, place.
+
+    A cryptographic hash, so that no batch order, process or Python version can change it.
+    """
+    digest = hashlib.sha256("/".join(map(str, words)).encode()).digest()
+    return np.frombuffer(digest[:8], dtype=np.uint32).copy()

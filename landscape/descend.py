@@ -1,0 +1,140 @@
+"""Train many models at once, each down to its own target or to the end of its budget.
+
+End points and beads both come down this way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from landscape import trees
+from landscape.base import Landscape
+from landscape.compute import Pace, each
+from landscape.trees import Params
+
+OPTIMIZERS: dict[str, Callable[[float], optax.GradientTransformation]] = {
+    "adam": optax.adam,
+    "sgd": optax.sgd,
+}
+
+
+@dataclass
+class Descent:
+    """n models on their way down: plain NumPy arrays with n in front, so it can be kept.
+
+    memory: the leaves of the optimiser's state and of the carry; key: uint32 [n, 2];
+    step: steps taken; value: the level's metric at the last check; target: where to stop.
+    """
+
+    params: Params
+    memory: list[np.ndarray]
+    key: np.ndarray
+    step: np.ndarray
+    value: np.ndarray
+    target: np.ndarray
+
+
+class Descender:
+    """Descends a landscape by an optimiser, looking at the level every `check_every` steps.
+
+    A model goes on until its value is at most its target, or is not finite, or it has made
+    `max_steps` steps. Randomness is folded from a model's key and its step, so the way down is
+    the same however it is cut into calls.
+    """
+
+    def __init__(
+        self,
+        landscape: Landscape,
+        optimizer: optax.GradientTransformation,
+        check_every: int,
+        max_steps: int,
+    ) -> None:
+        self.max_steps = max_steps
+        self._pace = Pace(check_every * 50)
+        template = jax.eval_shape(
+            lambda p: (optimizer.init(p), landscape.carry), dict(landscape.shapes)
+        )
+        structure = jax.tree.structure(template)
+
+        def start(item: tuple[Params, Any]) -> Any:
+            params, key = item
+            memory = jax.tree.leaves((optimizer.init(params), landscape.carry))
+            return [jnp.asarray(leaf) for leaf in memory], landscape.level(params)
+
+        def advance(item: dict[str, Any], steps: jax.Array) -> dict[str, Any]:
+            key = jax.random.wrap_key_data(item["key"])
+            stop = jnp.minimum(item["step"] + steps, max_steps)
+
+            def one(i: jax.Array, state: Any) -> Any:
+                params, moments, carry = state
+                gradient, carry = jax.grad(landscape.loss, has_aux=True)(
+                    params, carry, jax.random.fold_in(key, i)
+                )
+                updates, moments = optimizer.update(gradient, moments, params)
+                return optax.apply_updates(params, updates), moments, carry
+
+            def goes_on(state: Any) -> jax.Array:
+                _, step, value = state
+                return (step < stop) & (value > item["target"]) & jnp.isfinite(value)
+
+            def until_check(state: Any) -> Any:
+                state, step, _ = state
+                last = jnp.minimum(step + check_every, max_steps)
+                state = jax.lax.fori_loop(step, last, one, state)
+                return state, last, landscape.level(state[0])
+
+            moments, carry = jax.tree.unflatten(structure, item["memory"])
+            state, step, value = jax.lax.while_loop(
+                goes_on,
+                until_check,
+                ((item["params"], moments, carry), item["step"], item["value"]),
+            )
+            params, moments, carry = state
+            return {
+                **item,
+                "params": params,
+                "memory": jax.tree.leaves((moments, carry)),
+                "step": step,
+                "value": value,
+            }
+
+        self._start = each(start)
+        self._advance = each(advance)
+
+    def start(self, params: Params, keys: np.ndarray, targets: np.ndarray) -> Descent:
+        """n models (named arrays [n, ...]) about to descend to their targets [n]."""
+        memory, value = self._start((params, keys))
+        targets = np.asarray(targets, value.dtype)
+        return Descent(params, memory, keys, np.zeros(len(keys), np.int32), value, targets)
+
+    def going(self, descent: Descent) -> np.ndarray:
+        """Which models [n] have not come to an end."""
+        return (
+            (descent.value > descent.target)
+            & np.isfinite(descent.value)
+            & (descent.step < self.max_steps)
+        )
+
+    def advance(self, descent: Descent) -> Descent:
+        """About a second's work on the models still going (fixed steps on an accelerator)."""
+        index = np.flatnonzero(self.going(descent))
+        if not len(index):
+            return descent
+        state = vars(descent)
+        moved = self._pace.timed(
+            lambda steps: self._advance(trees.take(state, index), np.int32(steps))
+        )
+
+        def put(old: np.ndarray, new: np.ndarray) -> np.ndarray:
+            result = np.array(old)
+            result[index] = new
+            return result
+
+        return replace(descent, **jax.tree.map(put, state, moved))

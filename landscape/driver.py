@@ -1,0 +1,93 @@
+"""The driver of every method: step until all strings have ended, then let the certificate judge."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from landscape import paths, trees
+from landscape.base import Band, Method, Search, Status, String
+from landscape.trees import Params
+
+
+@dataclass(frozen=True)
+class Connection:
+    """A string with its verdict. Lengths are over the same parameters as the chord."""
+
+    string: String
+    status: Status
+    reason: str
+    certificate: paths.Certificate
+    length: float
+    chord: float
+
+    @property
+    def beads(self) -> int:
+        """Both ends counted."""
+        return trees.count(self.string.points)
+
+    @property
+    def normalized_length(self) -> float | None:
+        """|γ| / ‖θA − θB‖; None when the ends are one point."""
+        return self.length / self.chord if self.chord > 0 else None
+
+
+def start(name: str, a: Params, b: Params) -> String:
+    """The straight string between two models, to begin a search from."""
+    return String(name, paths.straight(a, b))
+
+
+def steps(method: Method, search: Search) -> Iterator[Search]:
+    """The search after each step of the method until every string has ended.
+
+    The wall time of a step is shared among the strings by the gradients it made for each, or
+    evenly when it made none.
+    """
+    while search.active:
+        active = search.active
+        before = [string.grad_evals for string in active]
+        began = time.perf_counter()
+        search = method(search)
+        seconds = time.perf_counter() - began
+        made = np.array([s.grad_evals for s in active]) - before
+        shares = made / made.sum() if made.any() else np.full(len(active), 1 / len(active))
+        for string, share in zip(active, shares, strict=True):
+            string.seconds += float(seconds * share)
+        yield search
+
+
+def judge(
+    string: String,
+    peaks: Callable[[Params, Params, float], paths.Peaks],
+    band: Band,
+    length_over: str = "*",
+) -> Connection:
+    """The verdict on an ended string: the method's claim, the certificate's word."""
+    began = time.perf_counter()
+    certificate = paths.certify(string.points, peaks, band.limit)
+    string.seconds += time.perf_counter() - began
+    status, reason = Status(string.ended or Status.NOT_FOUND), string.reason
+    if certificate.holds(band.limit):
+        status, reason = Status.CONNECTED, ""
+    elif not np.isfinite(certificate.maximum):
+        status = Status.NON_FINITE
+        reason = f"the loss is not finite on segment {certificate.segment + 1} of the string"
+    elif status is Status.CONNECTED:
+        status = Status.NOT_FOUND
+    if status is not Status.CONNECTED and np.isfinite(certificate.maximum):
+        segments = trees.count(string.points) - 1
+        reason = (
+            f"{reason}; worst {certificate.maximum:.6g} at {certificate.max_at:.4f} of the string "
+            f"(segment {certificate.segment + 1} of {segments})"
+        )
+    return Connection(
+        string,
+        status,
+        reason,
+        certificate,
+        paths.length(string.points, length_over),
+        paths.chord(string.points, length_over),
+    )

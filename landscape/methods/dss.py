@@ -1,0 +1,151 @@
+"""Dynamic String Sampling (Freeman & Bruna 2017, Sec. 3.1), breadth first.
+
+Wherever a segment of a string rises above the limit a bead is put and trained below the level;
+the beads that all strings need in a round are trained together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from landscape import paths, trees
+from landscape.base import Band, Method, Search, Status, String, key_data
+from landscape.descend import Descender, Descent
+
+Profiler = Callable[[trees.Params, trees.Params, float], paths.Peaks]
+
+
+def dss(
+    *,
+    descender: Descender,
+    peaks: Profiler,
+    band: Band,
+    seed: int,
+    insert: str = "max",
+    first_midpoint: bool = False,
+    max_rounds: int = 10,
+    max_beads: int = 257,
+    **_: Any,
+) -> Method:
+    """Bind Dynamic String Sampling to a landscape and a level.
+
+    insert: where a new bead goes, the segment's `max` or its `midpoint`; first_midpoint: begin
+    every string of two beads with a trained midpoint, failing or not, as the publication does
+    (a round of its own, not counted). Ends NOT_FOUND when max_rounds or max_beads is spent,
+    STUCK when a bead ends above the level, NON_FINITE when a bead's loss does.
+    """
+
+    def look(strings: list[String]) -> None:
+        """Evaluate the segments that are new since the last look, of all strings at once."""
+        for string in strings:
+            if not string.known:
+                unknown = np.full(trees.count(string.points) - 1, np.nan)
+                string.known = {"upper": unknown, "place": unknown.copy()}
+        news = [np.flatnonzero(np.isnan(string.known["upper"])) for string in strings]
+        pairs = [(string, new) for string, new in zip(strings, news, strict=True) if len(new)]
+        if not pairs:
+            return
+        found = peaks(
+            trees.concatenate([trees.take(string.points, new) for string, new in pairs]),
+            trees.concatenate([trees.take(string.points, new + 1) for string, new in pairs]),
+            band.limit,
+        )
+        cuts = np.cumsum([len(new) for _, new in pairs])[:-1]
+        uppers, places = (np.split(x, cuts) for x in (found.maximum + found.change, found.place))
+        for (string, new), upper, place in zip(pairs, uppers, places, strict=True):
+            string.known["upper"][new], string.known["place"][new] = upper, place
+
+    def end(string: String, status: Status, reason: str) -> None:
+        string.ended, string.reason = status, reason
+
+    def plan(string: String) -> np.ndarray:
+        """The segments that get a bead now; none when the string has come to an end."""
+        begins = first_midpoint and trees.count(string.points) == 2
+        failing = string.known["upper"] > band.limit
+        if begins:
+            return np.array([0])
+        if not failing.any():
+            end(string, Status.CONNECTED, "the certificate found more than the search had seen")
+        elif string.rounds >= max_rounds:
+            end(string, Status.NOT_FOUND, f"max_rounds ({max_rounds}) spent")
+        elif trees.count(string.points) + failing.sum() > max_beads:
+            end(string, Status.NOT_FOUND, f"max_beads ({max_beads}) would be exceeded")
+        return np.flatnonzero(failing) if string.ended is None else np.array([], int)
+
+    def begin(search: Search) -> None:
+        """Start the next beads on their way down, wherever a segment fails."""
+        look(search.active)
+        owners, segments, starts, keys = [], [], [], []
+        for number, string in enumerate(search.strings):
+            if string.ended is not None:
+                continue
+            chosen = plan(string)
+            begins = first_midpoint and trees.count(string.points) == 2
+            for segment in chosen:
+                middle = begins or insert == "midpoint"
+                place = 0.5 if middle else float(string.known["place"][segment])
+                left, right = (
+                    trees.take(string.points, segment),
+                    trees.take(string.points, segment + 1),
+                )
+                start = trees.lerp(left, right, place)
+                starts.append({k: v.astype(left[k].dtype) for k, v in start.items()})
+                keys.append(
+                    key_data(
+                        seed, "connect", string.name, band.level, string.rounds, begins, segment
+                    )
+                )
+                owners.append(number)
+                segments.append(int(segment))
+        if owners:
+            targets = np.full(len(owners), band.target)
+            descent = descender.start(trees.stack(starts), np.stack(keys), targets)
+            search.pending = {"owner": owners, "segment": segments, "descent": vars(descent)}
+
+    def absorb(search: Search, descent: Descent) -> None:
+        """Put the trained beads on their strings."""
+        assert search.pending is not None
+        owner, segment = np.array(search.pending["owner"]), np.array(search.pending["segment"])
+        for number in np.unique(owner):
+            string, mine = search.strings[number], np.flatnonzero(owner == number)
+            begins = first_midpoint and trees.count(string.points) == 2
+            values = descent.value[mine]
+            beads = trees.take(descent.params, mine)
+            string.points = paths.insert(string.points, segment[mine], beads)
+            for name, known in string.known.items():
+                known = np.insert(known, segment[mine] + 1, np.nan)
+                known[segment[mine] + np.arange(len(mine))] = np.nan
+                string.known[name] = known
+            string.rounds += not begins
+            bad, high = ~np.isfinite(values), values > band.level
+            if bad.any():
+                end(
+                    string, Status.NON_FINITE, f"{bad.sum()} of {len(mine)} beads became non-finite"
+                )
+            elif high.any():
+                end(
+                    string,
+                    Status.STUCK,
+                    f"{high.sum()} of {len(mine)} beads of round {string.rounds} did not reach the "
+                    f"level in {descender.max_steps} steps (worst {values.max():.6g})",
+                )
+        search.pending = None
+
+    def step(search: Search) -> Search:
+        if search.pending is None:
+            begin(search)
+            return search
+        before = Descent(**search.pending["descent"])
+        after = descender.advance(before)
+        made = after.step - before.step
+        for number, steps in zip(search.pending["owner"], made, strict=True):
+            search.strings[number].grad_evals += int(steps)
+        search.pending["descent"] = vars(after)
+        if not descender.going(after).any():
+            absorb(search, after)
+        return search
+
+    return step

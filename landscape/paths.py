@@ -1,0 +1,192 @@
+"""Paths as polylines of parameters, the loss along them, and the one certificate.
+
+A path is its points, named arrays [beads, ...]; its segments are straight.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+
+from landscape import trees
+from landscape.base import Landscape
+from landscape.compute import each
+from landscape.trees import Params
+
+ZOOM = 4  # new points in the bracket of a local maximum, each time it is refined
+ZOOMS = 12
+MOVED = 1e-4
+QUIET = 3
+
+
+def straight(a: Params, b: Params) -> Params:
+    """The path of two beads."""
+    return trees.stack([a, b])
+
+
+def segment_lengths(points: Params, over: str = "*") -> np.ndarray:
+    """Euclidean lengths [beads − 1] of the segments, over the parameters that match the globs."""
+    squares = np.zeros(trees.count(points) - 1)
+    for leaf in trees.matching(points, over).values():
+        steps = np.diff(np.asarray(leaf, np.float64), axis=0)
+        squares += np.sum(steps.reshape(len(steps), -1) ** 2, axis=1)
+    return np.sqrt(squares)
+
+
+def length(points: Params, over: str = "*") -> float:
+    return float(segment_lengths(points, over).sum())
+
+
+def chord(points: Params, over: str = "*") -> float:
+    """‖θA − θB‖ over the same parameters as the length."""
+    return length(trees.take(points, np.array([0, -1])), over)
+
+
+def insert(points: Params, segments: np.ndarray, beads: Params) -> Params:
+    """Put bead i (named arrays [n, ...]) on segment `segments[i]`: after that segment's start."""
+    return {
+        name: np.insert(leaf, np.asarray(segments) + 1, beads[name], axis=0)
+        for name, leaf in points.items()
+    }
+
+
+@dataclass(frozen=True)
+class Peaks:
+    """The loss on n segments: where each is highest, and how sure that is.
+
+    values [n, grid + 1] on the grid; maximum [n] and place [n], its t; change [n], how much
+    higher the maximum would be if one of the segment's local maxima rose by its last change once
+    more. A loss that is not finite counts as infinite.
+    """
+
+    values: np.ndarray
+    maximum: np.ndarray
+    place: np.ndarray
+    change: np.ndarray
+
+
+def make_peaks(landscape: Landscape, grid: int) -> Callable[[Params, Params, float], Peaks]:
+    """The profiler of straight segments: peaks(lefts, rights, limit) for named arrays [n, ...].
+
+    Every segment is evaluated at t = 0, 1/grid, …, 1; then every local maximum is bracketed by
+    its neighbours and `ZOOM` new points are put into the bracket, again and again, until it has
+    moved by less than `MOVED`·max(|limit|, |maximum|) `QUIET` times running (one zoom can miss
+    what the next finds), or `ZOOMS` times. Its last change is the largest of those last moves.
+    """
+
+    def evaluate(item: Any) -> jax.Array:
+        left, right, places = item
+        return jax.lax.map(lambda t: landscape.level(trees.lerp(left, right, t)), places)
+
+    profile = each(evaluate)
+
+    def values_at(lefts: Params, rights: Params, places: np.ndarray) -> np.ndarray:
+        dtype = jax.tree.leaves(lefts)[0].dtype
+        values = np.asarray(profile((lefts, rights, places.astype(dtype))), np.float64)
+        return np.where(np.isfinite(values), values, np.inf)
+
+    def peaks(lefts: Params, rights: Params, limit: float) -> Peaks:
+        count = trees.count(lefts)
+        ts = np.linspace(0, 1, grid + 1)
+        values = values_at(lefts, rights, np.tile(ts, (count, 1)))
+        maximum, place = values.max(1), ts[values.argmax(1)]
+        upper = maximum.copy()
+
+        walled = np.pad(values, ((0, 0), (1, 1)), constant_values=-np.inf)
+        local = (values >= walled[:, :-2]) & (values >= walled[:, 2:])
+        owner, column = np.nonzero(local & np.isfinite(maximum)[:, None])
+        at, top = ts[column], values[owner, column]
+        rise, quiet = np.zeros(len(owner)), np.zeros(len(owner), int)
+        low, high = ts[np.maximum(column - 1, 0)], ts[np.minimum(column + 1, grid)]
+        moving = np.arange(len(owner))
+        wall = np.full((len(owner), 1), -np.inf)
+        for _ in range(ZOOMS):
+            if not len(moving):
+                break
+            m = moving
+            new = low[m, None] + (high - low)[m, None] * np.arange(1, ZOOM + 1) / (ZOOM + 1)
+            found = values_at(*trees.take((lefts, rights), owner[m]), new)
+            xs = np.concatenate([low[m, None], new, at[m, None], high[m, None]], 1)
+            vs = np.concatenate([wall[m], found, top[m, None], wall[m]], 1)
+            order = np.argsort(xs, axis=1, kind="stable")
+            xs, vs = np.take_along_axis(xs, order, 1), np.take_along_axis(vs, order, 1)
+            row, stay = np.arange(len(m)), (order == ZOOM + 1).argmax(1)
+            best = np.where(vs.max(1) > top[m], vs.argmax(1), stay)
+            move, top[m] = vs[row, best] - top[m], vs[row, best]
+            low[m], at[m], high[m] = xs[row, best - 1], xs[row, best], xs[row, best + 1]
+            calm = move <= MOVED * np.maximum(abs(limit), abs(top[m]))
+            rise[m] = np.where(calm & (quiet[m] > 0), np.maximum(rise[m], move), move)
+            quiet[m] = np.where(calm, quiet[m] + 1, 0)
+            moving = m[np.isfinite(top[m]) & (quiet[m] < QUIET)]
+
+        order = np.argsort(top, kind="stable")  # the highest of an owner is assigned last
+        maximum[owner[order]], place[owner[order]] = top[order], at[order]
+        np.maximum.at(upper, owner, np.where(np.isfinite(rise), top + rise, np.inf))
+        finite = np.isfinite(maximum)
+        change = np.where(finite, upper, 0.0) - np.where(finite, maximum, 0.0)
+        return Peaks(values, maximum, place, change)
+
+    return peaks
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """The loss along a whole path, from the path alone.
+
+    maximum, and last_change: a path holds below a limit when maximum + last_change ≤ limit;
+    max_at, the place of the maximum, and resolution, the widest gap between two evaluated points,
+    are fractions of the path's length in all parameters; profile [p, 2] is (fraction, loss) on
+    the grid; barrier is the maximum over the path of its loss less the
+    straight interpolation, by the fraction, of the loss at the ends (Frankle et al. 2020).
+    """
+
+    maximum: float
+    last_change: float
+    max_at: float
+    segment: int
+    resolution: float
+    grid: int
+    profile: np.ndarray
+    barrier: float
+
+    def holds(self, limit: float) -> bool:
+        return self.maximum + self.last_change <= limit
+
+
+def certify(
+    points: Params, peaks: Callable[[Params, Params, float], Peaks], limit: float
+) -> Certificate:
+    """Evaluate every segment of a path; `peaks` comes from `make_peaks`."""
+    segments = trees.count(points) - 1
+    found = peaks(trees.take(points, slice(0, segments)), trees.take(points, slice(1, None)), limit)
+    lengths = segment_lengths(points)
+    starts = np.concatenate([[0], np.cumsum(lengths)])
+    scale = starts[-1] if starts[-1] > 0 else 1.0
+    ts = np.linspace(0, 1, found.values.shape[1])
+    where = (starts[:-1, None] + lengths[:, None] * ts) / scale
+    last = np.array([[where[-1, -1], found.values[-1, -1]]])
+    inner = np.stack([where[:, :-1].ravel(), found.values[:, :-1].ravel()], axis=1)
+    profile = np.concatenate([inner, last])
+
+    worst = int(found.maximum.argmax())
+    maximum = float(found.maximum[worst])
+    peak_at = (starts[:-1] + lengths * found.place) / scale
+    at = np.concatenate([profile[:, 0], peak_at])
+    loss = np.concatenate([profile[:, 1], found.maximum])
+    ends = np.interp(at, [0, 1], profile[[0, -1], 1])
+    upper = found.maximum + found.change
+    finite = bool(np.isfinite(maximum))
+    return Certificate(
+        maximum=maximum,
+        last_change=float(upper.max() - maximum) if finite else 0.0,
+        max_at=float(peak_at[worst]),
+        segment=worst,
+        resolution=float(lengths.max() / (len(ts) - 1) / scale),
+        grid=len(ts) - 1,
+        profile=profile,
+        barrier=float((loss - ends).max()) if finite else np.inf,
+    )

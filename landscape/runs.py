@@ -1,0 +1,337 @@
+"""Run directories: what a run left on disk, written atomically and checked when read. No JAX here.
+
+runs/<name>-<hash>/
+    config.yaml                     the resolved config
+    meta.json                       command, versions, device, commit, status of every stage
+    history.jsonl                   {model, step, value}: the metric of the levels while training
+    models.json                     for every model and level: reached or not, at which step and value
+    models/<model>/<level>.safetensors          parameters where a model first met a level
+    sets/<set>/settings.yaml        the connect section that made this set
+    sets/<set>/events.jsonl         {level, a, b, event, ...}: what the search did
+    sets/<set>/<level>/<a>-<b>.safetensors      the string, its loss profile, and its row
+    results.csv                     the rows of all sets
+    report.html
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import fcntl
+import hashlib
+import io
+import json
+import os
+import re
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+FORMAT = 1
+
+COLUMNS = (
+    "task", "method", "level", "a", "b", "status", "beads", "length", "chord",
+    "normalized_length", "max_loss", "barrier", "rounds", "grad_evals", "seconds",
+    "set", "limit", "loss_a", "loss_b", "max_at", "last_change", "resolution", "grid", "reason",
+)  # fmt: skip
+
+PROFILE = ("profile.position", "profile.loss")
+
+Arrays = dict[str, np.ndarray]
+Row = dict[str, Any]
+
+
+class RunError(Exception):
+    """A run directory that cannot be used as asked: the message names the path and the reason."""
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write the whole file or none of it: a temporary file beside it, fsync, rename.
+
+    Raises OSError (full or read-only disk) with the old file, if any, untouched.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+
+
+def write_json(path: Path, value: Any) -> None:
+    write_bytes(path, (json.dumps(value, indent=2, allow_nan=False) + "\n").encode())
+
+
+def read_json(path: Path) -> Any:
+    """Raises RunError when the file is missing or is not JSON."""
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError:
+        raise RunError(f"{path}: missing") from None
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path}: damaged or unreadable: {error}") from None
+
+
+def _digest(arrays: Arrays) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+def save_arrays(path: Path, arrays: Arrays, record: Mapping[str, Any]) -> None:
+    """Arrays and a JSON record in one safetensors file, with checksums of both in its header."""
+    text = json.dumps({**record, "arrays_sha256": _digest(arrays)}, allow_nan=False)
+    metadata = {
+        "format": str(FORMAT),
+        "record": text,
+        "sha256": hashlib.sha256(text.encode()).hexdigest(),
+    }
+    contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    write_bytes(path, save(contiguous, metadata=metadata))
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[tuple[Any, dict[str, Any]]]:
+    try:
+        with safe_open(path, framework="np") as file:
+            metadata = file.metadata() or {}
+            text = metadata.get("record")
+            if text is None:
+                raise RunError(f"{path}: not written by lscape (no record in its header)")
+            if int(metadata["format"]) > FORMAT:
+                raise RunError(
+                    f"{path}: format {metadata['format']} is newer than this lscape ({FORMAT})"
+                )
+            if hashlib.sha256(text.encode()).hexdigest() != metadata.get("sha256"):
+                raise RunError(f"{path}: its record does not match its checksum: it was altered")
+            yield file, json.loads(text)
+    except (SafetensorError, OSError) as error:
+        raise RunError(f"{path}: damaged or unreadable: {error}") from None
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """The checked JSON record of a file, without reading its arrays. Raises RunError."""
+    with _opened(path) as (_, record):
+        return record
+
+
+def load_arrays(path: Path) -> tuple[Arrays, dict[str, Any]]:
+    """Arrays and record, both checked. Raises RunError for a truncated or altered file."""
+    with _opened(path) as (file, record):
+        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        if _digest(arrays) != record["arrays_sha256"]:
+            raise RunError(f"{path}: its arrays do not match their checksum: it was altered")
+        return arrays, record
+
+
+def append_lines(path: Path, records: Sequence[Mapping[str, Any]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        file.writelines(json.dumps(record, allow_nan=False) + "\n" for record in records)
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The records of a JSON-lines file; a last line cut off by a kill is left out."""
+    if not path.exists():
+        return []
+    records = []
+    for line in path.read_text().splitlines():
+        with contextlib.suppress(ValueError):
+            records.append(json.loads(line))
+    return records
+
+
+def level_name(level: float) -> str:
+    return repr(float(level))
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run directory. Paths and checked reading and writing; it computes nothing."""
+
+    directory: Path
+
+    @property
+    def config_file(self) -> Path:
+        return self.directory / "config.yaml"
+
+    @property
+    def results_file(self) -> Path:
+        return self.directory / "results.csv"
+
+    @property
+    def report_file(self) -> Path:
+        return self.directory / "report.html"
+
+    @property
+    def checkpoint_file(self) -> Path:
+        return self.directory / "checkpoint.safetensors"
+
+    # -- meta and locking ---------------------------------------------------------------------
+
+    def meta(self) -> dict[str, Any]:
+        return read_json(self.directory / "meta.json")
+
+    def update_meta(self, **changes: Any) -> None:
+        path = self.directory / "meta.json"
+        before = self.meta() if path.exists() else {"format": FORMAT, "stages": {}}
+        write_json(path, {**before, **changes})
+
+    def stage_status(self, stage: str) -> str | None:
+        return self.meta()["stages"].get(stage)
+
+    @contextlib.contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Hold the run for one process and keep its status: running, then done, or how it ended.
+
+        Raises RunError when another process holds it.
+        """
+        with (self.directory / "lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise RunError(f"{self.directory}: in use by another lscape process") from None
+            self._set_status(name, "running")
+            try:
+                yield
+            except BaseException as error:
+                stopped = isinstance(error, KeyboardInterrupt | GeneratorExit)
+                with contextlib.suppress(OSError):
+                    self._set_status(name, "interrupted" if stopped else "failed")
+                raise
+            self._set_status(name, "done")
+
+    def _set_status(self, stage: str, status: str) -> None:
+        stages = {**self.meta()["stages"], stage: status}
+        self.update_meta(status=status, stage=stage, stages=stages)
+
+    # -- end points ---------------------------------------------------------------------------
+
+    def model_file(self, model: int, level: float) -> Path:
+        return self.directory / "models" / f"{model}" / f"{level_name(level)}.safetensors"
+
+    def models(self) -> list[dict[str, Any]]:
+        """One record a model: {model, status, steps, levels: [{level, status, step, value}]}."""
+        return read_json(self.directory / "models.json")
+
+    def write_models(self, records: Sequence[Mapping[str, Any]]) -> None:
+        write_json(self.directory / "models.json", list(records))
+
+    def history(self) -> list[dict[str, Any]]:
+        """{model, step, value} in order; a resumed run repeats lines, the last one counts."""
+        lines = read_lines(self.directory / "history.jsonl")
+        latest = {(line["model"], line["step"]): line for line in lines}
+        return [latest[key] for key in sorted(latest)]
+
+    def append_history(self, records: Sequence[Mapping[str, Any]]) -> None:
+        append_lines(self.directory / "history.jsonl", records)
+
+    # -- connections --------------------------------------------------------------------------
+
+    def set_directory(self, name: str) -> Path:
+        return self.directory / "sets" / name
+
+    def sets(self) -> list[str]:
+        folder = self.directory / "sets"
+        return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+
+    def settings_file(self, set_name: str) -> Path:
+        return self.set_directory(set_name) / "settings.yaml"
+
+    def search_file(self, set_name: str, level: float) -> Path:
+        return self.set_directory(set_name) / f"search-{level_name(level)}.safetensors"
+
+    def connection_file(self, set_name: str, level: float, a: int, b: int) -> Path:
+        return self.set_directory(set_name) / level_name(level) / f"{a}-{b}.safetensors"
+
+    def append_events(self, set_name: str, records: Sequence[Mapping[str, Any]]) -> None:
+        append_lines(self.set_directory(set_name) / "events.jsonl", records)
+
+    def save_connection(self, row: Row, string: Arrays, profile: np.ndarray) -> None:
+        """Keep a row, its string (arrays [beads, ...]) and its profile [points, 2]."""
+        path = self.connection_file(row["set"], row["level"], row["a"], row["b"])
+        profiles = dict(zip(PROFILE, np.asarray(profile).T.copy(), strict=True))
+        save_arrays(path, {**string, **profiles}, {"row": row})
+
+    def load_connection(self, row: Row) -> tuple[Arrays, np.ndarray]:
+        """The string and profile of a row. Raises RunError for a damaged or altered file."""
+        path = self.connection_file(row["set"], row["level"], row["a"], row["b"])
+        arrays, _ = load_arrays(path)
+        return arrays, np.stack([arrays.pop(name) for name in PROFILE], axis=1)
+
+    def rows(self) -> list[Row]:
+        """The rows of all sets, by set, level from high to low, and pair. Raises RunError."""
+        found = []
+        for name in self.sets():
+            for path in self.set_directory(name).glob("*/*-*.safetensors"):
+                found.append(read_record(path)["row"])
+        return sorted(found, key=lambda row: (row["set"], -row["level"], row["a"], row["b"]))
+
+    def write_results(self) -> list[Row]:
+        """Rewrite results.csv from the rows on disk, and return them."""
+        rows = self.rows()
+        text = io.StringIO()
+        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        write_bytes(self.results_file, text.getvalue().encode())
+        return rows
+
+
+def create_run(directory: Path, config_text: str, meta: Mapping[str, Any]) -> Run:
+    """A new run directory, complete or absent: it is filled beside its place and moved there."""
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".new-", dir=directory.parent) as temporary:
+        made = Run(Path(temporary) / "run")
+        made.directory.mkdir()
+        write_bytes(made.config_file, config_text.encode())
+        made.update_meta(format=FORMAT, stages={}, status="running", **meta)
+        os.replace(made.directory, directory)
+    return Run(directory)
+
+
+def open_run(path: str | Path, runs_dir: str | Path = "runs") -> Run:
+    """The run at a path, or of that name under runs_dir.
+
+    Raises RunError when it is not a run directory, or one of a newer format.
+    """
+    places = [Path(path), Path(runs_dir) / path]
+    directory = next((place for place in places if (place / "meta.json").is_file()), None)
+    if directory is None:
+        if not any(place.exists() for place in places):
+            known = sorted(item.parent.name for item in Path(runs_dir).glob("*/meta.json"))
+            listed = f"; runs in {runs_dir}: {', '.join(known)}" if known else ""
+            raise RunError(f"{path}: no such run directory{listed}")
+        raise RunError(f"{path}: not a run directory (it has no meta.json)")
+    run = Run(directory)
+    meta = run.meta()
+    version = meta.get("format") if isinstance(meta, dict) else None
+    if not isinstance(version, int) or "stages" not in meta:
+        raise RunError(f"{directory}: not a run directory (its meta.json has no format and stages)")
+    if version > FORMAT:
+        raise RunError(
+            f"{directory}: written by a newer lscape (format {version}, this one reads {FORMAT})"
+        )
+    if not run.config_file.is_file():
+        raise RunError(f"{run.config_file}: missing")
+    return run
+
+
+def safe_name(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "run"

@@ -1,0 +1,85 @@
+"""What a run would take, measured on a few steps and written nowhere."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import jax
+import numpy as np
+
+from landscape import compute, paths, trees
+from landscape.base import key_data
+from landscape.compute import each
+from landscape.config import Config, pair_list
+from landscape.descend import OPTIMIZERS, Descender
+from landscape.stages.connect import group_size
+from landscape.stages.setup import Progress, build_landscape, silent
+
+TYPICAL_GRADIENTS = 2_000  # a pair at a level: quadratics need 1,000 at .1 and 17,000 at .01
+TYPICAL_BEADS = 16
+STEPS = 40
+
+
+def check(config: Config, progress: Progress = silent) -> dict[str, Any]:
+    """Build the task, time training steps and a segment's profile, and scale them up.
+
+    Returns {task, parameters, models, pairs, levels, device, step_seconds (a gradient step of
+    one model, all devices busy), profile_seconds (a segment), train_seconds (at most: every model
+    spends its budget), connect_seconds (at TYPICAL_GRADIENTS and TYPICAL_BEADS a pair and level),
+    memory_bytes, disk_bytes, notes}. Raises ConfigError.
+    """
+    progress("measuring", 0, 3)
+    landscape = build_landscape(config)
+    models, train, connect = config.train.models, config.train, config.connect
+    pairs = len(pair_list(connect.pairs, models))
+    levels = list(config.levels.values)
+    progress("measuring", 1, 3)
+
+    together = min(max(models, 2), 2 * compute.MODELS_PER_CALL)
+    seeds = np.stack([key_data(config.seed, "init", model) for model in range(together)])
+    params = each(lambda key: landscape.init(jax.random.wrap_key_data(key)))(seeds)
+    optimizer = OPTIMIZERS[train.optimizer](train.learning_rate)
+    descender = Descender(landscape, optimizer, train.check_every, STEPS * train.check_every)
+    descent = descender.start(params, seeds, np.full(together, -np.inf))
+    descender.advance(descent)  # compiles
+    began = time.perf_counter()
+    after = descender.advance(descent)
+    step_seconds = (time.perf_counter() - began) / max(1, int(after.step.sum()))
+    progress("measuring", 2, 3)
+
+    peaks = paths.make_peaks(landscape, connect.grid)
+    ends = trees.take(params, slice(0, 2)), trees.take(params, np.array([1, 0]))
+    peaks(*ends, levels[0])
+    began = time.perf_counter()
+    peaks(*ends, levels[0])
+    profile_seconds = (time.perf_counter() - began) / 2
+    progress("measuring", 3, 3)
+
+    given = config.train.endpoints is not None
+    searches = 0 if connect.method == "straight" else pairs * len(levels)
+    scalar = 8 if config.compute.precision == "float64" else 4
+    size = trees.size(landscape.shapes)
+    memory = sum(np.asarray(leaf).nbytes for leaf in descent.memory) // together
+    strings = min(group_size(size, config), pairs) * connect.max_beads * (size * scalar + memory)
+    return {
+        "task": config.task.name or config.task.factory,
+        "parameters": size,
+        "models": models,
+        "pairs": pairs,
+        "levels": levels,
+        "device": compute.device_description(),
+        "step_seconds": step_seconds,
+        "profile_seconds": profile_seconds,
+        "train_seconds": 0.0 if given else step_seconds * models * train.max_steps,
+        "connect_seconds": searches * TYPICAL_GRADIENTS * step_seconds
+        + pairs * len(levels) * 2 * (TYPICAL_BEADS - 1) * profile_seconds,
+        "memory_bytes": models * (size * scalar + memory) + strings,
+        "disk_bytes": (models + pairs * TYPICAL_BEADS) * len(levels) * size * scalar,
+        "notes": [
+            f"training time is at most: every model spends its {train.max_steps} steps",
+            f"connecting time and disk suppose {TYPICAL_GRADIENTS} gradients and {TYPICAL_BEADS} "
+            "beads a pair and level; low levels can take ten times that",
+            "memory is at most: every string of a group at its longest; data not counted",
+        ],
+    }

@@ -1,0 +1,317 @@
+"""The second stage: a path below the level for every pair and level, and its verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from landscape import paths, trees
+from landscape.base import Band, Landscape, Method, Search, Status, String, band
+from landscape.compute import each
+from landscape.config import (
+    Config,
+    dump_connect,
+    load_config,
+    pair_list,
+    revised,
+    set_name,
+)
+from landscape.descend import OPTIMIZERS, Descender
+from landscape.driver import Connection, judge, start, steps
+from landscape.methods import METHODS
+from landscape.runs import Arrays, Row, Run, RunError, load_arrays, write_bytes
+from landscape.stages.setup import Checkpoints, Progress, build_landscape, in_use, log, silent
+
+GROUP_BYTES = 2**30  # strings searched together, at their longest
+
+Pair = tuple[int, int]
+
+
+def connect(
+    run: Run,
+    overrides: Sequence[str] = (),
+    levels: Sequence[float] | None = None,
+    progress: Progress = silent,
+) -> list[Row]:
+    """Search a path for every pair and level of a trained run; returns the rows asked for.
+
+    overrides: `connect.key=value` over the run's config; other settings are another set of rows
+    beside the first. Rows that are there already are not searched again; an unfinished search is
+    resumed with the same result. Raises ConfigError, RunError (training not finished, damaged
+    files, a task that no longer gives the recorded losses, a run in use), OSError (disk).
+    """
+    config = revised(load_config(run.config_file), overrides)
+    settings, name = config.connect, set_name(config.connect)
+    pairs = pair_list(settings.pairs, config.train.models)
+    chosen = _chosen_levels(config, levels)
+    if run.stage_status("train") != "done":
+        raise RunError(f"{run.directory}: training is not finished; `lscape train` resumes it")
+    asked = {(level, *pair) for level in chosen for pair in pairs}
+
+    def wanted(rows: list[Row]) -> list[Row]:
+        return [r for r in rows if r["set"] == name and (r["level"], r["a"], r["b"]) in asked]
+
+    if len(wanted(run.rows())) == len(asked) and not _unfinished(run, name, chosen):
+        log.info(f"{run.directory}: {name} is already finished for these pairs, nothing to do")
+        return wanted(run.write_results())
+    with run.stage(f"connect {name}"):
+        write_bytes(run.settings_file(name), dump_connect(settings).encode())
+        tools = _Tools(run, config, name)
+        for level in chosen:
+            tools.connect_level(level, pairs, progress)
+        rows = run.write_results()
+    return wanted(rows)
+
+
+def _chosen_levels(config: Config, levels: Sequence[float] | None) -> list[float]:
+    known = list(config.levels.values)
+    for level in levels or ():
+        if level not in known:
+            allowed = ", ".join(map(str, known))
+            raise config.problem("levels.values", f"{level} is not a level (allowed: {allowed})")
+    return [level for level in known if levels is None or not levels or level in levels]
+
+
+def _unfinished(run: Run, name: str, levels: Sequence[float]) -> bool:
+    return any(run.search_file(name, level).exists() for level in levels)
+
+
+def group_size(parameters: int, config: Config) -> int:
+    """How many strings are searched together, so that memory does not grow with the pairs."""
+    scalar = 8 if config.compute.precision == "float64" else 4
+    return max(1, GROUP_BYTES // (parameters * scalar * config.connect.max_beads))
+
+
+class _Tools:
+    """What is compiled once for a set: the descender and the profiler."""
+
+    def __init__(self, run: Run, config: Config, name: str) -> None:
+        self.run, self.config, self.name = run, config, name
+        self.settings = settings = config.connect
+        self.landscape = landscape = build_landscape(config)
+        if not trees.matching(landscape.shapes, settings.length_over):
+            allowed = ", ".join(landscape.shapes)
+            raise config.problem(
+                "connect.length_over", f"'{settings.length_over}' matches none of: {allowed}"
+            )
+        train = config.train
+        optimizer = OPTIMIZERS[settings.optimizer or train.optimizer](
+            settings.learning_rate or train.learning_rate
+        )
+        self.descender = Descender(
+            landscape, optimizer, train.check_every, settings.max_steps_per_bead
+        )
+        self.peaks = paths.make_peaks(landscape, settings.grid)
+        self.seed = config.seed if settings.seed is None else settings.seed
+        self.ends = _Ends(run, config, landscape)
+        self.group = group_size(trees.size(landscape.shapes), config)
+
+    def method(self, at: Band) -> Method:
+        return METHODS[self.settings.method](
+            descender=self.descender,
+            peaks=self.peaks,
+            band=at,
+            seed=self.seed,
+            **self.settings.model_dump(include={"insert", "first_midpoint", "max_rounds", "max_beads"}),
+        )  # fmt: skip
+
+    def connect_level(self, level: float, pairs: list[Pair], progress: Progress) -> None:
+        at = band(level, self.settings.target, self.settings.tolerance)
+        checkpoints = Checkpoints(self.run.search_file(self.name, level))
+        kept = checkpoints.load()
+        if kept is not None:  # a group that was interrupted is finished first, as it was
+            search = Search([String(**s) for s in kept["strings"]], kept["pending"])
+            self._search_group(at, search, checkpoints, len(search.strings), 0, progress)
+        done = {
+            (a, b) for a, b in pairs if self.run.connection_file(self.name, level, a, b).exists()
+        }
+        ready = []
+        for a, b in sorted(set(pairs) - done):
+            if self.ends.reached(a, level) and self.ends.reached(b, level):
+                ready.append((a, b))
+            else:
+                self._save_unreached(level, a, b)
+        for first in range(0, len(ready), self.group):
+            group = ready[first : first + self.group]
+            strings = [
+                start(f"{a}-{b}", self.ends.params(a, level), self.ends.params(b, level))
+                for a, b in group
+            ]
+            search = Search(strings)
+            self._search_group(at, search, checkpoints, len(ready), first, progress)
+
+    def _search_group(
+        self,
+        at: Band,
+        search: Search,
+        checkpoints: Checkpoints,
+        total: int,
+        before: int,
+        progress: Progress,
+    ) -> None:
+        """Search, judge, keep. The rows of a group are written only when all of it is decided,
+        so that a resumed group has the same strings in its batches."""
+        stage = f"connecting at {at.level:g}"
+
+        def state() -> dict[str, Any]:
+            return {"strings": [vars(s) for s in search.strings], "pending": search.pending}
+
+        method = self.method(at)
+        told = {string.name: string.rounds for string in search.strings}
+        progress(stage, before, total)
+        for search in steps(method, search):
+            self._tell_rounds(at, search, told)
+            checkpoints.keep(state)
+            ended = [s for s in search.strings if s.ended is not None]
+            progress(
+                stage,
+                before + min(len(ended), len(search.strings) - 0.01),
+                total,
+                **_facts(search, before, total),
+            )
+        checkpoints.keep(state, now=True)
+        connected = 0
+        for number, string in enumerate(search.strings):
+            connection = judge(string, self.peaks, at, self.settings.length_over)
+            row = _row(self.config, self.name, at, connection)
+            self.run.save_connection(row, string.points, connection.certificate.profile)
+            self.run.append_events(self.name, [_verdict_event(row)])
+            connected += connection.status is Status.CONNECTED
+            progress(
+                stage,
+                before + number + 1,
+                total,
+                pairs=f"{before + number + 1}/{total}",
+                connected=connected,
+                beads=max(trees.count(s.points) for s in search.strings),
+            )
+        self.run.write_results()
+        checkpoints.drop()
+
+    def _tell_rounds(self, at: Band, search: Search, told: dict[str, int]) -> None:
+        events = []
+        for string in search.strings:
+            if string.rounds != told[string.name]:
+                told[string.name] = string.rounds
+                events.append(
+                    {
+                        "event": "round",
+                        "level": at.level,
+                        "pair": string.name,
+                        "round": string.rounds,
+                        "beads": trees.count(string.points),
+                        "grad_evals": string.grad_evals,
+                    }
+                )
+        self.run.append_events(self.name, events)
+
+    def _save_unreached(self, level: float, a: int, b: int) -> None:
+        who = [f"model {m}" for m in (a, b) if not self.ends.reached(m, level)]
+        row = _empty_row(self.config, self.name, level, a, b)
+        row |= {
+            "status": Status.LEVEL_NOT_REACHED,
+            "grad_evals": 0,
+            "reason": f"{' and '.join(who)} did not reach the level in training",
+        }
+        empty = {
+            name: np.zeros((0, *s.shape), s.dtype) for name, s in self.landscape.shapes.items()
+        }
+        self.run.save_connection(row, empty, np.zeros((0, 2)))
+        self.run.append_events(self.name, [_verdict_event(row)])
+
+
+class _Ends:
+    """The end points of a run, read once, checked against the losses recorded for them."""
+
+    def __init__(self, run: Run, config: Config, landscape: Landscape) -> None:
+        self._run, self._landscape = run, landscape
+        self._reached = {
+            (record["model"], entry["level"])
+            for record in run.models()
+            for entry in record["levels"]
+            if entry["status"] == "REACHED"
+        }
+        self._files: dict[tuple[int, float], Arrays] = {}
+        self._check(config)
+
+    def reached(self, model: int, level: float) -> bool:
+        return (model, level) in self._reached
+
+    def params(self, model: int, level: float) -> Arrays:
+        path = self._run.model_file(model, level)
+        return in_use(load_arrays(path)[0], self._landscape, path)
+
+    def _check(self, config: Config) -> None:
+        """The task must still give what it gave in training: code and data can change."""
+        for model in range(config.train.models):
+            mine = sorted(level for m, level in self._reached if m == model)
+            if not mine:
+                continue
+            path = self._run.model_file(model, mine[0])
+            arrays, record = load_arrays(path)
+            params = in_use(arrays, self._landscape, path)
+            value = float(each(self._landscape.level)(trees.stack([params]))[0])
+            if not np.isclose(value, record["value"], rtol=1e-3, atol=1e-6):
+                raise RunError(
+                    f"{path}: the task now gives {value:.6g} where {record['value']:.6g} was "
+                    "recorded: its code or data have changed since training"
+                )
+
+
+def _facts(search: Search, before: int, total: int) -> dict[str, Any]:
+    ended = [s for s in search.strings if s.ended is not None]
+    worst = [float(np.nanmax(s.known["upper"])) for s in search.active if s.known]
+    facts: dict[str, Any] = {
+        "pairs": f"{before + len(ended)}/{total}",
+        "connected": sum(s.ended == Status.CONNECTED for s in ended),
+        "beads": max(trees.count(s.points) for s in search.strings),
+    }
+    return facts | ({"worst": max(worst)} if worst else {})
+
+
+def _empty_row(config: Config, name: str, level: float, a: int, b: int) -> Row:
+    from landscape.runs import COLUMNS
+
+    row: Row = dict.fromkeys(COLUMNS)
+    task = config.task.name or config.task.factory
+    known = {"task": task, "method": config.connect.method, "level": level, "a": a, "b": b}
+    return row | known | {"set": name, "reason": ""}
+
+
+def _row(config: Config, name: str, at: Band, connection: Connection) -> Row:
+    string, certificate = connection.string, connection.certificate
+    a, b = map(int, string.name.split("-"))
+    numbers = {
+        "length": connection.length,
+        "chord": connection.chord,
+        "normalized_length": connection.normalized_length,
+        "max_loss": certificate.maximum,
+        "barrier": certificate.barrier,
+        "seconds": round(string.seconds, 3),
+        "limit": at.limit,
+        "loss_a": float(certificate.profile[0, 1]),
+        "loss_b": float(certificate.profile[-1, 1]),
+        "max_at": certificate.max_at,
+        "last_change": certificate.last_change,
+        "resolution": certificate.resolution,
+    }
+    finite = {k: v if v is not None and np.isfinite(v) else None for k, v in numbers.items()}
+    return (
+        _empty_row(config, name, at.level, a, b)
+        | finite
+        | {
+            "status": connection.status,
+            "beads": connection.beads,
+            "rounds": string.rounds,
+            "grad_evals": string.grad_evals,
+            "grid": certificate.grid,
+            "reason": connection.reason,
+        }
+    )
+
+
+def _verdict_event(row: Row) -> dict[str, Any]:
+    keys = ("level", "a", "b", "status", "reason", "beads", "rounds", "grad_evals", "max_loss")
+    return {"event": "verdict", **{key: row[key] for key in keys}}

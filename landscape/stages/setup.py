@@ -1,0 +1,199 @@
+"""From a config to the landscape it speaks of, with errors that name the config's own keys."""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from landscape import compute
+from landscape.base import Landscape, Task, bind
+from landscape.config import Config
+from landscape.runs import Arrays, RunError, load_arrays, save_arrays
+from landscape.tasks import builder, load_factory
+
+log = logging.getLogger("lscape")
+
+PACKAGES = ("lscape", "jax", "jaxlib", "flax", "optax", "numpy")
+
+
+class Progress(Protocol):
+    """What a stage says while it works: how far it is, and facts worth a glance."""
+
+    def __call__(self, stage: str, done: float, total: float, **facts: Any) -> None: ...
+
+
+def silent(stage: str, done: float, total: float, **facts: Any) -> None:
+    """The progress of a stage that nobody watches."""
+
+
+def build_task(config: Config) -> Task:
+    """Call the task's builder. Raises ConfigError naming the key, also for a user's factory."""
+    compute.configure(config.compute.precision)
+    spec = config.task
+    key = "task.factory" if spec.factory else "task.name"
+    try:
+        make = load_factory(spec.factory) if spec.factory else builder(str(spec.name))
+        task = make(**spec.build_kwargs())
+    except Exception as error:
+        where = _raised_at(error)
+        raise config.problem(key, f"raised {type(error).__name__}{where}: {error}") from error
+    if not isinstance(task, Task):
+        raise config.problem(key, f"returned {type(task).__name__}, not a landscape.Task")
+    return task
+
+
+def build_landscape(config: Config) -> Landscape:
+    """The task with the levels' metric and split bound. Raises ConfigError naming the key."""
+    task = build_task(config)
+    levels, key = config.levels, "task.factory" if config.task.factory else "task.name"
+    if levels.metric not in task.metrics:
+        allowed = ", ".join(task.metrics)
+        raise config.problem(
+            "levels.metric", f"the task has no metric '{levels.metric}' (allowed: {allowed})"
+        )
+    if levels.split not in task.data:
+        allowed = ", ".join(task.data)
+        raise config.problem(
+            "levels.split", f"the task has no split '{levels.split}' (allowed: {allowed})"
+        )
+    if "train" not in task.data:
+        raise config.problem(key, "the task's data have no split 'train'")
+    try:
+        landscape = bind(task, levels.metric, levels.split, config.train.batch_size)
+    except ValueError as error:
+        raise config.problem("train.batch_size", str(error)) from error
+    except Exception as error:
+        raise config.problem(key, f"init: {type(error).__name__}: {error}") from error
+    _try_out(config, landscape, key)
+    return landscape
+
+
+def _try_out(config: Config, landscape: Landscape, key: str) -> None:
+    """Trace the functions once, so that a mistake in a factory is found before anything runs."""
+    import jax
+
+    for name, call in {
+        f"the metric '{config.levels.metric}'": lambda p, k: landscape.level(p),
+        "the loss": lambda p, k: landscape.loss(p, landscape.carry, k)[0],
+    }.items():
+        try:
+            shape = jax.eval_shape(call, dict(landscape.shapes), jax.random.key(0)).shape
+        except Exception as error:
+            where = _raised_at(error)
+            message = f"{name} raised {type(error).__name__}{where}: {error}"
+            raise config.problem(key, message) from error
+        if shape != ():
+            raise config.problem(key, f"{name} has shape {shape}; it must be a scalar")
+
+
+def _raised_at(error: Exception) -> str:
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return ""
+    return f" at {Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"
+
+
+def surroundings() -> dict[str, Any]:
+    """What a run was made with: command, versions, device, commit of this package's checkout."""
+    versions = {"python": platform.python_version()}
+    versions |= {package: version(package) for package in PACKAGES}
+    return {
+        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "versions": versions,
+        "device": compute.device_description(),
+        "commit": _commit(),
+    }
+
+
+def _commit() -> str | None:
+    folder = Path(__file__).parent
+    try:
+        done = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
+            cwd=folder, capture_output=True, text=True, timeout=5, check=True,
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip() or None
+
+
+class Checkpoints:
+    """Keeps plain data (dicts, lists, numbers, texts, arrays) in a file every few seconds."""
+
+    def __init__(self, path: Path, every: float = 15.0) -> None:
+        self.path = path
+        self.every = float(os.environ.get("LSCAPE_CHECKPOINT_SECONDS", every))
+        self._last = time.monotonic()
+
+    def load(self) -> Any | None:
+        """What was kept last, or None. Raises RunError for a damaged file."""
+        if not self.path.exists():
+            return None
+        arrays, record = load_arrays(self.path)
+        return _unpack(record["data"], arrays)
+
+    def keep(self, make: Callable[[], Any], now: bool = False) -> None:
+        if now or time.monotonic() - self._last >= self.every:
+            arrays: Arrays = {}
+            data = _pack(make(), arrays)
+            save_arrays(self.path, arrays, {"data": data})
+            self._last = time.monotonic()
+
+    def drop(self) -> None:
+        self.path.unlink(missing_ok=True)
+
+
+def _pack(value: Any, arrays: Arrays) -> Any:
+    if isinstance(value, np.ndarray):
+        name = str(len(arrays))
+        arrays[name] = value
+        return {"array": name}
+    if isinstance(value, dict):
+        return {"dict": {key: _pack(item, arrays) for key, item in value.items()}}
+    if isinstance(value, list | tuple):
+        return {"list": [_pack(item, arrays) for item in value]}
+    if isinstance(value, np.generic):
+        return {"value": value.item()}
+    return {"value": value}
+
+
+def _unpack(packed: Any, arrays: Arrays) -> Any:
+    ((kind, value),) = packed.items()
+    if kind == "array":
+        return arrays[value]
+    if kind == "dict":
+        return {key: _unpack(item, arrays) for key, item in value.items()}
+    if kind == "list":
+        return [_unpack(item, arrays) for item in value]
+    return value
+
+
+def in_use(arrays: Arrays, landscape: Landscape, source: object) -> Arrays:
+    """The arrays in the landscape's types. Raises RunError for wrong names or shapes."""
+    wanted = landscape.shapes
+    missing, extra = wanted.keys() - arrays.keys(), arrays.keys() - wanted.keys()
+    if missing or extra:
+        said = [
+            f"{what}: {', '.join(sorted(found))}"
+            for what, found in (("missing", missing), ("unknown", extra))
+            if found
+        ]
+        raise RunError(f"{source}: other parameters than the task's ({'; '.join(said)})")
+    for name, shape in wanted.items():
+        if arrays[name].shape != shape.shape:
+            raise RunError(
+                f"{source}: {name} has shape {arrays[name].shape}, the task's has {shape.shape}"
+            )
+    return {name: arrays[name].astype(shape.dtype) for name, shape in wanted.items()}

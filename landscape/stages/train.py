@@ -1,0 +1,182 @@
+"""The first stage: independent models, and their parameters where each first meets a level."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
+
+from landscape import trees
+from landscape.base import Landscape, Status, key_data
+from landscape.compute import each
+from landscape.config import Config, dump_config, run_name
+from landscape.descend import OPTIMIZERS, Descender, Descent
+from landscape.runs import Run, RunError, create_run, open_run, save_arrays
+from landscape.stages.setup import (
+    Checkpoints,
+    Progress,
+    build_landscape,
+    in_use,
+    log,
+    silent,
+    surroundings,
+)
+
+
+def train(config: Config, runs_dir: str | Path = "runs", progress: Progress = silent) -> Run:
+    """Train config.train.models models, or take the given end points, into a run directory.
+
+    Every model descends until it has met the lowest level or spent its steps; at each level its
+    parameters are kept from the first check at which it is at or below it. A finished run is
+    returned as it is, an unfinished one is resumed with the same result. Raises ConfigError,
+    RunError (another process holds the run, damaged files), OSError (disk).
+    """
+    directory = Path(runs_dir) / run_name(config)
+    if directory.exists():
+        run = open_run(directory)
+        if run.stage_status("train") == "done":
+            log.info(f"{directory}: training is already finished, nothing to do")
+            return run
+    landscape = build_landscape(config)
+    ends = config.train.endpoints
+    given = [_read_end(path, landscape, config) for path in ends] if ends else []
+    about = surroundings()
+    log.info(f"device: {about['device']}")
+    if not directory.exists():
+        sizes = {"parameters": trees.size(landscape.shapes), "models": config.train.models}
+        create_run(directory, dump_config(config), {**about, **sizes})
+    run = open_run(directory)
+    with run.stage("train"):
+        if given:
+            _measure(run, config, landscape, given, progress)
+        else:
+            _descend(run, config, landscape, progress)
+    return run
+
+
+def _read_end(path: str, landscape: Landscape, config: Config) -> dict[str, np.ndarray]:
+    try:
+        return in_use(load_file(path), landscape, path)
+    except RunError as error:
+        raise config.problem("train.endpoints", str(error)) from None
+    except (OSError, SafetensorError) as error:
+        raise config.problem("train.endpoints", f"{path}: unreadable: {error}") from None
+
+
+def _measure(
+    run: Run,
+    config: Config,
+    landscape: Landscape,
+    given: list[dict[str, np.ndarray]],
+    progress: Progress,
+) -> None:
+    """Models trained elsewhere stand at every level that they are below."""
+    values = each(landscape.level)(trees.stack(given))
+    levels = np.array(config.levels.values)
+    records = []
+    for model, (params, value) in enumerate(zip(given, values, strict=True)):
+        met = {}
+        for level in levels[levels >= value]:
+            met[float(level)] = (0, float(value))
+            _keep_end(run, model, float(level), params, 0, float(value))
+        records.append(_record(model, 0, float(value), met, config))
+        progress("measuring", model + 1, len(given), worst=float(values.max()))
+    run.write_models(records)
+
+
+def _descend(run: Run, config: Config, landscape: Landscape, progress: Progress) -> None:
+    settings, levels = config.train, np.array(config.levels.values)
+    optimizer = OPTIMIZERS[settings.optimizer](settings.learning_rate)
+    descender = Descender(landscape, optimizer, settings.check_every, settings.max_steps)
+    checkpoints = Checkpoints(run.checkpoint_file)
+    kept = checkpoints.load()
+    if kept is None:
+        seeds = [key_data(config.seed, "init", model) for model in range(settings.models)]
+        params = each(lambda key: landscape.init(jax.random.wrap_key_data(key)))(np.stack(seeds))
+        keys = [key_data(config.seed, "train", model) for model in range(settings.models)]
+        descent = descender.start(params, np.stack(keys), np.full(len(keys), levels[0]))
+        met: list[dict[float, tuple[int, float]]] = [{} for _ in keys]
+    else:
+        descent = Descent(**kept["descent"])
+        met = [{level: (step, value) for level, step, value in model} for model in kept["met"]]
+
+    def state() -> dict[str, Any]:
+        flat = [[[level, *at] for level, at in model.items()] for model in met]
+        return {"descent": vars(descent), "met": flat}
+
+    total = settings.models * settings.max_steps
+    shown = np.full(settings.models, -1)
+    while True:
+        for model in np.flatnonzero(np.isfinite(descent.value)):
+            value, step = float(descent.value[model]), int(descent.step[model])
+            for level in levels[levels >= value]:
+                if float(level) not in met[model]:
+                    met[model][float(level)] = (step, value)
+                    _keep_end(
+                        run, model, float(level), trees.take(descent.params, model), step, value
+                    )
+            ahead = levels[levels < value]
+            descent.target[model] = ahead[0] if len(ahead) else levels[-1]
+        changed = np.flatnonzero(descent.step != shown)
+        run.append_history(
+            [
+                {"model": int(m), "step": int(descent.step[m]), "value": float(descent.value[m])}
+                for m in changed
+                if np.isfinite(descent.value[m])
+            ]
+        )
+        shown = descent.step.copy()
+        going = descender.going(descent)
+        reached = sum(map(len, met))
+        progress(
+            "training",
+            total if not going.any() else float(np.where(going, descent.step, settings.max_steps).sum()),
+            total,
+            levels=f"{reached}/{settings.models * len(levels)}",
+            worst=float(np.max(descent.value)),
+        )  # fmt: skip
+        if not going.any():
+            break
+        checkpoints.keep(state)
+        descent = descender.advance(descent)
+    run.write_models(
+        [
+            _record(m, int(descent.step[m]), float(descent.value[m]), met[m], config)
+            for m in range(settings.models)
+        ]
+    )
+    checkpoints.drop()
+
+
+def _keep_end(
+    run: Run, model: int, level: float, params: dict[str, np.ndarray], step: int, value: float
+) -> None:
+    record = {"model": model, "level": level, "step": step, "value": value}
+    save_arrays(run.model_file(model, level), params, record)
+
+
+def _record(
+    model: int, steps: int, value: float, met: dict[float, tuple[int, float]], config: Config
+) -> dict[str, Any]:
+    """A model's line in models.json, with a warning for what it did not reach."""
+    levels = []
+    for level in config.levels.values:
+        step, at = met.get(level, (None, None))
+        status = "REACHED" if level in met else Status.LEVEL_NOT_REACHED
+        levels.append({"level": level, "status": status, "step": step, "value": at})
+    finite = bool(np.isfinite(value))
+    missed = [level for level in config.levels.values if level not in met]
+    if missed:
+        why = f"{value:.6g} after {steps} steps" if finite else f"non-finite after {steps} steps"
+        log.warning(f"model {model} did not reach {', '.join(map(str, missed))} ({why})")
+    return {
+        "model": model,
+        "status": "TRAINED" if finite else Status.NON_FINITE,
+        "steps": steps,
+        "value": value if finite else None,
+        "levels": levels,
+    }

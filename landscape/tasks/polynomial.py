@@ -1,0 +1,59 @@
+"""Regression of a polynomial by a small network (Freeman & Bruna 2017, Sec. 3.2.1)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from pydantic import Field
+
+from landscape.base import Task
+from landscape.tasks.networks import MLP, Activation, Initial, Widths, initialiser
+
+Count = Annotated[int, Field(ge=1)]
+
+
+def polynomial(
+    *,
+    coefficients: Annotated[tuple[float, ...], Field(min_length=1)],
+    points: Count = 10_000,
+    test_points: Count = 10_000,
+    hidden: Widths = (4, 4),
+    activation: Activation = "sigmoid",
+    output_activation: Activation = "sigmoid",
+    weights: Initial = Initial(distribution="uniform", scale=1.0),
+    biases: Initial | None = None,
+    loss: Literal["mae", "mse"] = "mae",
+    data_seed: Annotated[int, Field(ge=0)] = 0,
+) -> Task:
+    """y = Σ coefficients[k]·x^k, x uniform on [0, 1]; train and test points are drawn apart.
+
+    Metrics: mae and mse, and loss, the one of them that is trained.
+    """
+    model = MLP(hidden, 1, activation, output_activation, weights, biases)
+    drawn = np.random.default_rng(data_seed)
+
+    def sample(count: int) -> tuple[jax.Array, jax.Array]:
+        x = drawn.uniform(size=(count, 1))
+        return jnp.asarray(x), jnp.asarray(np.polynomial.polynomial.polyval(x, coefficients))
+
+    data = {"train": sample(points), "test": sample(test_points)}
+
+    def residual(params: Any, batch: Any) -> jax.Array:
+        x, y = batch
+        return model.apply({"params": params}, x) - y
+
+    metrics = {
+        "mae": lambda params, batch: jnp.abs(residual(params, batch)).mean(),
+        "mse": lambda params, batch: jnp.square(residual(params, batch)).mean(),
+    }
+    metrics["loss"] = metrics[loss]
+
+    return Task(
+        init=initialiser(model, data["train"][0][:1]),
+        loss=lambda params, carry, batch, key: (metrics["loss"](params, batch), carry),
+        metrics=metrics,
+        data=data,
+    )

@@ -1,0 +1,79 @@
+"""Landscapes with known answers, for every method to be held to."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from landscape import paths
+from landscape.base import Landscape, Search, band, bind, energy_task
+from landscape.descend import Descender
+from landscape.driver import Connection, judge, start, steps
+from landscape.methods import METHODS
+
+
+class Analytic(NamedTuple):
+    energy: Callable
+    a: tuple[float, ...]
+    b: tuple[float, ...]
+    level: float
+
+    @property
+    def landscape(self) -> Landscape:
+        return bind(energy_task(self.energy, lambda key: jax.random.normal(key, (len(self.a),))))
+
+
+def ring_energy(x):
+    return (jnp.sum(x**2) - 1) ** 2
+
+
+def double_well_energy(x):
+    return (x[0] ** 2 - 1) ** 2 + x[1] ** 2
+
+
+# off the exact antipode: there the midpoint has no gradient and a bead stays where it is
+RING = Analytic(ring_energy, (1.0, 0.0), (-0.9987503, 0.0499792), 0.01)
+DOUBLE_WELL_BELOW = Analytic(double_well_energy, (1.0, 0.05), (-1.0, 0.1), 0.5)
+DOUBLE_WELL_ABOVE = Analytic(double_well_energy, (1.0, 0.05), (-1.0, 0.1), 1.02)
+CONVEX = Analytic(lambda x: jnp.sum(x**2), (0.3, 0.1, 0.2), (-0.2, 0.3, -0.1), 0.2)
+NEGATIVE = Analytic(lambda x: jnp.sum(x**2) - 2, (0.3, 0.1), (-0.2, 0.3), -1.5)
+EVERY = {
+    "ring": RING,
+    "double well, below": DOUBLE_WELL_BELOW,
+    "double well, above": DOUBLE_WELL_ABOVE,
+    "convex quadratic": CONVEX,
+    "negative energy": NEGATIVE,
+}
+
+
+def search(
+    analytic: Analytic,
+    method: str = "dss",
+    pairs: dict[str, tuple] | None = None,
+    landscape: Landscape | None = None,
+    max_steps: int = 1000,
+    **settings,
+) -> dict[str, Connection]:
+    """Connect one or several pairs, by name, and judge them."""
+    landscape = landscape or analytic.landscape
+    at = band(analytic.level)
+    peaks = paths.make_peaks(landscape, 50)
+    find = METHODS[method](
+        descender=Descender(landscape, optax.adam(1e-2), 10, max_steps),
+        peaks=peaks,
+        band=at,
+        seed=0,
+        **settings,
+    )
+    pairs = pairs or {"0-1": (analytic.a, analytic.b)}
+    strings = [
+        start(name, {"params": np.float32(a)}, {"params": np.float32(b)})
+        for name, (a, b) in pairs.items()
+    ]
+    done = Search(strings)
+    for done in steps(find, done):
+        pass
+    return {string.name: judge(string, peaks, at) for string in done.strings}

@@ -1,0 +1,20 @@
+"""A strict environment: warnings are errors (pyproject.toml), and rank promotion raises."""
+
+import os
+
+os.environ.setdefault("LSCAPE_CHECKPOINT_SECONDS", "0")
+
+import jax
+import pytest
+
+from landscape import compute
+
+compute.configure()
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+@pytest.fixture
+def float64():
+    jax.config.update("jax_enable_x64", True)
+    yield
+    jax.config.update("jax_enable_x64", False)

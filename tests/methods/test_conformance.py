@@ -1,0 +1,170 @@
+"""Every method on every analytic landscape, and the known answers of ../analytic.py."""
+
+import math
+
+import jax
+import numpy as np
+import pytest
+
+from landscape.base import Status
+from landscape.methods import METHODS
+from tests.analytic import (
+    CONVEX,
+    DOUBLE_WELL_ABOVE,
+    DOUBLE_WELL_BELOW,
+    EVERY,
+    RING,
+    Analytic,
+    search,
+)
+
+
+def densely(analytic: Analytic, points: np.ndarray, count: int = 4001) -> np.ndarray:
+    """The loss along a polyline [beads, n], evaluated by NumPy's interpolation in float64."""
+    t = np.linspace(0, len(points) - 1, count)
+    columns = [np.interp(t, np.arange(len(points)), column) for column in points.T]
+    return np.asarray(jax.vmap(analytic.energy)(np.stack(columns, 1).astype(np.float32)))
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("name", EVERY)
+def test_conforms(name, method):
+    analytic = EVERY[name]
+    found = search(analytic, method, max_rounds=6, max_beads=33)["0-1"]
+    points = found.string.points["params"]
+    assert np.array_equal(points[0], np.float32(analytic.a))
+    assert np.array_equal(points[-1], np.float32(analytic.b))
+    assert found.length >= found.chord * (1 - 1e-6)
+    assert found.beads <= 33 and found.string.rounds <= 6
+    highest = densely(analytic, points).max()
+    assert highest <= found.certificate.maximum + 1e-4 * abs(analytic.level)
+    if found.status is Status.CONNECTED:
+        assert highest <= analytic.level + 1e-6
+        assert found.reason == ""
+    else:
+        assert found.certificate.maximum > analytic.level
+        assert "worst" in found.reason
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_below_the_barrier_of_a_double_well_nothing_connects(method):
+    found = search(DOUBLE_WELL_BELOW, method)["0-1"]
+    assert found.status is not Status.CONNECTED
+    assert found.certificate.maximum >= 1 - 1e-5  # the saddle's energy is exactly 1
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_above_the_barrier_of_a_double_well(method):
+    assert search(DOUBLE_WELL_ABOVE, method)["0-1"].status is Status.CONNECTED
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_convex_loss_needs_no_bead(method):
+    found = search(CONVEX, method)["0-1"]
+    assert (found.status, found.beads, found.string.grad_evals) == (Status.CONNECTED, 2, 0)
+    assert found.normalized_length == pytest.approx(1, abs=1e-6)
+
+
+def test_straight_between_antipodes_peaks_at_one():
+    antipodes = {"0-1": ((1.0, 0.0), (-1.0, 0.0))}
+    found = search(RING, "straight", antipodes)["0-1"]
+    assert found.certificate.maximum == 1 and found.certificate.barrier == 1
+    assert found.certificate.max_at == 0.5
+    assert found.status is Status.NOT_FOUND
+
+
+def test_double_well_barrier_is_one():
+    wells = {"0-1": ((1.0, 0.0), (-1.0, 0.0))}
+    found = search(DOUBLE_WELL_BELOW, "straight", wells)["0-1"]
+    assert found.certificate.barrier == 1 and found.certificate.maximum == 1
+
+
+def test_a_bead_at_a_critical_point_is_stuck_and_says_so():
+    antipodes = {"0-1": ((1.0, 0.0), (-1.0, 0.0))}
+    found = search(RING, "dss", antipodes, max_steps=200)["0-1"]
+    assert found.status is Status.STUCK
+    assert "200 steps" in found.reason and "0.5000 of the string" in found.reason
+
+
+@pytest.mark.parametrize("insert", ["max", "midpoint"])
+def test_ring_strings_are_no_shorter_than_the_geodesic(insert):
+    found = search(RING, "dss", insert=insert)["0-1"]
+    assert found.status is Status.CONNECTED
+    s = math.sqrt(RING.level)
+    r = math.sqrt(1 - s)
+    angle = math.atan2(RING.b[1], RING.b[0])
+    # tangent – arc – tangent around the inner circle, between points of the unit circle
+    shortest = 2 * math.sqrt(s) + r * (angle - 2 * math.acos(r))
+    assert shortest <= found.length <= 1.2 * shortest
+
+
+def test_the_first_midpoint_is_compulsory_when_asked_for():
+    found = search(CONVEX, "dss", first_midpoint=True)["0-1"]
+    assert (found.status, found.beads, found.string.rounds) == (Status.CONNECTED, 3, 0)
+
+
+@pytest.mark.parametrize(
+    ("settings", "word"),
+    [({"max_rounds": 1}, "max_rounds (1)"), ({"max_beads": 3}, "max_beads (3)")],
+)
+def test_a_spent_budget_is_named(settings, word):
+    found = search(RING, "dss", **settings)["0-1"]
+    assert found.status is Status.NOT_FOUND
+    assert word in found.reason
+
+
+def test_a_pair_alone_is_the_same_as_in_a_batch():
+    angles = np.linspace(0.3, 3.0, 9)
+    pairs = {f"0-{i}": ((1.0, 0.0), (math.cos(t), math.sin(t))) for i, t in enumerate(angles)}
+    together = search(RING, "dss", pairs)
+    for name in ("0-3", "0-8"):
+        alone = search(RING, "dss", {name: pairs[name]})[name]
+        assert np.array_equal(alone.string.points["params"], together[name].string.points["params"])
+        assert alone.string.grad_evals == together[name].string.grad_evals > 0
+
+
+def test_a_loss_that_is_not_finite_is_marked_and_the_rest_goes_on():
+    def energy(x):
+        bump = jax.numpy.where(x[1] > 0.5, jax.numpy.nan, 0.0)
+        return (jax.numpy.sum(x**2) - 1) ** 2 + bump
+
+    pairs = {
+        "0-1": ((1.0, 0.0), (-0.9, 0.4)),
+        "0-2": ((1.0, 0.0), (math.cos(-1.5), math.sin(-1.5))),
+    }
+    found = search(RING._replace(energy=energy), "dss", pairs)
+    assert found["0-1"].status is Status.NON_FINITE
+    assert found["0-2"].status is Status.CONNECTED
+
+
+def test_the_second_search_compiles_nothing_new():
+    traces = []
+
+    def energy(x):
+        traces.append(1)
+        return (jax.numpy.sum(x**2) - 1) ** 2
+
+    counted = RING._replace(energy=energy)
+    landscape = counted.landscape
+    import optax
+
+    from landscape import paths
+    from landscape.base import Search, band
+    from landscape.descend import Descender
+    from landscape.driver import start, steps
+
+    at, peaks = band(counted.level), paths.make_peaks(landscape, 50)
+    descender = Descender(landscape, optax.adam(1e-2), 10, 1000)
+
+    def once(b):
+        find = METHODS["dss"](descender=descender, peaks=peaks, band=at, seed=0)
+        ends = ({"params": np.float32(x)} for x in (counted.a, b))
+        done = Search([start("0-1", *ends)])
+        for done in steps(find, done):
+            pass
+        return done.strings[0]
+
+    once(counted.b)
+    before = len(traces)
+    assert once((math.cos(2.0), math.sin(2.0))).rounds > 1
+    assert len(traces) == before

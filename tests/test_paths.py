@@ -1,0 +1,124 @@
+"""Polylines and the certificate, against NumPy and SciPy."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import minimize_scalar
+
+from landscape import paths, trees
+from landscape.base import bind, energy_task
+
+finite = st.floats(-10, 10, width=32)
+
+
+def landscape_of(energy, size=1):
+    return bind(energy_task(energy, lambda key: jnp.zeros(size)))
+
+
+def line(*xs):
+    return {"params": np.float32(xs)[:, None]}
+
+
+def along(energy, points, grid, limit=1.0):
+    return paths.certify(points, paths.make_peaks(landscape_of(energy), grid), limit)
+
+
+@given(
+    st.lists(st.tuples(finite, finite), min_size=2, max_size=6, unique=True),
+    st.floats(0.01, 0.99),
+    st.data(),
+)
+@settings(max_examples=50, deadline=None)
+def test_length(beads, t, data):
+    points = {"w": np.float64(beads)[:, :1], "v": np.float64(beads)[:, 1:]}
+    total = paths.length(points)
+    assert total == pytest.approx(np.linalg.norm(np.diff(beads, axis=0), axis=1).sum())
+    assert total >= paths.chord(points) * (1 - 1e-9)
+    segment = data.draw(st.integers(0, len(beads) - 2))
+    ends = trees.take(points, np.array([segment])), trees.take(points, np.array([segment + 1]))
+    more = paths.insert(points, np.array([segment]), trees.lerp(*ends, t))
+    assert trees.count(more) == len(beads) + 1
+    assert paths.length(more) == pytest.approx(total, rel=1e-9)
+
+
+def test_insert_keeps_the_order_of_several_beads():
+    points = paths.insert(line(0, 1, 2), np.array([0, 1]), line(0.5, 1.5))
+    assert points["params"].ravel().tolist() == [0, 0.5, 1, 1.5, 2]
+
+
+def test_length_over_some_parameters_uses_the_same_chord():
+    points = {"a.kernel": np.eye(3), "a.bias": 7 * np.eye(3)}
+    assert paths.length(points, "*.kernel") == pytest.approx(2 * np.sqrt(2))
+    assert paths.chord(points, "*.kernel") == pytest.approx(np.sqrt(2))
+    assert paths.length(points, "*.kernel, *.bias") == pytest.approx(paths.length(points))
+
+
+@pytest.mark.parametrize("centre", [0.013, 0.5, 0.617, 0.999])
+def test_a_maximum_between_grid_points_is_found(centre):
+    def energy(x):
+        return jnp.exp(-(((x[0] - centre) / 0.05) ** 2)) + 0.2 * x[0]
+
+    found = along(energy, line(0, 1), grid=20)
+    best = minimize_scalar(
+        lambda x: -float(np.exp(-(((x - centre) / 0.05) ** 2)) + 0.2 * x),
+        bounds=(max(0, centre - 0.05), min(1, centre + 0.05)),
+        method="bounded",
+        options={"xatol": 1e-9},
+    )
+    assert found.maximum == pytest.approx(-best.fun, abs=2e-4)
+    assert found.maximum <= -best.fun + 1e-6
+    assert found.max_at == pytest.approx(best.x, abs=5e-3)
+    assert found.last_change <= 1e-4 * found.maximum
+    assert found.resolution == pytest.approx(1 / 20)
+
+
+def test_every_local_maximum_is_refined():
+    """The grid sees the left one higher; the right one, narrower, is the true maximum."""
+
+    def energy(x):
+        left = jnp.exp(-(((x[0] - 0.2) / 0.1) ** 2))
+        return left + 1.5 * jnp.exp(-(((x[0] - 0.747) / 0.04) ** 2))
+
+    found = along(energy, line(0, 1), grid=10)
+    assert max(found.profile[:, 1]) < 1.1
+    assert found.maximum == pytest.approx(1.5, abs=1e-3)
+
+
+def test_a_finer_grid_finds_more_of_a_step_function():
+    def energy(x):
+        return jnp.where((x[0] > 0.51234) & (x[0] < 0.51236), 2.0, 1.0)
+
+    assert along(energy, line(0, 1), grid=10).holds(1.5)
+    assert not along(energy, line(0, 1), grid=100_000).holds(1.5)
+
+
+def test_the_barrier_is_over_the_straight_interpolation_of_the_ends():
+    def energy(x):
+        return 1 + x[0] + 4 * x[0] * (1 - x[0])
+
+    found = along(energy, line(0, 1), grid=50)
+    assert found.barrier == pytest.approx(1, abs=1e-3)  # of 4x(1 − x) at 1/2
+    assert found.profile[[0, -1], 1].tolist() == [1, 2]
+    # uneven segments: fractions are of arc length
+    assert along(energy, line(0, 0.1, 1), grid=50).barrier == pytest.approx(1, abs=1e-3)
+    assert along(energy, line(0, 0.1, 1), grid=50).max_at == pytest.approx(0.625, abs=5e-3)
+
+
+def test_a_monotone_loss_has_its_maximum_at_an_end():
+    found = along(lambda x: x[0], line(0, 3, 5), grid=7)
+    assert (found.maximum, found.max_at, found.segment) == (5, 1, 1)
+    assert found.barrier == pytest.approx(0, abs=1e-6)
+
+
+def test_not_finite_counts_as_infinite():
+    found = along(lambda x: jnp.log(x[0]), line(1, -1), grid=10)
+    assert found.maximum == np.inf
+    assert not found.holds(1e30)
+    assert found.profile.shape == (11, 2)
+
+
+def test_the_last_change_counts_against_the_path():
+    found = paths.Certificate(0.9, 0.2, 0.5, 0, 0.1, 10, np.zeros((2, 2)), 0.0)
+    assert not found.holds(1.0) and found.holds(1.1)
