@@ -21,6 +21,7 @@ MODELS_PER_CALL = 8  # a device's share of one call on a CPU: few, so that a cal
 CALL_BYTES = 2**28  # parameters of all the models of one call
 ACCELERATOR_MODELS = 1024
 CALL_SECONDS = 1.0
+MOST_STEPS = 2**20
 
 
 def configure(precision: str = "float32") -> None:
@@ -29,7 +30,7 @@ def configure(precision: str = "float32") -> None:
     JAX_COMPILATION_CACHE_DIR and JAX_ENABLE_COMPILATION_CACHE=false overrule the cache.
     """
     jax.config.update("jax_enable_x64", precision == "float64")
-    if jax.config.jax_compilation_cache_dir is None:
+    if jax.config.values["jax_compilation_cache_dir"] is None:
         jax.config.update("jax_compilation_cache_dir", str(_cache_directory()))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
     if not _backend_started() and "host_platform_device_count" not in os.environ.get(
@@ -147,7 +148,7 @@ class Pace:
         seconds = time.perf_counter() - start
         if exact_in_any_batch():
             if seconds < CALL_SECONDS / 2:
-                self.steps *= 2
+                self.steps = min(self.steps * 2, MOST_STEPS)
             elif seconds > CALL_SECONDS * 2 and self.steps > 1:
                 self.steps //= 2
         return result

@@ -64,7 +64,7 @@ class Descender:
         structure = jax.tree.structure(template)
 
         def start(item: tuple[Params, Any]) -> Any:
-            params, key = item
+            params, _ = item
             memory = jax.tree.leaves((optimizer.init(params), landscape.carry))
             return [jnp.asarray(leaf) for leaf in memory], landscape.level(params)
 

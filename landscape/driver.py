@@ -59,6 +59,13 @@ def steps(method: Method, search: Search) -> Iterator[Search]:
         yield search
 
 
+def finish(method: Method, search: Search) -> Search:
+    """The search when every string has ended."""
+    for stepped in steps(method, search):
+        search = stepped
+    return search
+
+
 def judge(
     string: String,
     peaks: Callable[[Params, Params, float], paths.Peaks],

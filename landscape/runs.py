@@ -4,11 +4,11 @@ runs/<name>-<hash>/
     config.yaml                     the resolved config
     meta.json                       command, versions, device, commit, status of every stage
     history.jsonl                   {model, step, value}: the metric of the levels while training
-    models.json                     for every model and level: reached or not, at which step and value
+    models.json                     every model and level: reached or not, at which step and value
     models/<model>/<level>.safetensors          parameters where a model first met a level
     sets/<set>/settings.yaml        the connect section that made this set
     sets/<set>/events.jsonl         {level, a, b, event, ...}: what the search did
-    sets/<set>/<level>/<a>-<b>.safetensors      the string, its loss profile, and its row
+    sets/<set>/<level>/<a>-<b>.safetensors   the string, its profile, its row
     results.csv                     the rows of all sets
     report.html
 """
@@ -35,7 +35,7 @@ from safetensors.numpy import save
 
 FORMAT = 1
 
-COLUMNS = (
+COLUMNS: tuple[str, ...] = (
     "task", "method", "level", "a", "b", "status", "beads", "length", "chord",
     "normalized_length", "max_loss", "barrier", "rounds", "grad_evals", "seconds",
     "set", "limit", "loss_a", "loss_b", "max_at", "last_change", "resolution", "grid", "reason",
@@ -88,7 +88,7 @@ def read_json(path: Path) -> Any:
 def _digest(arrays: Arrays) -> str:
     digest = hashlib.sha256()
     for name in sorted(arrays):
-        array = np.ascontiguousarray(arrays[name])
+        array = arrays[name]
         digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
         digest.update(array.tobytes())
     return digest.hexdigest()
@@ -102,7 +102,8 @@ def save_arrays(path: Path, arrays: Arrays, record: Mapping[str, Any]) -> None:
         "record": text,
         "sha256": hashlib.sha256(text.encode()).hexdigest(),
     }
-    contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    # not ascontiguousarray, which gives a scalar an axis
+    contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     write_bytes(path, save(contiguous, metadata=metadata))
 
 
@@ -142,8 +143,12 @@ def load_arrays(path: Path) -> tuple[Arrays, dict[str, Any]]:
 
 def append_lines(path: Path, records: Sequence[Mapping[str, Any]]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
-        file.writelines(json.dumps(record, allow_nan=False) + "\n" for record in records)
+    with path.open("a+b") as file:
+        if file.tell():
+            file.seek(-1, os.SEEK_END)
+            if file.read(1) != b"\n":
+                file.write(b"\n")  # after a line that a kill cut off
+        file.writelines(json.dumps(r, allow_nan=False).encode() + b"\n" for r in records)
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
@@ -187,6 +192,19 @@ class Run:
 
     def meta(self) -> dict[str, Any]:
         return read_json(self.directory / "meta.json")
+
+    def checked_config_file(self) -> Path:
+        """The config, if it is what the run was made with. Raises RunError if it was altered."""
+        try:
+            content = self.config_file.read_bytes()
+        except OSError as error:
+            raise RunError(f"{self.config_file}: unreadable: {error}") from None
+        if hashlib.sha256(content).hexdigest() != self.meta().get("config_sha256"):
+            raise RunError(
+                f"{self.config_file}: altered since the run was made; another config is another "
+                "run, and other search settings go on the command line (--set connect.key=value)"
+            )
+        return self.config_file
 
     def update_meta(self, **changes: Any) -> None:
         path = self.directory / "meta.json"
@@ -287,7 +305,7 @@ class Run:
         """Rewrite results.csv from the rows on disk, and return them."""
         rows = self.rows()
         text = io.StringIO()
-        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+        writer = csv.DictWriter(text, list(COLUMNS), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
         write_bytes(self.results_file, text.getvalue().encode())
@@ -301,7 +319,8 @@ def create_run(directory: Path, config_text: str, meta: Mapping[str, Any]) -> Ru
         made = Run(Path(temporary) / "run")
         made.directory.mkdir()
         write_bytes(made.config_file, config_text.encode())
-        made.update_meta(format=FORMAT, stages={}, status="running", **meta)
+        checksum = hashlib.sha256(config_text.encode()).hexdigest()
+        made.update_meta(status="running", config_sha256=checksum, **meta)
         os.replace(made.directory, directory)
     return Run(directory)
 

@@ -11,7 +11,7 @@ import optax
 from landscape import paths
 from landscape.base import Landscape, Search, band, bind, energy_task
 from landscape.descend import Descender
-from landscape.driver import Connection, judge, start, steps
+from landscape.driver import Connection, finish, judge, start
 from landscape.methods import METHODS
 
 
@@ -70,10 +70,8 @@ def search(
     )
     pairs = pairs or {"0-1": (analytic.a, analytic.b)}
     strings = [
-        start(name, {"params": np.float32(a)}, {"params": np.float32(b)})
+        start(name, {"params": np.array(a, np.float32)}, {"params": np.array(b, np.float32)})
         for name, (a, b) in pairs.items()
     ]
-    done = Search(strings)
-    for done in steps(find, done):
-        pass
+    done = finish(find, Search(strings))
     return {string.name: judge(string, peaks, at) for string in done.strings}

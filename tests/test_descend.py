@@ -1,5 +1,7 @@
 """Coming down, against a plain loop over the same optimiser."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -55,17 +57,17 @@ def test_it_is_the_plain_loop(landscape):
     descender = Descender(landscape, optimizer, check_every=10, max_steps=205)
     descent = run(descender, begin(landscape, descender, range(MODELS), target=0.02))
     for model in range(MODELS):
-        key = jax.random.wrap_key_data(key_data("keys", model))
-        params = landscape.init(key)
+        key = jax.random.wrap_key_data(jnp.asarray(key_data("keys", model)))
+        params: Any = landscape.init(key)
         state, carry, step = optimizer.init(params), landscape.carry, 0
         while landscape.level(params) > 0.02 and step < 205:
-            for step in range(step, min(step + 10, 205)):
+            for _ in range(min(10, 205 - step)):
                 gradient, carry = jax.grad(landscape.loss, has_aux=True)(
                     params, carry, jax.random.fold_in(key, step)
                 )
                 updates, state = optimizer.update(gradient, state, params)
                 params = optax.apply_updates(params, updates)
-            step += 1
+                step += 1
         assert descent.step[model] == step
         assert descent.memory[-1][model] == step  # the carry counted the steps
         np.testing.assert_allclose(descent.params["w"][model], params["w"], rtol=2e-4)

@@ -1,5 +1,7 @@
 """Polylines and the certificate, against NumPy and SciPy."""
 
+from typing import Any
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -18,7 +20,7 @@ def landscape_of(energy, size=1):
 
 
 def line(*xs):
-    return {"params": np.float32(xs)[:, None]}
+    return {"params": np.array(xs, np.float32)[:, None]}
 
 
 def along(energy, points, grid, limit=1.0):
@@ -32,7 +34,7 @@ def along(energy, points, grid, limit=1.0):
 )
 @settings(max_examples=50, deadline=None)
 def test_length(beads, t, data):
-    points = {"w": np.float64(beads)[:, :1], "v": np.float64(beads)[:, 1:]}
+    points = {"w": np.array(beads, np.float64)[:, :1], "v": np.array(beads, np.float64)[:, 1:]}
     total = paths.length(points)
     assert total == pytest.approx(np.linalg.norm(np.diff(beads, axis=0), axis=1).sum())
     assert total >= paths.chord(points) * (1 - 1e-9)
@@ -61,7 +63,7 @@ def test_a_maximum_between_grid_points_is_found(centre):
         return jnp.exp(-(((x[0] - centre) / 0.05) ** 2)) + 0.2 * x[0]
 
     found = along(energy, line(0, 1), grid=20)
-    best = minimize_scalar(
+    best: Any = minimize_scalar(
         lambda x: -float(np.exp(-(((x - centre) / 0.05) ** 2)) + 0.2 * x),
         bounds=(max(0, centre - 0.05), min(1, centre + 0.05)),
         method="bounded",

@@ -42,7 +42,7 @@ def connect(
     resumed with the same result. Raises ConfigError, RunError (training not finished, damaged
     files, a task that no longer gives the recorded losses, a run in use), OSError (disk).
     """
-    config = revised(load_config(run.config_file), overrides)
+    config = revised(load_config(run.checked_config_file()), overrides)
     settings, name = config.connect, set_name(config.connect)
     pairs = pair_list(settings.pairs, config.train.models)
     chosen = _chosen_levels(config, levels)
@@ -114,8 +114,11 @@ class _Tools:
             peaks=self.peaks,
             band=at,
             seed=self.seed,
-            **self.settings.model_dump(include={"insert", "first_midpoint", "max_rounds", "max_beads"}),
-        )  # fmt: skip
+            insert=self.settings.insert,
+            first_midpoint=self.settings.first_midpoint,
+            max_rounds=self.settings.max_rounds,
+            max_beads=self.settings.max_beads,
+        )
 
     def connect_level(self, level: float, pairs: list[Pair], progress: Progress) -> None:
         at = band(level, self.settings.target, self.settings.tolerance)
@@ -161,7 +164,8 @@ class _Tools:
         method = self.method(at)
         told = {string.name: string.rounds for string in search.strings}
         progress(stage, before, total)
-        for search in steps(method, search):
+        for stepped in steps(method, search):
+            search = stepped
             self._tell_rounds(at, search, told)
             checkpoints.keep(state)
             ended = [s for s in search.strings if s.ended is not None]
@@ -215,10 +219,9 @@ class _Tools:
             "grad_evals": 0,
             "reason": f"{' and '.join(who)} did not reach the level in training",
         }
-        empty = {
-            name: np.zeros((0, *s.shape), s.dtype) for name, s in self.landscape.shapes.items()
-        }
-        self.run.save_connection(row, empty, np.zeros((0, 2)))
+        shapes = self.landscape.shapes.items()
+        no_beads = {name: np.zeros((0, *shape.shape), shape.dtype) for name, shape in shapes}
+        self.run.save_connection(row, no_beads, np.zeros((0, 2)))
         self.run.append_events(self.name, [_verdict_event(row)])
 
 
@@ -262,7 +265,8 @@ class _Ends:
 
 def _facts(search: Search, before: int, total: int) -> dict[str, Any]:
     ended = [s for s in search.strings if s.ended is not None]
-    worst = [float(np.nanmax(s.known["upper"])) for s in search.active if s.known]
+    seen = [upper for s in search.active for upper in s.known.get("upper", ())]
+    worst = [float(upper) for upper in seen if np.isfinite(upper)]
     facts: dict[str, Any] = {
         "pairs": f"{before + len(ended)}/{total}",
         "connected": sum(s.ended == Status.CONNECTED for s in ended),

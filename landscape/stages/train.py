@@ -111,7 +111,7 @@ def _descend(run: Run, config: Config, landscape: Landscape, progress: Progress)
     total = settings.models * settings.max_steps
     shown = np.full(settings.models, -1)
     while True:
-        for model in np.flatnonzero(np.isfinite(descent.value)):
+        for model in map(int, np.flatnonzero(np.isfinite(descent.value))):
             value, step = float(descent.value[model]), int(descent.step[model])
             for level in levels[levels >= value]:
                 if float(level) not in met[model]:
@@ -132,9 +132,10 @@ def _descend(run: Run, config: Config, landscape: Landscape, progress: Progress)
         shown = descent.step.copy()
         going = descender.going(descent)
         reached = sum(map(len, met))
+        spent = np.where(going, descent.step, settings.max_steps)
         progress(
             "training",
-            total if not going.any() else float(np.where(going, descent.step, settings.max_steps).sum()),
+            float(spent.sum()),
             total,
             levels=f"{reached}/{settings.models * len(levels)}",
             worst=float(np.max(descent.value)),

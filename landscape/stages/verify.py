@@ -23,13 +23,11 @@ def verify(run: Run, grid: int | None = None, progress: Progress = silent) -> li
     Returns a record a string: {set, method, level, a, b, grid, max_loss, limit, agreed, reason}.
     Raises RunError (damaged or altered files, a grid coarser than a string was certified on).
     """
-    config = load_config(run.config_file)
+    config = load_config(run.checked_config_file())
     rows = [row for row in run.rows() if row["status"] == Status.CONNECTED]
-    for row in rows:
-        if grid is not None and grid < row["grid"]:
-            raise RunError(
-                f"--grid {grid} is coarser than {row['grid']}, on which {run.directory} was certified"
-            )
+    coarsest = max((row["grid"] for row in rows), default=0)
+    if grid is not None and grid < coarsest:
+        raise RunError(f"{run.directory}: certified at grid {coarsest}; {grid} is coarser")
     if not rows:
         return []
     landscape = build_landscape(config)
@@ -47,8 +45,8 @@ def verify(run: Run, grid: int | None = None, progress: Progress = silent) -> li
             reason = ""
             if not agreed:
                 reason = (
-                    f"verify at grid {finer} found {found.maximum:.6g} at {found.max_at:.4f} of the "
-                    f"string, above {row['limit']:.6g}"
+                    f"verify at grid {finer} found {found.maximum:.6g} at {found.max_at:.4f} "
+                    f"of the string, above {row['limit']:.6g}"
                 )
                 finite = bool(np.isfinite(found.maximum))
                 lowered = {
@@ -62,9 +60,8 @@ def verify(run: Run, grid: int | None = None, progress: Progress = silent) -> li
                     "reason": reason,
                 }
                 run.save_connection(row | lowered, points, profile)
-                log.warning(
-                    f"DOWNGRADED {row['set']} level {row['level']:g} pair {row['a']}-{row['b']}: {reason}"
-                )
+                where = f"{row['set']} at {row['level']:g}, pair {row['a']}-{row['b']}"
+                log.warning(f"DOWNGRADED {where}: {reason}")
             keys = ("set", "method", "level", "a", "b", "limit")
             records.append(
                 {key: row[key] for key in keys}

@@ -14,7 +14,16 @@ import optax
 from pydantic import Field
 
 from landscape.base import Task
-from landscape.tasks.networks import MLP, Activation, Initial, Widths, initialiser
+from landscape.tasks.networks import (
+    HE,
+    MLP,
+    ZERO,
+    Activation,
+    Initial,
+    Widths,
+    initialiser,
+    predictor,
+)
 
 TEST_SAMPLES = 360
 
@@ -23,8 +32,8 @@ def digits(
     *,
     hidden: Widths = (32,),
     activation: Activation = "relu",
-    weights: Initial = Initial(distribution="he"),
-    biases: Initial | None = Initial(distribution="constant", scale=0.0),
+    weights: Initial = HE,
+    biases: Initial | None = ZERO,
     data_seed: Annotated[int, Field(ge=0)] = 0,
 ) -> Task:
     """Classification by a dense network; 1,437 training and 360 test images, shuffled by data_seed.
@@ -42,15 +51,15 @@ def digits(
         "test": (jnp.asarray(images[cut:]), jnp.asarray(labels[cut:])),
     }
     model = MLP(hidden, 10, activation, "linear", weights, biases)
+    predict = predictor(model)
 
     def cross_entropy(params: Any, batch: Any) -> jax.Array:
         x, y = batch
-        logits = model.apply({"params": params}, x)
-        return optax.softmax_cross_entropy_with_integer_labels(logits, y).mean()
+        return optax.softmax_cross_entropy_with_integer_labels(predict(params, x), y).mean()
 
     def error(params: Any, batch: Any) -> jax.Array:
         x, y = batch
-        return 100 * (model.apply({"params": params}, x).argmax(-1) != y).mean()
+        return 100 * (predict(params, x).argmax(-1) != y).mean()
 
     return Task(
         init=initialiser(model, data["train"][0][:1]),

@@ -48,6 +48,11 @@ class Initial(BaseModel):
         return nn.initializers.variance_scaling(gain, "fan_in", "truncated_normal")
 
 
+HE = Initial(distribution="he")
+ZERO = Initial(distribution="constant", scale=0.0)
+UNIT_UNIFORM = Initial(distribution="uniform", scale=1.0)
+
+
 class MLP(nn.Module):
     """Dense layers: [samples, inputs] → [samples, outputs]."""
 
@@ -55,8 +60,8 @@ class MLP(nn.Module):
     outputs: int
     activation: str = "relu"
     output_activation: str = "linear"
-    weights: Initial = Initial(distribution="he")
-    biases: Initial | None = Initial(distribution="constant", scale=0.0)
+    weights: Initial = HE
+    biases: Initial | None = ZERO
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -70,6 +75,17 @@ class MLP(nn.Module):
             x = nn.Dense(width, kernel_init=kernel, param_dtype=x.dtype, **bias)(x)
             x = ACTIVATIONS[name](x)
         return x
+
+
+def predictor(model: nn.Module) -> Callable[[Any, jax.Array], jax.Array]:
+    """(parameters, inputs) → outputs, deterministic."""
+
+    def predict(params: Any, x: jax.Array) -> jax.Array:
+        out = model.apply({"params": params}, x)
+        assert isinstance(out, jax.Array)
+        return out
+
+    return predict
 
 
 def initialiser(model: nn.Module, sample: jax.Array) -> Callable[[jax.Array], Any]:

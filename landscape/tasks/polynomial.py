@@ -10,7 +10,15 @@ import numpy as np
 from pydantic import Field
 
 from landscape.base import Task
-from landscape.tasks.networks import MLP, Activation, Initial, Widths, initialiser
+from landscape.tasks.networks import (
+    MLP,
+    UNIT_UNIFORM,
+    Activation,
+    Initial,
+    Widths,
+    initialiser,
+    predictor,
+)
 
 Count = Annotated[int, Field(ge=1)]
 
@@ -23,7 +31,7 @@ def polynomial(
     hidden: Widths = (4, 4),
     activation: Activation = "sigmoid",
     output_activation: Activation = "sigmoid",
-    weights: Initial = Initial(distribution="uniform", scale=1.0),
+    weights: Initial = UNIT_UNIFORM,
     biases: Initial | None = None,
     loss: Literal["mae", "mse"] = "mae",
     data_seed: Annotated[int, Field(ge=0)] = 0,
@@ -33,6 +41,7 @@ def polynomial(
     Metrics: mae and mse, and loss, the one of them that is trained.
     """
     model = MLP(hidden, 1, activation, output_activation, weights, biases)
+    predict = predictor(model)
     drawn = np.random.default_rng(data_seed)
 
     def sample(count: int) -> tuple[jax.Array, jax.Array]:
@@ -43,7 +52,7 @@ def polynomial(
 
     def residual(params: Any, batch: Any) -> jax.Array:
         x, y = batch
-        return model.apply({"params": params}, x) - y
+        return predict(params, x) - y
 
     metrics = {
         "mae": lambda params, batch: jnp.abs(residual(params, batch)).mean(),

@@ -32,8 +32,8 @@ def test_conforms(name, method):
     analytic = EVERY[name]
     found = search(analytic, method, max_rounds=6, max_beads=33)["0-1"]
     points = found.string.points["params"]
-    assert np.array_equal(points[0], np.float32(analytic.a))
-    assert np.array_equal(points[-1], np.float32(analytic.b))
+    assert np.array_equal(points[0], np.array(analytic.a, np.float32))
+    assert np.array_equal(points[-1], np.array(analytic.b, np.float32))
     assert found.length >= found.chord * (1 - 1e-6)
     assert found.beads <= 33 and found.string.rounds <= 6
     highest = densely(analytic, points).max()
@@ -151,18 +151,15 @@ def test_the_second_search_compiles_nothing_new():
     from landscape import paths
     from landscape.base import Search, band
     from landscape.descend import Descender
-    from landscape.driver import start, steps
+    from landscape.driver import finish, start
 
     at, peaks = band(counted.level), paths.make_peaks(landscape, 50)
     descender = Descender(landscape, optax.adam(1e-2), 10, 1000)
 
     def once(b):
         find = METHODS["dss"](descender=descender, peaks=peaks, band=at, seed=0)
-        ends = ({"params": np.float32(x)} for x in (counted.a, b))
-        done = Search([start("0-1", *ends)])
-        for done in steps(find, done):
-            pass
-        return done.strings[0]
+        ends = ({"params": np.array(x, np.float32)} for x in (counted.a, b))
+        return finish(find, Search([start("0-1", *ends)])).strings[0]
 
     once(counted.b)
     before = len(traces)

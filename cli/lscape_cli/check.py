@@ -1,0 +1,78 @@
+"""lscape check"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from lscape_cli import console, options
+
+
+@click.command(cls=options.Command)
+@options.config_argument
+@options.changes
+@options.common
+def check(
+    config: str,
+    overrides: tuple[str, ...],
+    seed: int | None,
+    runs_dir: str,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Validate CONFIG and estimate what it would take.
+
+    Shows it resolved, and measures a step to estimate time, memory and disk. Writes nothing.
+
+    \b
+    Example:
+      lscape check configs/quickstart.yaml --set task.hidden=[64,64]
+    """
+    with console.working(quiet) as progress:
+        from landscape.config import dump_config, load_config, resolved, run_name
+        from landscape.stages.check import check as measure
+
+        settings = load_config(config, overrides, seed)
+        found = measure(settings, progress)
+    directory = str(Path(runs_dir) / run_name(settings))
+    if as_json:
+        console.show_json({"run": directory, "config": resolved(settings), **found})
+        return
+    console.show(dump_config(settings))
+    facts = {"run directory": directory, **_estimates(found)}
+    width = max(map(len, facts)) + 2
+    console.show("\n".join(f"{name:<{width}}{fact}" for name, fact in facts.items()))
+    if found["notes"]:
+        console.show("\n" + "\n".join(found["notes"]))
+
+
+def _estimates(found: dict[str, Any]) -> dict[str, str]:
+    return {
+        "device": str(found["device"]),
+        "parameters": f"{found['parameters']:,}",
+        "models": f"{found['models']:,}",
+        "pairs": f"{found['pairs']:,}",
+        "levels": ", ".join(f"{level:g}" for level in found["levels"]),
+        "a step": duration(found["step_seconds"]),
+        "a segment's profile": duration(found["profile_seconds"]),
+        "training": duration(found["train_seconds"]),
+        "connecting": duration(found["connect_seconds"]),
+        "memory": size(found["memory_bytes"]),
+        "disk": size(found["disk_bytes"]),
+    }
+
+
+def duration(seconds: float) -> str:
+    for unit, length in (("days", 86400), ("h", 3600), ("min", 60), ("s", 1), ("ms", 1e-3)):
+        if seconds >= 1.5 * length:
+            return f"{seconds / length:.2g} {unit}"
+    return f"{seconds * 1e6:.2g} µs" if seconds else "0 s"
+
+
+def size(amount: float) -> str:
+    for unit, length in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if amount >= length:
+            return f"{amount / length:.3g} {unit}"
+    return f"{amount:.0f} bytes"

@@ -1,0 +1,35 @@
+"""The group of commands. Their modules import click alone, so that help does not wait for JAX."""
+
+from __future__ import annotations
+
+import click
+
+from lscape_cli.check import check
+from lscape_cli.connect import connect
+from lscape_cli.report import report
+from lscape_cli.run import run
+from lscape_cli.train import train
+from lscape_cli.verify import verify
+
+
+class InOrder(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+@click.group(
+    cls=InOrder,
+    commands=[run, train, connect, report, verify, check],
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(package_name="lscape")
+def main() -> None:
+    """Are trained networks connected at a given loss, and how curved is the road between them?
+
+    \b
+    Example:
+      lscape run configs/quickstart.yaml
+
+    A command exits with 0 for an answer, whatever it says; 1 for a failure; 2 for a mistake in the
+    command or the config; 3 where --require-connected is not met; 130 when interrupted.
+    """

@@ -1,0 +1,107 @@
+"""What the commands share: options, and how one ends that cannot finish."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import click
+
+from lscape_cli import console
+
+
+class Command(click.Command):
+    """A command whose foreseeable failures are messages and exit codes; a bug is a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            with _terminable():
+                return super().invoke(ctx)
+        except KeyboardInterrupt as stop:
+            terminated = isinstance(stop, Terminated)
+            said = "terminated" if terminated else "interrupted"
+            console.note(f"{said}; the same command resumes")
+            sys.exit(143 if terminated else 130)
+        except BrokenPipeError:
+            raise  # click ends quietly
+        except OSError as error:
+            place = error.filename or ctx.params.get("run") or ctx.params["runs_dir"]
+            console.error(
+                f"{place}: {error.strerror or error}; the run can be resumed by the same command"
+            )
+            sys.exit(1)
+        except Exception as error:
+            if not isinstance(error, _mistakes()):
+                raise
+            console.error(str(error))
+            sys.exit(2)
+
+
+def _mistakes() -> tuple[type[Exception], ...]:
+    from landscape.config import ConfigError
+    from landscape.runs import RunError
+
+    return ConfigError, RunError
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: what is under way ends as at Ctrl-C, with its status written."""
+
+
+@contextlib.contextmanager
+def _terminable() -> Iterator[None]:
+    def stop(number: int, frame: Any) -> None:
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def _together(*options: Decorator) -> Decorator:
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+common = _together(
+    click.option(
+        "--runs-dir", default="runs", show_default=True, type=click.Path(file_okay=False),
+        help="Where run directories are.",
+    ),
+    click.option("-q", "--quiet", is_flag=True, help="Only results, warnings and errors."),
+    click.option("--json", "as_json", is_flag=True, help="Results as JSON."),
+)  # fmt: skip
+
+changes = _together(
+    click.option(
+        "--set", "overrides", multiple=True, metavar="KEY.PATH=VALUE",
+        help="Change a key of the config; may be repeated.",
+    ),
+    click.option("--seed", type=int, metavar="N", help="Change the seed."),
+)  # fmt: skip
+
+config_argument = click.argument("config", type=click.Path())
+run_argument = click.argument("run", type=click.Path())
+
+require_connected = click.option(
+    "--require-connected", is_flag=True, help="Exit with 3 unless every pair is connected."
+)
+
+
+def exit_unless_connected(rows: list[dict[str, Any]]) -> None:
+    missing = sum(row["status"] != "CONNECTED" for row in rows)
+    if missing:
+        console.error(f"--require-connected: {missing} of {len(rows)} were not connected")
+        sys.exit(3)

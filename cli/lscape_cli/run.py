@@ -1,0 +1,48 @@
+"""lscape run"""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from lscape_cli import console, options
+from lscape_cli.report import write
+
+
+@click.command(cls=options.Command)
+@options.config_argument
+@options.require_connected
+@options.changes
+@options.common
+def run(
+    config: str,
+    require_connected: bool,
+    overrides: tuple[str, ...],
+    seed: int | None,
+    runs_dir: str,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Train, connect and report CONFIG in a row.
+
+    Ends with a table and the path of the HTML report. The same command resumes an unfinished run.
+
+    \b
+    Example:
+      lscape run configs/quickstart.yaml --set connect.pairs=disjoint
+    """
+    with console.working(quiet) as progress:
+        from landscape.config import load_config
+        from landscape.stages.connect import connect
+        from landscape.stages.train import train
+
+        settings = load_config(config, overrides, seed)
+        trained = train(settings, runs_dir, progress)
+        # the run may be older than this connect section, which is no part of its name
+        section = settings.connect.model_dump(mode="json")
+        asked = [f"connect.{key}={json.dumps(value)}" for key, value in section.items()]
+        rows = connect(trained, asked, None, progress)
+    write([trained], "json" if as_json else "table", quiet)
+    if require_connected:
+        options.exit_unless_connected(rows)

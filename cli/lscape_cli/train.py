@@ -1,0 +1,39 @@
+"""lscape train"""
+
+from __future__ import annotations
+
+import click
+
+from lscape_cli import console, options
+
+
+@click.command(cls=options.Command)
+@options.config_argument
+@options.changes
+@options.common
+def train(
+    config: str,
+    overrides: tuple[str, ...],
+    seed: int | None,
+    runs_dir: str,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Train the models of CONFIG down to its levels.
+
+    Keeps each model where it first meets a level. Prints the run directory. The same command
+    resumes an unfinished run.
+
+    \b
+    Example:
+      lscape train configs/quickstart.yaml --set train.models=6 --seed 1
+    """
+    with console.working(quiet) as progress:
+        from landscape.config import load_config
+        from landscape.stages.train import train as train_models
+
+        run = train_models(load_config(config, overrides, seed), runs_dir, progress)
+    if as_json:
+        console.show_json({"run": str(run.directory), "models": run.models()})
+    else:
+        console.show(str(run.directory))

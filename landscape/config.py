@@ -1,0 +1,416 @@
+"""The config: YAML to typed settings, judged whole, with errors that name file, line and key."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import itertools
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_core import to_jsonable_python
+
+from landscape.source import Source, to_yaml
+from landscape.tasks import TASKS, builder, load_factory
+from landscape.validation import ConfigError, Problem, parameters_of, shown, unknown, validated
+
+Optimizer = Literal["adam", "sgd"]
+Rate = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0)]
+
+
+# -- the settings ----------------------------------------------------------------------------------
+
+
+class Section(BaseModel):
+    """A part of the config: unknown keys and numbers that are not finite are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Train(Section):
+    """How the models are trained, or, as `endpoints`, the safetensors files that hold them."""
+
+    endpoints: Annotated[tuple[str, ...], Field(min_length=2)] | None = None
+    models: int = Field(default_factory=lambda train: len(train.get("endpoints") or ()) or 4, ge=2)
+    optimizer: Optimizer = "adam"
+    learning_rate: Rate = 1e-3
+    batch_size: Count | None = None
+    max_steps: Count = 20_000
+    check_every: Count = 10
+
+    @field_validator("models")
+    @classmethod
+    def _one_an_endpoint(cls, models: int, info: ValidationInfo) -> int:
+        endpoints = info.data.get("endpoints")
+        if endpoints is not None and models != len(endpoints):
+            count = len(endpoints)
+            raise ValueError(f"must be left out or {count}, as the endpoints are; got {models}")
+        return models
+
+
+class Levels(Section):
+    """What is measured, on which split, and the levels of it, kept from high to low."""
+
+    metric: str = "loss"
+    split: str = "train"
+    values: Annotated[tuple[float, ...], Field(min_length=1)]
+
+    @field_validator("values")
+    @classmethod
+    def _descending(cls, values: tuple[float, ...]) -> tuple[float, ...]:
+        for level in values:
+            if values.count(level) > 1:
+                raise ValueError(f"{level} is given more than once")
+        return tuple(sorted(values, reverse=True))
+
+
+class Connect(Section):
+    """How paths are searched and judged. None: as in training."""
+
+    method: Literal["dss", "straight"] = "dss"
+    pairs: str = "all"
+    target: Annotated[float, Field(gt=0, le=1)] = 0.95
+    tolerance: Annotated[float, Field(ge=1)] = 1.0
+    insert: Literal["max", "midpoint"] = "max"
+    first_midpoint: bool = False
+    grid: Annotated[int, Field(ge=2)] = 50
+    max_rounds: Annotated[int, Field(ge=0)] = 10
+    max_beads: Annotated[int, Field(ge=3)] = 257
+    max_steps_per_bead: Count = 20_000
+    optimizer: Optimizer | None = None
+    learning_rate: Rate | None = None
+    length_over: str = "*"
+    seed: Seed | None = None
+
+    @field_validator("pairs")
+    @classmethod
+    def _readable(cls, pairs: str) -> str:
+        _given_pairs(pairs)
+        return pairs
+
+
+class Compute(Section):
+    precision: Literal["float32", "float64"] = "float32"
+
+
+@dataclass(frozen=True)
+class TaskSpec:
+    """A built-in task's name or a user's factory, and all the keys that its builder takes."""
+
+    name: str | None
+    factory: str | None
+    keys: dict[str, Any]
+
+    def builder(self) -> Callable[..., Any]:
+        """The function that makes the task. Raises ImportError for a factory that is gone."""
+        return load_factory(self.factory) if self.factory else builder(str(self.name))
+
+    def build_kwargs(self) -> dict[str, Any]:
+        """The keys as the builder's annotations want them: tuples, models of nested sections."""
+        kind, _ = parameters_of(self.builder())
+        kwargs, problems = validated(kind, self.keys, "task")
+        if problems:
+            raise ConfigError(*map(": ".join, problems))
+        return kwargs
+
+
+@dataclass(frozen=True)
+class Config:
+    """All the settings of a run, complete. Made by `load_config` or `config_from`."""
+
+    name: str
+    task: TaskSpec
+    train: Train
+    levels: Levels
+    connect: Connect
+    seed: int
+    compute: Compute
+    _places: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+
+    def problem(self, key: str, message: str) -> ConfigError:
+        """The error to raise about a key (`levels.metric`), naming its file and line if known."""
+        return _error(self._places, [(key, message)])
+
+
+_SECTIONS: dict[str, Any] = {
+    "train": Train,
+    "levels": Levels,
+    "connect": Connect,
+    "seed": Seed,
+    "compute": Compute,
+}
+_ABSENT = {"seed": 0}  # any other section that is left out is an empty one
+
+
+def pair_list(pairs: str, models: int) -> list[tuple[int, int]]:
+    """The pairs (a < b) that `all`, `disjoint` or a list such as `0-1,0-2` means, in that order.
+
+    Disjoint pairs are 0-1, 2-3, …; an odd model is left over. Raises ValueError naming the item.
+    """
+    if pairs == "all":
+        return list(itertools.combinations(range(models), 2))
+    if pairs == "disjoint":
+        return [(a, a + 1) for a in range(0, models - 1, 2)]
+    given = _given_pairs(pairs)
+    for a, b in given:
+        if b >= models:
+            raise ValueError(f"there is no pair {a}-{b}: the {models} models are 0 to {models - 1}")
+    return given
+
+
+def _given_pairs(pairs: str) -> list[tuple[int, int]]:
+    if pairs in ("all", "disjoint"):
+        return []
+    given = []
+    for item in pairs.split(","):
+        ends = re.fullmatch(r"\s*([0-9]{1,9})-([0-9]{1,9})\s*", item)
+        a, b = sorted(map(int, ends.groups())) if ends else (0, 0)
+        if a == b:
+            raise ValueError(
+                f"'{item.strip()}' is not a pair of two models "
+                "(allowed: all, disjoint, or a list such as 0-1,0-2)"
+            )
+        given.append((a, b))
+    return list(dict.fromkeys(given))
+
+
+# -- loading ---------------------------------------------------------------------------------------
+
+
+def load_config(path: str | Path, overrides: Sequence[str] = (), seed: int | None = None) -> Config:
+    """Read a config; its name is the file's stem.
+
+    overrides: `key.path=value` with the value in YAML, laid over the file; seed: overrides `seed`.
+    Raises ConfigError with every problem in file order.
+    """
+    path = Path(path)
+    source = Source(str(path))
+    try:
+        content = path.read_bytes()
+        text = content.decode("utf-8-sig")
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise ConfigError(f"{path}:{line}: not UTF-8 text: {error.reason}") from error
+    data = source.read(text, "", lambda line: f"{path}:{line}")
+    if data is None:
+        raise ConfigError(f"{path}: empty; a config has at least `task` and `levels`")
+    return _resolve(source, data, path.stem, overrides, seed)
+
+
+def config_from(
+    mapping: Mapping[str, Any],
+    name: str = "run",
+    overrides: Sequence[str] = (),
+    seed: int | None = None,
+) -> Config:
+    """The config of a mapping that is shaped like the YAML; otherwise as `load_config`."""
+    if not name or Path(name).name != name:
+        raise ConfigError(f"name: must be usable as a directory's name, got {shown(name)}")
+    try:
+        text = to_yaml(to_jsonable_python(mapping))
+    except ValueError as error:
+        raise ConfigError(f"not plain data: {error}") from error
+    source = Source("")
+    data = source.read(text, "", lambda line: "")
+    return _resolve(source, data, name, overrides, seed)
+
+
+def revised(config: Config, overrides: Sequence[str]) -> Config:
+    """The config with `key.path=value` overrides laid over it. Raises ConfigError."""
+    source = Source("")
+    source.places = dict(config._places)
+    return _resolve(source, resolved(config), config.name, overrides)
+
+
+def resolved(config: Config) -> dict[str, Any]:
+    """The config as plain data, every key of it, shaped like the YAML."""
+    chosen = "factory" if config.task.factory else "name"
+    task = {chosen: getattr(config.task, chosen), **config.task.keys}
+    sections = {key: to_jsonable_python(getattr(config, key)) for key in _SECTIONS}
+    return {"task": task, **sections}
+
+
+def dump_config(config: Config) -> str:
+    """The resolved config as YAML that loads back to an equal config."""
+    return to_yaml(resolved(config))
+
+
+def dump_connect(connect: Connect) -> str:
+    """A search's settings as YAML, every key of them."""
+    return to_yaml(to_jsonable_python(connect))
+
+
+def _resolve(
+    source: Source, data: Any, name: str, overrides: Sequence[str], seed: int | None = None
+) -> Config:
+    if not isinstance(data, dict):
+        raise _error(source.places, [("", f"expected keys with values, got {shown(data)}")])
+    for override in overrides:
+        source.override(data, override, f"--set {override}")
+    if seed is not None:
+        source.override(data, f"seed={seed}", f"--seed {seed}")
+
+    problems: list[Problem] = []
+    allowed = ["task", *_SECTIONS]
+    problems += [(key, unknown(key, allowed)) for key in data if key not in allowed]
+    task, found = _task(data["task"]) if "task" in data else (None, [("task", _no_task())])
+    problems += found
+    sections: dict[str, Any] = {}
+    for key, kind in _SECTIONS.items():
+        value, found = validated(kind, data.get(key, _ABSENT.get(key, {})), key)
+        problems += found
+        if not found:
+            sections[key] = value
+    problems += _disagreements(task, **{key: sections.get(key) for key in _SECTIONS})
+    unread = {key for key, _ in source.problems}
+    problems = source.problems + [problem for problem in problems if problem[0] not in unread]
+    if task is None or problems:
+        raise _error(source.places, problems)
+    return Config(name=name, task=task, **sections, _places=source.places)
+
+
+def _disagreements(
+    task: TaskSpec | None,
+    train: Train | None,
+    levels: Levels | None,
+    connect: Connect | None,
+    **_: Any,
+) -> list[Problem]:
+    """What is wrong between sections, of those that are right in themselves."""
+    problems = []
+    if task and train and train.endpoints is not None and task.factory is None:
+        message = "needs task.factory, the function that makes the task of these networks"
+        problems.append(("train.endpoints", message))
+    if levels and connect and 0 in levels.values and connect.target < 1:
+        message = (
+            f"level 0 cannot be approached from above with connect.target {connect.target}; "
+            "set connect.target: 1.0 or use another level"
+        )
+        problems.append(("levels.values", message))
+    if train and connect:
+        try:
+            pair_list(connect.pairs, train.models)
+        except ValueError as error:
+            problems.append(("connect.pairs", str(error)))
+    return problems
+
+
+def _error(places: Mapping[str, str], problems: Iterable[Problem]) -> ConfigError:
+    """The problems in the order of the places where their keys were given."""
+    order = {key: number for number, key in enumerate(places)}
+
+    def given(key: str) -> str:
+        while key and key not in places:
+            key = key[: max(key.rfind("."), key.rfind("["), 0)]
+        return key
+
+    said = (
+        ": ".join(filter(None, (places.get(given(key)), key, message)))
+        for key, message in sorted(problems, key=lambda problem: order.get(given(problem[0]), 0))
+    )
+    return ConfigError(*dict.fromkeys(said))
+
+
+# -- the task's keys -------------------------------------------------------------------------------
+
+
+def _no_task() -> str:
+    return f"missing; give a name (allowed: {', '.join(TASKS)}) or a factory: 'module:function'"
+
+
+def _task(given: Any) -> tuple[TaskSpec | None, list[Problem]]:
+    head, problems = validated(_TaskHead, given, "task")
+    if problems:
+        return None, problems
+    name, factory = head.name, head.factory
+    if name is not None and factory is not None:
+        return None, [("task.factory", "give either a name or a factory, not both")]
+    if name is not None and name not in TASKS:
+        return None, [("task.name", unknown(name, TASKS, "task"))]
+    if name is None and factory is None:
+        typos = [key for key in given if get_close_matches(key, ("name", "factory"), 1)]
+        found = [(f"task.{key}", unknown(key, ("name", "factory"))) for key in typos]
+        return None, found or [("task", _no_task())]
+    try:
+        build = load_factory(factory) if factory is not None else builder(str(name))
+    except ImportError as error:
+        if factory is None:
+            raise
+        return None, [("task.factory", str(error))]
+    try:
+        kind, defaults = parameters_of(build)
+    except Exception as error:  # evaluating annotations runs the user's code
+        if factory is None:
+            raise
+        message = f"its parameters cannot be keys of a config: {error}"
+        return None, [("task.factory", message)]
+    rest = {key: value for key, value in given.items() if key not in ("name", "factory")}
+    keys, problems = validated(kind, {**defaults, **rest}, "task")
+    return TaskSpec(name, factory, to_jsonable_python(keys)) if not problems else None, problems
+
+
+class _TaskHead(BaseModel):
+    model_config = ConfigDict(extra="allow")
+    name: str | None = None
+    factory: str | None = None
+
+
+# -- names -----------------------------------------------------------------------------------------
+
+
+def run_hash(config: Config) -> str:
+    """8 hex digits of what a run's training depends on: settings, seed, the factory's source, the
+    endpoints' files. Raises ConfigError for an endpoint's file that cannot be read.
+    """
+    data = resolved(config)
+    kept = {key: data[key] for key in ("task", "train", "levels", "seed")}
+    kept |= {"precision": config.compute.precision, "source": _source_hash(config.task)}
+    kept["files"] = []
+    for number, path in enumerate(config.train.endpoints or ()):
+        try:
+            kept["files"].append(hashlib.sha256(Path(path).read_bytes()).hexdigest())
+        except OSError as error:
+            message = f"{path}: cannot be read: {error.strerror}"
+            raise config.problem(f"train.endpoints[{number}]", message) from error
+    return _digest(kept)[:8]
+
+
+def run_name(config: Config) -> str:
+    """The name of the run's directory. Raises ConfigError as `run_hash`."""
+    return f"{config.name}-{run_hash(config)}"
+
+
+def set_name(connect: Connect) -> str:
+    """The name of a search's set of rows: its method, and a hash of all settings but the pairs."""
+    return f"{connect.method}-{_digest(connect.model_dump(mode='json', exclude={'pairs'}))[:6]}"
+
+
+def _digest(data: Any) -> str:
+    canonical = json.dumps(data, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _source_hash(task: TaskSpec) -> str | None:
+    if task.factory is None:
+        return None
+    try:
+        source = inspect.getsourcefile(inspect.unwrap(task.builder()))
+        return source and hashlib.sha256(Path(source).read_bytes()).hexdigest()
+    except (TypeError, OSError):  # compiled, or typed into a session
+        return None

@@ -1,0 +1,440 @@
+"""The commands: what they ask of landscape (stand-ins here), what they print, how they end."""
+
+from __future__ import annotations
+
+import errno
+import json
+import logging
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import pytest
+from click.testing import CliRunner
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "cli"))
+
+from lscape_cli.check import duration, size  # noqa: E402
+from lscape_cli.console import _Stage  # noqa: E402
+from lscape_cli.main import main  # noqa: E402
+from lscape_cli.report import _number  # noqa: E402
+
+COMMANDS = sorted(main.commands)
+ENVIRONMENT = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'cli'}"}
+START = "from lscape_cli.main import main; main(prog_name='lscape')"
+
+MODULES = ["landscape.config", "landscape.runs", "landscape.report"] + [
+    f"landscape.stages.{stage}" for stage in ("train", "connect", "verify", "check")
+]
+
+
+class ConfigError(ValueError):
+    pass
+
+
+class RunError(Exception):
+    pass
+
+
+def row(level=0.1, a=0, b=1, status="CONNECTED"):
+    return {"set": "dss", "method": "dss", "level": level, "a": a, "b": b, "status": status}
+
+
+def level(**changes):
+    return {
+        "run": "runs/r", "task": "digits", "method": "dss", "set": "dss", "level": 0.1,
+        "pairs": 6, "connected": 6, "share": 1.0, "share_interval": [0.5, 1.0],
+        "statuses": {"CONNECTED": 6},
+        "normalized_length": {"mean": 1.3124, "se": 0.0413, "n": 6, "clustered": "model"},
+        "beads": {"mean": 5.5, "se": 0.34, "n": 6, "clustered": "model"},
+        "max_loss": 0.0991, "barrier": 0.004, "grad_evals": 12345, "seconds": 3.21,
+    } | changes  # fmt: skip
+
+
+EMPTY = {"mean": None, "se": None, "n": 0, "clustered": None}
+LOST = level(
+    level=0.01, connected=0, statuses={"STUCK": 4, "NOT_FOUND": 2}, normalized_length=EMPTY,
+    beads=EMPTY, max_loss=float("inf"), barrier=None,
+)  # fmt: skip
+
+
+@pytest.fixture
+def fake(monkeypatch):
+    """Stand-ins for landscape; `calls` holds what the commands asked of them."""
+    run = SimpleNamespace(
+        directory=Path("runs/r"),
+        report_file=Path("runs/r/report.html"),
+        results_file=Path("runs/r/results.csv"),
+        models=lambda: [{"model": 0, "status": "TRAINED"}],
+    )
+    section = SimpleNamespace(model_dump=lambda mode: {"method": "dss", "seed": None})
+    config = SimpleNamespace(connect=section)
+    fake = SimpleNamespace(calls=[], rows=[row()], strings=[])
+    fake.report = {"runs": [{}], "levels": [level()], "notes": []}
+
+    def stage(name, result):
+        def call(*arguments):
+            *arguments, progress = arguments
+            fake.calls.append((name, *arguments))
+            print("a factory's own words")
+            logging.getLogger("lscape").info("device: abacus")
+            logging.getLogger("lscape").warning("downgraded")
+            progress(name, 0, 2)
+            progress(name, 2, 2, worst=0.5)
+            return result()
+
+        return call
+
+    def called(name, result):
+        def call(*arguments):
+            fake.calls.append((name, *arguments))
+            return result
+
+        return call
+
+    estimates = {
+        "task": "digits", "parameters": 2410, "models": 4, "pairs": 6, "levels": [1.0, 0.1],
+        "device": "cpu", "step_seconds": 1.2e-5, "profile_seconds": 0.004,
+        "train_seconds": 200.0, "connect_seconds": 8000.0, "memory_bytes": 3_000_000,
+        "disk_bytes": 512, "notes": ["at most"],
+    }  # fmt: skip
+    contents = {
+        "config": {
+            "ConfigError": ConfigError,
+            "load_config": called("load_config", config),
+            "dump_config": lambda config: "seed: 0\n",
+            "resolved": lambda config: {"seed": 0},
+            "run_name": lambda config: "r",
+        },
+        "runs": {"RunError": RunError, "open_run": called("open_run", run)},
+        "report": {
+            "report": lambda runs: fake.report,
+            "levels_csv": lambda report: "level,pairs\n0.1,6\n",
+            "write_html": lambda runs, report, path: fake.calls.append(("write_html", path)),
+        },
+        "train": {"train": stage("train", lambda: run)},
+        "connect": {"connect": stage("connect", lambda: fake.rows)},
+        "verify": {"verify": stage("verify", lambda: fake.strings)},
+        "check": {"check": stage("check", lambda: estimates)},
+    }
+    for name in MODULES:
+        module = ModuleType(name)
+        vars(module).update(contents[name.rpartition(".")[2]])
+        monkeypatch.setitem(sys.modules, name, module)
+
+    def fail(name, error):
+        def call(*arguments):
+            raise error
+
+        monkeypatch.setattr(sys.modules[f"landscape.stages.{name}"], name, call)
+
+    fake.fail = fail
+    return fake
+
+
+def lscape(*arguments):
+    return CliRunner().invoke(main, arguments)
+
+
+def shell(code, *arguments, **environment):
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        env=ENVIRONMENT | environment, cwd=ROOT, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+
+
+# -- help -------------------------------------------------------------------------------------
+
+
+def test_help_imports_nothing_heavy():
+    code = "import sys; from lscape_cli.main import main; main(['--help'], standalone_mode=False);"
+    heavy = "jax numpy pydantic matplotlib rich landscape"
+    done = shell(f"{code} print(set(sys.modules) & set('{heavy}'.split()))")
+    assert done.stdout.splitlines()[-1] == "set()", done.stderr
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_help_has_an_example_that_parses(name):
+    command = main.commands[name]
+    examples = [x for x in (command.help or "").splitlines() if x.strip().startswith("lscape ")]
+    assert examples
+    for example in examples:
+        _, called, *arguments = shlex.split(example)
+        assert called == name
+        command.make_context(name, arguments)
+
+
+@pytest.mark.parametrize(
+    "arguments, said",
+    [
+        (["trian"], "Did you mean 'train'"),
+        (["train", "--sed", "1"], "--seed"),
+        (["train"], "CONFIG"),
+    ],
+)
+def test_usage_errors(arguments, said):
+    done = lscape(*arguments)
+    assert done.exit_code == 2
+    assert said in done.stderr and not done.stdout
+
+
+# -- what is asked, and what is printed -------------------------------------------------------
+
+
+def test_train(fake):
+    done = lscape("train", "c.yaml", "--set", "a.b=1", "--set", "c=2", "--seed", "3")
+    assert done.exit_code == 0, done.output
+    assert done.stdout == "runs/r\n"
+    assert fake.calls[0] == ("load_config", "c.yaml", ("a.b=1", "c=2"), 3)
+    assert fake.calls[1][2] == "runs"
+    for said in ("a factory's own words", "device: abacus", "warning: downgraded", "train: 100%"):
+        assert said in done.stderr
+
+
+def test_train_json(fake):
+    done = lscape("train", "c.yaml", "--json", "--runs-dir", "elsewhere")
+    assert json.loads(done.stdout) == {"run": "runs/r", "models": fake_models()}
+    assert fake.calls[1][2] == "elsewhere"
+
+
+def fake_models():
+    return [{"model": 0, "status": "TRAINED"}]
+
+
+def test_quiet_leaves_results_and_warnings(fake):
+    done = lscape("run", "c.yaml", "--quiet")
+    assert "device" not in done.stderr and "100%" not in done.stderr
+    assert "warning: downgraded" in done.stderr
+    assert done.stdout.endswith("report: runs/r/report.html\n")
+
+
+def test_connect(fake):
+    fake.rows = [row(), row(b=2, status="STUCK"), row(level=0.05)]
+    options = "--pairs 0-1,0-2 --level 0.1 --level 0.05 --method straight --seed 3"
+    done = lscape("connect", "r", *options.split(), "--set", "connect.grid=9")
+    assert done.exit_code == 0, done.output
+    asked = ["connect.grid=9", "connect.pairs=0-1,0-2", "connect.method=straight", "connect.seed=3"]
+    assert fake.calls[0] == ("open_run", "r", "runs")
+    assert fake.calls[1][2:] == (asked, (0.1, 0.05))
+    assert done.stdout.splitlines() == [
+        "level 0.1:  1 of 2 pairs connected (1 STUCK)",
+        "level 0.05: 1 of 1 pairs connected",
+        "results: runs/r/results.csv",
+    ]
+    assert json.loads(lscape("connect", "r", "--json").stdout)["rows"] == fake.rows
+    assert fake.calls[-1][2:] == ([], None)
+
+
+@pytest.mark.parametrize("command", ["connect", "run"])
+def test_require_connected(fake, command):
+    assert lscape(command, "x", "--require-connected").exit_code == 0
+    fake.rows = [row(), row(b=2, status="STUCK")]
+    assert lscape(command, "x").exit_code == 0
+    done = lscape(command, "x", "--require-connected", "--json")
+    assert done.exit_code == 3
+    assert "1 of 2" in done.stderr
+    json.loads(done.stdout)
+
+
+def test_run_asks_for_its_own_connect_section(fake):
+    done = lscape("run", "c.yaml")
+    assert done.exit_code == 0, done.output
+    assert [call[0] for call in fake.calls] == ["load_config", "train", "connect", "write_html"]
+    assert fake.calls[2][2] == ['connect.method="dss"', "connect.seed=null"]
+    assert "6/6" in done.stdout and done.stdout.endswith("report: runs/r/report.html\n")
+    assert json.loads(lscape("run", "c.yaml", "--json").stdout) == fake.report
+
+
+def test_report_table(fake):
+    fake.report = {"runs": [{}], "levels": [level(), LOST], "notes": ["4 models"]}
+    done = lscape("report", "r")
+    assert done.exit_code == 0, done.output
+    lines = [line.strip() for line in done.stdout.splitlines()]
+    first = next(line for line in lines if line.startswith("dss"))
+    numbers = "0.1 6/6 1.312 ± .041 5.50 ± .34 0.0991 0.004 12,345 3.2"
+    assert first.split() == ["dss", *numbers.split()]
+    second = lines[lines.index(first) + 1]
+    assert second.endswith(" 4 STUCK, 2 NOT_FOUND")
+    for said in ("jackknife", "standard error", "nothing about disconnection", "4 models"):
+        assert said in done.stdout
+    assert "…" not in done.stdout and "\x1b" not in done.stdout
+
+
+def test_report_names_sets_and_runs_where_needed(fake):
+    fake.report["levels"] = [level(), level(set="dss-2", run="runs/q"), level(set="dss-3")]
+    done = lscape("report", "r", "q")
+    lines = [line.split()[:2] for line in done.stdout.splitlines()]
+    methods = [line for line in lines if line and line[0].startswith("runs/")]
+    assert methods == [["runs/r", "dss"], ["runs/q", "dss"], ["runs/r", "dss-3"]]
+    assert ("write_html", Path("runs/r/report-2-runs.html")) in fake.calls
+    assert "nothing about disconnection" not in done.stdout
+
+
+def test_report_formats(fake):
+    fake.report["levels"] = [LOST]
+    for option in (["--json"], ["--format", "json"]):
+        done = lscape("report", "r", *option)
+        assert json.loads(done.stdout)["levels"][0]["max_loss"] is None
+        assert "report: runs/r/report.html" in done.stderr
+    assert lscape("report", "r", "--format", "csv", "-q").output == "level,pairs\n0.1,6\n"
+
+
+def test_a_page_that_cannot_be_written_leaves_the_answer(fake, monkeypatch):
+    def full(*arguments):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), "runs/r/report.html")
+
+    monkeypatch.setattr(sys.modules["landscape.report"], "write_html", full)
+    done = lscape("report", "r")
+    assert done.exit_code == 1
+    assert "6/6" in done.stdout and "error: runs/r/report.html: Read-only" in done.stderr
+
+
+def test_verify(fake):
+    held = {**row(), "grid": 200, "max_loss": 0.09, "limit": 0.1, "agreed": True, "reason": ""}
+    assert "no CONNECTED strings" in lscape("verify", "r").stdout
+    fake.strings = [held]
+    assert lscape("verify", "r").stdout == "1 of 1 CONNECTED strings hold at grid 200\n"
+    fake.strings = [held, {**held, "b": 2, "max_loss": 0.25, "agreed": False}]
+    done = lscape("verify", "r", "--grid", "200")
+    assert done.exit_code == 0 and fake.calls[-1][2] == 200
+    assert "dss 0-2 0.1 0.25 0.1 200" in [" ".join(x.split()) for x in done.stdout.splitlines()]
+    assert done.stdout.endswith("1 of 2 CONNECTED strings hold at grid 200\n")
+    assert len(json.loads(lscape("verify", "r", "--json").stdout)["strings"]) == 2
+
+
+def test_check(fake):
+    done = lscape("check", "c.yaml")
+    assert done.exit_code == 0, done.output
+    assert done.stdout.startswith("seed: 0\n")
+    for said in ("2,410", "12 µs", "3.3 min", "2.2 h", "3 MB", "512 bytes", "runs/r", "at most"):
+        assert said in done.stdout
+    found = json.loads(lscape("check", "c.yaml", "--json").stdout)
+    assert found["parameters"] == 2410 and found["config"] == {"seed": 0}
+
+
+def test_numbers():
+    assert [duration(s) for s in (0, 3e-6, 2, 90, 200_000)] == [
+        "0 s",
+        "3 µs",
+        "2 s",
+        "1.5 min",
+        "2.3 days",
+    ]
+    assert [size(n) for n in (10, 2.5e9)] == ["10 bytes", "2.5 GB"]
+    assert _number({"mean": 1.3, "se": 2.4}) == "1.3 ± 2.4"
+    assert _number({"mean": 31.2, "se": 12.0}) == "31 ± 12"
+    assert _number({"mean": 1.0, "se": 0.0}) == "1.000 ± .000"
+    assert _number({"mean": 1.5, "se": None}) == "1.5"
+    assert _number(None) == "–"
+
+
+# -- how a command ends -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("error", [ConfigError("c.yaml:2: this\nc.yaml:3: that"), RunError("no")])
+def test_mistakes(fake, error):
+    fake.fail("train", error)
+    done = lscape("train", "c.yaml")
+    assert done.exit_code == 2 and not done.stdout
+    assert done.stderr == "".join(f"error: {line}\n" for line in str(error).splitlines())
+
+
+@pytest.mark.parametrize("path", ["runs/r/meta.json", None])
+def test_a_full_disk(fake, path):
+    fake.fail("train", OSError(errno.ENOSPC, "No space left on device", path))
+    done = lscape("train", "c.yaml")
+    assert done.exit_code == 1
+    assert done.stderr == (
+        f"error: {path or 'runs'}: No space left on device; "
+        "the run can be resumed by the same command\n"
+    )
+
+
+def test_interrupted(fake):
+    fake.fail("train", KeyboardInterrupt())
+    done = lscape("train", "c.yaml")
+    assert done.exit_code == 130
+    assert done.stderr == "interrupted; the same command resumes\n"
+
+
+def test_a_bug_is_not_hidden(fake):
+    fake.fail("train", ZeroDivisionError())
+    assert isinstance(lscape("train", "c.yaml").exception, ZeroDivisionError)
+
+
+SLOW = f"""
+import sys, time
+from types import ModuleType
+config, stage = ModuleType("landscape.config"), ModuleType("landscape.stages.train")
+config.load_config = lambda *a: None
+def train(config, runs_dir, progress):
+    progress("training", 1, 10)
+    try:
+        time.sleep(60)
+    finally:
+        print("status written", flush=True)
+stage.train = train
+sys.modules.update({{m.__name__: m for m in (config, stage)}})
+{START}
+"""
+
+
+@pytest.mark.parametrize("number, code", [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_signals(number, code):
+    with subprocess.Popen(
+        [sys.executable, "-c", SLOW, "train", "c.yaml"],
+        env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stderr and process.stderr.readline().startswith("training: 10%")
+        time.sleep(0.1)
+        process.send_signal(number)
+        out, err = process.communicate(timeout=20)
+    assert process.returncode == code
+    assert not out and "status written" in err and err.endswith("the same command resumes\n")
+    assert "Traceback" not in err
+
+
+def test_a_closed_pipe_is_no_error():
+    code = "from lscape_cli import console\nfor n in range(100000): console.show('x' * 80)"
+    line = f'{sys.executable} -c "import click; {code.splitlines()[0]}; click.command()(run)()"'
+    assert line  # the loop is wrapped in a command below: click handles the pipe
+    script = f"import click\n{code.splitlines()[0]}\n@click.command()\ndef run():\n"
+    script += "    for n in range(100000): console.show('x' * 80)\nrun()"
+    with subprocess.Popen(
+        [sys.executable, "-c", script],
+        env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stdout and process.stderr
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == ""
+
+
+def test_no_color():
+    code = "from lscape_cli import console; console.error('no'); console.show_table(['a'], [['b']])"
+    for environment in ({}, {"NO_COLOR": "1", "FORCE_COLOR": "1"}):
+        done = shell(code, **environment)
+        assert "error: no" in done.stderr and "\x1b" not in done.stdout + done.stderr
+
+
+def test_a_stage_tells_its_pace(monkeypatch):
+    clock = SimpleNamespace(now=100.0)
+    monkeypatch.setattr(time, "monotonic", lambda: clock.now)
+    stage = _Stage("training", 20.0)
+    stage.update(20.0, 100, {})
+    assert (stage.percent(), stage.rate(), stage.left()) == ("20%", "", "")
+    clock.now += 60
+    stage.update(60.0, 100, {"pairs": "1/2", "worst": 0.12345})
+    assert (stage.percent(), stage.rate(), stage.left()) == ("60%", "40/min", "1:00 left")
+    assert stage.facts() == "pairs 1/2  worst 0.123"
+    clock.now += 10
+    stage.update(50.0, 100, {})
+    assert stage.percent() == "60%"
+    stage.update(100.0, 100, {})
+    assert (stage.percent(), stage.elapsed(), stage.left()) == ("100%", "1:10", "done")

@@ -1,0 +1,89 @@
+"""The shape of the house: imports run one way, and what must start fast does not import JAX."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+# a room may import itself, and these
+MAY_IMPORT = {
+    "trees": set(),
+    "base": {"trees"},
+    "compute": {"trees"},
+    "descend": {"base", "compute", "trees"},
+    "paths": {"base", "compute", "trees"},
+    "driver": {"base", "paths", "trees"},
+    "methods": {"base", "descend", "paths", "trees"},
+    "tasks": {"base", "trees"},
+    "validation": set(),
+    "source": {"validation"},
+    "config": {"source", "tasks", "validation"},
+    "runs": set(),
+    "report": {"runs"},
+    "stages": {
+        "base", "compute", "config", "descend", "driver", "methods", "paths", "runs", "tasks",
+        "trees",
+    },
+}  # fmt: skip
+
+
+def imported_rooms(path: Path) -> set[str]:
+    rooms = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        names = []
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module]
+            if node.module == "landscape":
+                names = [f"landscape.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        rooms |= {name.split(".")[1] for name in names if name.startswith("landscape.")}
+        assert not any(name.startswith("lscape_cli") for name in names), f"{path} imports the CLI"
+    return rooms
+
+
+def files_of(room: str) -> list[Path]:
+    folder = ROOT / "landscape" / room
+    return sorted(folder.glob("*.py")) if folder.is_dir() else [folder.with_suffix(".py")]
+
+
+def test_every_room_has_its_rule():
+    places = {path.stem for path in (ROOT / "landscape").iterdir() if path.stem[0] != "_"}
+    assert places == set(MAY_IMPORT)
+
+
+@pytest.mark.parametrize("room", MAY_IMPORT)
+def test_imports_run_one_way(room):
+    for path in files_of(room):
+        assert imported_rooms(path) - {room} <= MAY_IMPORT[room], path
+
+
+@pytest.mark.parametrize("room", ["methods", "tasks"])
+def test_methods_and_tasks_do_not_import_each_other(room):
+    """But for the networks, which tasks share."""
+    others = {path.stem for path in files_of(room)} - {"__init__", "networks"}
+    for path in files_of(room):
+        if path.stem == "__init__":
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("landscape."):
+                assert node.module and node.module.split(".")[-1] not in others, path
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import landscape.config",
+        "import landscape.runs",
+        "import landscape.report",
+        "import lscape_cli.main",
+        "import landscape.tasks",
+    ],
+)
+def test_starts_without_jax(statement):
+    code = f"import sys; {statement}; sys.exit('jax' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT / "cli").returncode == 0
