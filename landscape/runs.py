@@ -293,6 +293,12 @@ class Run:
         arrays, _ = load_arrays(path)
         return arrays, np.stack([arrays.pop(name) for name in PROFILE], axis=1)
 
+    def load_profile(self, row: Row) -> np.ndarray:
+        """The loss along a row's string, [points, 2], without reading the string itself."""
+        path = self.connection_file(row["set"], row["level"], row["a"], row["b"])
+        with _opened(path) as (file, _):
+            return np.stack([file.get_tensor(name) for name in PROFILE], axis=1)
+
     def rows(self) -> list[Row]:
         """The rows of all sets, by set, level from high to low, and pair. Raises RunError."""
         found = []

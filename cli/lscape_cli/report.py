@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,10 +9,6 @@ from typing import Any
 import click
 
 from lscape_cli import console, options
-
-CLUSTERED = "± is a jackknife over models (clustered): pairs that share a model are not independent"
-INDEPENDENT = "± is the standard error over connected pairs"
-NOT_FOUND = "a search that fails shows nothing about disconnection: a longer one may find a path"
 
 
 @click.command(cls=options.Command)
@@ -68,45 +63,19 @@ def write(runs: Sequence[Any], form: str, quiet: bool) -> None:
 
 
 def _show_table(report: dict[str, Any]) -> None:
+    from landscape.report.wording import footnotes, not_connected, number, series
+
     levels = report["levels"]
-    several = len({level["run"] for level in levels}) > 1
     failures = any(level["connected"] < level["pairs"] for level in levels)
-    texts = ["run"] * several + ["method"]
-    numbers = ["level", "connected", "normalised\nlength", "beads", "max loss", "barrier"]
-    numbers += ["gradients", "seconds"] + ["not connected"] * failures
+    head = ["search", "level", "connected", "normalised\nlength", "beads", "max loss", "barrier"]
+    head += ["gradients", "seconds"] + ["not connected"] * failures
     rows = [
-        [str(level["run"])] * several
-        + [_method(level, levels), f"{level['level']:g}"]
-        + [f"{level['connected']}/{level['pairs']}"]
-        + [_number(level[key]) for key in ("normalized_length", "beads", "max_loss", "barrier")]
-        + [_number(level["grad_evals"], 0), _number(level["seconds"], 1)]
-        + [_others(level)] * failures
+        [series(level, levels), f"{level['level']:g}", f"{level['connected']}/{level['pairs']}"]
+        + [number(level[key]) for key in ("normalized_length", "beads", "max_loss", "barrier")]
+        + [number(level["grad_evals"], 0), number(level["seconds"], 1)]
+        + [not_connected(level)] * failures
         for level in levels
     ]
-    console.show_table(texts + numbers, rows, len(texts))
-    clustered = {level["normalized_length"]["clustered"] for level in levels}
-    feet = [CLUSTERED] * ("model" in clustered) + [INDEPENDENT] * (None in clustered)
-    console.show("\n".join([*feet, *[NOT_FOUND] * failures, *report["notes"]]))
-
-
-def _method(level: dict[str, Any], levels: list[dict[str, Any]]) -> str:
-    """The method, or the set where the run has two of that method."""
-    key = level["run"], level["method"]
-    sets = {other["set"] for other in levels if (other["run"], other["method"]) == key}
-    return str(level["method"] if len(sets) == 1 else level["set"])
-
-
-def _others(level: dict[str, Any]) -> str:
-    counts = level["statuses"].items()
-    return ", ".join(f"{n} {status}" for status, n in counts if status != "CONNECTED" and n)
-
-
-def _number(value: Any, decimals: int | None = None) -> str:
-    """A number, or 1.312 ± .041 for a mean with its standard error; – for none."""
-    mean, error = (value["mean"], value["se"]) if isinstance(value, dict) else (value, None)
-    if mean is None:
-        return "–"
-    if error is None or not math.isfinite(error):
-        return f"{mean:,.{decimals}f}" if decimals is not None else f"{mean:.4g}"
-    places = min(4, max(0, 1 - math.floor(math.log10(error)))) if error > 0 else 3
-    return f"{mean:.{places}f} ± " + f"{error:.{places}f}".removeprefix("0" if places else "")
+    if rows:
+        console.show_table(head, rows)
+    console.show("\n".join([*footnotes(levels), *report["notes"]]))

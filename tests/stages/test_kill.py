@@ -17,11 +17,12 @@ KILLS = 10
 
 
 def lscape(*arguments: object, cwd: Path) -> subprocess.Popen:
-    command = [sys.executable, "-m", "lscape_cli.main", *map(str, arguments), "--quiet"]
+    """With its own words in the file `said`."""
+    program = Path(sys.executable).with_name("lscape")
+    command = [program, *map(str, arguments), "--quiet"]
     environment = {**os.environ, "LSCAPE_CHECKPOINT_SECONDS": "0.3"}
-    return subprocess.Popen(
-        command, cwd=cwd, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    with (cwd / "said").open("w") as said:
+        return subprocess.Popen(command, cwd=cwd, env=environment, stdout=said, stderr=said)
 
 
 def comparable(results: Path) -> list[list[str]]:
@@ -40,9 +41,9 @@ def test_killed_at_ten_random_moments(tmp_path):
     )
     began = time.monotonic()
     for command in ("train", "connect"):
-        target = config if command == "train" else next((tmp_path / "whole").iterdir())
+        target = config if command == "train" else next((tmp_path / "whole").glob("killed-*"))
         process = lscape(command, target, "--runs-dir", "whole", cwd=tmp_path)
-        assert process.wait() == 0, process.communicate()[1]
+        assert process.wait() == 0, (tmp_path / "said").read_text()
     typical = (time.monotonic() - began) / 2
 
     moments = random.Random(0)
@@ -53,17 +54,17 @@ def test_killed_at_ten_random_moments(tmp_path):
         folder = tmp_path / f"cut-{attempt}"
         for command in ("train", "connect"):
             while True:
-                target = config if command == "train" else next(folder.iterdir())
+                target = config if command == "train" else next(folder.glob("killed-*"))
                 process = lscape(command, target, "--runs-dir", folder, cwd=tmp_path)
                 time.sleep(moments.uniform(0.2, 1.1) * typical)
                 if process.poll() is not None:
-                    assert process.returncode == 0, process.communicate()[1]
+                    assert process.returncode == 0, (tmp_path / "said").read_text()
                     break
                 process.send_signal(signal.SIGKILL)
                 process.wait()
                 kills[command] += 1
-        (run,) = folder.iterdir()
-        (whole,) = (tmp_path / "whole").iterdir()
+        (run,) = folder.glob("killed-*")
+        (whole,) = (tmp_path / "whole").glob("killed-*")
         assert comparable(run / "results.csv") == comparable(whole / "results.csv")
         for file in whole.glob("**/*.safetensors"):
             theirs, _ = load_arrays(file)

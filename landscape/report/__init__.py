@@ -1,0 +1,99 @@
+"""What was found in run directories: a summary by level, as data, as CSV and as a page."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import yaml
+
+from landscape.report.page import write_html
+from landscape.report.summary import summarise
+from landscape.runs import Run
+
+__all__ = ["levels_csv", "report", "write_html"]
+
+
+def report(runs: Sequence[Run]) -> dict[str, Any]:
+    """{runs, levels, notes} of one or more runs, as strict JSON data.
+
+    runs: one record a run, its directory, task, metric, split, models and meta.json's facts;
+    levels: `summarise`'s records, each with its `run`; notes: what a reader could be misled by.
+    Raises RunError for damaged or altered files.
+    """
+    counts = Counter(run.directory.name for run in runs)
+    described, levels, notes = [], [], []
+    for run in runs:
+        name = run.directory.name
+        name = name if counts[name] == 1 else str(run.directory)
+        rows = run.rows()
+        about = _about(run, name)
+        described.append(about)
+        levels += [{"run": name, **level} for level in summarise(rows)]
+        prefix = f"{name}: " if len(runs) > 1 else ""
+        notes += [prefix + note for note in _notes(run, about, rows)]
+    for key in ("task", "metric", "split"):
+        found = sorted({str(about[key]) for about in described})
+        if len(found) > 1:
+            notes.append(f"these runs differ in {key}: {', '.join(found)}")
+    return {"runs": described, "levels": levels, "notes": notes}
+
+
+def _about(run: Run, name: str) -> dict[str, Any]:
+    # YAML 1.1 reads 1e-3 as text; nothing that is taken here is a number
+    config = yaml.safe_load(run.checked_config_file().read_text())
+    task, meta = config["task"], run.meta()
+    facts = ("status", "stages", "device", "versions", "commit", "command", "parameters")
+    return {
+        "run": name,
+        "directory": str(run.directory),
+        "task": task.get("name") or task.get("factory"),
+        "metric": config["levels"]["metric"],
+        "split": config["levels"]["split"],
+        "models": config["train"]["models"],
+        **{fact: meta.get(fact) for fact in facts},
+    }
+
+
+def _notes(run: Run, about: dict[str, Any], rows: Sequence[dict[str, Any]]) -> list[str]:
+    notes = []
+    for stage, status in about["stages"].items():
+        if status != "done":
+            notes.append(f"{stage} is {status}; the same command resumes it")
+    if about["stages"].get("train") != "done":
+        return notes
+    missed: Counter[float] = Counter()
+    for model in run.models():
+        missed.update(e["level"] for e in model["levels"] if e["status"] != "REACHED")
+    for level, count in missed.items():
+        notes.append(f"{count} of {about['models']} models did not reach {level:g} in training")
+    if not rows:
+        notes.append("no pair has been tried yet; `lscape connect` does")
+    loose = sorted({(row["level"], row["limit"]) for row in rows if row["limit"] is not None})
+    if any(limit > level for level, limit in loose):
+        limits = ", ".join(f"{limit:g} at {level:g}" for level, limit in reversed(loose))
+        notes.append(f"tolerance is above 1: a path may rise above its level, to {limits}")
+    lowered = sum(row["reason"].startswith("verify ") for row in rows)
+    if lowered:
+        notes.append(f"lscape verify downgraded {lowered} strings on a finer grid")
+    return notes
+
+
+def levels_csv(report: dict[str, Any]) -> str:
+    """The report's levels as CSV, one line a level; a mean is spread over columns."""
+    lines = []
+    for level in report["levels"]:
+        line = {key: value for key, value in level.items() if not isinstance(value, dict | list)}
+        line["share_low"], line["share_high"] = level["share_interval"]
+        for key in ("normalized_length", "beads"):
+            line |= {f"{key}_{part}": value for part, value in level[key].items()}
+        line["statuses"] = " ".join(f"{n} {name}" for name, n in level["statuses"].items())
+        lines.append(line)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(lines[0]) if lines else ["level"], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(lines)
+    return text.getvalue()

@@ -1,0 +1,81 @@
+"""Rows of results to one record a set and level: counts, means with their errors, costs."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+from scipy.stats import binomtest
+
+Row = dict[str, Any]
+CONNECTED = "CONNECTED"
+
+
+def summarise(rows: Iterable[Row]) -> list[dict[str, Any]]:
+    """One record a set and level, sets by name, levels from high to low.
+
+    A record has task, method, set, level, limit; pairs (tried), connected, share with its 95 %
+    Wilson interval [low, high], statuses {status: pairs}; normalized_length and beads, each a
+    `mean_over_pairs` of the connected; over the connected the highest max_loss, barrier and
+    resolution; the sums of grad_evals and seconds over all. None for what does not apply.
+    """
+    ordered = sorted(rows, key=lambda row: (row["set"], -row["level"]))
+    groups = groupby(ordered, key=lambda row: (row["set"], row["level"]))
+    return [_level(list(group)) for _, group in groups]
+
+
+def _level(rows: Sequence[Row]) -> dict[str, Any]:
+    connected = [row for row in rows if row["status"] == CONNECTED]
+    interval = binomtest(len(connected), len(rows)).proportion_ci(method="wilson")
+    limits = {row["limit"] for row in rows if row["limit"] is not None}
+    return {
+        **{key: rows[0][key] for key in ("task", "method", "set", "level")},
+        "limit": max(limits, default=None),
+        "pairs": len(rows),
+        "connected": len(connected),
+        "share": len(connected) / len(rows),
+        "share_interval": [float(interval.low), float(interval.high)],
+        "statuses": dict(Counter(str(row["status"]) for row in rows).most_common()),
+        "normalized_length": mean_over_pairs(connected, "normalized_length"),
+        "beads": mean_over_pairs(connected, "beads"),
+        "max_loss": _highest(connected, "max_loss"),
+        "barrier": _highest(connected, "barrier"),
+        "resolution": _highest(connected, "resolution"),
+        "grad_evals": sum(row["grad_evals"] or 0 for row in rows),
+        "seconds": math.fsum(row["seconds"] or 0 for row in rows),
+    }
+
+
+def _highest(rows: Sequence[Row], key: str) -> float | None:
+    return max((row[key] for row in rows if row[key] is not None), default=None)
+
+
+def mean_over_pairs(rows: Sequence[Row], key: str) -> dict[str, Any]:
+    """{mean, se, n, clustered} of a column over pairs a-b of models.
+
+    Where no model is in two of the pairs, the standard error is sd/√n, and clustered is None.
+    Elsewhere the pairs are not independent: clustered is "model", and it is the jackknife that
+    deletes one model, with all its pairs, at a time, √[(m−1)/m Σ (mean₋ᵢ − their mean)²] over the
+    m models (Arvesen 1969, for U-statistics). What is a pair's own it counts up to three times in
+    the variance, so it errs on the large side. se is None where it cannot be had: one pair, or a
+    model without which no pair is left.
+    """
+    known = [row for row in rows if row[key] is not None]
+    values = np.array([row[key] for row in known], float)
+    ends = np.array([(row["a"], row["b"]) for row in known], int).reshape(-1, 2)
+    models, uses = np.unique(ends, return_counts=True)
+    shared = bool((uses > 1).any())
+    se = None
+    if shared:
+        without = [values[~(ends == model).any(1)] for model in models]
+        if all(map(len, without)):
+            means = np.array([left.mean() for left in without])
+            se = math.sqrt((1 - 1 / len(models)) * float(np.square(means - means.mean()).sum()))
+    elif len(values) > 1:
+        se = float(values.std(ddof=1)) / math.sqrt(len(values))
+    mean = float(values.mean()) if len(values) else None
+    return {"mean": mean, "se": se, "n": len(values), "clustered": "model" if shared else None}

@@ -1,0 +1,74 @@
+"""How numbers and findings are put into words, in the terminal and on the page alike."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+CLUSTERED = "± is a jackknife over models: pairs that share a model are not independent"
+INDEPENDENT = "± is the standard error over connected pairs, which share no model"
+NOT_FOUND = "a search that fails shows nothing: a longer one may find a path"
+
+Level = dict[str, Any]
+
+
+def number(value: Any, decimals: int | None = None) -> str:
+    """A number, or 1.312 ± .041 for a mean with its standard error; – for none."""
+    mean, error = (value["mean"], value["se"]) if isinstance(value, dict) else (value, None)
+    if mean is None:
+        return "–"
+    if error is None or not math.isfinite(error):
+        return f"{mean:,.{decimals}f}" if decimals is not None else f"{mean:.4g}"
+    if error == 0:
+        return f"{mean:.4g} ± 0"
+    places = min(4, max(0, 1 - math.floor(math.log10(error))))
+    return f"{mean:.{places}f} ± " + f"{error:.{places}f}".removeprefix("0" if places else "")
+
+
+def series(level: Level, levels: Sequence[Level]) -> str:
+    """The method; or the set, where the run has two of that method; with the run, of several."""
+    key = level["run"], level["method"]
+    sets = {other["set"] for other in levels if (other["run"], other["method"]) == key}
+    name = str(level["method"] if len(sets) == 1 else level["set"])
+    several = len({other["run"] for other in levels}) > 1
+    return f"{level['run']} {name}" if several else name
+
+
+def not_connected(level: Level) -> str:
+    counts = level["statuses"].items()
+    return ", ".join(f"{n} {status}" for status, n in counts if status != "CONNECTED")
+
+
+def footnotes(levels: Sequence[Level]) -> list[str]:
+    means = [level["normalized_length"] for level in levels if level["connected"]]
+    clustered = {mean["clustered"] for mean in means if mean["se"] is not None}
+    notes = [CLUSTERED] * ("model" in clustered) + [INDEPENDENT] * (None in clustered)
+    return notes + [NOT_FOUND] * any(level["connected"] < level["pairs"] for level in levels)
+
+
+def headline(levels: Sequence[Level]) -> str:
+    """The finding of one series in a sentence or two. Levels from high to low, at least one."""
+    task, last = levels[0]["task"], levels[-1]
+    whole = [level for level in levels if level["connected"] == level["pairs"]]
+    tried = {level["pairs"] for level in levels}
+    if len(whole) == len(levels) and len(tried) == 1:
+        where = f"{last['level']:g}" if len(levels) == 1 else f"all {len(levels)} levels"
+        down = "" if len(levels) == 1 else f", from {levels[0]['level']:g} to {last['level']:g}"
+        who = f"All {last['pairs']} pairs" if last["pairs"] > 1 else "The one pair"
+        verb = "were" if last["pairs"] > 1 else "was"
+        said = f"{who} of {task} networks {verb} connected at {where}{down}."
+    else:
+        said = (
+            f"At the lowest level, {last['level']:g}, {last['connected']} of {last['pairs']} pairs "
+            f"of {task} networks were connected; at {len(whole)} of {len(levels)} levels all were. "
+            "Where no path was found one may still exist."
+        )
+    lengths = [level for level in levels if level["normalized_length"]["mean"] is not None]
+    if len(lengths) > 1:
+        first, final = lengths[0], lengths[-1]
+        said += (
+            f" The mean normalised length was {number(first['normalized_length'])} at "
+            f"{first['level']:g} and {number(final['normalized_length'])} at {final['level']:g}."
+        )
+    return said

@@ -1,0 +1,158 @@
+"""What the README shows is run as a reader would: its files, its commands, its Python."""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from glob import glob
+from pathlib import Path
+
+import pytest
+
+from landscape.runs import COLUMNS
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+FILES = {
+    name[1]: text
+    for _, text in BLOCKS
+    if (name := re.match(r"# ([\w.]+\.(?:py|yaml))$", text.splitlines()[0]))
+}
+
+# a network and its training that know nothing of lscape, under the names of the README's PyTorch
+FLAX_OUTSIDE = """
+import flax.linen as nn, jax, jax.numpy as jnp, numpy as np, optax
+from safetensors.numpy import save_file
+from sklearn.datasets import load_digits
+
+x, y = load_digits(return_X_y=True)
+x = jnp.asarray(x / 16)
+net = nn.Sequential([nn.Dense(32), nn.relu, nn.Dense(10)])
+optimizer = optax.adam(1e-2)
+
+@jax.jit
+def step(params, state):
+    def loss(p):
+        return optax.softmax_cross_entropy_with_integer_labels(net.apply(p, x), y).mean()
+    updates, state = optimizer.update(jax.grad(loss)(params), state)
+    return optax.apply_updates(params, updates), state
+
+for seed in (0, 1):
+    params = net.init(jax.random.key(seed), x)
+    state = optimizer.init(params)
+    for _ in range(200):
+        params, state = step(params, state)
+    layers = params["params"]
+    tensors = {}
+    for name, layer in zip(("0", "2"), (layers["layers_0"], layers["layers_2"])):
+        tensors[name + ".weight"] = np.ascontiguousarray(np.asarray(layer["kernel"]).T)
+        tensors[name + ".bias"] = np.asarray(layer["bias"])
+    save_file(tensors, f"net-{seed}.safetensors")
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """An empty folder with the README's files and our configs."""
+    for name, text in FILES.items():
+        (tmp_path / name).write_text(text)
+    shutil.copytree(ROOT / "configs", tmp_path / "configs")
+    return tmp_path
+
+
+def shell(folder: Path, line: str) -> str:
+    """Run a command of the README with this Python's `lscape` and `python`; returns stdout."""
+    program, *arguments = shlex.split(line, comments=True)
+    words = [found for word in arguments for found in sorted(glob(word, root_dir=folder)) or [word]]
+    found = Path(sys.executable).parent / program
+    environment = {**os.environ, "PATH": f"{found.parent}:{os.environ['PATH']}"}
+    done = subprocess.run(
+        [program, *words], cwd=folder, capture_output=True, text=True, env=environment
+    )
+    assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def commands(containing: str) -> list[str]:
+    (block,) = (text for kind, text in BLOCKS if kind == "sh" and containing in text)
+    return block.splitlines()
+
+
+def results(run: Path) -> list[dict[str, str]]:
+    with (run / "results.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_commands(folder):
+    outputs = [shell(folder, line) for line in commands("lscape verify")]
+    assert "parameters" in outputs[0] and not (folder / "runs").exists()
+    (run,) = (folder / "more").iterdir()
+    assert outputs[1] == f"{run.relative_to(folder)}\n"
+    rows = results(run)
+    assert [(r["method"], r["a"], r["b"]) for r in rows if r["method"] == "dss"] == [
+        ("dss", "0", "1"), ("dss", "0", "2"),
+    ]  # fmt: skip
+    assert sum(r["method"] == "straight" for r in rows) == 2 * 6
+    connected = sum(r["status"] == "CONNECTED" for r in rows)
+    assert f"{connected} of {connected} CONNECTED strings hold at grid 200" in outputs[4]
+    header, *lines = outputs[5].splitlines()
+    assert {"level", "pairs", "connected"} < set(header.split(",")) and len(lines) == 3
+    assert (run / "report.html").is_file()
+
+
+def test_the_config_is_our_shape_and_complete(folder):
+    (text,) = (text for kind, text in BLOCKS if kind == "yaml" and "seed: 0" in text)
+    (folder / "whole.yaml").write_text(text)
+    from landscape.config import config_from, load_config
+
+    config = load_config(folder / "whole.yaml")
+    defaults = config_from({"task": {"name": "digits"}, "levels": {"values": [1.0]}})
+    assert config.connect == defaults.connect
+    assert config.compute == defaults.compute
+    assert config.train.model_copy(update={"batch_size": None}) == defaults.train
+
+
+def test_a_factory(folder):
+    shell(folder, "lscape run my_task.yaml")
+    (run,) = (folder / "runs").iterdir()
+    rows = results(run)
+    assert len(rows) == 12 and {r["status"] for r in rows} == {"CONNECTED"}
+    assert "width: 24" in (run / "config.yaml").read_text()
+
+
+@pytest.mark.parametrize("trained_with", ["flax", "torch"])
+def test_networks_trained_outside(folder, trained_with):
+    train, run_line = commands("train_outside.py")
+    if trained_with == "torch":
+        pytest.importorskip("torch", reason="PyTorch is not installed; the flax twin runs")
+    else:
+        (folder / "train_outside.py").write_text(FLAX_OUTSIDE)
+    shell(folder, train)
+    shell(folder, run_line)
+    (run,) = (folder / "runs").iterdir()
+    rows = results(run)
+    assert [(r["level"], r["status"]) for r in rows] == [("0.5", "CONNECTED"), ("0.1", "CONNECTED")]
+    assert rows[0]["loss_a"] == rows[1]["loss_a"], "one network, used at both levels"
+    assert float(rows[0]["loss_a"]) <= 0.1
+
+
+def test_the_python_form(folder):
+    (folder / "form.py").write_text(
+        next(text for kind, text in BLOCKS if kind == "python" and "load_config" in text)
+    )
+    *lines, verdict, mean = shell(folder, "python form.py").splitlines()
+    assert len(lines) == 6 and all("CONNECTED" in line for line in lines)
+    assert verdict == "True" and "'clustered': 'model'" in mean
+
+
+def test_the_columns_and_words_are_those_of_the_code():
+    from landscape.base import Status
+
+    for word in (*COLUMNS, *Status):
+        assert f"`{word}`" in README or f"**{word}**" in README, word

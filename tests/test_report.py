@@ -1,0 +1,271 @@
+from __future__ import annotations
+
+import itertools
+import json
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from landscape.report import levels_csv, report, write_html
+from landscape.report.summary import mean_over_pairs, summarise
+from landscape.report.wording import headline, number
+from landscape.runs import COLUMNS, create_run
+
+CONFIG = """\
+task: {name: digits}
+train: {models: 4}
+levels: {metric: loss, split: train, values: [0.5, 0.1]}
+"""
+
+
+def row(a, b, level=0.5, status="CONNECTED", length=1.2, beads=5, **more):
+    found = dict.fromkeys(COLUMNS) | {
+        "task": "digits", "method": "dss", "set": "dss-1", "level": level, "a": a, "b": b,
+        "status": status, "beads": beads, "length": 2 * length, "chord": 2.0,
+        "normalized_length": length, "max_loss": 0.99 * level, "barrier": 0.01, "rounds": 2,
+        "grad_evals": 100, "seconds": 0.5, "limit": level, "loss_a": level, "loss_b": level,
+        "max_at": 0.3, "last_change": 0.0, "resolution": 0.005, "grid": 50, "reason": "",
+    }  # fmt: skip
+    return found | more
+
+
+def save(run, rows):
+    for one in rows:
+        loss = [[0, one["level"]], [0.5, (one["max_loss"] or np.inf)], [1, one["level"]]]
+        run.save_connection(one, {"w": np.zeros((2, 3), np.float32)}, np.array(loss))
+    run.write_results()
+
+
+@pytest.fixture
+def run(tmp_path):
+    made = create_run(tmp_path / "digits-12345678", CONFIG, {"device": "1 × cpu", "command": "x"})
+    reached = {"status": "REACHED", "step": 10, "value": 0.1}
+    levels = [{"level": level, **reached} for level in (0.5, 0.1)]
+    with made.stage("train"):
+        made.write_models([{"model": m, "status": "TRAINED", "levels": levels} for m in range(4)])
+        made.append_history(
+            [{"model": m, "step": s, "value": 1 / (s + 1)} for m in range(4) for s in range(9)]
+        )
+    return made
+
+
+# -- the numbers -----------------------------------------------------------------------------------
+
+
+def test_means_of_independent_pairs_by_hand():
+    rows = [row(0, 1, length=1.1, beads=3), row(2, 3, length=1.3, beads=6)]
+    (level,) = summarise(rows)
+    assert level["normalized_length"] == {
+        "mean": pytest.approx(1.2), "se": pytest.approx(0.1), "n": 2, "clustered": None,
+    }  # fmt: skip
+    assert level["beads"]["mean"] == 4.5 and level["beads"]["se"] == pytest.approx(1.5)
+    assert (level["pairs"], level["connected"], level["share"]) == (2, 2, 1.0)
+    # Wilson's interval of 2 out of 2: low = n/(n + z²)
+    assert level["share_interval"] == pytest.approx([2 / (2 + 1.959964**2), 1.0], rel=1e-4)
+    assert level["grad_evals"] == 200 and level["seconds"] == 1.0
+
+
+def test_only_connected_pairs_are_in_the_means_and_all_in_the_costs():
+    rows = [
+        row(0, 1, max_loss=0.3, barrier=0.02),
+        row(2, 3, status="STUCK", length=9.0, max_loss=5.0, barrier=4.0),
+        row(4, 5, status="LEVEL_NOT_REACHED", normalized_length=None, grad_evals=0, seconds=None),
+    ]
+    (level,) = summarise(rows)
+    assert level["normalized_length"] == {"mean": 1.2, "se": None, "n": 1, "clustered": None}
+    assert (level["max_loss"], level["barrier"], level["grad_evals"]) == (0.3, 0.02, 200)
+    assert level["statuses"] == {"CONNECTED": 1, "STUCK": 1, "LEVEL_NOT_REACHED": 1}
+    assert level["share"] == pytest.approx(1 / 3)
+
+
+def test_the_jackknife_by_hand():
+    rows = [row(0, 1, length=1.0), row(0, 2, length=2.0), row(1, 2, length=6.0)]
+    found = mean_over_pairs(rows, "normalized_length")
+    # without model 0, 1, 2 the means are 6, 2, 1: their mean 3, squares 9 + 1 + 4, times 2/3
+    assert found == {
+        "mean": 3.0, "se": pytest.approx(np.sqrt(28 / 3)), "n": 3, "clustered": "model",
+    }  # fmt: skip
+
+
+def test_no_error_where_a_model_is_in_every_pair():
+    found = mean_over_pairs([row(0, 1), row(0, 2)], "beads")
+    assert found["se"] is None and found["clustered"] == "model"
+
+
+def test_the_jackknife_against_simulated_truth():
+    """y = u_a + u_b + e: the squared error is right where models differ, and never too small."""
+    pairs = list(itertools.combinations(range(6), 2))
+    drawn = np.random.default_rng(0)
+    for own, least, most in ((0.0, 0.9, 1.1), (1.0, 1.0, 2.0)):
+        means, squares = [], []
+        for _ in range(1500):
+            u, e = drawn.normal(size=6), own * drawn.normal(size=len(pairs))
+            rows = [row(a, b, length=u[a] + u[b] + x) for (a, b), x in zip(pairs, e, strict=True)]
+            found = mean_over_pairs(rows, "normalized_length")
+            means.append(found["mean"])
+            squares.append(found["se"] ** 2)
+        assert least <= np.mean(squares) / np.var(means) <= most
+
+
+def test_sets_and_levels_are_kept_apart_and_in_order():
+    rows = [row(0, 1, level=level, set=name) for level in (0.1, 0.5) for name in ("b", "a")]
+    assert [(r["set"], r["level"]) for r in summarise(rows)] == [
+        ("a", 0.5), ("a", 0.1), ("b", 0.5), ("b", 0.1),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "value, said",
+    [
+        ({"mean": 1.3124, "se": 0.0413}, "1.312 ± .041"),
+        ({"mean": 1.3, "se": 2.4}, "1.3 ± 2.4"),
+        ({"mean": 31.2, "se": 12.0}, "31 ± 12"),
+        ({"mean": 5.0, "se": 0.0}, "5 ± 0"),
+        ({"mean": 1.5, "se": None}, "1.5"),
+        (None, "–"),
+    ],
+)
+def test_numbers_in_words(value, said):
+    assert number(value) == said
+
+
+# -- the report ------------------------------------------------------------------------------------
+
+
+class Page(HTMLParser):
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.attributes, self.ids = [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += attrs
+        self.ids += [value for name, value in attrs if name == "id"]
+
+
+def page_of(run, *others):
+    runs = [run, *others]
+    write_html(runs, report(runs), run.report_file)
+    return run.report_file.read_text()
+
+
+ALL = [row(a, b, level) for level in (0.5, 0.1) for a, b in itertools.combinations(range(4), 2)]
+
+
+def test_the_contract(run):
+    save(run, ALL)
+    found = report([run])
+    text = json.dumps(found, allow_nan=False)
+    assert json.loads(text) == found
+    for level in found["levels"]:
+        assert level.keys() >= {"method", "level", "pairs", "connected", "max_loss", "grad_evals"}
+        for key in ("normalized_length", "beads"):
+            assert level[key].keys() >= {"mean", "se"}
+    assert [(level["level"], level["pairs"]) for level in found["levels"]] == [(0.5, 6), (0.1, 6)]
+    header, first, _ = levels_csv(found).splitlines()
+    record = dict(zip(header.split(","), first.split(","), strict=True))
+    assert record["normalized_length_mean"] == "1.2" and record["statuses"] == "6 CONNECTED"
+
+
+def test_the_page_stands_alone(run):
+    save(run, ALL)
+    text = page_of(run)
+    page = Page(text)
+    assert "script" not in page.tags and "link" not in page.tags and "img" not in page.tags
+    outside = [v for n, v in page.attributes if n in ("src", "href", "xlink:href")]
+    assert all(value.startswith("#") for value in outside)
+    assert not re.search(r"url\((?!#)|@import|javascript:", text)
+    assert len(page.ids) == len(set(page.ids)) > 20
+    inside = re.findall(r"(?:url\(#|href=\"#)([^)\"]+)", text)
+    assert inside and set(inside) <= set(page.ids)
+    labels = [value for name, value in page.attributes if name == "aria-label"]
+    assert len(labels) == page.tags.count("svg") == 3 + 2 + 1 and all(labels)
+    assert "All 6 pairs of digits networks were connected at all 2 levels" in text
+    assert text.count("<details>") == 3
+
+
+def test_a_failed_search_is_not_a_finding(run):
+    save(run, [row(a, b, 0.5, "NOT_FOUND", reason="max_rounds (10) spent") for a, b in [(0, 1)]])
+    text = page_of(run)
+    assert "0 of 1 pairs" in text and "a path may" not in text
+    assert "Where no path was found one may still exist" in text
+    assert "max_rounds (10) spent" in text
+    for word in ("disconnected", "not connected at", "no path exists"):
+        assert word not in text
+
+
+def test_what_could_mislead_is_noted(run):
+    rows = [row(0, 1, 0.5, limit=0.55), row(0, 1, 0.1, "NOT_FOUND", reason="verify at grid 200 …")]
+    save(run, rows)
+    missing = {"level": 0.1, "status": "LEVEL_NOT_REACHED", "step": None, "value": None}
+    run.write_models([{"model": 0, "status": "TRAINED", "levels": [missing]}])
+    with pytest.raises(KeyboardInterrupt), run.stage("connect dss-1"):
+        raise KeyboardInterrupt
+    notes = "\n".join(report([run])["notes"])
+    assert "connect dss-1 is interrupted" in notes
+    assert "1 of 4 models did not reach 0.1" in notes
+    assert "0.55 at 0.5" in notes
+    assert "downgraded 1 strings" in notes
+
+
+def test_a_run_without_connections(run):
+    assert report([run])["levels"] == []
+    assert levels_csv(report([run])) == "level\n"
+    assert "No pair has been tried yet" in page_of(run)
+
+
+def test_several_runs(run, tmp_path):
+    other = create_run(tmp_path / "more" / run.directory.name, CONFIG.replace("digits", "toy"), {})
+    with other.stage("train"):
+        other.write_models([])
+    save(run, ALL)
+    save(other, [one | {"task": "toy"} for one in ALL])
+    found = report([run, other])
+    names = {level["run"] for level in found["levels"]}
+    assert names == {str(run.directory), str(other.directory)}
+    assert "these runs differ in task: digits, toy" in found["notes"]
+    page = Page(page_of(run, other))
+    assert len(page.ids) == len(set(page.ids))
+
+
+def test_names_are_escaped(tmp_path):
+    config = CONFIG.replace("name: digits", 'factory: "<script>alert(1)</script>"')
+    made = create_run(tmp_path / "a<b>&c", config, {"command": "<script>x</script>"})
+    with made.stage("train"):
+        made.write_models([])
+    save(made, [row(0, 1, reason="<script>y</script>", task="<script>z</script>")])
+    assert "script" not in Page(page_of(made)).tags
+
+
+def test_levels_of_any_sign(run):
+    rows = [row(0, 1, level, max_loss=level - 0.1) for level in (1.0, 0.0, -1.0)]
+    save(run, rows)
+    assert page_of(run).count("<figure>") == 3 + 3 + 1
+
+
+def test_losses_that_are_not_finite(run):
+    save(run, [row(0, 1, status="NON_FINITE", max_loss=None, barrier=None)])
+    assert json.dumps(report([run]), allow_nan=False)
+    page_of(run)
+
+
+def test_the_sentence_of_a_finding():
+    one = summarise([row(0, 1)])
+    assert headline(one) == "The one pair of digits networks was connected at 0.5."
+
+
+def test_reading_does_not_start_jax(run):
+    save(run, ALL)
+    code = (
+        "import sys; from pathlib import Path; from landscape.report import report, write_html\n"
+        "from landscape.runs import Run\n"
+        f"run = Run(Path({str(run.directory)!r}))\n"
+        "write_html([run], report([run]), run.report_file)\n"
+        "sys.exit('jax' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
