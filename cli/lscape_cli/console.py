@@ -8,6 +8,7 @@ import logging
 import math
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
@@ -207,7 +208,7 @@ def _short(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-class _Stages:
+class _Stages(ABC):
     """The stages under way, by name; how one is drawn is for the two kinds below."""
 
     def __init__(self) -> None:
@@ -225,8 +226,8 @@ class _Stages:
             del self.open[stage]
             self.last = stage
 
-    def draw(self, stage: _Stage) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def draw(self, stage: _Stage) -> None: ...
 
 
 class _Lines(_Stages):

@@ -21,7 +21,7 @@ from landscape.config import (
 from landscape.descend import OPTIMIZERS, Descender
 from landscape.driver import Connection, judge, start, steps
 from landscape.methods import METHODS
-from landscape.runs import Arrays, Row, Run, RunError, load_arrays, write_bytes
+from landscape.runs import COLUMNS, Arrays, Row, Run, RunError, load_arrays, write_bytes
 from landscape.stages.setup import Checkpoints, Progress, build_landscape, in_use, log, silent
 
 GROUP_BYTES = 2**30  # strings searched together, at their longest
@@ -276,8 +276,6 @@ def _facts(search: Search, before: int, total: int) -> dict[str, Any]:
 
 
 def _empty_row(config: Config, name: str, level: float, a: int, b: int) -> Row:
-    from landscape.runs import COLUMNS
-
     row: Row = dict.fromkeys(COLUMNS)
     task = config.task.name or config.task.factory
     known = {"task": task, "method": config.connect.method, "level": level, "a": a, "b": b}
