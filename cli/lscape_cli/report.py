@@ -21,8 +21,21 @@ from lscape_cli import console, options
     show_default=True,
     help="What to print.",
 )
+@click.option(
+    "--against",
+    type=click.Path(),
+    metavar="FILE.csv",
+    help="Compare with published figures, such as configs/paper/published.csv.",
+)
 @options.common
-def report(runs: tuple[str, ...], form: str, runs_dir: str, quiet: bool, as_json: bool) -> None:
+def report(
+    runs: tuple[str, ...],
+    form: str,
+    against: str | None,
+    runs_dir: str,
+    quiet: bool,
+    as_json: bool,
+) -> None:
     """Print what was found in each RUN, per level.
 
     Pairs connected, lengths, beads, losses and costs, per level and method. Only reads the run.
@@ -33,18 +46,20 @@ def report(runs: tuple[str, ...], form: str, runs_dir: str, quiet: bool, as_json
     Example:
       lscape report runs/quickstart-* --format csv
     """
+    from landscape.report.against import read_published
     from landscape.runs import open_run
 
+    published = read_published(against) if against else []
     opened = [open_run(run, runs_dir) for run in runs]
-    write(opened, "json" if as_json else form, quiet)
+    write(opened, "json" if as_json else form, quiet, published)
 
 
-def write(runs: Sequence[Any], form: str, quiet: bool) -> None:
+def write(runs: Sequence[Any], form: str, quiet: bool, published: Sequence[Any] = ()) -> None:
     """Print the report of the runs, and write its page."""
     from landscape.report import levels_csv, report, write_html
 
     with console.working(quiet):
-        found = report(runs)
+        found = report(runs, published)
     first: Path = runs[0].report_file
     page = first if len(runs) == 1 else first.with_name(f"report-{len(runs)}-runs.html")
     try:
@@ -63,7 +78,15 @@ def write(runs: Sequence[Any], form: str, quiet: bool) -> None:
 
 
 def _show_table(report: dict[str, Any]) -> None:
-    from landscape.report.wording import footnotes, not_connected, number, series
+    from landscape.report.wording import (
+        COMPARED,
+        DIFFERENCE,
+        compared,
+        footnotes,
+        not_connected,
+        number,
+        series,
+    )
 
     levels = report["levels"]
     failures = any(level["connected"] < level["pairs"] for level in levels)
@@ -78,4 +101,7 @@ def _show_table(report: dict[str, Any]) -> None:
     ]
     if rows:
         console.show_table(head, rows)
+    if report["against"]:
+        console.show_table(COMPARED, [compared(r, report["against"]) for r in report["against"]])
+        console.show(DIFFERENCE)
     console.show("\n".join([*footnotes(levels), *report["notes"]]))

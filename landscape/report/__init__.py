@@ -10,18 +10,20 @@ from typing import Any
 
 import yaml
 
+from landscape.report.against import Published, compare, read_published
 from landscape.report.page import write_html
 from landscape.report.summary import summarise
 from landscape.runs import Run
 
-__all__ = ["levels_csv", "report", "write_html"]
+__all__ = ["levels_csv", "read_published", "report", "write_html"]
 
 
-def report(runs: Sequence[Run]) -> dict[str, Any]:
-    """{runs, levels, notes} of one or more runs, as strict JSON data.
+def report(runs: Sequence[Run], published: Sequence[Published] = ()) -> dict[str, Any]:
+    """{runs, levels, against, notes} of one or more runs, as strict JSON data.
 
     runs: one record a run, its directory, task, metric, split, models and meta.json's facts;
-    levels: `summarise`'s records, each with its `run`; notes: what a reader could be misled by.
+    levels: `summarise`'s records, each with its `run`; against: `compare`'s, with the published
+    figures of the task that a run's config is named after; notes: what could mislead a reader.
     Raises RunError for damaged or altered files.
     """
     counts = Counter(run.directory.name for run in runs)
@@ -35,11 +37,19 @@ def report(runs: Sequence[Run]) -> dict[str, Any]:
         levels += [{"run": name, **level} for level in summarise(rows)]
         prefix = f"{name}: " if len(runs) > 1 else ""
         notes += [prefix + note for note in _notes(run, about, rows)]
+    configs = {about["run"]: about["config"] for about in described}
+    against = compare(levels, [configs[level["run"]] for level in levels], published)
+    unmatched = {about["config"] for about in described} - {r["published"] for r in against}
+    if published and unmatched:
+        known = ", ".join(sorted({theirs["task"] for theirs in published}))
+        notes.append(
+            f"nothing published for the levels of {', '.join(sorted(unmatched))} (tasks: {known})"
+        )
     for key in ("task", "metric", "split"):
         found = sorted({str(about[key]) for about in described})
         if len(found) > 1:
             notes.append(f"these runs differ in {key}: {', '.join(found)}")
-    return {"runs": described, "levels": levels, "notes": notes}
+    return {"runs": described, "levels": levels, "against": against, "notes": notes}
 
 
 def _about(run: Run, name: str) -> dict[str, Any]:
@@ -50,6 +60,7 @@ def _about(run: Run, name: str) -> dict[str, Any]:
     return {
         "run": name,
         "directory": str(run.directory),
+        "config": run.directory.name.rpartition("-")[0],
         "task": task.get("name") or task.get("factory"),
         "metric": config["levels"]["metric"],
         "split": config["levels"]["split"],

@@ -102,8 +102,21 @@ def against_level(
             color=colour, marker=MARKERS[number % len(MARKERS)], ms=5, capsize=3, label=name,
         )  # fmt: skip
     _level_axis(axes, levels, metric)
-    if len(by_series(levels)) > 1:
+    if len(axes.get_legend_handles_labels()[1]) > 1:
         axes.legend()
+
+
+def published(axes: Axes, records: Sequence[dict[str, Any]], measure: str) -> None:
+    """Their means and intervals, in the page's ink, for `against_level` to draw over."""
+    theirs = {(r["published"], r["level"]): r[measure]["theirs"] for r in records}
+    for task in dict.fromkeys(task for task, _ in theirs):
+        own = {level: found for (other, level), found in theirs.items() if other == task}
+        means = np.array([found["mean"] for found in own.values()])
+        low, high = np.array([(found["lo"], found["hi"]) for found in own.values()]).T
+        axes.errorbar(
+            list(own), means, [means - low, high - means], color=INK, marker="x", ls="--", lw=1,
+            capsize=3, alpha=0.6, label=f"{task}, published",
+        )  # fmt: skip
 
 
 def share_connected(axes: Axes, levels: Sequence[Level], metric: str) -> None:

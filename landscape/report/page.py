@@ -12,7 +12,16 @@ import numpy as np
 
 from landscape.report import figures
 from landscape.report.summary import CONNECTED
-from landscape.report.wording import footnotes, headline, not_connected, number, series
+from landscape.report.wording import (
+    COMPARED,
+    DIFFERENCE,
+    compared,
+    footnotes,
+    headline,
+    not_connected,
+    number,
+    series,
+)
 from landscape.runs import Row, Run, write_bytes
 
 MEANINGS = {
@@ -46,6 +55,7 @@ def _page(runs: Sequence[Run], report: dict[str, Any]) -> str:
         f"<header><h1>Are these networks connected?</h1>{_headlines(report)}</header>",
         _list(report["notes"], "notes"),
         _table(report["levels"]),
+        _against(report["against"]),
         *_overview(named, report),
         *(_of_run(name, run, report) for name, run in named),
         _section("What the words mean", _definitions(MEANINGS)),
@@ -131,6 +141,13 @@ def _table(levels: Sequence[dict[str, Any]]) -> str:
     return _section("By level", _grid(head, rows, 1) + notes)
 
 
+def _against(records: Sequence[dict[str, Any]]) -> str:
+    if not records:
+        return ""
+    table = _grid(COMPARED, (compared(record, records) for record in records), 1)
+    return _section("Against the published figure", f"{table}<p class=foot>{DIFFERENCE}.</p>")
+
+
 def _figure(svg: str, caption: str) -> str:
     return f"<figure>{svg}<figcaption>{escape(caption)}</figcaption></figure>"
 
@@ -151,10 +168,12 @@ def _overview(named: Sequence[tuple[str, Run]], report: dict[str, Any]) -> list[
         return of
 
     def length(axes: Any) -> None:
+        figures.published(axes, report["against"], "length")
         figures.against_level(axes, levels, "normalized_length", metric, pairs("normalized_length"))
         axes.set_ylabel("normalised length")
 
     def beads(axes: Any) -> None:
+        figures.published(axes, report["against"], "beads")
         figures.against_level(axes, levels, "beads", metric, pairs("beads"))
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter("{x:g}")

@@ -40,6 +40,31 @@ def not_connected(level: Level) -> str:
     return ", ".join(f"{n} {status}" for status, n in counts if status != "CONNECTED")
 
 
+def compared(record: Level, several: Sequence[Level]) -> list[str]:
+    """A row of the table against the published figure."""
+    row = [series(record, several), f"{record['level']:g}"]
+    row += [f"{record['connected']}/{record['pairs']}"]
+    for measure in ("length", "beads"):
+        found = record[measure]
+        theirs = {"mean": found["theirs"]["mean"], "se": spread(found["theirs"])}
+        row += [number(found["ours"]), number(theirs), _signed(found["difference"])]
+    return row
+
+
+COMPARED = (
+    "search", "level", "connected", "length", "published", "Δ", "beads", "published", "Δ",
+)  # fmt: skip
+DIFFERENCE = "Δ is ours less theirs in combined standard errors; their interval is taken as one"
+
+
+def spread(theirs: dict[str, float]) -> float:
+    return (theirs["hi"] - theirs["lo"]) / 2
+
+
+def _signed(value: float | None) -> str:
+    return "–" if value is None else f"{value:+.1f}"
+
+
 def footnotes(levels: Sequence[Level]) -> list[str]:
     means = [level["normalized_length"] for level in levels if level["connected"]]
     clustered = {mean["clustered"] for mean in means if mean["se"] is not None}

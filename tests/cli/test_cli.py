@@ -77,7 +77,7 @@ def fake(monkeypatch):
     section = SimpleNamespace(model_dump=lambda mode: {"method": "dss", "seed": None})
     config = SimpleNamespace(connect=section)
     fake = SimpleNamespace(calls=[], rows=[row()], strings=[])
-    fake.report = {"runs": [{}], "levels": [level()], "notes": []}
+    fake.report = {"runs": [{}], "levels": [level()], "against": [], "notes": []}
 
     def stage(name, result):
         def call(*arguments):
@@ -115,7 +115,7 @@ def fake(monkeypatch):
         },
         "runs": {"RunError": RunError, "open_run": called("open_run", run)},
         "report": {
-            "report": lambda runs: fake.report,
+            "report": lambda runs, published: fake.report,
             "levels_csv": lambda report: "level,pairs\n0.1,6\n",
             "write_html": lambda runs, report, path: fake.calls.append(("write_html", path)),
         },
@@ -253,7 +253,7 @@ def test_run_asks_for_its_own_connect_section(fake):
 
 
 def test_report_table(fake):
-    fake.report = {"runs": [{}], "levels": [level(), LOST], "notes": ["4 models"]}
+    fake.report |= {"levels": [level(), LOST], "notes": ["4 models"]}
     done = lscape("report", "r")
     assert done.exit_code == 0, done.output
     lines = [line.strip() for line in done.stdout.splitlines()]
