@@ -41,25 +41,62 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class Train(Section):
-    """How the models are trained, or, as `endpoints`, the safetensors files that hold them."""
+class Permute(Section):
+    """A permutation of units, the old place of each, and the axis that they are of each array."""
 
-    endpoints: Annotated[tuple[str, ...], Field(min_length=2)] | None = None
-    models: int = Field(default_factory=lambda train: len(train.get("endpoints") or ()) or 4, ge=2)
+    units: Annotated[tuple[int, ...], Field(min_length=2)]
+    axes: Annotated[dict[str, int], Field(min_length=1)]
+
+    @field_validator("units")
+    @classmethod
+    def _permutation(cls, units: tuple[int, ...]) -> tuple[int, ...]:
+        if sorted(units) != list(range(len(units))):
+            last = len(units) - 1
+            raise ValueError(f"must hold each of 0 to {last} once, got {list(units)}")
+        return units
+
+
+class Train(Section):
+    """How the models are trained. endpoints: the safetensors files that hold them instead; or
+    `permuted`: each odd model is the one before it with its units permuted, as `permute` says.
+    """
+
+    endpoints: Annotated[tuple[str, ...], Field(min_length=2)] | Literal["permuted"] | None = None
+    models: int = Field(default_factory=lambda train: len(_files(train)) or 4, ge=2)
     optimizer: Optimizer = "adam"
     learning_rate: Rate = 1e-3
     batch_size: Count | None = None
     max_steps: Count = 20_000
     check_every: Count = 10
+    permute: Permute | None = Field(default=None, validate_default=True)
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The end points' files, if the models are not trained here."""
+        return _files(vars(self))
 
     @field_validator("models")
     @classmethod
     def _one_an_endpoint(cls, models: int, info: ValidationInfo) -> int:
-        endpoints = info.data.get("endpoints")
-        if endpoints is not None and models != len(endpoints):
-            count = len(endpoints)
+        files = _files(info.data)
+        if files and models != len(files):
+            count = len(files)
             raise ValueError(f"must be left out or {count}, as the endpoints are; got {models}")
+        if info.data.get("endpoints") == "permuted" and models % 2:
+            raise ValueError(f"must be even, a model and its permuted twin; got {models}")
         return models
+
+    @field_validator("permute")
+    @classmethod
+    def _if_permuted(cls, permute: Permute | None, info: ValidationInfo) -> Permute | None:
+        if "endpoints" in info.data and (permute is None) is (info.data["endpoints"] == "permuted"):
+            raise ValueError("goes with endpoints: permuted, which needs it")
+        return permute
+
+
+def _files(train: Mapping[str, Any]) -> tuple[str, ...]:
+    endpoints = train.get("endpoints")
+    return endpoints if isinstance(endpoints, tuple) else ()
 
 
 class Levels(Section):
@@ -294,7 +331,7 @@ def _disagreements(
 ) -> list[Problem]:
     """What is wrong between sections, of those that are right in themselves."""
     problems = []
-    if task and train and train.endpoints is not None and task.factory is None:
+    if task and train and train.files and task.factory is None:
         message = "needs task.factory, the function that makes the task of these networks"
         problems.append(("train.endpoints", message))
     if levels and connect and 0 in levels.values and connect.target < 1:
@@ -380,9 +417,11 @@ def run_hash(config: Config) -> str:
     """
     data = resolved(config)
     kept = {key: data[key] for key in ("task", "train", "levels", "seed")}
+    # so that a new optional key does not rename the runs that do without it
+    kept["train"] = {name: value for name, value in data["train"].items() if value is not None}
     kept |= {"precision": config.compute.precision, "source": _source_hash(config.task)}
     kept["files"] = []
-    for number, path in enumerate(config.train.endpoints or ()):
+    for number, path in enumerate(config.train.files):
         try:
             kept["files"].append(hashlib.sha256(Path(path).read_bytes()).hexdigest())
         except OSError as error:

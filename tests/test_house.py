@@ -22,11 +22,12 @@ MAY_IMPORT = {
     "validation": set(),
     "source": {"validation"},
     "config": {"source", "tasks", "validation"},
+    "permute": {"trees"},
     "runs": set(),
     "report": {"runs"},
     "stages": {
-        "base", "compute", "config", "descend", "driver", "methods", "paths", "runs", "tasks",
-        "trees",
+        "base", "compute", "config", "descend", "driver", "methods", "paths", "permute", "runs",
+        "tasks", "trees",
     },
 }  # fmt: skip
 

@@ -56,7 +56,7 @@ def check(config: Config, progress: Progress = silent) -> dict[str, Any]:
     profile_seconds = (time.perf_counter() - began) / 2
     progress("measuring", 3, 3)
 
-    given = config.train.endpoints is not None
+    given = bool(config.train.files)
     searches = 0 if connect.method == "straight" else pairs * len(levels)
     scalar = 8 if config.compute.precision == "float64" else 4
     size = trees.size(landscape.shapes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from landscape.base import Landscape, Status, key_data
 from landscape.compute import each
 from landscape.config import Config, dump_config, run_name
 from landscape.descend import OPTIMIZERS, Descender, Descent
-from landscape.runs import Run, RunError, create_run, open_run, save_arrays
+from landscape.permute import permuted
+from landscape.runs import Run, RunError, create_run, load_arrays, open_run, save_arrays
 from landscape.stages.setup import (
     Checkpoints,
     Progress,
@@ -42,8 +44,9 @@ def train(config: Config, runs_dir: str | Path = "runs", progress: Progress = si
             log.info(f"{directory}: training is already finished, nothing to do")
             return run
     landscape = build_landscape(config)
-    ends = config.train.endpoints
-    given = [_read_end(path, landscape, config) for path in ends] if ends else []
+    given = [_read_end(path, landscape, config) for path in config.train.files]
+    if config.train.permute:
+        _check_permutation(config, landscape)
     about = surroundings()
     log.info(f"device: {about['device']}")
     if not directory.exists():
@@ -94,10 +97,10 @@ def _descend(run: Run, config: Config, landscape: Landscape, progress: Progress)
     descender = Descender(landscape, optimizer, settings.check_every, settings.max_steps)
     checkpoints = Checkpoints(run.checkpoint_file)
     kept = checkpoints.load()
+    numbers = list(range(0, settings.models, 2 if settings.permute else 1))
     if kept is None:
-        seeds = [key_data(config.seed, "init", model) for model in range(settings.models)]
-        params = each(lambda key: landscape.init(jax.random.wrap_key_data(key)))(np.stack(seeds))
-        keys = [key_data(config.seed, "train", model) for model in range(settings.models)]
+        params = initial(config, landscape, numbers)
+        keys = [key_data(config.seed, "train", model) for model in numbers]
         descent = descender.start(params, np.stack(keys), np.full(len(keys), levels[0]))
         met: list[dict[float, tuple[int, float]]] = [{} for _ in keys]
     else:
@@ -108,8 +111,8 @@ def _descend(run: Run, config: Config, landscape: Landscape, progress: Progress)
         flat = [[[level, *at] for level, at in model.items()] for model in met]
         return {"descent": vars(descent), "met": flat}
 
-    total = settings.models * settings.max_steps
-    shown = np.full(settings.models, -1)
+    total = len(numbers) * settings.max_steps
+    shown = np.full(len(numbers), -1)
     while True:
         for model in map(int, np.flatnonzero(np.isfinite(descent.value))):
             value, step = float(descent.value[model]), int(descent.step[model])
@@ -117,16 +120,25 @@ def _descend(run: Run, config: Config, landscape: Landscape, progress: Progress)
                 if float(level) not in met[model]:
                     met[model][float(level)] = (step, value)
                     _keep_end(
-                        run, model, float(level), trees.take(descent.params, model), step, value
+                        run,
+                        numbers[model],
+                        float(level),
+                        trees.take(descent.params, model),
+                        step,
+                        value,
                     )
             ahead = levels[levels < value]
             descent.target[model] = ahead[0] if len(ahead) else levels[-1]
         changed = np.flatnonzero(descent.step != shown)
         run.append_history(
             [
-                {"model": int(m), "step": int(descent.step[m]), "value": float(descent.value[m])}
+                {
+                    "model": numbers[m],
+                    "step": int(descent.step[m]),
+                    "value": float(descent.value[m]),
+                }
                 for m in changed
-                if np.isfinite(descent.value[m])
+                if np.isfinite(value)
             ]
         )
         shown = descent.step.copy()
@@ -137,20 +149,70 @@ def _descend(run: Run, config: Config, landscape: Landscape, progress: Progress)
             "training",
             float(spent.sum()),
             total,
-            levels=f"{reached}/{settings.models * len(levels)}",
+            levels=f"{reached}/{len(numbers) * len(levels)}",
             worst=float(np.max(descent.value)),
         )  # fmt: skip
         if not going.any():
             break
         checkpoints.keep(state)
         descent = descender.advance(descent)
-    run.write_models(
-        [
-            _record(m, int(descent.step[m]), float(descent.value[m]), met[m], config)
-            for m in range(settings.models)
-        ]
-    )
+    records = []
+    for m, model in enumerate(numbers):
+        steps, value = int(descent.step[m]), float(descent.value[m])
+        records.append(_record(model, steps, value, met[m], config))
+        if settings.permute:
+            twin = _keep_twin(run, config, landscape, model, met[m])
+            records.append(_record(model + 1, steps, value, twin, config))
+    run.write_models(records)
     checkpoints.drop()
+
+
+def initial(config: Config, landscape: Landscape, numbers: Sequence[int]) -> dict[str, Any]:
+    """The models of these numbers as they are before training, named arrays [n, ...]."""
+    seeds = np.stack([key_data(config.seed, "init", model) for model in numbers])
+    return each(lambda key: landscape.init(jax.random.wrap_key_data(key)))(seeds)
+
+
+def _twin(params: dict[str, Any], config: Config) -> dict[str, Any]:
+    permute = config.train.permute
+    assert permute is not None
+    try:
+        return permuted(params, permute.units, permute.axes)
+    except ValueError as error:
+        raise config.problem("train.permute.axes", str(error)) from None
+
+
+def _check_permutation(config: Config, landscape: Landscape) -> None:
+    """A network and its twin must be the same function, or `axes` are not one layer's units."""
+    params = trees.take(initial(config, landscape, [0]), 0)
+    both = trees.stack([params, _twin(params, config)])
+    value, twins = each(landscape.level)(both)
+    if not np.isclose(value, twins, rtol=1e-4):
+        raise config.problem(
+            "train.permute.axes",
+            f"the permuted network is another function ({config.levels.metric} {twins:.6g}, was "
+            f"{value:.6g}): name the units' axis of every array that has them",
+        )
+
+
+def _keep_twin(
+    run: Run,
+    config: Config,
+    landscape: Landscape,
+    model: int,
+    met: dict[float, tuple[int, float]],
+) -> dict[float, tuple[int, float]]:
+    """The permuted twins of a model's snapshots, measured; a level that rounding lifts one above
+    is left out."""
+    twins = {}
+    for level, (step, _) in met.items():
+        path = run.model_file(model, level)
+        params = _twin(in_use(load_arrays(path)[0], landscape, path), config)
+        value = float(each(landscape.level)(trees.stack([params]))[0])
+        if value <= level:
+            twins[level] = (step, value)
+            _keep_end(run, model + 1, level, params, step, value)
+    return twins
 
 
 def _keep_end(

@@ -16,6 +16,7 @@ from typing import Any
 TASKS: dict[str, str] = {
     "digits": "landscape.tasks.digits:digits",
     "polynomial": "landscape.tasks.polynomial:polynomial",
+    "triangle": "landscape.tasks.triangle:triangle",
 }
 
 _sources: dict[str, bytes | None] = {}  # what the modules of factories were when they were loaded

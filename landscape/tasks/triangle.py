@@ -1,0 +1,42 @@
+"""Turn a triangle: the three-point task whose permuted networks are not joined at low loss.
+
+Freeman & Bruna 2017, App. D. The points are the unit equilateral triangle's corners x₁, x₂, x₃,
+centred at 0, and the task is x₁ → x₂ → x₃ → x₁. Swapping two of three hidden units changes the
+sign of det ρ(W₁X), so every path between a network and its swapped twin crosses det = 0; there
+some n ≠ 0 has ρ(W₁X)n = 0, and the loss is at least ½(1 − (n·1)²/3|n|²) ≥ 1/6, because the rows of
+ρ(W₁X) are non-negative with a zero among them. With a fourth unit that determinant is no more.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from pydantic import Field
+
+from landscape.base import Task
+from landscape.tasks.networks import HE, MLP, Initial, initialiser, predictor
+
+BOUND = 1 / 6
+
+
+def triangle(*, hidden: Annotated[int, Field(ge=1)] = 3, weights: Initial = HE) -> Task:
+    """A 2-hidden-2 ReLU network without biases. Metric: loss, the mean over the three points of
+    the squared distance; 1 for the zero network."""
+    angles = 2 * np.pi * np.arange(3) / 3
+    x = jnp.asarray(np.stack([np.cos(angles), np.sin(angles)], axis=1))
+    model = MLP((hidden,), 2, "relu", "linear", weights, None)
+    predict = predictor(model)
+
+    def loss(params: Any, batch: Any) -> jax.Array:
+        inputs, targets = batch
+        return jnp.square(predict(params, inputs) - targets).sum(1).mean()
+
+    return Task(
+        init=initialiser(model, x[:1]),
+        loss=lambda params, carry, batch, key: (loss(params, batch), carry),
+        metrics={"loss": loss},
+        data={"train": (x, jnp.roll(x, -1, axis=0))},
+    )
