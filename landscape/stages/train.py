@@ -138,7 +138,7 @@ def _descend(run: Run, config: Config, landscape: Landscape, progress: Progress)
                     "value": float(descent.value[m]),
                 }
                 for m in changed
-                if np.isfinite(value)
+                if np.isfinite(descent.value[m])
             ]
         )
         shown = descent.step.copy()
