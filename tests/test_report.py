@@ -13,8 +13,8 @@ import pytest
 
 from landscape.report import levels_csv, read_published, report, write_html
 from landscape.report.summary import mean_over_pairs, summarise
-from landscape.report.wording import headline, number
-from landscape.runs import COLUMNS, RunError, create_run
+from landscape.report.wording import INDEPENDENT, NO_ERROR, footnotes, headline, number
+from landscape.runs import COLUMNS, RunError, create_run, write_bytes
 
 CONFIG = """\
 task: {name: digits}
@@ -34,8 +34,10 @@ def row(a, b, level=0.5, status="CONNECTED", length=1.2, beads=5, **more):
     return found | more
 
 
-def save(run, rows):
+def save(run, rows, length_over="*"):
     for one in rows:
+        settings = f"method: dss\nlength_over: '{length_over}'\n"
+        write_bytes(run.settings_file(one["set"]), settings.encode())
         loss = [[0, one["level"]], [0.5, (one["max_loss"] or np.inf)], [1, one["level"]]]
         run.save_connection(one, {"w": np.zeros((2, 3), np.float32)}, np.array(loss))
     run.write_results()
@@ -97,19 +99,35 @@ def test_no_error_where_a_model_is_in_every_pair():
     assert found["se"] is None and found["clustered"] == "model"
 
 
-def test_the_jackknife_against_simulated_truth():
-    """y = u_a + u_b + e: the squared error is right where models differ, and never too small."""
-    pairs = list(itertools.combinations(range(6), 2))
+def test_the_jackknife_is_a_loop_over_deleted_models():
+    pairs = [(0, 1), (0, 2), (1, 2), (2, 3), (4, 5)]  # as where some searches failed
+    lengths = dict(zip(pairs, (1.0, 2.0, 4.0, 8.0, 16.0), strict=True))
+    means = []
+    for model in range(6):
+        left = [length for pair, length in lengths.items() if model not in pair]
+        means.append(sum(left) / len(left))
+    squares = sum((mean - sum(means) / 6) ** 2 for mean in means)
+    found = mean_over_pairs([row(*p, length=x) for p, x in lengths.items()], "normalized_length")
+    assert found["se"] == pytest.approx((5 / 6 * squares) ** 0.5)
+
+
+@pytest.mark.parametrize("models", [3, 6])
+@pytest.mark.parametrize("of_models, of_pairs", [(1, 0), (0, 1), (1, 1)])
+def test_the_jackknife_against_simulated_truth(models, of_models, of_pairs):
+    """y = u_a + u_b + e: the squared error holds u's variance once, e's 2(m−1)/(m−2) times."""
+    pairs = list(itertools.combinations(range(models), 2))
     drawn = np.random.default_rng(0)
-    for own, least, most in ((0.0, 0.9, 1.1), (1.0, 1.0, 2.0)):
-        means, squares = [], []
-        for _ in range(1500):
-            u, e = drawn.normal(size=6), own * drawn.normal(size=len(pairs))
-            rows = [row(a, b, length=u[a] + u[b] + x) for (a, b), x in zip(pairs, e, strict=True)]
-            found = mean_over_pairs(rows, "normalized_length")
-            means.append(found["mean"])
-            squares.append(found["se"] ** 2)
-        assert least <= np.mean(squares) / np.var(means) <= most
+    means, squares = [], []
+    for _ in range(1500):
+        u, e = of_models * drawn.normal(size=models), of_pairs * drawn.normal(size=len(pairs))
+        rows = [{"a": a, "b": b, "y": u[a] + u[b] + x} for (a, b), x in zip(pairs, e, strict=True)]
+        found = mean_over_pairs(rows, "y")
+        means.append(found["mean"])
+        squares.append(found["se"] ** 2)
+    from_models, from_pairs = 4 * of_models / models, of_pairs / len(pairs)
+    counted = from_models + from_pairs * 2 * (models - 1) / (models - 2)
+    assert np.var(means) == pytest.approx(from_models + from_pairs, rel=0.12)
+    assert np.mean(squares) == pytest.approx(counted, rel=0.12)
 
 
 def test_sets_and_levels_are_kept_apart_and_in_order():
@@ -187,7 +205,7 @@ def test_the_page_stands_alone(run):
     labels = [value for name, value in page.attributes if name == "aria-label"]
     assert len(labels) == page.tags.count("svg") == 3 + 2 + 1 and all(labels)
     assert "All 6 pairs of digits networks were connected at all 2 levels" in text
-    assert text.count("<details>") == 3
+    assert text.count("<details>") == 4
 
 
 def test_a_failed_search_is_not_a_finding(run):
@@ -196,13 +214,15 @@ def test_a_failed_search_is_not_a_finding(run):
     assert "0 of 1 pairs" in text and "a path may" not in text
     assert "Where no path was found one may still exist" in text
     assert "max_rounds (10) spent" in text
-    for word in ("disconnected", "not connected at", "no path exists"):
+    assert "no path found" in text
+    for word in ("disconnect", "not connected", "no path exists"):
         assert word not in text
 
 
 def test_what_could_mislead_is_noted(run):
     rows = [row(0, 1, 0.5, limit=0.55), row(0, 1, 0.1, "NOT_FOUND", reason="verify at grid 200 …")]
-    save(run, rows)
+    rows += [row(0, 2, 0.1, "LEVEL_NOT_REACHED", limit=None)]
+    save(run, rows, length_over="*/kernel")
     missing = {"level": 0.1, "status": "LEVEL_NOT_REACHED", "step": None, "value": None}
     run.write_models([{"model": 0, "status": "TRAINED", "levels": [missing]}])
     with pytest.raises(KeyboardInterrupt), run.stage("connect dss-1"):
@@ -212,12 +232,27 @@ def test_what_could_mislead_is_noted(run):
     assert "1 of 4 models did not reach 0.1" in notes
     assert "0.55 at 0.5" in notes
     assert "downgraded 1 strings" in notes
+    assert "did not reach a level count in its share" in notes
+    assert "lengths and chords are over the parameters */kernel only" in notes
+
+
+def test_nothing_is_noted_where_nothing_misleads(run):
+    save(run, ALL)
+    assert report([run])["notes"] == []
+
+
+def test_a_search_without_its_settings(run):
+    save(run, ALL)
+    run.settings_file("dss-1").write_text("")
+    with pytest.raises(RunError, match=r"settings\.yaml: unreadable"):
+        report([run])
 
 
 def test_a_run_without_connections(run):
     assert report([run])["levels"] == []
     assert levels_csv(report([run])) == "level\n"
-    assert "No pair has been tried yet" in page_of(run)
+    text = page_of(run)
+    assert "No pair has been tried yet" in text and "Training curves of 4 models" in text
 
 
 def test_several_runs(run, tmp_path):
@@ -243,10 +278,29 @@ def test_names_are_escaped(tmp_path):
     assert "script" not in Page(page_of(made)).tags
 
 
+def test_names_in_legends(run, tmp_path):
+    """matplotlib would read $…$ as mathematics, and fail on what is none."""
+    other = create_run(tmp_path / "<script>$x_$", CONFIG, {})
+    with other.stage("train"):
+        other.write_models([])
+    save(run, [row(0, 1)])
+    save(other, [row(0, 1)])
+    text = page_of(run, other)
+    assert "script" not in Page(text).tags and "&lt;script&gt;$x_$ dss</text>" in text
+
+
 def test_levels_of_any_sign(run):
     rows = [row(0, 1, level, max_loss=level - 0.1) for level in (1.0, 0.0, -1.0)]
     save(run, rows)
-    assert page_of(run).count("<figure>") == 3 + 3 + 1
+    text = page_of(run)
+    assert text.count("<figure>") == 3 + 3 + 1 and "level axes are linear" in text
+
+
+def test_a_missing_error_is_explained():
+    levels = [{"run": "r", **level} for level in summarise([row(0, 1), row(2, 3)])]
+    assert footnotes(levels) == [INDEPENDENT]
+    levels = [{"run": "r", **level} for level in summarise([row(0, 1), row(0, 2)])]
+    assert footnotes(levels) == [NO_ERROR]
 
 
 def test_losses_that_are_not_finite(run):

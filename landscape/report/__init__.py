@@ -6,6 +6,7 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -13,7 +14,7 @@ import yaml
 from landscape.report.against import Published, compare, read_published
 from landscape.report.page import write_html
 from landscape.report.summary import summarise
-from landscape.runs import Run
+from landscape.runs import Run, RunError
 
 __all__ = ["levels_csv", "read_published", "report", "write_html"]
 
@@ -21,9 +22,10 @@ __all__ = ["levels_csv", "read_published", "report", "write_html"]
 def report(runs: Sequence[Run], published: Sequence[Published] = ()) -> dict[str, Any]:
     """{runs, levels, against, notes} of one or more runs, as strict JSON data.
 
-    runs: one record a run, its directory, task, metric, split, models and meta.json's facts;
-    levels: `summarise`'s records, each with its `run`; against: `compare`'s, with the published
-    figures of the task that a run's config is named after; notes: what could mislead a reader.
+    runs: one record a run, its directory, task, metric, split, levels, models and meta.json's
+    facts; levels: `summarise`'s records, each with its `run`; against: `compare`'s, with the
+    published figures of the task that a run's config is named after; notes: what could mislead a
+    reader.
     Raises RunError for damaged or altered files.
     """
     counts = Counter(run.directory.name for run in runs)
@@ -53,7 +55,7 @@ def report(runs: Sequence[Run], published: Sequence[Published] = ()) -> dict[str
 
 
 def _about(run: Run, name: str) -> dict[str, Any]:
-    # YAML 1.1 reads 1e-3 as text; nothing that is taken here is a number
+    # YAML 1.1 reads 1e-3 as text, hence float()
     config = yaml.safe_load(run.checked_config_file().read_text())
     task, meta = config["task"], run.meta()
     facts = ("status", "stages", "device", "versions", "commit", "command", "parameters")
@@ -64,6 +66,7 @@ def _about(run: Run, name: str) -> dict[str, Any]:
         "task": task.get("name") or task.get("factory"),
         "metric": config["levels"]["metric"],
         "split": config["levels"]["split"],
+        "levels": [float(level) for level in config["levels"]["values"]],
         "models": config["train"]["models"],
         **{fact: meta.get(fact) for fact in facts},
     }
@@ -81,6 +84,12 @@ def _notes(run: Run, about: dict[str, Any], rows: Sequence[dict[str, Any]]) -> l
         missed.update(e["level"] for e in model["levels"] if e["status"] != "REACHED")
     for level, count in missed.items():
         notes.append(f"{count} of {about['models']} models did not reach {level:g} in training")
+    if any(row["status"] == "LEVEL_NOT_REACHED" for row in rows):
+        notes.append("pairs of models that did not reach a level count in its share as not found")
+    for name in run.sets():
+        over = _length_over(run.settings_file(name))
+        if over != "*":
+            notes.append(f"{name}: lengths and chords are over the parameters {over} only")
     if not rows:
         notes.append("no pair has been tried yet; `lscape connect` does")
     loose = sorted({(row["level"], row["limit"]) for row in rows if row["limit"] is not None})
@@ -91,6 +100,13 @@ def _notes(run: Run, about: dict[str, Any], rows: Sequence[dict[str, Any]]) -> l
     if lowered:
         notes.append(f"lscape verify downgraded {lowered} strings on a finer grid")
     return notes
+
+
+def _length_over(settings_file: Path) -> str:
+    try:
+        return yaml.safe_load(settings_file.read_text())["length_over"]
+    except (OSError, yaml.YAMLError, TypeError, KeyError) as error:
+        raise RunError(f"{settings_file}: unreadable: {error!r}") from None
 
 
 def levels_csv(report: dict[str, Any]) -> str:

@@ -31,6 +31,7 @@ STYLE: Any = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "legend.frameon": False,
+    "text.parse_math": False,  # a $ in a name is a $
 }
 POINTS = 150  # of a curve that is drawn
 CURVES = 24
@@ -175,5 +176,6 @@ def training(
         axes.axhline(level, color=INK, lw=0.5, ls=":")
     if min(levels) > 0 and all((curve[:, 1] > 0).all() for curve in curves):
         axes.set_yscale("log")
+        axes.yaxis.set_major_formatter("{x:g}")
     axes.set_xlabel("training step")
     axes.set_ylabel(metric)

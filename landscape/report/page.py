@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from html import escape
+from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -71,12 +72,14 @@ def _page(runs: Sequence[Run], report: dict[str, Any]) -> str:
     )
 
 
+WORDS = ("search", "set", "status", "no path found", "reason")  # columns; the rest are numbers
+LINEAR = "The level axes are linear: a level that is not positive has no logarithm."
 CITE = (
-    "<p>C. D. Freeman and J. Bruna, <cite>Topology and Geometry of Half-Rectified Network "
-    "Optimization</cite>, ICLR 2017, arXiv:1611.01540, whose Dynamic String Sampling this is; and "
-    "lscape itself, as its CITATION.cff says. The barrier: J. Frankle, G. K. Dziugaite, D. M. Roy "
-    "and M. Carbin, <cite>Linear Mode Connectivity and the Lottery Ticket Hypothesis</cite>, "
-    "ICML 2020.</p>"
+    f"<p>The lscape developers, <cite>lscape</cite>, version {version('lscape')}; and C. D. "
+    "Freeman and J. Bruna, <cite>Topology and Geometry of Half-Rectified Network Optimization"
+    "</cite>, ICLR 2017, arXiv:1611.01540, whose Dynamic String Sampling this is. The barrier: "
+    "J. Frankle, G. K. Dziugaite, D. M. Roy and M. Carbin, <cite>Linear Mode Connectivity and the "
+    "Lottery Ticket Hypothesis</cite>, ICML 2020.</p>"
 )
 
 
@@ -106,11 +109,10 @@ def _definitions(meanings: dict[str, str]) -> str:
     return f"<dl>{''.join(terms)}</dl>"
 
 
-def _grid(head: Sequence[str], rows: Iterable[Sequence[str]], texts: int) -> str:
-    """A table whose first columns are words, the others numbers."""
+def _grid(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    kinds = ["" if name in WORDS else " class=n" for name in head]
 
     def cells(tag: str, values: Sequence[str]) -> str:
-        kinds = ("" if column < texts else " class=n" for column in range(len(values)))
         return "".join(
             f"<{tag}{kind}>{escape(value)}</{tag}>"
             for kind, value in zip(kinds, values, strict=True)
@@ -128,7 +130,7 @@ def _table(levels: Sequence[dict[str, Any]]) -> str:
         return ""
     failures = any(level["connected"] < level["pairs"] for level in levels)
     head = ["search", "level", "connected", "normalised length", "beads", "max loss", "barrier"]
-    head += ["resolution", "gradients", "seconds"] + ["not connected"] * failures
+    head += ["resolution", "gradients", "seconds"] + ["no path found"] * failures
     rows = [
         [series(level, levels), f"{level['level']:g}", f"{level['connected']}/{level['pairs']}"]
         + [number(level[key]) for key in ("normalized_length", "beads", "max_loss", "barrier")]
@@ -138,13 +140,13 @@ def _table(levels: Sequence[dict[str, Any]]) -> str:
         for level in levels
     ]
     notes = "".join(f"<p class=foot>{escape(note)}</p>" for note in footnotes(levels))
-    return _section("By level", _grid(head, rows, 1) + notes)
+    return _section("By level", _grid(head, rows) + notes)
 
 
 def _against(records: Sequence[dict[str, Any]]) -> str:
     if not records:
         return ""
-    table = _grid(COMPARED, (compared(record, records) for record in records), 1)
+    table = _grid(COMPARED, (compared(record, records) for record in records))
     return _section("Against the published figure", f"{table}<p class=foot>{DIFFERENCE}.</p>")
 
 
@@ -200,7 +202,8 @@ def _overview(named: Sequence[tuple[str, Run]], report: dict[str, Any]) -> list[
         _figure(figures.draw(plot, f"f{place}", label), caption)
         for place, (plot, label, caption) in enumerate(drawn)
     )
-    return [_section("As the loss falls", f"<div class=two>{''.join(svgs)}</div>")]
+    linear = f"<p class=foot>{LINEAR}</p>" * any(level["level"] <= 0 for level in levels)
+    return [_section("As the loss falls", f"<div class=two>{''.join(svgs)}</div>{linear}")]
 
 
 def _of_run(name: str, run: Run, report: dict[str, Any]) -> str:
@@ -222,10 +225,13 @@ def _of_run(name: str, run: Run, report: dict[str, Any]) -> str:
             "Dotted: the limit. A curve shows the highest loss of each stretch, is cut at three "
             f"times the limit, and at most {figures.CURVES} strings are drawn.</p>"
         )
-    content += _training(run, levels, metric, f"t{place}")
+    content += _training(run, about["levels"], metric, f"t{place}")
     if rows:
         content += _details(f"All {len(rows)} pairs and levels", _pairs(rows))
     content += _details("Config", f"<pre>{escape(run.config_file.read_text())}</pre>")
+    for set_name in run.sets():
+        settings = run.settings_file(set_name).read_text()
+        content += _details(f"Search {set_name}", f"<pre>{escape(settings)}</pre>")
     facts = {key: _fact(about[key]) for key in ("command", "device", "versions", "commit")}
     facts["model"] = f"{about['models']} of {_fact(about['parameters'])} parameters"
     facts["status"] = _fact(about["stages"])
@@ -253,16 +259,15 @@ def _strings(
     return _figure(figures.draw(plot, ids, label, (3.2, 2.3)), said)
 
 
-def _training(run: Run, levels: list[dict[str, Any]], metric: str, ids: str) -> str:
+def _training(run: Run, levels: Sequence[float], metric: str, ids: str) -> str:
     curves: dict[int, list[tuple[int, float]]] = {}
     for line in run.history():
         curves.setdefault(line["model"], []).append((line["step"], line["value"]))
-    if not curves or not levels:
+    if not curves:
         return ""
-    bounds = sorted({level["level"] for level in levels})
 
     def plot(axes: Any) -> None:
-        figures.training(axes, [np.array(curve) for curve in curves.values()], bounds, metric)
+        figures.training(axes, [np.array(curve) for curve in curves.values()], levels, metric)
 
     svg = figures.draw(plot, ids, f"Training curves of {len(curves)} models")
     said = "The metric of the levels while the models were trained; dotted: the levels."
@@ -283,4 +288,4 @@ def _pairs(rows: Sequence[Row]) -> str:
         + [number(row["grad_evals"], 0), row["reason"]]
         for row in rows
     )
-    return _grid(head, lines, 2)
+    return _grid(head, lines)

@@ -60,9 +60,10 @@ def mean_over_pairs(rows: Sequence[Row], key: str) -> dict[str, Any]:
     Where no model is in two of the pairs, the standard error is sd/√n, and clustered is None.
     Elsewhere the pairs are not independent: clustered is "model", and it is the jackknife that
     deletes one model, with all its pairs, at a time, √[(m−1)/m Σ (mean₋ᵢ − their mean)²] over the
-    m models (Arvesen 1969, for U-statistics). What is a pair's own it counts up to three times in
-    the variance, so it errs on the large side. se is None where it cannot be had: one pair, or a
-    model without which no pair is left.
+    m models (Arvesen 1969, for U-statistics). What a pair owes to its models it counts once in the
+    variance, what is the pair's own 2(m−1)/(m−2) times where all pairs are there, so it errs on
+    the large side. se is None where it cannot be had: one pair, or a model without which no pair
+    is left.
     """
     known = [row for row in rows if row[key] is not None]
     values = np.array([row[key] for row in known], float)

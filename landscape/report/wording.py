@@ -8,6 +8,7 @@ from typing import Any
 
 CLUSTERED = "± is a jackknife over models: pairs that share a model are not independent"
 INDEPENDENT = "± is the standard error over connected pairs, which share no model"
+NO_ERROR = "no ± where one pair is connected, or one model is in every connected pair"
 NOT_FOUND = "a search that fails shows nothing: a longer one may find a path"
 
 Level = dict[str, Any]
@@ -69,6 +70,7 @@ def footnotes(levels: Sequence[Level]) -> list[str]:
     means = [level["normalized_length"] for level in levels if level["connected"]]
     clustered = {mean["clustered"] for mean in means if mean["se"] is not None}
     notes = [CLUSTERED] * ("model" in clustered) + [INDEPENDENT] * (None in clustered)
+    notes += [NO_ERROR] * any(mean["se"] is None for mean in means)
     return notes + [NOT_FOUND] * any(level["connected"] < level["pairs"] for level in levels)
 
 
