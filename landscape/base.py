@@ -115,6 +115,10 @@ class String:
     """A path on its way: plain data, so that it can be kept and taken up again.
 
     points: named arrays [beads, ...], NumPy; known: method's own arrays [segments, ...];
+    level: where the string stands on its way down, for methods that lower it as a whole;
+    frames: one a look, {facts [round, level, highest loss, its fraction of the length], beads
+    [their ids], places [beads] as fractions of the length, profile [points, 2]}; ids [beads]: an
+    id is a bead at one position; left, left_ids: positions that beads have left, for the frames;
     ended: None while the search goes on, then the status that the method claims. Only the
     certificate turns a claim of CONNECTED into a verdict.
     """
@@ -122,6 +126,11 @@ class String:
     name: str
     points: Params
     known: dict[str, np.ndarray] = field(default_factory=dict)
+    level: float | None = None
+    frames: list[dict[str, np.ndarray]] = field(default_factory=list)
+    ids: np.ndarray = field(default_factory=lambda: np.arange(2))
+    left: Params = field(default_factory=dict)
+    left_ids: np.ndarray = field(default_factory=lambda: np.arange(0))
     ended: str | None = None
     reason: str = ""
     rounds: int = 0
@@ -139,6 +148,18 @@ class Search:
     @property
     def active(self) -> list[String]:
         return [string for string in self.strings if string.ended is None]
+
+
+class Constraint(Protocol):
+    """What holds a model while it descends, besides the loss, given what is fixed for it."""
+
+    def penalty(self, params: Params, fixed: Params) -> Scalar:
+        """Added to the loss that is descended, not to the level that is looked at."""
+        ...
+
+    def project(self, update: Params, fixed: Params) -> Params:
+        """The part of an update that the model may follow."""
+        ...
 
 
 class Method(Protocol):

@@ -68,6 +68,11 @@ def exact_in_any_batch() -> bool:
     return jax.devices()[0].platform == "cpu"
 
 
+def loops_slow_convolutions() -> bool:
+    """Whether XLA's own convolution crawls inside a compiled loop (jax issue 12868)."""
+    return jax.devices()[0].platform == "cpu"
+
+
 def each(function: Callable[..., Any]) -> Callable[..., Any]:
     """`function(item, *shared)` compiled to run over a leading axis of any length.
 

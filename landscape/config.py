@@ -22,6 +22,7 @@ from pydantic import (
 )
 from pydantic_core import to_jsonable_python
 
+from landscape.data import Store
 from landscape.source import Source, to_yaml
 from landscape.tasks import TASKS, builder, load_factory
 from landscape.validation import ConfigError, Problem, parameters_of, shown, unknown, validated
@@ -56,6 +57,21 @@ class Permute(Section):
         return units
 
 
+class RateDecay(Section):
+    """From step `after` on, the learning rate is multiplied by `factor` every so many steps."""
+
+    after: Annotated[int, Field(ge=0)]
+    every: Count
+    factor: Annotated[float, Field(gt=0, lt=1)] = 0.5
+
+
+class WeightDecay(Section):
+    """rate·θ is added to the gradient (½·rate·‖θ‖² to the loss) of parameters that match `over`."""
+
+    rate: Annotated[float, Field(ge=0)]
+    over: str = "*"
+
+
 class Train(Section):
     """How the models are trained. endpoints: the safetensors files that hold them instead; or
     `permuted`: each odd model is the one before it with its units permuted, as `permute` says.
@@ -65,6 +81,9 @@ class Train(Section):
     models: int = Field(default_factory=lambda train: len(_files(train)) or 4, ge=2)
     optimizer: Optimizer = "adam"
     learning_rate: Rate = 1e-3
+    rate_decay: RateDecay | None = None
+    clip: Rate | None = None
+    weight_decay: WeightDecay | None = None
     batch_size: Count | None = None
     max_steps: Count = 20_000
     check_every: Count = 10
@@ -99,6 +118,12 @@ def _files(train: Mapping[str, Any]) -> tuple[str, ...]:
     return endpoints if isinstance(endpoints, tuple) else ()
 
 
+class Data(Section):
+    """dir: where to look for the files of data sets, before $LSCAPE_DATA and the user's cache."""
+
+    dir: str | None = None
+
+
 class Levels(Section):
     """What is measured, on which split, and the levels of it, kept from high to low."""
 
@@ -118,7 +143,7 @@ class Levels(Section):
 class Connect(Section):
     """How paths are searched and judged. None: as in training."""
 
-    method: Literal["dss", "straight"] = "dss"
+    method: Literal["dss", "constrained", "straight"] = "dss"
     pairs: str = "all"
     target: Annotated[float, Field(gt=0, le=1)] = 0.95
     tolerance: Annotated[float, Field(ge=1)] = 1.0
@@ -128,8 +153,11 @@ class Connect(Section):
     max_rounds: Annotated[int, Field(ge=0)] = 10
     max_beads: Annotated[int, Field(ge=3)] = 257
     max_steps_per_bead: Count = 20_000
+    zeta: Annotated[float, Field(ge=0)] = 0.0
+    kappa: Annotated[float, Field(ge=0)] | Literal["project"] = "project"
     optimizer: Optimizer | None = None
     learning_rate: Rate | None = None
+    weight_decay: WeightDecay | None = None
     length_over: str = "*"
     seed: Seed | None = None
 
@@ -158,7 +186,7 @@ class TaskSpec:
 
     def build_kwargs(self) -> dict[str, Any]:
         """The keys as the builder's annotations want them: tuples, models of nested sections."""
-        kind, _ = parameters_of(self.builder())
+        kind, _ = parameters_of(self.builder(), Store)
         kwargs, problems = validated(kind, self.keys, "task")
         if problems:
             raise ConfigError(*map(": ".join, problems))
@@ -176,6 +204,7 @@ class Config:
     connect: Connect
     seed: int
     compute: Compute
+    data: Data
     _places: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 
     def problem(self, key: str, message: str) -> ConfigError:
@@ -189,6 +218,7 @@ _SECTIONS: dict[str, Any] = {
     "connect": Connect,
     "seed": Seed,
     "compute": Compute,
+    "data": Data,
 }
 _ABSENT = {"seed": 0}  # any other section that is left out is an empty one
 
@@ -391,7 +421,7 @@ def _task(given: Any) -> tuple[TaskSpec | None, list[Problem]]:
             raise
         return None, [("task.factory", str(error))]
     try:
-        kind, defaults = parameters_of(build)
+        kind, defaults = parameters_of(build, Store)
     except Exception as error:  # evaluating annotations runs the user's code
         if factory is None:
             raise
@@ -437,7 +467,8 @@ def run_name(config: Config) -> str:
 
 def set_name(connect: Connect) -> str:
     """The name of a search's set of rows: its method, and a hash of all settings but the pairs."""
-    return f"{connect.method}-{_digest(connect.model_dump(mode='json', exclude={'pairs'}))[:6]}"
+    settings = connect.model_dump(mode="json", exclude={"pairs"}, exclude_none=True)
+    return f"{connect.method}-{_digest(settings)[:6]}"
 
 
 def _digest(data: Any) -> str:

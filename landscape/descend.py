@@ -6,7 +6,7 @@ End points and beads both come down this way.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import jax
@@ -15,11 +15,11 @@ import numpy as np
 import optax
 
 from landscape import trees
-from landscape.base import Landscape
+from landscape.base import Constraint, Landscape
 from landscape.compute import Pace, each
 from landscape.trees import Params
 
-OPTIMIZERS: dict[str, Callable[[float], optax.GradientTransformation]] = {
+OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {
     "adam": optax.adam,
     "sgd": optax.sgd,
 }
@@ -29,8 +29,9 @@ OPTIMIZERS: dict[str, Callable[[float], optax.GradientTransformation]] = {
 class Descent:
     """n models on their way down: plain NumPy arrays with n in front, so it can be kept.
 
-    memory: the leaves of the optimiser's state and of the carry; key: uint32 [n, 2];
-    step: steps taken; value: the level's metric at the last check; target: where to stop.
+    memory: the leaves of the optimiser's state and of the carry; key: uint32 [n, 2]; step: steps
+    taken; value: the level's metric at the last check; target: where to stop; fixed: what a
+    constraint needs, named arrays.
     """
 
     params: Params
@@ -39,6 +40,7 @@ class Descent:
     step: np.ndarray
     value: np.ndarray
     target: np.ndarray
+    fixed: Params = field(default_factory=dict)
 
 
 class Descender:
@@ -55,6 +57,7 @@ class Descender:
         optimizer: optax.GradientTransformation,
         check_every: int,
         max_steps: int,
+        constraint: Constraint | None = None,
     ) -> None:
         self.max_steps = max_steps
         self._pace = Pace(check_every * 50)
@@ -72,12 +75,21 @@ class Descender:
             key = jax.random.wrap_key_data(item["key"])
             stop = jnp.minimum(item["step"] + steps, max_steps)
 
+            def objective(params: Params, carry: Any, key: jax.Array) -> Any:
+                loss, carry = landscape.loss(params, carry, key)
+                return loss + (
+                    constraint.penalty(params, item["fixed"]) if constraint else 0
+                ), carry
+
             def one(i: jax.Array, state: Any) -> Any:
                 params, moments, carry = state
-                gradient, carry = jax.grad(landscape.loss, has_aux=True)(
+                gradient, carry = jax.grad(objective, has_aux=True)(
                     params, carry, jax.random.fold_in(key, i)
                 )
+                updates: Any
                 updates, moments = optimizer.update(gradient, moments, params)
+                if constraint:
+                    updates = constraint.project(updates, item["fixed"])
                 return optax.apply_updates(params, updates), moments, carry
 
             def goes_on(state: Any) -> jax.Array:
@@ -108,11 +120,14 @@ class Descender:
         self._start = each(start)
         self._advance = each(advance)
 
-    def start(self, params: Params, keys: np.ndarray, targets: np.ndarray) -> Descent:
+    def start(
+        self, params: Params, keys: np.ndarray, targets: np.ndarray, fixed: Params | None = None
+    ) -> Descent:
         """n models (named arrays [n, ...]) about to descend to their targets [n]."""
         memory, value = self._start((params, keys))
         targets = np.asarray(targets, value.dtype)
-        return Descent(params, memory, keys, np.zeros(len(keys), np.int32), value, targets)
+        step = np.zeros(len(keys), np.int32)
+        return Descent(params, memory, keys, step, value, targets, fixed or {})
 
     def going(self, descent: Descent) -> np.ndarray:
         """Which models [n] have not come to an end."""

@@ -54,6 +54,18 @@ def insert(points: Params, segments: np.ndarray, beads: Params) -> Params:
     }
 
 
+def fractions(lengths: np.ndarray, t: np.ndarray) -> np.ndarray:
+    """Places t [p] of every segment as fractions [segments, p] of the whole path's length."""
+    ends = np.concatenate([[0], np.cumsum(lengths)])
+    return (ends[:-1, None] + lengths[:, None] * t) / (ends[-1] if ends[-1] > 0 else 1.0)
+
+
+def bead_places(points: Params) -> np.ndarray:
+    """Where the beads are, as fractions [beads] of the path's length; the last is 1."""
+    starts = fractions(segment_lengths(points), np.zeros(1))[:, 0]
+    return np.append(starts, 1.0)
+
+
 @dataclass(frozen=True)
 class Peaks:
     """The loss on n segments: where each is highest, and how sure that is.
@@ -69,13 +81,14 @@ class Peaks:
     change: np.ndarray
 
 
-def make_peaks(landscape: Landscape, grid: int) -> Callable[[Params, Params, float], Peaks]:
+def make_peaks(landscape: Landscape, grid: int) -> Callable[..., Peaks]:
     """The profiler of straight segments: peaks(lefts, rights, limit) for named arrays [n, ...].
 
     Every segment is evaluated at t = 0, 1/grid, …, 1; then every local maximum is bracketed by
     its neighbours and `ZOOM` new points are put into the bracket, again and again, until it has
     moved by less than `MOVED`·max(|limit|, |maximum|) `QUIET` times running (one zoom can miss
     what the next finds), or `ZOOMS` times. Its last change is the largest of those last moves.
+    `only_below=True` leaves it at the grid where a segment is above the limit there already.
     """
 
     def evaluate(item: Any) -> jax.Array:
@@ -89,7 +102,7 @@ def make_peaks(landscape: Landscape, grid: int) -> Callable[[Params, Params, flo
         values = np.asarray(profile((lefts, rights, places.astype(dtype))), np.float64)
         return np.where(np.isfinite(values), values, np.inf)
 
-    def peaks(lefts: Params, rights: Params, limit: float) -> Peaks:
+    def peaks(lefts: Params, rights: Params, limit: float, only_below: bool = False) -> Peaks:
         count = trees.count(lefts)
         ts = np.linspace(0, 1, grid + 1)
         values = values_at(lefts, rights, np.tile(ts, (count, 1)))
@@ -98,7 +111,8 @@ def make_peaks(landscape: Landscape, grid: int) -> Callable[[Params, Params, flo
 
         walled = np.pad(values, ((0, 0), (1, 1)), constant_values=-np.inf)
         local = (values >= walled[:, :-2]) & (values >= walled[:, 2:])
-        owner, column = np.nonzero(local & np.isfinite(maximum)[:, None])
+        refined = maximum <= limit if only_below else np.isfinite(maximum)
+        owner, column = np.nonzero(local & refined[:, None])
         at, top = ts[column], values[owner, column]
         rise, quiet = np.zeros(len(owner)), np.zeros(len(owner), int)
         low, high = ts[np.maximum(column - 1, 0)], ts[np.minimum(column + 1, grid)]
@@ -164,17 +178,15 @@ def certify(
     segments = trees.count(points) - 1
     found = peaks(trees.take(points, slice(0, segments)), trees.take(points, slice(1, None)), limit)
     lengths = segment_lengths(points)
-    starts = np.concatenate([[0], np.cumsum(lengths)])
-    scale = starts[-1] if starts[-1] > 0 else 1.0
     ts = np.linspace(0, 1, found.values.shape[1])
-    where = (starts[:-1, None] + lengths[:, None] * ts) / scale
+    where = fractions(lengths, ts)
     last = np.array([[where[-1, -1], found.values[-1, -1]]])
     inner = np.stack([where[:, :-1].ravel(), found.values[:, :-1].ravel()], axis=1)
     profile = np.concatenate([inner, last])
 
     worst = int(found.maximum.argmax())
     maximum = float(found.maximum[worst])
-    peak_at = (starts[:-1] + lengths * found.place) / scale
+    peak_at = where[:, 0] + (where[:, -1] - where[:, 0]) * found.place
     at = np.concatenate([profile[:, 0], peak_at])
     loss = np.concatenate([profile[:, 1], found.maximum])
     ends = np.interp(at, [0, 1], profile[[0, -1], 1])
@@ -185,7 +197,7 @@ def certify(
         last_change=float(upper.max() - maximum) if finite else 0.0,
         max_at=float(peak_at[worst]),
         segment=worst,
-        resolution=float(lengths.max() / (len(ts) - 1) / scale),
+        resolution=float(np.diff(where).max()),
         grid=len(ts) - 1,
         profile=profile,
         barrier=float((loss - ends).max()) if finite else np.inf,

@@ -42,6 +42,7 @@ COLUMNS: tuple[str, ...] = (
 )  # fmt: skip
 
 PROFILE = ("profile.position", "profile.loss")
+FILM = "film."
 
 Arrays = dict[str, np.ndarray]
 Row = dict[str, Any]
@@ -281,17 +282,28 @@ class Run:
     def append_events(self, set_name: str, records: Sequence[Mapping[str, Any]]) -> None:
         append_lines(self.set_directory(set_name) / "events.jsonl", records)
 
-    def save_connection(self, row: Row, string: Arrays, profile: np.ndarray) -> None:
-        """Keep a row, its string (arrays [beads, ...]) and its profile [points, 2]."""
+    def save_connection(self, row: Row, string: Arrays, profile: np.ndarray, film: Arrays) -> None:
+        """Keep a row, its string (arrays [beads, ...]), its profile [points, 2] and its film."""
         path = self.connection_file(row["set"], row["level"], row["a"], row["b"])
-        profiles = dict(zip(PROFILE, np.asarray(profile).T.copy(), strict=True))
-        save_arrays(path, {**string, **profiles}, {"row": row})
+        beside = dict(zip(PROFILE, np.asarray(profile).T.copy(), strict=True))
+        beside |= {FILM + name: array for name, array in film.items()}
+        save_arrays(path, {**string, **beside}, {"row": row})
 
-    def load_connection(self, row: Row) -> tuple[Arrays, np.ndarray]:
-        """The string and profile of a row. Raises RunError for a damaged or altered file."""
+    def load_connection(self, row: Row) -> tuple[Arrays, np.ndarray, Arrays]:
+        """The string, profile and film of a row. Raises RunError for a damaged or altered file."""
         path = self.connection_file(row["set"], row["level"], row["a"], row["b"])
         arrays, _ = load_arrays(path)
-        return arrays, np.stack([arrays.pop(name) for name in PROFILE], axis=1)
+        film = {
+            name.removeprefix(FILM): arrays.pop(name) for name in list(arrays) if name[:5] == FILM
+        }
+        return arrays, np.stack([arrays.pop(name) for name in PROFILE], axis=1), film
+
+    def load_film(self, row: Row) -> Arrays:
+        """The film of a row, the arrays of landscape/film.py; {} for a string never searched."""
+        path = self.connection_file(row["set"], row["level"], row["a"], row["b"])
+        with _opened(path) as (file, _):
+            names = [name for name in file.keys() if name.startswith(FILM)]  # noqa: SIM118
+            return {name.removeprefix(FILM): file.get_tensor(name) for name in names}
 
     def load_profile(self, row: Row) -> np.ndarray:
         """The loss along a row's string, [points, 2], without reading the string itself."""

@@ -128,10 +128,11 @@ def shown(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}…"
 
 
-def parameters_of(build: Callable[..., Any]) -> tuple[type, dict[str, Any]]:
+def parameters_of(build: Callable[..., Any], given: type) -> tuple[type, dict[str, Any]]:
     """A type for the keyword arguments of a builder, and its defaults as plain data.
 
-    A default that is not plain data, such as a function, is left to the builder.
+    A parameter of the type `given` is no key: the house provides it. A default that is not plain
+    data, such as a function, is left to the builder.
     """
     fields: dict[str, Any] = {}
     defaults = {}
@@ -140,6 +141,8 @@ def parameters_of(build: Callable[..., Any]) -> tuple[type, dict[str, Any]]:
         if parameter.kind is parameter.VAR_KEYWORD:
             extra = "allow"
         if parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
+            continue
+        if parameter.annotation is given:
             continue
         if parameter.kind is parameter.POSITIONAL_ONLY or name in ("name", "factory"):
             raise TypeError(f"'{name}' is positional-only, or a key that means something else")

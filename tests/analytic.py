@@ -62,7 +62,7 @@ def search(
     at = band(analytic.level)
     peaks = paths.make_peaks(landscape, 50)
     find = METHODS[method](
-        descender=Descender(landscape, optax.adam(1e-2), 10, max_steps),
+        descend=lambda held=None: Descender(landscape, optax.adam(1e-2), 10, max_steps, held),
         peaks=peaks,
         band=at,
         seed=0,

@@ -329,7 +329,10 @@ def test_a_wrong_key_is_named_with_what_is_allowed(key, value, said):
     "mapping, problem",
     [
         ({"task": TOY}, "levels.values: missing"),
-        ({"levels": {"values": [1]}}, "task: missing; give a name (allowed: digits, polynomial"),
+        (
+            {"levels": {"values": [1]}},
+            "task: missing; give a name (allowed: cifar10, digits, mnist",
+        ),
         ({**MINIMAL, "task": {"width": 3}}, "task: missing; give a name (allowed: "),
         ({**MINIMAL, "task": {"nmae": "toy"}}, "task.nmae: unknown key; did you mean 'name'?"),
         ({**MINIMAL, "task": {"name": "toy"}}, "task.width: missing, and it has no default"),

@@ -34,12 +34,27 @@ def row(a, b, level=0.5, status="CONNECTED", length=1.2, beads=5, **more):
     return found | more
 
 
+def film(row):
+    """A straight line, and the same with a bead in its middle."""
+    level, high = row["level"], row["max_loss"] or np.inf
+    profiles = [[0, level], [0.5, 3 * level], [1, level]], [[0, level], [0.5, high], [1, level]]
+    return {
+        "facts": np.array([[0, level, 3 * level, 0.5], [1, level, high, 0.5]]),
+        "beads": np.array([[-1, 0, 0], [1, 0, 0], [-1, 0, 0], [0, 1, 0], [1, 0, 0]], np.float32),
+        "places": np.array([0, 1, 0, 0.5, 1], np.float32),
+        "bead_counts": np.array([2, 3]),
+        "profile": np.concatenate(profiles).astype(np.float32),
+        "profile_counts": np.array([3, 3]),
+        "variance": np.array([0.75, 0.25, 0.0]),
+    }
+
+
 def save(run, rows, length_over="*"):
     for one in rows:
         settings = f"method: dss\nlength_over: '{length_over}'\n"
         write_bytes(run.settings_file(one["set"]), settings.encode())
         loss = [[0, one["level"]], [0.5, (one["max_loss"] or np.inf)], [1, one["level"]]]
-        run.save_connection(one, {"w": np.zeros((2, 3), np.float32)}, np.array(loss))
+        run.save_connection(one, {"w": np.zeros((2, 3), np.float32)}, np.array(loss), film(one))
     run.write_results()
 
 
@@ -195,15 +210,15 @@ def test_the_page_stands_alone(run):
     save(run, ALL)
     text = page_of(run)
     page = Page(text)
-    assert "script" not in page.tags and "link" not in page.tags and "img" not in page.tags
+    assert "script" not in page.tags and "link" not in page.tags
     outside = [v for n, v in page.attributes if n in ("src", "href", "xlink:href")]
-    assert all(value.startswith("#") for value in outside)
+    assert all(value.startswith(("#", "data:image/")) for value in outside)
     assert not re.search(r"url\((?!#)|@import|javascript:", text)
     assert len(page.ids) == len(set(page.ids)) > 20
     inside = re.findall(r"(?:url\(#|href=\"#)([^)\"]+)", text)
     assert inside and set(inside) <= set(page.ids)
     labels = [value for name, value in page.attributes if name == "aria-label"]
-    assert len(labels) == page.tags.count("svg") == 3 + 2 + 1 and all(labels)
+    assert len(labels) == page.tags.count("svg") == 3 + 2 + 1 + 3 and all(labels)
     assert "All 6 pairs of digits networks were connected at all 2 levels" in text
     assert text.count("<details>") == 4
 
@@ -293,7 +308,7 @@ def test_levels_of_any_sign(run):
     rows = [row(0, 1, level, max_loss=level - 0.1) for level in (1.0, 0.0, -1.0)]
     save(run, rows)
     text = page_of(run)
-    assert text.count("<figure>") == 3 + 3 + 1 and "level axes are linear" in text
+    assert text.count("<figure>") == 3 + 3 + 1 + 3 and "level axes are linear" in text
 
 
 def test_a_missing_error_is_explained():

@@ -163,7 +163,10 @@ def test_rows_come_back_and_make_the_csv(run):
     profile = np.array([[0, 0.1], [0.5, 0.2], [1, 0.1]])
     for level, a, b in ((0.1, 0, 1), (0.5, 0, 2), (0.1, 0, 10)):
         run.save_connection(
-            {**row, "set": "dss-1", "level": level, "a": a, "b": b}, string, profile
+            {**row, "set": "dss-1", "level": level, "a": a, "b": b},
+            string,
+            profile,
+            {"variance": np.ones(3)},
         )
     rows = run.write_results()
     assert [(r["level"], r["b"]) for r in rows] == [(0.5, 2), (0.1, 1), (0.1, 10)]
@@ -173,7 +176,8 @@ def test_rows_come_back_and_make_the_csv(run):
         "rounds,grad_evals,seconds"
     )
     assert len(lines) == 4
-    points, kept = run.load_connection(rows[0])
+    points, kept, film = run.load_connection(rows[0])
+    assert list(film) == ["variance"] and list(run.load_film(rows[0])) == ["variance"]
     assert np.array_equal(points["w"], string["w"]) and np.array_equal(kept, profile)
 
 

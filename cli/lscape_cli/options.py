@@ -34,17 +34,20 @@ class Command(click.Command):
             )
             sys.exit(1)
         except Exception as error:
-            if not isinstance(error, _mistakes()):
+            code = _exit_code(error)
+            if code is None:
                 raise
             console.error(str(error))
-            sys.exit(2)
+            sys.exit(code)
 
 
-def _mistakes() -> tuple[type[Exception], ...]:
+def _exit_code(error: Exception) -> int | None:
     from landscape.config import ConfigError
+    from landscape.data import DataError
     from landscape.runs import RunError
 
-    return ConfigError, RunError
+    codes = {ConfigError: 2, RunError: 2, DataError: 1}
+    return next((code for kind, code in codes.items() if isinstance(error, kind)), None)
 
 
 class Terminated(KeyboardInterrupt):

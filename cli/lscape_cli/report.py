@@ -27,20 +27,26 @@ from lscape_cli import console, options
     metavar="FILE.csv",
     help="Compare with published figures, such as configs/paper/published.csv.",
 )
+@click.option(
+    "--pairs",
+    metavar="PAIRS",
+    help="Whose strings to draw, a list such as 0-1,0-2; the longest are if it is left out.",
+)
 @options.common
 def report(
     runs: tuple[str, ...],
     form: str,
     against: str | None,
+    pairs: str | None,
     runs_dir: str,
     quiet: bool,
     as_json: bool,
 ) -> None:
     """Print what was found in each RUN, per level.
 
-    Pairs connected, lengths, beads, losses and costs, per level and method. Only reads the run.
-    Also writes a page that opens offline: report.html in the run directory or, for several runs,
-    report-N-runs.html in the first one's.
+    Pairs connected, lengths, beads, losses and costs, per level and method. Only reads what was
+    found. Also writes a page that opens offline: report.html in the run directory or, for several
+    runs, report-N-runs.html in the first one's; and the drawings of strings under pictures/.
 
     \b
     Example:
@@ -51,10 +57,28 @@ def report(
 
     published = read_published(against) if against else []
     opened = [open_run(run, runs_dir) for run in runs]
-    write(opened, "json" if as_json else form, quiet, published)
+    drawn = _pairs(pairs, opened) if pairs else []
+    write(opened, "json" if as_json else form, quiet, published, drawn)
 
 
-def write(runs: Sequence[Any], form: str, quiet: bool, published: Sequence[Any] = ()) -> None:
+def _pairs(given: str, runs: Sequence[Any]) -> list[tuple[int, int]]:
+    from landscape.config import ConfigError, pair_list
+
+    tried = {(row["a"], row["b"]) for run in runs for row in run.rows()}
+    try:
+        pairs = pair_list(given, 1 + max((b for _, b in tried), default=1))
+    except ValueError as error:
+        raise ConfigError(f"--pairs: {error}") from None
+    return [pair for pair in pairs if pair in tried]
+
+
+def write(
+    runs: Sequence[Any],
+    form: str,
+    quiet: bool,
+    published: Sequence[Any] = (),
+    pairs: Sequence[tuple[int, int]] = (),
+) -> None:
     """Print the report of the runs, and write its page."""
     from landscape.report import levels_csv, report, write_html
 
@@ -63,7 +87,7 @@ def write(runs: Sequence[Any], form: str, quiet: bool, published: Sequence[Any] 
     first: Path = runs[0].report_file
     page = first if len(runs) == 1 else first.with_name(f"report-{len(runs)}-runs.html")
     try:
-        write_html(runs, found, page)
+        write_html(runs, found, page, pairs)
     finally:  # a disk that cannot take the page does not take the answer
         if form == "json":
             console.show_json(found)
@@ -91,7 +115,7 @@ def _show_table(report: dict[str, Any]) -> None:
     levels = report["levels"]
     failures = any(level["connected"] < level["pairs"] for level in levels)
     head = ["search", "level", "connected", "normalised\nlength", "beads", "max loss", "barrier"]
-    head += ["gradients", "seconds"] + ["not connected"] * failures
+    head += ["gradients", "seconds"] + ["no path found"] * failures
     rows = [
         [series(level, levels), f"{level['level']:g}", f"{level['connected']}/{level['pairs']}"]
         + [number(level[key]) for key in ("normalized_length", "beads", "max_loss", "barrier")]

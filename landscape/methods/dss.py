@@ -11,16 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from landscape import paths, trees
+from landscape import trees
 from landscape.base import Band, Method, Search, Status, String, key_data
 from landscape.descend import Descender, Descent
-
-Profiler = Callable[[trees.Params, trees.Params, float], paths.Peaks]
+from landscape.strings import Profiler, end, in_rounds, look, put, remember
 
 
 def dss(
     *,
-    descender: Descender,
+    descend: Callable[[], Descender],
     peaks: Profiler,
     band: Band,
     seed: int,
@@ -37,29 +36,7 @@ def dss(
     (a round of its own, not counted). Ends NOT_FOUND when max_rounds or max_beads is spent,
     STUCK when a bead ends above the level, NON_FINITE when a bead's loss does.
     """
-
-    def look(strings: list[String]) -> None:
-        """Evaluate the segments that are new since the last look, of all strings at once."""
-        for string in strings:
-            if not string.known:
-                unknown = np.full(trees.count(string.points) - 1, np.nan)
-                string.known = {"upper": unknown, "place": unknown.copy()}
-        news = [np.flatnonzero(np.isnan(string.known["upper"])) for string in strings]
-        pairs = [(string, new) for string, new in zip(strings, news, strict=True) if len(new)]
-        if not pairs:
-            return
-        found = peaks(
-            trees.concatenate([trees.take(string.points, new) for string, new in pairs]),
-            trees.concatenate([trees.take(string.points, new + 1) for string, new in pairs]),
-            band.limit,
-        )
-        cuts = np.cumsum([len(new) for _, new in pairs])[:-1]
-        uppers, places = (np.split(x, cuts) for x in (found.maximum + found.change, found.place))
-        for (string, new), upper, place in zip(pairs, uppers, places, strict=True):
-            string.known["upper"][new], string.known["place"][new] = upper, place
-
-    def end(string: String, status: Status, reason: str) -> None:
-        string.ended, string.reason = status, reason
+    descender = descend()
 
     def plan(string: String) -> np.ndarray:
         """The segments that get a bead now; none when the string has come to an end."""
@@ -77,7 +54,9 @@ def dss(
 
     def begin(search: Search) -> None:
         """Start the next beads on their way down, wherever a segment fails."""
-        look(search.active)
+        look(search.active, peaks, band.limit)
+        for string in search.active:
+            remember(string, band.level)
         owners, segments, starts, keys = [], [], [], []
         for number, string in enumerate(search.strings):
             if string.ended is not None:
@@ -114,11 +93,7 @@ def dss(
             begins = first_midpoint and trees.count(string.points) == 2
             values = descent.value[mine]
             beads = trees.take(descent.params, mine)
-            string.points = paths.insert(string.points, segment[mine], beads)
-            for name, known in string.known.items():
-                known = np.insert(known, segment[mine] + 1, np.nan)
-                known[segment[mine] + np.arange(len(mine))] = np.nan
-                string.known[name] = known
+            put(string, segment[mine], beads)
             string.rounds += not begins
             bad, high = ~np.isfinite(values), values > band.level
             if bad.any():
@@ -132,20 +107,5 @@ def dss(
                     f"{high.sum()} of {len(mine)} beads of round {string.rounds} did not reach the "
                     f"level in {descender.max_steps} steps (worst {values.max():.6g})",
                 )
-        search.pending = None
 
-    def step(search: Search) -> Search:
-        if search.pending is None:
-            begin(search)
-            return search
-        before = Descent(**search.pending["descent"])
-        after = descender.advance(before)
-        made = after.step - before.step
-        for number, steps in zip(search.pending["owner"], made, strict=True):
-            search.strings[number].grad_evals += int(steps)
-        search.pending["descent"] = vars(after)
-        if not descender.going(after).any():
-            absorb(search, after)
-        return search
-
-    return step
+    return in_rounds(descender, begin, absorb)

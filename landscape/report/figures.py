@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from landscape.profile import thinned
 from landscape.report.summary import CONNECTED
 from landscape.report.wording import series
 
@@ -38,7 +39,11 @@ CURVES = 24
 
 
 def draw(
-    plot: Callable[[Axes], None], name: str, label: str, size: tuple[float, float] = (4.8, 3.2)
+    plot: Callable[[Any], None],
+    name: str,
+    label: str,
+    size: tuple[float, float] = (4.8, 3.2),
+    projection: str | None = None,
 ) -> str:
     """An SVG element of one plot. name: a prefix for its ids; label: the text that stands for it.
 
@@ -46,7 +51,7 @@ def draw(
     """
     with matplotlib.rc_context({**STYLE, "svg.hashsalt": name}):
         figure = Figure(figsize=size, layout="constrained")
-        plot(figure.subplots())
+        plot(figure.add_subplot(projection=projection))
         text = io.StringIO()
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         figure.savefig(text, format="svg", transparent=True, metadata=nothing)
@@ -143,7 +148,7 @@ def along_strings(
     """The loss along strings of one level: (status, profile [points, 2]) each, and the limit."""
     highest = [limit]
     for status, profile in strings[:CURVES]:
-        position, loss = _thinned(profile)
+        position, loss = thinned(profile, POINTS).T
         connected = status == CONNECTED
         highest.append(np.max(loss, initial=limit, where=np.isfinite(loss)))
         axes.plot(
@@ -157,12 +162,6 @@ def along_strings(
     axes.set_title(f"level {level:g}", fontsize=9)
     axes.set_xlabel("fraction of the string")
     axes.set_ylabel(metric)
-
-
-def _thinned(profile: np.ndarray) -> np.ndarray:
-    """[2, ≤ POINTS]: the highest point of every stretch, so that no maximum is lost."""
-    stretches = np.array_split(profile, min(POINTS, len(profile)))
-    return np.array([part[np.argmax(part[:, 1])] for part in stretches]).T
 
 
 def training(

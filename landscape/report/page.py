@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from landscape.report import figures
+from landscape.report import figures, strings
 from landscape.report.summary import CONNECTED
 from landscape.report.wording import (
     COMPARED,
@@ -44,12 +44,41 @@ MEANINGS = {
 }
 
 
-def write_html(runs: Sequence[Run], report: dict[str, Any], path: Path) -> None:
-    """Write the page of a report of these runs, whole or not at all. Raises OSError, RunError."""
-    write_bytes(path, _page(runs, report).encode())
+def write_html(
+    runs: Sequence[Run],
+    report: dict[str, Any],
+    path: Path,
+    pairs: Sequence[tuple[int, int]] = (),
+) -> None:
+    """Write the page of a report of these runs, whole or not at all.
+
+    pairs: whose strings to draw at every level; without any, the longest of each set at its lowest
+    level. The drawings are kept as files under pictures/ in the run too. Raises OSError, RunError.
+    """
+    drawn = [_drawn(run, number, report, pairs) for number, run in enumerate(runs)]
+    write_bytes(path, _page(runs, report, drawn).encode())
+    for run, own in zip(runs, drawn, strict=True):
+        for picture in own:
+            for name, content in picture.files.items():
+                write_bytes(run.directory / "pictures" / name, content)
 
 
-def _page(runs: Sequence[Run], report: dict[str, Any]) -> str:
+def _drawn(
+    run: Run, number: int, report: dict[str, Any], pairs: Sequence[tuple[int, int]]
+) -> list[strings.Picture]:
+    metric = _metric(report["runs"][number])
+    rows = strings.chosen(run.rows(), pairs)
+    made = (strings.picture(run, row, metric, f"p{number}-{k}") for k, row in enumerate(rows))
+    return [picture for picture in made if picture]
+
+
+def _metric(about: dict[str, Any]) -> str:
+    return f"{about['split']} {about['metric']}"
+
+
+def _page(
+    runs: Sequence[Run], report: dict[str, Any], drawn: Sequence[list[strings.Picture]]
+) -> str:
     title = "lscape: " + ", ".join(about["run"] for about in report["runs"])
     named = [(about["run"], run) for about, run in zip(report["runs"], runs, strict=True)]
     body = [
@@ -58,7 +87,7 @@ def _page(runs: Sequence[Run], report: dict[str, Any]) -> str:
         _table(report["levels"]),
         _against(report["against"]),
         *_overview(named, report),
-        *(_of_run(name, run, report) for name, run in named),
+        *(_of_run(*of, report, own) for of, own in zip(named, drawn, strict=True)),
         _section("What the words mean", _definitions(MEANINGS)),
         _section("How to cite", CITE),
     ]
@@ -158,7 +187,7 @@ def _overview(named: Sequence[tuple[str, Run]], report: dict[str, Any]) -> list[
     levels = report["levels"]
     if not levels:
         return []
-    metric = ", ".join(sorted({f"{about['split']} {about['metric']}" for about in report["runs"]}))
+    metric = ", ".join(sorted({_metric(about) for about in report["runs"]}))
     rows = {name: run.rows() for name, run in named}
 
     def pairs(key: str) -> Any:
@@ -206,17 +235,18 @@ def _overview(named: Sequence[tuple[str, Run]], report: dict[str, Any]) -> list[
     return [_section("As the loss falls", f"<div class=two>{''.join(svgs)}</div>{linear}")]
 
 
-def _of_run(name: str, run: Run, report: dict[str, Any]) -> str:
+def _of_run(name: str, run: Run, report: dict[str, Any], drawn: Sequence[strings.Picture]) -> str:
     (about,) = (about for about in report["runs"] if about["run"] == name)
     levels = [level for level in report["levels"] if level["run"] == name]
     rows, place = run.rows(), report["runs"].index(about)
-    metric = f"{about['split']} {about['metric']}"
-    parts = []
+    metric = _metric(about)
+    parts, barriers = [], []
     for number_, level in enumerate(levels):
         own = [r for r in rows if (r["set"], r["level"]) == (level["set"], level["level"])]
-        strings = [(r["status"], run.load_profile(r)) for r in own if r["limit"] is not None]
-        if strings:
-            parts.append(_strings(strings, level, levels, metric, f"s{place}-{number_}"))
+        profiles = [(r["status"], run.load_profile(r)) for r in own if r["limit"] is not None]
+        if profiles:
+            parts.append(_strings(profiles, level, levels, metric, f"s{place}-{number_}"))
+        barriers.append(strings.barriers(run, own, level, metric, f"b{place}-{number_}"))
     content = ""
     if parts:
         content += (
@@ -225,6 +255,14 @@ def _of_run(name: str, run: Run, report: dict[str, Any]) -> str:
             "Dotted: the limit. A curve shows the highest loss of each stretch, is cut at three "
             f"times the limit, and at most {figures.CURVES} strings are drawn.</p>"
         )
+    if any(barriers):
+        content += (
+            f"<h3>Where no path was found</h3><div class=many>{''.join(barriers)}</div>"
+            f"<p class=foot>{strings.BARRIERS}</p>"
+        )
+    if drawn:
+        content += "".join(strings.shown(picture) for picture in drawn)
+        content += f"<p class=foot>{escape(strings.PARTS)}</p>"
     content += _training(run, about["levels"], metric, f"t{place}")
     if rows:
         content += _details(f"All {len(rows)} pairs and levels", _pairs(rows))
@@ -245,17 +283,17 @@ def _fact(value: Any) -> str:
 
 
 def _strings(
-    strings: list[tuple[str, np.ndarray]],
+    profiles: list[tuple[str, np.ndarray]],
     level: dict[str, Any],
     levels: list[dict[str, Any]],
     metric: str,
     ids: str,
 ) -> str:
     def plot(axes: Any) -> None:
-        figures.along_strings(axes, strings, level["level"], level["limit"], metric)
+        figures.along_strings(axes, profiles, level["level"], level["limit"], metric)
 
     said = f"{series(level, levels)}, {level['connected']} of {level['pairs']} connected"
-    label = f"Loss along {len(strings)} strings at level {level['level']:g}: {said}"
+    label = f"Loss along {len(profiles)} strings at level {level['level']:g}: {said}"
     return _figure(figures.draw(plot, ids, label, (3.2, 2.3)), said)
 
 

@@ -12,9 +12,9 @@ from landscape import compute, paths, trees
 from landscape.base import key_data
 from landscape.compute import each
 from landscape.config import Config, pair_list
-from landscape.descend import OPTIMIZERS, Descender
+from landscape.descend import Descender
 from landscape.stages.connect import group_size
-from landscape.stages.setup import Progress, build_landscape, silent
+from landscape.stages.setup import Progress, build_landscape, build_optimizer, silent
 
 TYPICAL_GRADIENTS = 2_000  # a pair at a level: quadratics need 1,000 at .1 and 17,000 at .01
 TYPICAL_BEADS = 16
@@ -30,7 +30,7 @@ def check(config: Config, progress: Progress = silent) -> dict[str, Any]:
     memory_bytes, disk_bytes, notes}. Raises ConfigError.
     """
     progress("measuring", 0, 3)
-    landscape = build_landscape(config)
+    landscape = build_landscape(config, progress)
     models, train, connect = config.train.models, config.train, config.connect
     pairs = len(pair_list(connect.pairs, models))
     levels = list(config.levels.values)
@@ -39,7 +39,7 @@ def check(config: Config, progress: Progress = silent) -> dict[str, Any]:
     together = min(max(models, 2), 2 * compute.MODELS_PER_CALL)
     seeds = np.stack([key_data(config.seed, "init", model) for model in range(together)])
     params = each(lambda key: landscape.init(jax.random.wrap_key_data(key)))(seeds)
-    optimizer = OPTIMIZERS[train.optimizer](train.learning_rate)
+    optimizer = build_optimizer(config, landscape)
     descender = Descender(landscape, optimizer, train.check_every, STEPS * train.check_every)
     descent = descender.start(params, seeds, np.full(together, -np.inf))
     descender.advance(descent)  # compiles

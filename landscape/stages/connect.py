@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from landscape import paths, trees
-from landscape.base import Band, Landscape, Method, Search, Status, String, band
+from landscape.base import Band, Constraint, Landscape, Method, Search, Status, String, band
 from landscape.compute import each
 from landscape.config import (
     Config,
@@ -18,11 +19,20 @@ from landscape.config import (
     revised,
     set_name,
 )
-from landscape.descend import OPTIMIZERS, Descender
+from landscape.descend import Descender
 from landscape.driver import Connection, judge, start, steps
+from landscape.film import film
 from landscape.methods import METHODS
 from landscape.runs import COLUMNS, Arrays, Row, Run, RunError, load_arrays, write_bytes
-from landscape.stages.setup import Checkpoints, Progress, build_landscape, in_use, log, silent
+from landscape.stages.setup import (
+    Checkpoints,
+    Progress,
+    build_landscape,
+    build_optimizer,
+    in_use,
+    log,
+    silent,
+)
 
 GROUP_BYTES = 2**30  # strings searched together, at their longest
 
@@ -96,13 +106,19 @@ class _Tools:
             raise config.problem(
                 "connect.length_over", f"'{settings.length_over}' matches none of: {allowed}"
             )
-        train = config.train
-        optimizer = OPTIMIZERS[settings.optimizer or train.optimizer](
-            settings.learning_rate or train.learning_rate
-        )
-        self.descender = Descender(
-            landscape, optimizer, train.check_every, settings.max_steps_per_bead
-        )
+        optimizer = build_optimizer(config, landscape, beads=True)
+
+        @functools.cache
+        def descend(constraint: Constraint | None = None) -> Descender:
+            return Descender(
+                landscape,
+                optimizer,
+                config.train.check_every,
+                settings.max_steps_per_bead,
+                constraint,
+            )
+
+        self.descend = descend
         self.peaks = paths.make_peaks(landscape, settings.grid)
         self.seed = config.seed if settings.seed is None else settings.seed
         self.ends = _Ends(run, config, landscape)
@@ -110,7 +126,7 @@ class _Tools:
 
     def method(self, at: Band) -> Method:
         return METHODS[self.settings.method](
-            descender=self.descender,
+            descend=self.descend,
             peaks=self.peaks,
             band=at,
             seed=self.seed,
@@ -118,6 +134,8 @@ class _Tools:
             first_midpoint=self.settings.first_midpoint,
             max_rounds=self.settings.max_rounds,
             max_beads=self.settings.max_beads,
+            zeta=self.settings.zeta,
+            kappa=self.settings.kappa,
         )
 
     def connect_level(self, level: float, pairs: list[Pair], progress: Progress) -> None:
@@ -162,7 +180,7 @@ class _Tools:
             return {"strings": [vars(s) for s in search.strings], "pending": search.pending}
 
         method = self.method(at)
-        told = {string.name: string.rounds for string in search.strings}
+        told = {string.name: len(string.frames) for string in search.strings}
         progress(stage, before, total)
         for stepped in steps(method, search):
             search = stepped
@@ -180,7 +198,9 @@ class _Tools:
         for number, string in enumerate(search.strings):
             connection = judge(string, self.peaks, at, self.settings.length_over)
             row = _row(self.config, self.name, at, connection)
-            self.run.save_connection(row, string.points, connection.certificate.profile)
+            profile = connection.certificate.profile
+            frames = film(string, connection.certificate, at.level)
+            self.run.save_connection(row, string.points, profile, frames)
             self.run.append_events(self.name, [_verdict_event(row)])
             connected += connection.status is Status.CONNECTED
             progress(
@@ -197,16 +217,20 @@ class _Tools:
     def _tell_rounds(self, at: Band, search: Search, told: dict[str, int]) -> None:
         events = []
         for string in search.strings:
-            if string.rounds != told[string.name]:
-                told[string.name] = string.rounds
+            if len(string.frames) != told[string.name]:
+                told[string.name] = len(string.frames)
+                number, level, highest, place = map(float, string.frames[-1]["facts"])
                 events.append(
                     {
                         "event": "round",
                         "level": at.level,
                         "pair": string.name,
-                        "round": string.rounds,
+                        "round": int(number),
+                        "instantaneous_level": level,
                         "beads": trees.count(string.points),
                         "grad_evals": string.grad_evals,
+                        "highest": highest if np.isfinite(highest) else None,
+                        "highest_at": place,
                     }
                 )
         self.run.append_events(self.name, events)
@@ -221,7 +245,7 @@ class _Tools:
         }
         shapes = self.landscape.shapes.items()
         no_beads = {name: np.zeros((0, *shape.shape), shape.dtype) for name, shape in shapes}
-        self.run.save_connection(row, no_beads, np.zeros((0, 2)))
+        self.run.save_connection(row, no_beads, np.zeros((0, 2)), {})
         self.run.append_events(self.name, [_verdict_event(row)])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import os
 import platform
@@ -13,11 +14,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
 
+import jax.numpy as jnp
 import numpy as np
+import optax
 
-from landscape import compute
+from landscape import compute, trees
 from landscape.base import Landscape, Task, bind
 from landscape.config import Config
+from landscape.data import DataError, Store
+from landscape.descend import OPTIMIZERS
 from landscape.runs import Arrays, RunError, load_arrays, save_arrays
 from landscape.tasks import builder, load_factory
 
@@ -36,14 +41,22 @@ def silent(stage: str, done: float, total: float, **facts: Any) -> None:
     """The progress of a stage that nobody watches."""
 
 
-def build_task(config: Config) -> Task:
-    """Call the task's builder. Raises ConfigError naming the key, also for a user's factory."""
+def build_task(config: Config, progress: Progress = silent) -> Task:
+    """Call the task's builder. Raises DataError for files of data, ConfigError naming the key for
+    everything else, also for a user's factory."""
     compute.configure(config.compute.precision)
     spec = config.task
     key = "task.factory" if spec.factory else "task.name"
     try:
         make = load_factory(spec.factory) if spec.factory else builder(str(spec.name))
-        task = make(**spec.build_kwargs())
+        given = {
+            name: Store(config.data.dir, progress)
+            for name, parameter in inspect.signature(make, eval_str=True).parameters.items()
+            if parameter.annotation is Store
+        }
+        task = make(**given, **spec.build_kwargs())
+    except DataError:
+        raise
     except Exception as error:
         where = _raised_at(error)
         raise config.problem(key, f"raised {type(error).__name__}{where}: {error}") from error
@@ -52,9 +65,9 @@ def build_task(config: Config) -> Task:
     return task
 
 
-def build_landscape(config: Config) -> Landscape:
+def build_landscape(config: Config, progress: Progress = silent) -> Landscape:
     """The task with the levels' metric and split bound. Raises ConfigError naming the key."""
-    task = build_task(config)
+    task = build_task(config, progress)
     levels, key = config.levels, "task.factory" if config.task.factory else "task.name"
     if levels.metric not in task.metrics:
         allowed = ", ".join(task.metrics)
@@ -103,6 +116,38 @@ def _raised_at(error: Exception) -> str:
     if trace is None:
         return ""
     return f" at {Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"
+
+
+def build_optimizer(
+    config: Config, landscape: Landscape, beads: bool = False
+) -> optax.GradientTransformation:
+    """What training, or a bead on its way down, descends by. Raises ConfigError."""
+    train, connect = config.train, config.connect
+    name, rate, decay = train.optimizer, train.learning_rate, train.weight_decay
+    if beads:
+        name, rate = connect.optimizer or name, connect.learning_rate or rate
+        decay = connect.weight_decay or decay
+    parts = []
+    if decay:
+        chosen = trees.matching(landscape.shapes, decay.over)
+        if not chosen:
+            key = "connect" if beads and connect.weight_decay else "train"
+            allowed = ", ".join(landscape.shapes)
+            raise config.problem(
+                f"{key}.weight_decay.over", f"'{decay.over}' matches none of: {allowed}"
+            )
+        mask = {name: name in chosen for name in landscape.shapes}
+        parts.append(optax.add_decayed_weights(decay.rate, mask))
+    if train.clip:
+        parts.append(optax.clip_by_global_norm(train.clip))
+    slower = train.rate_decay
+
+    def rate_at(step: Any) -> Any:
+        assert slower is not None
+        times = jnp.maximum((step - slower.after) // slower.every + 1, 0)
+        return rate * slower.factor**times
+
+    return optax.chain(*parts, OPTIMIZERS[name](rate_at if slower else rate))
 
 
 def surroundings() -> dict[str, Any]:

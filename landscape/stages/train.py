@@ -15,13 +15,14 @@ from landscape import trees
 from landscape.base import Landscape, Status, key_data
 from landscape.compute import each
 from landscape.config import Config, dump_config, run_name
-from landscape.descend import OPTIMIZERS, Descender, Descent
+from landscape.descend import Descender, Descent
 from landscape.permute import permuted
 from landscape.runs import Run, RunError, create_run, load_arrays, open_run, save_arrays
 from landscape.stages.setup import (
     Checkpoints,
     Progress,
     build_landscape,
+    build_optimizer,
     in_use,
     log,
     silent,
@@ -43,7 +44,7 @@ def train(config: Config, runs_dir: str | Path = "runs", progress: Progress = si
         if run.stage_status("train") == "done":
             log.info(f"{directory}: training is already finished, nothing to do")
             return run
-    landscape = build_landscape(config)
+    landscape = build_landscape(config, progress)
     given = [_read_end(path, landscape, config) for path in config.train.files]
     if config.train.permute:
         _check_permutation(config, landscape)
@@ -93,7 +94,7 @@ def _measure(
 
 def _descend(run: Run, config: Config, landscape: Landscape, progress: Progress) -> None:
     settings, levels = config.train, np.array(config.levels.values)
-    optimizer = OPTIMIZERS[settings.optimizer](settings.learning_rate)
+    optimizer = build_optimizer(config, landscape)
     descender = Descender(landscape, optimizer, settings.check_every, settings.max_steps)
     checkpoints = Checkpoints(run.checkpoint_file)
     kept = checkpoints.load()

@@ -35,7 +35,7 @@ def verify(run: Run, grid: int | None = None, progress: Progress = silent) -> li
     records = []
     with run.stage("verify"):
         for number, row in enumerate(rows):
-            points, profile = run.load_connection(row)
+            points, profile, film = run.load_connection(row)
             points = in_use_string(points, landscape, run, row)
             finer = grid or FINER * row["grid"]
             if finer not in profilers:
@@ -59,7 +59,7 @@ def verify(run: Run, grid: int | None = None, progress: Progress = silent) -> li
                     "grid": finer,
                     "reason": reason,
                 }
-                run.save_connection(row | lowered, points, profile)
+                run.save_connection(row | lowered, points, profile, film)
                 where = f"{row['set']} at {row['level']:g}, pair {row['a']}-{row['b']}"
                 log.warning(f"DOWNGRADED {where}: {reason}")
             keys = ("set", "method", "level", "a", "b", "limit")

@@ -14,8 +14,11 @@ from pathlib import Path
 from typing import Any
 
 TASKS: dict[str, str] = {
+    "cifar10": "landscape.tasks.cifar10:cifar10",
     "digits": "landscape.tasks.digits:digits",
+    "mnist": "landscape.tasks.mnist:mnist",
     "polynomial": "landscape.tasks.polynomial:polynomial",
+    "ptb": "landscape.tasks.ptb:ptb",
     "triangle": "landscape.tasks.triangle:triangle",
 }
 

@@ -5,25 +5,17 @@ E. Alpaydin, C. Kaynak, Optical Recognition of Handwritten Digits, UCI, 1998.
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
-import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from pydantic import Field
 
 from landscape.base import Task
-from landscape.tasks.networks import (
-    HE,
-    MLP,
-    ZERO,
-    Activation,
-    Initial,
-    Widths,
-    initialiser,
-    predictor,
-)
+from landscape.networks import initialiser, predictor
+from landscape.networks.dense import MLP, Activation, Widths
+from landscape.networks.initial import HE, ZERO, Initial
+from landscape.tasks.classification import classification
 
 TEST_SAMPLES = 360
 
@@ -52,18 +44,9 @@ def digits(
     }
     model = MLP(hidden, 10, activation, "linear", weights, biases)
     predict = predictor(model)
-
-    def cross_entropy(params: Any, batch: Any) -> jax.Array:
-        x, y = batch
-        return optax.softmax_cross_entropy_with_integer_labels(predict(params, x), y).mean()
-
-    def error(params: Any, batch: Any) -> jax.Array:
-        x, y = batch
-        return 100 * (predict(params, x).argmax(-1) != y).mean()
-
-    return Task(
+    return classification(
         init=initialiser(model, data["train"][0][:1]),
-        loss=lambda params, carry, batch, key: (cross_entropy(params, batch), carry),
-        metrics={"loss": cross_entropy, "error": error},
         data=data,
+        predict=predict,
+        learn=lambda params, x, key: predict(params, x),
     )

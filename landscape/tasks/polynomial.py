@@ -10,15 +10,9 @@ import numpy as np
 from pydantic import Field
 
 from landscape.base import Task
-from landscape.tasks.networks import (
-    MLP,
-    UNIT_UNIFORM,
-    Activation,
-    Initial,
-    Widths,
-    initialiser,
-    predictor,
-)
+from landscape.networks import initialiser, predictor
+from landscape.networks.dense import MLP, Activation, Widths
+from landscape.networks.initial import UNIT_UNIFORM, Initial
 
 Count = Annotated[int, Field(ge=1)]
 

@@ -17,7 +17,9 @@ import numpy as np
 from pydantic import Field
 
 from landscape.base import Task
-from landscape.tasks.networks import HE, MLP, Initial, initialiser, predictor
+from landscape.networks import initialiser, predictor
+from landscape.networks.dense import MLP
+from landscape.networks.initial import HE, Initial
 
 BOUND = 1 / 6
 

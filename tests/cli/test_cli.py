@@ -117,7 +117,7 @@ def fake(monkeypatch):
         "report": {
             "report": lambda runs, published: fake.report,
             "levels_csv": lambda report: "level,pairs\n0.1,6\n",
-            "write_html": lambda runs, report, path: fake.calls.append(("write_html", path)),
+            "write_html": lambda runs, report, path, pairs: fake.calls.append(("write_html", path)),
         },
         "train": {"train": stage("train", lambda: run)},
         "connect": {"connect": stage("connect", lambda: fake.rows)},

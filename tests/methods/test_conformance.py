@@ -157,7 +157,7 @@ def test_the_second_search_compiles_nothing_new():
     descender = Descender(landscape, optax.adam(1e-2), 10, 1000)
 
     def once(b):
-        find = METHODS["dss"](descender=descender, peaks=peaks, band=at, seed=0)
+        find = METHODS["dss"](descend=lambda: descender, peaks=peaks, band=at, seed=0)
         ends = ({"params": np.array(x, np.float32)} for x in (counted.a, b))
         return finish(find, Search([start("0-1", *ends)])).strings[0]
 

@@ -64,7 +64,7 @@ def test_the_job(finished):
     assert len(rows) == 6 * 3
     for row in rows:
         assert row["status"] == "CONNECTED", row["reason"]
-        points, profile = run.load_connection(row)
+        points, profile, _ = run.load_connection(row)
         string = points["x"]
         for end, model in ((0, row["a"]), (-1, row["b"])):
             ends = load_file(run.model_file(model, row["level"]))
@@ -132,9 +132,7 @@ def test_an_interrupted_job_resumes_to_the_same_result(ring, tmp_path, monkeypat
 def test_a_pair_does_not_depend_on_the_others(ring, tmp_path):
     whole = train(ring(), runs_dir=tmp_path / "whole")
     connect(whole)
-    connect(whole, ["connect.seed=0", "connect.pairs=1-3"], levels=[0.01])
-    (alone,) = [row for row in whole.rows() if row["set"] != whole.rows()[0]["set"]] or [None]
-    assert alone is not None
+    (alone,) = connect(whole, ["connect.seed=0", "connect.pairs=1-3"], levels=[0.01])
     twin = next(r for r in whole.rows() if r["level"] == 0.01 and (r["a"], r["b"]) == (1, 3))
     assert np.array_equal(whole.load_connection(alone)[0]["x"], whole.load_connection(twin)[0]["x"])
     assert alone["grad_evals"] == twin["grad_evals"]
@@ -325,7 +323,7 @@ def test_precision(ring):
     run = train(ring(compute={"precision": "float64"}))
     rows = connect(run)
     assert {row["status"] for row in rows} == {"CONNECTED"}
-    points, _ = run.load_connection(rows[0])
+    points, *_ = run.load_connection(rows[0])
     assert points["x"].dtype == np.float64
     assert trees.count(points) == rows[0]["beads"]
 

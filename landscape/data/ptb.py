@@ -1,0 +1,75 @@
+"""The Penn Treebank as Mikolov prepared it: lower case, 10,000 words, a sentence a line.
+
+The text is licensed (LDC99T42), so it is neither here nor downloaded.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+from landscape.data.errors import DataError
+from landscape.data.reading import read
+from landscape.data.store import Store, Wanted, missing, plain
+
+MOST = 2**28
+END, UNKNOWN = "<eos>", "<unk>"
+SHA256 = {
+    "ptb.valid.txt": "c9fe6985fe0d4ccb578183407d7668fc6066c20700cb4cf87d8ff1cc34df1bf2",
+    "ptb.test.txt": "dd65dff31e70846b2a6030a87482edcd5d199130cdcfa1f3dccbb033728deee0",
+}
+WHY = (
+    "the Penn Treebank is licensed and is not downloaded: the files are in Mikolov's "
+    "simple-examples.tgz (ptb.train.txt has MD5 f26c4b92c5fdc7b3f8c7cdcb991d8420); other texts can "
+    "be named by task.train_file and task.test_file"
+)
+
+
+def load(
+    store: Store,
+    train_file: str = "ptb.train.txt",
+    test_file: str = "ptb.test.txt",
+    vocabulary: int = 10_000,
+) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
+    """{train, test}: the words of the texts by number, int32 [words]; and the words.
+
+    The words are the training text's, from frequent to rare, so many of them at most, with <eos>,
+    which ends a line, and <unk>, which stands for every other word. Raises DataError.
+    """
+    names = (plain(train_file, "task.train_file"), plain(test_file, "task.test_file"))
+    wanted = [Wanted((name,), SHA256.get(name)) for name in names]
+    folders = store.folders("ptb")
+    paths = store.find(wanted, folders)
+    if not paths:
+        raise missing("PTB", wanted, folders, WHY)
+    texts = dict(zip(("train", "test"), map(_words, paths), strict=True))
+    counts = Counter(texts["train"])
+    order = sorted(counts, key=lambda word: (-counts[word], word))
+    kept = [word for word in order if word not in (END, UNKNOWN)][: max(vocabulary - 2, 0)]
+    words = sorted([*kept, END, UNKNOWN], key=lambda word: (-counts[word], word))
+    number = {word: index for index, word in enumerate(words)}
+    unknown = number[UNKNOWN]
+    tokens = {
+        split: np.array([number.get(word, unknown) for word in text], np.int32)
+        for split, text in texts.items()
+    }
+    return tokens, tuple(words)
+
+
+def _words(path: Path) -> list[str]:
+    content = read(path, MOST, "a text")
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise DataError(f"{path}:{line}: not UTF-8 text: {error.reason}") from None
+    if "\0" in text:
+        line = text[: text.index("\0")].count("\n") + 1
+        raise DataError(f"{path}:{line}: not text: it has a zero byte")
+    lines = text.removesuffix("\n").split("\n")
+    words = [word for line in lines for word in (*line.split(), END)]
+    if len(words) == len(lines):
+        raise DataError(f"{path}: has no words")
+    return words

@@ -1,0 +1,32 @@
+"""Files that may be anything: read whole, but never more than is sensible."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from pathlib import Path
+
+from landscape.data.errors import DataError
+
+
+def read(path: Path, most: int, what: str) -> bytes:
+    """A file's bytes, decompressed if it is gzip. Raises DataError when they are none or more than
+    `most`, or when the file cannot be read or decompressed."""
+    try:
+        with path.open("rb") as raw:
+            packed = raw.read(2) == b"\x1f\x8b"
+            raw.seek(0)
+            if packed:
+                with gzip.open(raw) as file:
+                    content = file.read(most + 1)
+            else:
+                content = raw.read(most + 1)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise DataError(f"{path}: damaged gzip file: {error}") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from None
+    if not content:
+        raise DataError(f"{path}: empty")
+    if len(content) > most:
+        raise DataError(f"{path}: holds more than {most} bytes, too many for {what}")
+    return content

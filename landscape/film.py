@@ -1,0 +1,79 @@
+"""A string's way through its search, seen along the principal axes of its beads at the end.
+
+Freeman & Bruna 2017, App. C.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from landscape import paths, trees
+from landscape.base import String
+from landscape.profile import thinned
+from landscape.trees import Params
+
+AXES = 3
+POINTS = 400  # of a frame's profile
+BLOCK = 2**16  # parameters at a time
+
+
+def film(string: String, certificate: paths.Certificate, level: float) -> dict[str, np.ndarray]:
+    """The frames of an ended string as arrays, each frame's rows after the other's.
+
+    facts [frames, 4] is (round, instantaneous level, highest loss, its fraction of the length);
+    beads [·, 3], places [·], bead_counts [frames], the beads along the three axes and as fractions
+    of the length; profile [·, 2], profile_counts [frames]; variance [3], each axis's share of the
+    final beads' variance.
+    """
+    frames = list(string.frames)
+    if not frames or not np.array_equal(frames[-1]["beads"], string.ids):
+        facts = [string.rounds, level, certificate.maximum, certificate.max_at]
+        frames.append(
+            {
+                "facts": np.array(facts),
+                "beads": string.ids,
+                "places": paths.bead_places(string.points),
+                "profile": certificate.profile,
+            }
+        )
+    everywhere = np.concatenate([string.ids, string.left_ids])
+    at, variance = _projected(string.points, string.left)
+    row_of = {int(bead): row for row, bead in enumerate(everywhere)}
+    beads = [at[[row_of[int(bead)] for bead in frame["beads"]]] for frame in frames]
+    profiles = [thinned(frame["profile"], POINTS) for frame in frames]
+    return {
+        "facts": np.array([frame["facts"] for frame in frames], np.float64),
+        "beads": np.concatenate(beads).astype(np.float32),
+        "places": np.concatenate([frame["places"] for frame in frames]).astype(np.float32),
+        "bead_counts": np.array([len(part) for part in beads]),
+        "profile": np.concatenate(profiles).astype(np.float32),
+        "profile_counts": np.array([len(part) for part in profiles]),
+        "variance": variance,
+    }
+
+
+def _projected(points: Params, left: Params) -> tuple[np.ndarray, np.ndarray]:
+    """All positions [points and left, 3] along the axes of `points`, and the axes' shares [3].
+
+    By inner products with the beads, some parameters at a time, so that memory is bounded.
+    """
+    count = trees.count(points)
+    total = count + (trees.count(left) if left else 0)
+    products = np.zeros((total, count))
+    for name, leaf in points.items():
+        flat = leaf.reshape(count, -1)
+        both = np.concatenate([flat, left[name].reshape(total - count, -1)]) if left else flat
+        for start in range(0, both.shape[1], BLOCK):
+            block = both[:, start : start + BLOCK].astype(np.float64)
+            block -= block[:count].mean(0)
+            products += block @ block[:count].T
+    values, vectors = np.linalg.eigh(products[:count])
+    values, vectors = values[::-1][:AXES].clip(0), vectors[:, ::-1][:, :AXES]
+    whole = np.trace(products[:count])
+    seen = values > 1e-12 * whole
+    at = np.zeros((total, AXES))
+    at[:, : len(values)][:, seen] = products @ vectors[:, seen] / np.sqrt(values[seen])
+    at *= np.where(at[count - 1] - at[0] < 0, -1, 1)  # every axis points from A to B
+    variance = np.zeros(AXES)
+    variance[: len(values)] = values / whole if whole > 0 else 0
+    return at, variance

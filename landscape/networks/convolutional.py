@@ -1,0 +1,140 @@
+"""The convolutional networks of Freeman & Bruna 2017, Sec. 3.3, in a form that suits the device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import reduce
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from landscape.compute import loops_slow_convolutions
+from landscape.networks.initial import Initial
+
+
+@jax.custom_vjp
+def convolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """A convolution of stride 1 that keeps the size: [n, h, w, c] by [k, k, c, d], k odd.
+
+    XLA's own, but for the kernel's gradient, which it computes tens of times slower inside a loop
+    on a CPU (jax issue 12868), and all training is a loop: here it is a matrix product of patches.
+    """
+    dimensions = ("NHWC", "HWIO", "NHWC")
+    return jax.lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=dimensions)
+
+
+def _convolve_and_keep(x: jax.Array, kernel: jax.Array) -> tuple[jax.Array, Any]:
+    return convolve(x, kernel), (x, kernel)
+
+
+def _gradients(kept: Any, out: jax.Array) -> tuple[jax.Array, jax.Array]:
+    x, kernel = kept
+    mirrored = kernel[::-1, ::-1].swapaxes(2, 3)
+    patches = _patches(x, len(kernel)).reshape(-1, kernel[..., 0].size)
+    by_kernel = patches.T @ out.reshape(-1, out.shape[-1])
+    return convolve(out, mirrored), by_kernel.reshape(kernel.shape)
+
+
+convolve.defvjp(_convolve_and_keep, _gradients)
+
+
+def _patches(x: jax.Array, size: int) -> jax.Array:
+    """[n, h, w, c] → [n, h, w, size²·c], what the kernel sees at each place."""
+    height, width = x.shape[1:3]
+    room = size // 2
+    padded = jnp.pad(x, ((0, 0), (room, room), (room, room), (0, 0)))
+    shifted = [padded[:, i : i + height, j : j + width] for i in range(size) for j in range(size)]
+    return jnp.concatenate(shifted, axis=-1)
+
+
+def max_pool(x: jax.Array, window: int, stride: int) -> jax.Array:
+    """[n, h, w, c] → [n, ⌈h/stride⌉, ⌈w/stride⌉, c], the window padded as by TensorFlow's SAME.
+
+    Maxima of strided slices: quicker than a window reduction, and its gradient far quicker.
+    """
+    outs = [-(-side // stride) for side in x.shape[1:3]]
+    pads = [
+        max((out - 1) * stride + window - side, 0)
+        for out, side in zip(outs, x.shape[1:3], strict=True)
+    ]
+    edges = [(pad // 2, pad - pad // 2) for pad in pads]
+    padded = jnp.pad(x, ((0, 0), *edges, (0, 0)), constant_values=-jnp.inf)
+    rows, columns = (
+        [slice(start, start + (out - 1) * stride + 1, stride) for start in range(window)]
+        for out in outs
+    )
+    return reduce(jnp.maximum, (padded[:, row, column] for row in rows for column in columns))
+
+
+def normalise_locally(
+    x: jax.Array, radius: int = 4, bias: float = 1.0, alpha: float = 0.001 / 9, beta: float = 0.75
+) -> jax.Array:
+    """Local response normalisation over channels (Krizhevsky et al. 2012, Sec. 3.3):
+    x_c / (bias + alpha·Σ x_j² over |j − c| ≤ radius)^beta, [..., c] → [..., c]."""
+    place = jnp.arange(x.shape[-1])
+    near = (abs(place[:, None] - place[None]) <= radius).astype(x.dtype)
+    return x / (bias + alpha * (jnp.square(x) @ near)) ** beta
+
+
+def _convolution(filters: int, weights: Initial, bias: float) -> Callable[[jax.Array], jax.Array]:
+    how: dict[str, Any] = {}
+    if loops_slow_convolutions():
+        how = {"conv_general_dilated": lambda x, kernel, *_, **__: convolve(x, kernel)}
+    return nn.Conv(
+        filters,
+        (5, 5),
+        kernel_init=weights.initializer(),
+        bias_init=nn.initializers.constant(bias),
+        param_dtype=jnp.result_type(float),
+        **how,
+    )
+
+
+def _dense(width: int, weights: Initial, bias: float) -> Callable[[jax.Array], jax.Array]:
+    return nn.Dense(
+        width,
+        kernel_init=weights.initializer(),
+        bias_init=nn.initializers.constant(bias),
+        param_dtype=jnp.result_type(float),
+    )
+
+
+class MnistNet(nn.Module):
+    """Images [n, 28, 28, 1] → logits [n, 10]: two convolutions of 5 × 5, each with a pool of 2,
+    and a dense layer with dropout while training."""
+
+    filters: tuple[int, int]
+    dense: int
+    dropout: float
+
+    @nn.compact
+    def __call__(self, x: jax.Array, training: bool = False) -> jax.Array:
+        weights = Initial(distribution="truncated_normal", scale=0.1)
+        for filters in self.filters:
+            x = max_pool(nn.relu(_convolution(filters, weights, 0.1)(x)), 2, 2)
+        x = nn.relu(_dense(self.dense, weights, 0.1)(x.reshape(len(x), -1)))
+        x = nn.Dropout(self.dropout, deterministic=not training)(x)
+        return _dense(10, weights, 0.1)(x)
+
+
+class CifarNet(nn.Module):
+    """Images [n, 24, 24, 3] → logits [n, 10]: two convolutions of 5 × 5, each with a pool of 3 at
+    stride 2 and local response normalisation, and two dense layers."""
+
+    filters: tuple[int, int]
+    dense: tuple[int, int]
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        def normal(scale: float) -> Initial:
+            return Initial(distribution="truncated_normal", scale=scale)
+
+        x = nn.relu(_convolution(self.filters[0], normal(0.05), 0.0)(x))
+        x = normalise_locally(max_pool(x, 3, 2))
+        x = normalise_locally(nn.relu(_convolution(self.filters[1], normal(0.05), 0.1)(x)))
+        x = max_pool(x, 3, 2).reshape(len(x), -1)
+        for width in self.dense:
+            x = nn.relu(_dense(width, normal(0.04), 0.1)(x))
+        return _dense(10, normal(1 / self.dense[1]), 0.0)(x)

@@ -1,0 +1,183 @@
+"""A string through its search: projected on its principal axes, and the loss along it by rounds.
+
+Freeman & Bruna 2017, App. C. The films come from landscape/film.py.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import LogNorm, Normalize
+from matplotlib.figure import Figure
+from mpl_toolkits.mplot3d.art3d import Line3DCollection
+from PIL import Image
+
+from landscape.profile import thinned
+from landscape.report.figures import COLOURS, INK, STYLE, draw
+
+PIECES = 120  # of a string that is drawn in colour
+MOST_FRAMES = 24
+FRAME_SECONDS, LAST_SECONDS = 0.7, 2.5
+BLACK: Any = {**STYLE, **{key: "#000" for key, value in STYLE.items() if value == INK}}
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A look at the string: what landscape/film.py says of it.
+
+    beads [n, 3] are along the axes, places [n] fractions of the length, profile [points, 2].
+    """
+
+    round: int
+    level: float
+    highest: float
+    at: float
+    beads: np.ndarray
+    places: np.ndarray
+    profile: np.ndarray
+
+    @property
+    def title(self) -> str:
+        return f"round {self.round}: {len(self.beads)} beads, highest {self.highest:.4g}"
+
+
+@dataclass(frozen=True)
+class Film:
+    frames: tuple[Frame, ...]
+    variance: np.ndarray
+
+
+def read_film(arrays: Mapping[str, np.ndarray]) -> Film:
+    """The film of a connection, from its arrays."""
+
+    def parts(name: str, counts: str) -> list[np.ndarray]:
+        return np.split(arrays[name], np.cumsum(arrays[counts])[:-1])
+
+    frames = zip(
+        arrays["facts"],
+        parts("beads", "bead_counts"),
+        parts("places", "bead_counts"),
+        parts("profile", "profile_counts"),
+        strict=True,
+    )
+    made = (
+        Frame(int(facts[0]), float(facts[1]), float(facts[2]), float(facts[3]), *arrays_of)
+        for facts, *arrays_of in frames
+    )
+    return Film(tuple(made), arrays["variance"])
+
+
+def stills(film: Film, metric: str, ids: str) -> dict[str, str]:
+    """Title → SVG of the start, two rounds in between, and the end; fewer if there are fewer."""
+    last = len(film.frames) - 1
+    chosen = sorted({round(last * part / 3) for part in range(4)})
+    view = _View(film, metric)
+    return {
+        film.frames[number].title: draw(
+            lambda axes, number=number: view.show(axes, film.frames[number]),
+            f"{ids}-{number}",
+            f"The string at {film.frames[number].title}",
+            (4.4, 3.6),
+            "3d",
+        )
+        for number in chosen
+    }
+
+
+def animation(film: Film, metric: str) -> bytes:
+    """A GIF of one frame a round; of evenly spaced ones when there are more than MOST_FRAMES."""
+    count = min(len(film.frames), MOST_FRAMES)
+    chosen = np.linspace(0, len(film.frames) - 1, count).round().astype(int)
+    view, images = _View(film, metric), []
+    for number in chosen:
+        with matplotlib.rc_context(BLACK):
+            figure = Figure(figsize=(4.4, 3.6), dpi=110, layout="constrained")
+            canvas = FigureCanvasAgg(figure)
+            axes = figure.add_subplot(projection="3d")
+            view.show(axes, film.frames[number])
+            axes.set_title(film.frames[number].title, fontsize=9)
+            canvas.draw()
+            image = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+            images.append(image.quantize(64, dither=Image.Dither.NONE))
+    seconds = [FRAME_SECONDS] * (count - 1) + [LAST_SECONDS]
+    made = io.BytesIO()
+    images[0].save(
+        made, "GIF", save_all=True, append_images=images[1:], loop=0, optimize=True,
+        duration=[int(1000 * one) for one in seconds],
+    )  # fmt: skip
+    return made.getvalue()
+
+
+class _View:
+    """What all frames of a film share: the axes' bounds and the colours of the loss."""
+
+    def __init__(self, film: Film, metric: str) -> None:
+        everywhere = np.concatenate([frame.beads for frame in film.frames])
+        room = 0.05 * np.ptp(everywhere, axis=0) + 1e-9
+        self.low, self.high = everywhere.min(0) - room, everywhere.max(0) + room
+        losses = np.concatenate([frame.profile[:, 1] for frame in film.frames])
+        losses = losses[np.isfinite(losses)] if np.isfinite(losses).any() else np.ones(1)
+        bottom, top = float(losses.min()), float(losses.max())
+        scale = LogNorm if 0 < bottom < top else Normalize
+        self.label = f"{metric}, logarithmic" if scale is LogNorm else metric
+        self.colours = ScalarMappable(scale(bottom, top), matplotlib.colormaps["plasma"])
+        self.variance = film.variance
+
+    def show(self, axes: Any, frame: Frame) -> None:
+        profile = thinned(frame.profile, PIECES)
+        at = np.unique(np.concatenate([profile[:, 0], frame.places]))
+        points = np.stack([np.interp(at, frame.places, axis) for axis in frame.beads.T], 1)
+        loss = np.interp((at[1:] + at[:-1]) / 2, *profile.T)
+        pieces = np.stack([points[:-1], points[1:]], 1)
+        colours = self.colours.to_rgba(np.where(np.isfinite(loss), loss, np.nan))
+        axes.add_collection3d(Line3DCollection(pieces, colors=colours, lw=2))
+        axes.plot(*frame.beads[1:-1].T, "o", color="#0008", ms=2.5)
+        for name, end in (("A", frame.beads[0]), ("B", frame.beads[-1])):
+            axes.plot(*end[:, None], "s", color="#000", ms=4)
+            axes.text(*end, f" {name}", fontsize=9)
+        limits = (axes.set_xlim, axes.set_ylim, axes.set_zlim)
+        labels = (axes.set_xlabel, axes.set_ylabel, axes.set_zlabel)
+        for number, share in enumerate(self.variance):
+            limits[number](self.low[number], self.high[number])
+            labels[number](f"axis {number + 1} ({100 * share:.0f} %)", fontsize=8, labelpad=-4)
+        axes.tick_params(labelsize=6, pad=-2)
+        axes.figure.colorbar(self.colours, ax=axes, shrink=0.7, pad=0.12, label=self.label)
+
+
+def rounds(axes: Axes, film: Film, limit: float, metric: str) -> None:
+    """The loss along the string, a curve a round, the later the darker."""
+    count = len(film.frames)
+    for number, frame in enumerate(film.frames):
+        strength = 0.25 + 0.75 * (number + 1) / count
+        axes.plot(*frame.profile.T, color=COLOURS[0], alpha=strength, lw=0.6 + 0.8 * strength)
+    axes.axhline(limit, color=INK, lw=0.8, ls=":")
+    if all((frame.profile[:, 1] > 0).all() for frame in film.frames):
+        axes.set_yscale("log")
+    axes.set_xlabel("fraction of the string")
+    axes.set_ylabel(metric)
+
+
+def barrier_heights(axes: Axes, films: Sequence[Film], limit: float, metric: str) -> None:
+    """The highest loss on each string by rounds."""
+    for film in films:
+        axes.plot([frame.highest for frame in film.frames], "o-", color=COLOURS[1], ms=3, lw=0.8)
+    axes.axhline(limit, color=INK, lw=0.8, ls=":")
+    axes.set_xlabel("look at the string")
+    axes.set_ylabel(f"highest {metric}")
+
+
+def barrier_places(axes: Axes, films: Sequence[Film]) -> None:
+    """Where on each string its loss is highest, by rounds."""
+    for film in films:
+        axes.plot([frame.at for frame in film.frames], "o-", color=COLOURS[1], ms=3, lw=0.8)
+    axes.set_ylim(-0.02, 1.02)
+    axes.set_xlabel("look at the string")
+    axes.set_ylabel("where, fraction of the string")

@@ -1,0 +1,124 @@
+"""The page's part on single strings: how they came through their search, and their barriers."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from itertools import groupby
+from typing import Any
+
+from landscape.report import pictures
+from landscape.report.figures import CURVES, draw
+from landscape.report.pictures import read_film
+from landscape.report.summary import CONNECTED
+from landscape.runs import Row, Run, level_name
+
+PARTS = (
+    "The string along the principal axes of its final beads, with each axis's share of their "
+    "variance; coloured by the loss; A and B are its ends. Each picture is one look at the string."
+)
+BARRIERS = (
+    "The highest loss on the strings that did not connect, and where it is, each time that the "
+    "search looked at them. Dotted: the limit."
+)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A string in pictures. stills: title → SVG; rounds: SVG; animation: GIF."""
+
+    row: Row
+    stills: dict[str, str]
+    rounds: str
+    animation: bytes
+
+    @property
+    def title(self) -> str:
+        row = self.row
+        said = f"pair {row['a']}-{row['b']} at {row['level']:g} ({row['set']}): {row['status']}"
+        return f"{said}, {row['beads']} beads"
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        """Their contents by name, to be kept in a folder of the run's."""
+        row = self.row
+        folder = f"{row['set']}/{level_name(row['level'])}/{row['a']}-{row['b']}"
+        named = {f"still-{n}.svg": svg.encode() for n, svg in enumerate(self.stills.values())}
+        named |= {"rounds.svg": self.rounds.encode(), "string.gif": self.animation}
+        return {f"{folder}/{name}": content for name, content in named.items()}
+
+
+def chosen(rows: Sequence[Row], pairs: Sequence[tuple[int, int]]) -> list[Row]:
+    """The rows of these pairs; without any, of every set at its lowest level the longest string
+    that connected and the longest that did not."""
+    searched = [row for row in rows if row["limit"] is not None]
+    if pairs:
+        return [row for row in searched if (row["a"], row["b"]) in pairs]
+    found = []
+    for _, group in groupby(searched, key=lambda row: row["set"]):
+        own = list(group)
+        lowest = [row for row in own if row["level"] == own[-1]["level"]]
+        for connected in (True, False):
+            alike = [row for row in lowest if (row["status"] == CONNECTED) is connected]
+            if alike:
+                found.append(max(alike, key=lambda row: row["beads"]))
+    return [row for row in found if row["rounds"]]
+
+
+def picture(run: Run, row: Row, metric: str, ids: str) -> Picture | None:
+    """Drawn from the string's film; None for a string that was only looked at once."""
+    film = read_film(run.load_film(row))
+    if len(film.frames) < 2:
+        return None
+
+    def rounds(axes: Any) -> None:
+        pictures.rounds(axes, film, row["limit"], metric)
+
+    return Picture(
+        row,
+        pictures.stills(film, metric, ids),
+        draw(rounds, f"{ids}-r", "Loss along the string by rounds"),
+        pictures.animation(film, metric),
+    )
+
+
+def shown(picture: Picture) -> str:
+    """A picture as HTML, its caption's words aside (`PARTS`)."""
+    figures = "".join(
+        f"<figure>{svg}<figcaption>{escape(title)}</figcaption></figure>"
+        for title, svg in picture.stills.items()
+    )
+    encoded = base64.b64encode(picture.animation).decode()
+    return (
+        f"<h3>{escape(picture.title)}</h3>"
+        f'<div class="many white">{figures}</div>'
+        f"<div class=two><figure>{picture.rounds}<figcaption>The loss along the string, the later "
+        "the look the darker; dotted: the limit.</figcaption></figure>"
+        "<details><summary>Animation, one frame a look</summary>"
+        f'<img alt="{escape(picture.title)}, animated" src="data:image/gif;base64,{encoded}">'
+        "</details></div>"
+    )
+
+
+def barriers(run: Run, rows: Sequence[Row], level: dict[str, Any], metric: str, ids: str) -> str:
+    """How high the barriers of a level's strings were and where, by rounds; for what failed."""
+    failed = [row for row in rows if row["status"] != CONNECTED and row["limit"] is not None]
+    films = [read_film(run.load_film(row)) for row in failed[:CURVES]]
+    films = [film for film in films if len(film.frames) > 1]
+    if not films:
+        return ""
+
+    def heights(axes: Any) -> None:
+        pictures.barrier_heights(axes, films, level["limit"], metric)
+
+    def places(axes: Any) -> None:
+        pictures.barrier_places(axes, films)
+
+    said = f"level {level['level']:g}, {len(films)} strings that did not connect"
+    return "".join(
+        f"<figure>{draw(plot, f'{ids}{kind}', f'{kind} of the barrier, {said}', (3.2, 2.3))}"
+        f"<figcaption>{escape(said)}</figcaption></figure>"
+        for kind, plot in (("height", heights), ("place", places))
+    )

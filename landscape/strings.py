@@ -1,0 +1,139 @@
+"""What every search does with its strings: look at new segments, put beads on, remember rounds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from landscape import paths, trees
+from landscape.base import Method, Search, Status, String
+from landscape.descend import Descender, Descent
+from landscape.trees import Params
+
+Profiler = Callable[..., paths.Peaks]
+
+MEASURED = ("upper", "place", "values")
+LEFT_BYTES = 2**26  # of the positions that a string's beads have left
+
+
+def end(string: String, status: Status, reason: str) -> None:
+    string.ended, string.reason = status, reason
+
+
+def look(strings: list[String], peaks: Profiler, limit: float) -> None:
+    """Evaluate the segments that are new since the last look, of all strings at once.
+
+    known: `upper`, a segment's maximum with its last change, or on the grid alone where that is
+    above the limit, so that the segment has failed anyway; `place`, the maximum's t; `values`,
+    the loss on the grid. What has not been looked at is NaN.
+    """
+    for string in strings:
+        if not string.known:
+            unknown = np.full(trees.count(string.points) - 1, np.nan)
+            string.known = {"upper": unknown, "place": unknown.copy()}
+    news = [np.flatnonzero(np.isnan(string.known["upper"])) for string in strings]
+    pairs = [(string, new) for string, new in zip(strings, news, strict=True) if len(new)]
+    if not pairs:
+        return
+    found = peaks(
+        trees.concatenate([trees.take(string.points, new) for string, new in pairs]),
+        trees.concatenate([trees.take(string.points, new + 1) for string, new in pairs]),
+        limit,
+        only_below=True,
+    )
+    cuts = np.cumsum([len(new) for _, new in pairs])[:-1]
+    split = (np.split(x, cuts) for x in (found.maximum + found.change, found.place, found.values))
+    for (string, new), upper, place, values in zip(pairs, *split, strict=True):
+        string.known["upper"][new], string.known["place"][new] = upper, place
+        if "values" not in string.known:
+            string.known["values"] = np.full((len(string.known["upper"]), values.shape[1]), np.nan)
+        string.known["values"][new] = values
+
+
+def remember(string: String, level: float) -> None:
+    """Keep a round, after a look: the beads, the loss between them, and where it is highest."""
+    upper, values = string.known["upper"], string.known["values"]
+    lengths = paths.segment_lengths(string.points)
+    worst = int(upper.argmax())
+    at = paths.fractions(lengths, string.known["place"][[worst]])[worst, 0]
+    where = paths.fractions(lengths, np.linspace(0, 1, values.shape[1]))
+    string.frames.append(
+        {
+            "facts": np.array([string.rounds, level, upper[worst], at]),
+            "beads": string.ids.copy(),
+            "places": paths.bead_places(string.points),
+            "profile": np.stack([where.ravel(), values.ravel()], 1).astype(np.float32),
+        }
+    )
+
+
+def _fresh(string: String, count: int) -> np.ndarray:
+    used = max(string.ids.max(), string.left_ids.max(initial=-1))
+    return used + 1 + np.arange(count)
+
+
+def put(string: String, segments: np.ndarray, beads: Params) -> None:
+    """Put bead i (named arrays [n, ...]) on segment `segments[i]`.
+
+    Both halves inherit what is known of the segment, but for what has to be looked at anew.
+    """
+    string.ids = np.insert(string.ids, segments + 1, _fresh(string, len(segments)))
+    string.points = paths.insert(string.points, segments, beads)
+    for name, known in string.known.items():
+        known = np.insert(known, segments + 1, known[segments], axis=0)
+        if name in MEASURED:
+            first = segments + np.arange(len(segments))
+            known[first] = known[first + 1] = np.nan
+        string.known[name] = known
+
+
+def move(string: String, beads: np.ndarray, to: Params) -> None:
+    """Move the beads of these numbers; where they were is kept for the frames, while it is small.
+
+    When it is not, the oldest frames are forgotten.
+    """
+    left = trees.take(string.points, beads)
+    string.left = trees.concatenate([string.left, left]) if string.left else left
+    string.left_ids = np.concatenate([string.left_ids, string.ids[beads]])
+    string.ids = string.ids.copy()
+    string.ids[beads] = _fresh(string, len(beads))
+    string.points = {name: np.array(leaf) for name, leaf in string.points.items()}
+    for name, leaf in string.points.items():
+        leaf[beads] = to[name]
+    for name in MEASURED:
+        string.known[name][np.concatenate([beads - 1, beads])] = np.nan
+    while string.frames and sum(leaf.nbytes for leaf in string.left.values()) > LEFT_BYTES:
+        string.frames.pop(0)
+        shown = np.concatenate([frame["beads"] for frame in string.frames] or [[]])
+        kept = np.isin(string.left_ids, shown)
+        string.left, string.left_ids = trees.take(string.left, kept), string.left_ids[kept]
+
+
+def in_rounds(
+    descender: Descender,
+    begin: Callable[[Search], None],
+    absorb: Callable[[Search, Descent], None],
+) -> Method:
+    """The method that lets beads down in batches.
+
+    begin: end strings, or leave in `pending` {owner, ..., descent}, the beads that shall descend
+    and the number of each one's string; absorb: take the beads up when all have come to an end.
+    """
+
+    def step(search: Search) -> Search:
+        if search.pending is None:
+            begin(search)
+            return search
+        before = Descent(**search.pending["descent"])
+        after = descender.advance(before)
+        made = after.step - before.step
+        for number, steps in zip(search.pending["owner"], made, strict=True):
+            search.strings[number].grad_evals += int(steps)
+        search.pending["descent"] = vars(after)
+        if not descender.going(after).any():
+            absorb(search, after)
+            search.pending = None
+        return search
+
+    return step

@@ -1,0 +1,67 @@
+"""What tasks of classification have in common: cross-entropy to train, error to count."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from landscape.base import Task
+from landscape.data import DataError
+
+Predict = Callable[[Any, jax.Array], jax.Array]
+Learn = Callable[[Any, jax.Array, jax.Array], jax.Array]
+
+
+def take(samples: tuple[np.ndarray, np.ndarray], count: int | None) -> tuple[jax.Array, jax.Array]:
+    """So many of (inputs, labels), evenly spaced, so that an order in the file does not choose.
+
+    Raises DataError when there are fewer.
+    """
+    inputs, labels = samples
+    if count is not None and count > len(labels):
+        raise DataError(f"{count} samples are asked for, there are {len(labels)}")
+    index = np.arange(count or len(labels)) * len(labels) // (count or len(labels))
+    return jnp.asarray(inputs[index]), jnp.asarray(labels[index], jnp.int32)
+
+
+def classification(
+    init: Callable[[jax.Array], Any],
+    data: Mapping[str, tuple[jax.Array, jax.Array]],
+    predict: Predict,
+    learn: Learn,
+    chunk: int | None = None,
+) -> Task:
+    """data: split → (inputs [n, ...], labels [n], integers).
+
+    predict: (parameters, inputs) → logits [n, classes], deterministic; learn: the same with a key,
+    as in training. A metric runs through its split in chunks of so many inputs, to bound memory.
+    Metrics: loss, the mean cross-entropy in nats; error, the share misclassified in percent.
+    """
+
+    def cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
+        return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
+
+    def logits_of(params: Any, x: jax.Array) -> jax.Array:
+        if chunk is None:
+            return predict(params, x)
+        return jax.lax.map(lambda one: predict(params, one[None])[0], x, batch_size=chunk)
+
+    def training_loss(params: Any, carry: Any, batch: Any, key: jax.Array) -> tuple[jax.Array, Any]:
+        x, labels = batch
+        return cross_entropy(learn(params, x, key), labels), carry
+
+    def loss(params: Any, batch: Any) -> jax.Array:
+        x, labels = batch
+        return cross_entropy(logits_of(params, x), labels)
+
+    def error(params: Any, batch: Any) -> jax.Array:
+        x, labels = batch
+        wrong = logits_of(params, x).argmax(-1) != labels
+        return 100 * wrong.mean(dtype=jnp.result_type(float))
+
+    return Task(init, training_loss, {"loss": loss, "error": error}, data)

@@ -1,0 +1,58 @@
+"""MNIST by the convolutional network of Freeman & Bruna 2017, Sec. 3.3."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import jax
+import jax.numpy as jnp
+from pydantic import Field
+
+from landscape.base import Task
+from landscape.data import Store
+from landscape.data import mnist as files
+from landscape.networks import initialiser, predictor
+from landscape.networks.convolutional import MnistNet
+from landscape.tasks.classification import classification, take
+
+CHUNK = 100
+Count = Annotated[int, Field(ge=1)]
+
+
+def mnist(
+    store: Store,
+    *,
+    filters: tuple[Count, Count] = (32, 64),
+    dense: Count = 1024,
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5,
+    train_images: Count | None = None,
+    test_images: Count | None = None,
+) -> Task:
+    """60,000 training and 10,000 test images in [0, 1]; or so many of them, evenly spaced.
+
+    Metrics: loss and error, without dropout. Raises DataError.
+    """
+    found = files.load(store)
+    data = {
+        "train": take(found["train"], train_images),
+        "test": take(found["test"], test_images),
+    }
+    model = MnistNet(filters, dense, dropout)
+
+    def scaled(images: jax.Array) -> jax.Array:
+        return images[..., None].astype(jnp.result_type(float)) / 255
+
+    def learn(params: Any, images: jax.Array, key: jax.Array) -> jax.Array:
+        x, drops = scaled(images), {"dropout": key}
+        logits = model.apply({"params": params}, x, training=True, rngs=drops)
+        assert isinstance(logits, jax.Array)
+        return logits
+
+    predict = predictor(model)
+    return classification(
+        init=initialiser(model, jnp.zeros((1, 28, 28, 1))),
+        data=data,
+        predict=lambda params, images: predict(params, scaled(images)),
+        learn=learn,
+        chunk=CHUNK,
+    )

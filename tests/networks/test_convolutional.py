@@ -1,0 +1,90 @@
+"""The layers against XLA's own, NumPy's and, where it is installed, PyTorch's."""
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from landscape.networks import convolutional
+from landscape.networks.convolutional import (
+    CifarNet,
+    MnistNet,
+    convolve,
+    max_pool,
+    normalise_locally,
+)
+
+X = np.random.default_rng(0).normal(size=(3, 9, 7, 6)).astype(np.float32)
+KERNEL = np.random.default_rng(1).normal(size=(5, 5, 6, 4)).astype(np.float32)
+
+
+def xla(x, kernel):
+    numbers = ("NHWC", "HWIO", "NHWC")
+    return jax.lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=numbers)
+
+
+def test_the_gradients_are_xlas():
+    def total(convolve):
+        return jax.grad(lambda x, k: jnp.sin(convolve(x, k)).sum(), argnums=(0, 1))(X, KERNEL)
+
+    for ours, theirs in zip(total(convolve), total(xla), strict=True):
+        assert np.allclose(ours, theirs, atol=1e-3)
+
+
+@pytest.mark.parametrize(("window", "stride"), [(2, 2), (3, 2), (3, 1), (2, 3)])
+def test_pools_as_tensorflow_does(window, stride):
+    theirs = nn.max_pool(X, (window, window), (stride, stride), "SAME")
+    assert np.array_equal(max_pool(jnp.asarray(X), window, stride), theirs)
+
+
+def test_local_response_normalisation_is_its_formula():
+    ours = np.asarray(normalise_locally(jnp.asarray(X), radius=2, bias=1.5, alpha=0.3, beta=0.6))
+    for c in range(6):
+        near = X[..., max(0, c - 2) : c + 3]
+        expected = X[..., c] / (1.5 + 0.3 * (near**2).sum(-1)) ** 0.6
+        assert np.allclose(ours[..., c], expected, rtol=1e-5)
+
+
+def test_local_response_normalisation_is_pytorchs():
+    torch = pytest.importorskip("torch")
+    x = torch.tensor(X.transpose(0, 3, 1, 2))
+    theirs = torch.nn.LocalResponseNorm(5, alpha=0.3 * 5, beta=0.6, k=1.5)(x)  # a mean, not a sum
+    ours = normalise_locally(jnp.asarray(X), radius=2, bias=1.5, alpha=0.3, beta=0.6)
+    assert np.allclose(ours, theirs.numpy().transpose(0, 2, 3, 1), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("model", "shape", "parameters"),
+    [
+        (MnistNet((32, 64), 1024, 0.5), (1, 28, 28, 1), 3_274_634),
+        (CifarNet((64, 64), (384, 192)), (1, 24, 24, 3), 1_068_298),
+    ],
+)
+def test_the_published_networks_sizes(model, shape, parameters):
+    found = jax.eval_shape(lambda: model.init(jax.random.key(0), jnp.zeros(shape)))
+    assert sum(np.prod(leaf.shape) for leaf in jax.tree.leaves(found)) == parameters
+
+
+def test_both_convolutions_make_the_same_network(monkeypatch):
+    model, x = MnistNet((3, 4), 8, 0.5), jnp.asarray(X[:, :, :, :1])
+    params = model.init(jax.random.key(0), x)
+    outs = []
+    for loops_slow in (True, False):
+        monkeypatch.setattr(convolutional, "loops_slow_convolutions", lambda: loops_slow)  # noqa: B023
+        outs.append(model.apply(params, x))
+    assert np.allclose(*outs, atol=1e-5)
+
+
+def test_the_initial_weights_are_the_published_ones():
+    found = CifarNet((64, 64), (384, 192)).init(jax.random.key(0), jnp.zeros((1, 24, 24, 3)))
+    params: Any = found["params"]
+    spread = {name: float(layer["kernel"].std()) for name, layer in params.items()}
+    cut = 0.8796  # a normal's deviation when it is cut at 2
+    for name, scale in (("Conv_1", 0.05), ("Dense_0", 0.04), ("Dense_1", 0.04)):
+        assert spread[name] == pytest.approx(scale * cut, rel=0.02)
+    assert spread["Dense_2"] == pytest.approx(cut / 192, rel=0.05)
+    biases = [float(layer["bias"][0]) for _, layer in sorted(params.items())]
+    assert biases == pytest.approx([0, 0.1, 0.1, 0.1, 0])

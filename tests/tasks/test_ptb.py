@@ -1,0 +1,82 @@
+"""The language task, on a small text."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from landscape.base import bind
+from landscape.data import DataError, Store
+from landscape.networks.recurrent import LanguageModel
+from landscape.tasks.ptb import WEIGHTS, ptb
+
+SIZES: dict = {"width": 4, "window": 5, "streams": 3}
+
+
+@pytest.fixture
+def store(tmp_path):
+    drawn = np.random.default_rng(0)
+    for name, lines in (("a.txt", 30), ("b.txt", 12)):
+        text = "".join(" ".join(drawn.choice(list("uvwxyz"), 4)) + "\n" for _ in range(lines))
+        (tmp_path / name).write_text(text)
+    return Store(tmp_path)
+
+
+@pytest.fixture
+def task(store):
+    return ptb(store, train_file="a.txt", test_file="b.txt", **SIZES)
+
+
+def test_streams_hold_the_text_in_order(task):
+    # 30 lines of 4 words and <eos>: 150, of which 3 streams of 9 windows of 5, each with a word to
+    # begin with
+    assert task.data["train"].shape == (3, 46)
+    assert np.array_equal(task.data["train"][0, -1], task.data["train"][1, 0])
+
+
+def test_perplexity_is_that_of_the_text_read_at_once(task):
+    params, text = task.init(jax.random.key(0)), task.data["test"]
+    model = LanguageModel(8, 4, 2, WEIGHTS)
+    logits, _ = model.apply({"params": params}, model.rest(3), text[:, :-1])
+    logs = jax.nn.log_softmax(logits)
+    said = jnp.take_along_axis(logs, text[:, 1:].T[..., None], -1)
+    assert float(task.metrics["loss"](params, text)) == pytest.approx(float(-said.mean()), rel=1e-5)
+    perplexity = float(task.metrics["perplexity"](params, text))
+    assert perplexity == pytest.approx(float(jnp.exp(-said.mean())), rel=1e-5)
+
+
+def test_training_walks_through_the_text_and_carries_its_state(task):
+    params, text, carry = task.init(jax.random.key(0)), task.data["train"], task.carry
+    losses = []
+    for _ in range(9):
+        loss, carry = task.loss(params, carry, text, jax.random.key(0))
+        losses.append(float(loss) / 5)  # summed over the window
+    assert np.mean(losses) == pytest.approx(float(task.metrics["loss"](params, text)), rel=1e-5)
+    at, state = carry
+    assert int(at) == 0 and all((leaf == 0).all() for leaf in jax.tree.leaves(state))
+    _, (at, state) = task.loss(params, carry, text, jax.random.key(0))
+    assert int(at) == 5 and any((leaf != 0).any() for leaf in jax.tree.leaves(state))
+
+
+def test_it_can_be_bound_and_learns(task):
+    landscape = bind(task, "perplexity", "train")
+
+    def step(_, state):
+        params, carry = state
+        grad, carry = jax.grad(landscape.loss, has_aux=True)(params, carry, jax.random.key(0))
+        return {name: leaf - 0.1 * grad[name] for name, leaf in params.items()}, carry
+
+    params = landscape.init(jax.random.key(1))
+    after, _ = jax.lax.fori_loop(0, 100, step, (params, landscape.carry))
+    assert landscape.level(after) < 0.9 * landscape.level(params)
+
+
+def test_random_batches_are_refused(task):
+    landscape = bind(task, "loss", "train", batch_size=2)
+    with pytest.raises(ValueError, match=r"no train\.batch_size"):
+        landscape.loss(landscape.init(jax.random.key(0)), landscape.carry, jax.random.key(0))
+
+
+def test_a_text_too_short_is_said(store):
+    with pytest.raises(DataError, match="test text has 10 words, fewer than 3 streams of 5"):
+        ptb(store, train_file="a.txt", test_file="b.txt", test_words=10, **SIZES)
