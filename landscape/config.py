@@ -153,6 +153,8 @@ class Connect(Section):
     max_rounds: Annotated[int, Field(ge=0)] = 10
     max_beads: Annotated[int, Field(ge=3)] = 257
     max_steps_per_bead: Count = 20_000
+    jitter: Annotated[float, Field(ge=0)] = 0.0
+    retries: Annotated[int, Field(ge=0)] = 0
     zeta: Annotated[float, Field(ge=0)] = 0.0
     kappa: Annotated[float, Field(ge=0)] | Literal["project"] = "project"
     optimizer: Optimizer | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import jax
 import numpy as np
 
 from landscape import paths, trees
@@ -66,6 +67,21 @@ def remember(string: String, level: float) -> None:
             "profile": np.stack([where.ravel(), values.ravel()], 1).astype(np.float32),
         }
     )
+
+
+def between(left: Params, right: Params, place: float, jitter: float, key: np.ndarray) -> Params:
+    """A new bead on a segment, moved off it by `jitter` times its length in a direction that the
+    key draws: the middle of a pair that a symmetry swaps has no gradient away from the symmetry."""
+    bead = trees.lerp(left, right, place)
+    if jitter:
+        drawn = np.random.default_rng(key)
+        away = {name: drawn.normal(size=leaf.shape) for name, leaf in sorted(bead.items())}
+        chord, norm = (
+            np.sqrt(sum(np.sum(np.square(leaf)) for leaf in tree.values()))
+            for tree in (jax.tree.map(np.subtract, right, left), away)
+        )
+        bead = {name: leaf + jitter * chord / norm * away[name] for name, leaf in bead.items()}
+    return {name: np.asarray(leaf, left[name].dtype) for name, leaf in bead.items()}
 
 
 def _fresh(string: String, count: int) -> np.ndarray:

@@ -19,7 +19,7 @@ import numpy as np
 from landscape import trees
 from landscape.base import Band, Method, Search, Status, String, key_data
 from landscape.descend import Descender, Descent
-from landscape.strings import Profiler, end, in_rounds, look, move, put, remember
+from landscape.strings import Profiler, between, end, in_rounds, look, move, put, remember
 from landscape.trees import Params
 
 FALL = 0.5  # of what the instantaneous level still has to fall, each time
@@ -92,6 +92,7 @@ def constrained(
     seed: int,
     max_rounds: int = 10,
     max_beads: int = 257,
+    jitter: float = 0.0,
     zeta: float = 0.0,
     kappa: float | Literal["project"] = "project",
     **_: Any,
@@ -165,11 +166,15 @@ def constrained(
 
     def _bead(string: String, bead: int) -> tuple[int, bool, Params, Params, Params]:
         here, left, right = (trees.take(string.points, bead + step) for step in (0, -1, 1))
-        if kappa == "project":
-            middle = trees.lerp(left, right, 0.5)
-            offset = springs.project(_minus(here, middle), _neighbours(left, right))
-            here = jax.tree.map(lambda m, o: np.asarray(m + o, m.dtype), middle, offset)
-        return bead, False, here, left, right
+        return bead, False, _held(here, left, right), left, right
+
+    def _held(here: Params, left: Params, right: Params) -> Params:
+        """The bead on its hyperplane, if it has to be there."""
+        if kappa != "project":
+            return here
+        middle = trees.lerp(left, right, 0.5)
+        offset = springs.project(_minus(here, middle), _neighbours(left, right))
+        return jax.tree.map(lambda m, o, h: np.asarray(m + o, h.dtype), middle, offset, here)
 
     def _insertions(string: String) -> list[tuple[int, bool, Params, Params, Params]]:
         assert string.level is not None
@@ -191,9 +196,9 @@ def constrained(
         items = []
         for segment in map(int, failing):
             left, right = (trees.take(string.points, segment + step) for step in (0, 1))
-            middle = trees.lerp(left, right, 0.5)
-            start = {name: leaf.astype(left[name].dtype) for name, leaf in middle.items()}
-            items.append((segment, True, start, left, right))
+            key = key_data(seed, "jitter", string.name, band.level, len(string.frames), segment)
+            start = between(left, right, 0.5, jitter, key)
+            items.append((segment, True, _held(start, left, right), left, right))
         return items
 
     def _persistent(string: String) -> str:

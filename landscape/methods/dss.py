@@ -14,7 +14,7 @@ import numpy as np
 from landscape import trees
 from landscape.base import Band, Method, Search, Status, String, key_data
 from landscape.descend import Descender, Descent
-from landscape.strings import Profiler, end, in_rounds, look, put, remember
+from landscape.strings import Profiler, between, end, in_rounds, look, put, remember
 
 
 def dss(
@@ -27,13 +27,17 @@ def dss(
     first_midpoint: bool = False,
     max_rounds: int = 10,
     max_beads: int = 257,
+    jitter: float = 0.0,
+    retries: int = 0,
     **_: Any,
 ) -> Method:
     """Bind Dynamic String Sampling to a landscape and a level.
 
     insert: where a new bead goes, the segment's `max` or its `midpoint`; first_midpoint: begin
     every string of two beads with a trained midpoint, failing or not, as the publication does
-    (a round of its own, not counted). Ends NOT_FOUND when max_rounds or max_beads is spent,
+    (a round of its own, not counted); jitter: how far off the segment it starts, in lengths of the
+    segment; retries: how often a bead that did not reach the level is left off and begun anew in
+    the next round, twice as far off. Ends NOT_FOUND when max_rounds or max_beads is spent,
     STUCK when a bead ends above the level, NON_FINITE when a bead's loss does.
     """
     descender = descend()
@@ -56,6 +60,7 @@ def dss(
         """Start the next beads on their way down, wherever a segment fails."""
         look(search.active, peaks, band.limit)
         for string in search.active:
+            string.known.setdefault("tries", np.zeros(len(string.known["upper"])))
             remember(string, band.level)
         owners, segments, starts, keys = [], [], [], []
         for number, string in enumerate(search.strings):
@@ -66,17 +71,13 @@ def dss(
             for segment in chosen:
                 middle = begins or insert == "midpoint"
                 place = 0.5 if middle else float(string.known["place"][segment])
-                left, right = (
-                    trees.take(string.points, segment),
-                    trees.take(string.points, segment + 1),
+                left, right = (trees.take(string.points, segment + step) for step in (0, 1))
+                key = key_data(
+                    seed, "connect", string.name, band.level, string.rounds, begins, segment
                 )
-                start = trees.lerp(left, right, place)
-                starts.append({k: v.astype(left[k].dtype) for k, v in start.items()})
-                keys.append(
-                    key_data(
-                        seed, "connect", string.name, band.level, string.rounds, begins, segment
-                    )
-                )
+                farther = jitter * 2 ** float(string.known["tries"][segment])
+                starts.append(between(left, right, place, farther, key))
+                keys.append(key)
                 owners.append(number)
                 segments.append(int(segment))
         if owners:
@@ -91,21 +92,22 @@ def dss(
         for number in np.unique(owner):
             string, mine = search.strings[number], np.flatnonzero(owner == number)
             begins = first_midpoint and trees.count(string.points) == 2
-            values = descent.value[mine]
-            beads = trees.take(descent.params, mine)
-            put(string, segment[mine], beads)
+            values, segments = descent.value[mine], segment[mine]
             string.rounds += not begins
             bad, high = ~np.isfinite(values), values > band.level
+            string.known["tries"][segments] = np.where(high, string.known["tries"][segments] + 1, 0)
+            again = high & (string.known["tries"][segments] <= retries) & ~bad
+            put(string, segments[~again], trees.take(descent.params, mine[~again]))
             if bad.any():
-                end(
-                    string, Status.NON_FINITE, f"{bad.sum()} of {len(mine)} beads became non-finite"
-                )
-            elif high.any():
+                why = f"{bad.sum()} of {len(mine)} beads became non-finite"
+                end(string, Status.NON_FINITE, why)
+            elif (high & ~again).any():
+                tried = f", tried {retries + 1} times," if retries else ""
                 end(
                     string,
                     Status.STUCK,
-                    f"{high.sum()} of {len(mine)} beads of round {string.rounds} did not reach the "
-                    f"level in {descender.max_steps} steps (worst {values.max():.6g})",
+                    f"{high.sum()} of {len(mine)} beads of round {string.rounds}{tried} did not "
+                    f"reach the level in {descender.max_steps} steps (worst {values.max():.6g})",
                 )
 
     return in_rounds(descender, begin, absorb)

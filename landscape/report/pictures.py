@@ -25,6 +25,7 @@ from landscape.report.figures import COLOURS, INK, STYLE, draw
 
 PIECES = 120  # of a string that is drawn in colour
 MOST_FRAMES = 24
+SIZE = (4.0, 3.2)  # inches
 FRAME_SECONDS, LAST_SECONDS = 0.7, 2.5
 BLACK: Any = {**STYLE, **{key: "#000" for key, value in STYLE.items() if value == INK}}
 
@@ -75,21 +76,18 @@ def read_film(arrays: Mapping[str, np.ndarray]) -> Film:
     return Film(tuple(made), arrays["variance"])
 
 
-def stills(film: Film, metric: str, ids: str) -> dict[str, str]:
-    """Title → SVG of the start, two rounds in between, and the end; fewer if there are fewer."""
+def stills(film: Film, metric: str, ids: str) -> list[tuple[str, str]]:
+    """Titles and SVGs of the start, two looks in between, and the end, if there are so many."""
     last = len(film.frames) - 1
     chosen = sorted({round(last * part / 3) for part in range(4)})
     view = _View(film, metric)
-    return {
-        film.frames[number].title: draw(
-            lambda axes, number=number: view.show(axes, film.frames[number]),
-            f"{ids}-{number}",
-            f"The string at {film.frames[number].title}",
-            (4.4, 3.6),
-            "3d",
-        )
-        for number in chosen
-    }
+
+    def still(number: int) -> str:
+        frame = film.frames[number]
+        label = f"The string at {frame.title}"
+        return draw(lambda axes: view.show(axes, frame), f"{ids}-{number}", label, SIZE, "3d")
+
+    return [(film.frames[number].title, still(number)) for number in chosen]
 
 
 def animation(film: Film, metric: str) -> bytes:
@@ -99,11 +97,11 @@ def animation(film: Film, metric: str) -> bytes:
     view, images = _View(film, metric), []
     for number in chosen:
         with matplotlib.rc_context(BLACK):
-            figure = Figure(figsize=(4.4, 3.6), dpi=110, layout="constrained")
+            figure = Figure(figsize=SIZE, dpi=130, layout="constrained")
             canvas = FigureCanvasAgg(figure)
             axes = figure.add_subplot(projection="3d")
             view.show(axes, film.frames[number])
-            axes.set_title(film.frames[number].title, fontsize=9)
+            figure.text(0.03, 0.94, film.frames[number].title, fontsize=9)
             canvas.draw()
             image = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
             images.append(image.quantize(64, dither=Image.Dither.NONE))
@@ -127,7 +125,8 @@ class _View:
         losses = losses[np.isfinite(losses)] if np.isfinite(losses).any() else np.ones(1)
         bottom, top = float(losses.min()), float(losses.max())
         scale = LogNorm if 0 < bottom < top else Normalize
-        self.label = f"{metric}, logarithmic" if scale is LogNorm else metric
+        self.ticks = (np.geomspace if scale is LogNorm else np.linspace)(bottom, top, 4)
+        self.label = metric
         self.colours = ScalarMappable(scale(bottom, top), matplotlib.colormaps["plasma"])
         self.variance = film.variance
 
@@ -148,8 +147,15 @@ class _View:
         for number, share in enumerate(self.variance):
             limits[number](self.low[number], self.high[number])
             labels[number](f"axis {number + 1} ({100 * share:.0f} %)", fontsize=8, labelpad=-4)
+        axes.locator_params(nbins=4)
         axes.tick_params(labelsize=6, pad=-2)
-        axes.figure.colorbar(self.colours, ax=axes, shrink=0.7, pad=0.12, label=self.label)
+        axes.figure.set_layout_engine("none")  # which would leave a picture in 3-D little room
+        axes.set_position((-0.05, 0.02, 0.84, 0.96))
+        bar = axes.figure.add_axes((0.86, 0.2, 0.025, 0.6))
+        axes.figure.colorbar(self.colours, cax=bar)
+        bar.minorticks_off()
+        bar.set_yticks(self.ticks, [f"{tick:.3g}" for tick in self.ticks], fontsize=7)
+        bar.set_title(self.label, fontsize=8)
 
 
 def rounds(axes: Axes, film: Film, limit: float, metric: str) -> None:
@@ -159,8 +165,13 @@ def rounds(axes: Axes, film: Film, limit: float, metric: str) -> None:
         strength = 0.25 + 0.75 * (number + 1) / count
         axes.plot(*frame.profile.T, color=COLOURS[0], alpha=strength, lw=0.6 + 0.8 * strength)
     axes.axhline(limit, color=INK, lw=0.8, ls=":")
-    if all((frame.profile[:, 1] > 0).all() for frame in film.frames):
+    losses = np.concatenate([frame.profile[:, 1] for frame in film.frames] + [[limit]])
+    losses = losses[np.isfinite(losses)]
+    if losses.min() > 0:
         axes.set_yscale("log")
+        ticks = np.geomspace(losses.min(), losses.max(), 4)
+        axes.minorticks_off()
+        axes.set_yticks(ticks, [f"{tick:.2g}" for tick in ticks])
     axes.set_xlabel("fraction of the string")
     axes.set_ylabel(metric)
 

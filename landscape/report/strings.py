@@ -27,10 +27,10 @@ BARRIERS = (
 
 @dataclass(frozen=True)
 class Picture:
-    """A string in pictures. stills: title → SVG; rounds: SVG; animation: GIF."""
+    """A string in pictures. stills: titles and SVGs; rounds: SVG; animation: GIF."""
 
     row: Row
-    stills: dict[str, str]
+    stills: list[tuple[str, str]]
     rounds: str
     animation: bytes
 
@@ -45,7 +45,7 @@ class Picture:
         """Their contents by name, to be kept in a folder of the run's."""
         row = self.row
         folder = f"{row['set']}/{level_name(row['level'])}/{row['a']}-{row['b']}"
-        named = {f"still-{n}.svg": svg.encode() for n, svg in enumerate(self.stills.values())}
+        named = {f"still-{n}.svg": svg.encode() for n, svg in enumerate(s for _, s in self.stills)}
         named |= {"rounds.svg": self.rounds.encode(), "string.gif": self.animation}
         return {f"{folder}/{name}": content for name, content in named.items()}
 
@@ -79,7 +79,7 @@ def picture(run: Run, row: Row, metric: str, ids: str) -> Picture | None:
     return Picture(
         row,
         pictures.stills(film, metric, ids),
-        draw(rounds, f"{ids}-r", "Loss along the string by rounds"),
+        draw(rounds, f"{ids}-r", "Loss along the string by rounds", pictures.SIZE),
         pictures.animation(film, metric),
     )
 
@@ -88,17 +88,16 @@ def shown(picture: Picture) -> str:
     """A picture as HTML, its caption's words aside (`PARTS`)."""
     figures = "".join(
         f"<figure>{svg}<figcaption>{escape(title)}</figcaption></figure>"
-        for title, svg in picture.stills.items()
+        for title, svg in picture.stills
     )
     encoded = base64.b64encode(picture.animation).decode()
     return (
         f"<h3>{escape(picture.title)}</h3>"
-        f'<div class="many white">{figures}</div>'
-        f"<div class=two><figure>{picture.rounds}<figcaption>The loss along the string, the later "
-        "the look the darker; dotted: the limit.</figcaption></figure>"
+        f'<div class="many white">{figures}<figure>{picture.rounds}<figcaption>The loss along the '
+        "string, the later the look the darker; dotted: the limit.</figcaption></figure></div>"
         "<details><summary>Animation, one frame a look</summary>"
         f'<img alt="{escape(picture.title)}, animated" src="data:image/gif;base64,{encoded}">'
-        "</details></div>"
+        "</details>"
     )
 
 

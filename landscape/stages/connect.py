@@ -134,6 +134,8 @@ class _Tools:
             first_midpoint=self.settings.first_midpoint,
             max_rounds=self.settings.max_rounds,
             max_beads=self.settings.max_beads,
+            jitter=self.settings.jitter,
+            retries=self.settings.retries,
             zeta=self.settings.zeta,
             kappa=self.settings.kappa,
         )
