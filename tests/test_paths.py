@@ -11,6 +11,7 @@ from scipy.optimize import minimize_scalar
 
 from landscape import paths, trees
 from landscape.base import bind, energy_task
+from tests.analytic import RING
 
 finite = st.floats(-10, 10, width=32)
 
@@ -124,3 +125,27 @@ def test_not_finite_counts_as_infinite():
 def test_the_last_change_counts_against_the_path():
     found = paths.Certificate(0.9, 0.2, 0.5, 0, 0.1, 10, np.zeros((2, 2)), 0.0)
     assert not found.holds(1.0) and found.holds(1.1)
+
+
+def test_what_was_looked_at_is_not_evaluated_again():
+    plain, sizes = paths.make_peaks(RING.landscape, 10), []
+
+    def counted(lefts, *rest):
+        sizes.append(len(lefts["params"]))
+        return plain(lefts, *rest)
+
+    look = paths.remembered(counted, most=3)
+    points = np.array([[1, 0], [0.6, 0.7], [0, 1.02], [-1, 0]], np.float32)
+    lefts, rights = {"params": points[:-1]}, {"params": points[1:]}
+    below = look(lefts, rights, 0.1, only_below=True)
+    whole = look(lefts, rights, 0.1)
+    assert sizes == [3, 1]  # the last segment is above the limit, and was left at the grid
+    for ours, theirs in zip(
+        vars(whole).values(), vars(plain(lefts, rights, 0.1)).values(), strict=True
+    ):
+        assert np.array_equal(ours, theirs)
+    assert np.array_equal(below.maximum[:2], whole.maximum[:2])
+    look(lefts, rights, 0.1)
+    look(lefts, rights, 0.2)  # another limit refines otherwise
+    look(lefts, rights, 0.1)  # and has put the first out of memory
+    assert sizes == [3, 1, 3, 3]

@@ -16,7 +16,8 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def quadratics(tmp_path_factory):
-    run = train(load_config(PAPER / "quadratics.yaml"), tmp_path_factory.mktemp("runs"))
+    config = load_config(PAPER / "quadratics.yaml", ["levels.values=[0.1, 0.05, 0.025, 0.01]"])
+    run = train(config, tmp_path_factory.mktemp("runs"))
     connect(run)
     return run
 

@@ -119,7 +119,7 @@ class _Tools:
             )
 
         self.descend = descend
-        self.peaks = paths.make_peaks(landscape, settings.grid)
+        self.peaks = paths.remembered(paths.make_peaks(landscape, settings.grid))
         self.seed = config.seed if settings.seed is None else settings.seed
         self.ends = _Ends(run, config, landscape)
         self.group = group_size(trees.size(landscape.shapes), config)

@@ -165,3 +165,27 @@ def test_the_second_search_compiles_nothing_new():
     before = len(traces)
     assert once((math.cos(2.0), math.sin(2.0))).rounds > 1
     assert len(traces) == before
+
+
+def test_a_bead_that_a_symmetry_holds_is_freed_by_jitter():
+    antipodes = {"0-1": ((1.0, 0.0), (-1.0, 0.0))}
+    assert search(RING, "dss", antipodes, jitter=0.01)["0-1"].status is Status.CONNECTED
+
+
+def test_freed_from_the_ridge_between_two_wells_a_search_ends_with_its_budget():
+    wells = {"0-1": ((1.0, 0.0), (-1.0, 0.0))}
+    assert search(DOUBLE_WELL_BELOW, "dss", wells)["0-1"].status is Status.STUCK
+    found = search(DOUBLE_WELL_BELOW, "dss", wells, jitter=0.01, retries=3, max_rounds=5)["0-1"]
+    assert found.status is Status.NOT_FOUND and "max_rounds (5) spent" in found.reason
+    heights = [frame["facts"][2] for frame in found.string.frames]
+    assert len(heights) == 6 and min(heights) >= 1 - 1e-3  # the ridge stays, wherever the beads go
+
+
+def test_a_bead_is_stuck_when_its_retries_are_spent():
+    wells = {"0-1": ((1.0, 0.0), (-1.0, 0.0))}
+    found = search(DOUBLE_WELL_BELOW, "constrained", wells)["0-1"]
+    assert found.status is Status.STUCK
+    flat = RING._replace(energy=lambda x: jax.numpy.where(abs(x[0]) > 0.9, 0.0, 1.0), level=0.5)
+    found = search(flat, "dss", wells, max_steps=20, jitter=0.01, retries=2)["0-1"]
+    assert found.status is Status.STUCK and "tried 3 times" in found.reason
+    assert found.string.grad_evals == 3 * 20
