@@ -165,7 +165,8 @@ def remembered(peaks: Callable[..., Peaks], most: int = 4096) -> Callable[..., P
 
     def looked_up(lefts: Params, rights: Params, limit: float, only_below: bool = False) -> Peaks:
         count = trees.count(lefts)
-        keys = [key(*trees.take((lefts, rights), i), limit) for i in range(count)]
+        segments = (trees.take((lefts, rights), i) for i in range(count))
+        keys = [key(left, right, limit) for left, right in segments]
         new = [i for i, k in enumerate(keys) if k not in memory or not (only_below or memory[k][0])]
         found = {k: memory[k][1] for k in keys if k in memory}
         if new:

@@ -21,7 +21,9 @@ from lscape_cli import console, options
     metavar="LEVEL",
     help="Only this level of the run; may be repeated.",
 )
-@click.option("--method", type=click.Choice(["dss", "straight"]), help="How to search.")
+@click.option(
+    "--method", type=click.Choice(["dss", "constrained", "straight"]), help="How to search."
+)
 @options.require_connected
 @options.changes
 @options.common

@@ -189,3 +189,15 @@ def test_a_bead_is_stuck_when_its_retries_are_spent():
     found = search(flat, "dss", wells, max_steps=20, jitter=0.01, retries=2)["0-1"]
     assert found.status is Status.STUCK and "tried 3 times" in found.reason
     assert found.string.grad_evals == 3 * 20
+
+
+def test_config_and_command_line_know_every_method():
+    from typing import get_args
+
+    from lscape_cli.connect import connect
+
+    from landscape.config import Connect
+
+    (option,) = (option for option in connect.params if option.name == "method")
+    assert set(get_args(Connect.model_fields["method"].annotation)) == set(METHODS)
+    assert set(option.type.choices) == set(METHODS)  # type: ignore[attr-defined]
