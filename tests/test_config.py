@@ -17,18 +17,17 @@ from pydantic import BaseModel, ConfigDict, Field
 from landscape.config import (
     Config,
     ConfigError,
-    Connect,
     config_from,
     dump_config,
     dump_connect,
     load_config,
-    pair_list,
     resolved,
     revised,
     run_hash,
     run_name,
     set_name,
 )
+from landscape.settings import Connect, pair_list
 from landscape.source import Source
 from landscape.tasks import TASKS
 

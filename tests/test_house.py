@@ -26,13 +26,14 @@ MAY_IMPORT = {
     "tasks": {"base", "data", "networks", "trees"},
     "validation": set(),
     "source": {"validation"},
-    "config": {"data", "source", "tasks", "validation"},
+    "settings": set(),
+    "config": {"data", "settings", "source", "tasks", "validation"},
     "permute": {"trees"},
     "runs": set(),
     "report": {"profile", "runs"},
     "stages": {
         "base", "compute", "config", "data", "descend", "driver", "film", "methods", "paths",
-        "permute", "runs", "tasks", "trees",
+        "permute", "runs", "settings", "tasks", "trees",
     },
 }  # fmt: skip
 

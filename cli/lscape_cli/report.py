@@ -62,7 +62,8 @@ def report(
 
 
 def _pairs(given: str, runs: Sequence[Any]) -> list[tuple[int, int]]:
-    from landscape.config import ConfigError, pair_list
+    from landscape.config import ConfigError
+    from landscape.settings import pair_list
 
     tried = {(row["a"], row["b"]) for run in runs for row in run.rows()}
     try:

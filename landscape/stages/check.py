@@ -11,8 +11,9 @@ import numpy as np
 from landscape import compute, paths, trees
 from landscape.base import key_data
 from landscape.compute import each
-from landscape.config import Config, pair_list
+from landscape.config import Config
 from landscape.descend import Descender
+from landscape.settings import pair_list
 from landscape.stages.connect import group_size
 from landscape.stages.setup import Progress, build_landscape, build_optimizer, silent
 

@@ -11,19 +11,13 @@ import numpy as np
 from landscape import paths, trees
 from landscape.base import Band, Constraint, Landscape, Method, Search, Status, String, band
 from landscape.compute import each
-from landscape.config import (
-    Config,
-    dump_connect,
-    load_config,
-    pair_list,
-    revised,
-    set_name,
-)
+from landscape.config import Config, dump_connect, load_config, revised, set_name
 from landscape.descend import Descender
 from landscape.driver import Connection, judge, start, steps
 from landscape.film import film
 from landscape.methods import METHODS
 from landscape.runs import COLUMNS, Arrays, Row, Run, RunError, load_arrays, write_bytes
+from landscape.settings import pair_list
 from landscape.stages.setup import (
     Checkpoints,
     Progress,

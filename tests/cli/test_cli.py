@@ -434,3 +434,17 @@ def test_a_stage_tells_its_pace(monkeypatch):
     assert stage.percent() == "60%"
     stage.update(100.0, 100, {})
     assert (stage.percent(), stage.elapsed(), stage.left()) == ("100%", "1:10", "done")
+
+
+def test_data_that_are_missing_end_with_1_and_say_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("LSCAPE_DATA", raising=False)
+    monkeypatch.chdir(tmp_path)
+    config = tmp_path / "c.yaml"
+    config.write_text("task: {name: ptb}\nlevels: {metric: perplexity, values: [700]}\n")
+    done = lscape("train", str(config), "--set", f"data.dir={tmp_path}")
+    assert done.exit_code == 1 and done.stdout == ""
+    assert "licensed" in done.stderr and "ptb.train.txt" in done.stderr
+    assert "Traceback" not in done.stderr and not (tmp_path / "runs").exists()
+    done = lscape("train", str(config), "--set", "data.dir=nowhere")
+    assert done.exit_code == 1 and "data.dir: nowhere: no such folder" in done.stderr

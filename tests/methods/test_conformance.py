@@ -196,7 +196,7 @@ def test_config_and_command_line_know_every_method():
 
     from lscape_cli.connect import connect
 
-    from landscape.config import Connect
+    from landscape.settings import Connect
 
     (option,) = (option for option in connect.params if option.name == "method")
     assert set(get_args(Connect.model_fields["method"].annotation)) == set(METHODS)

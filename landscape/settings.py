@@ -1,0 +1,191 @@
+"""What a config may say, section by section."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+)
+
+Optimizer = Literal["adam", "sgd"]
+Rate = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0)]
+
+
+class Section(BaseModel):
+    """A part of the config: unknown keys and numbers that are not finite are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Permute(Section):
+    """A permutation of units, the old place of each, and the axis that they are of each array."""
+
+    units: Annotated[tuple[int, ...], Field(min_length=2)]
+    axes: Annotated[dict[str, int], Field(min_length=1)]
+
+    @field_validator("units")
+    @classmethod
+    def _permutation(cls, units: tuple[int, ...]) -> tuple[int, ...]:
+        if sorted(units) != list(range(len(units))):
+            last = len(units) - 1
+            raise ValueError(f"must hold each of 0 to {last} once, got {list(units)}")
+        return units
+
+
+class RateDecay(Section):
+    """From step `after` on, the learning rate is multiplied by `factor` every so many steps."""
+
+    after: Annotated[int, Field(ge=0)]
+    every: Count
+    factor: Annotated[float, Field(gt=0, lt=1)] = 0.5
+
+
+class WeightDecay(Section):
+    """rate·θ is added to the gradient (½·rate·‖θ‖² to the loss) of parameters that match `over`."""
+
+    rate: Annotated[float, Field(ge=0)]
+    over: str = "*"
+
+
+class Train(Section):
+    """How the models are trained. endpoints: the safetensors files that hold them instead; or
+    `permuted`: each odd model is the one before it with its units permuted, as `permute` says.
+    """
+
+    endpoints: Annotated[tuple[str, ...], Field(min_length=2)] | Literal["permuted"] | None = None
+    models: int = Field(default_factory=lambda train: len(_files(train)) or 4, ge=2)
+    optimizer: Optimizer = "adam"
+    learning_rate: Rate = 1e-3
+    rate_decay: RateDecay | None = None
+    clip: Rate | None = None
+    weight_decay: WeightDecay | None = None
+    batch_size: Count | None = None
+    max_steps: Count = 20_000
+    check_every: Count = 10
+    permute: Permute | None = Field(default=None, validate_default=True)
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The end points' files, if the models are not trained here."""
+        return _files(vars(self))
+
+    @field_validator("models")
+    @classmethod
+    def _one_an_endpoint(cls, models: int, info: ValidationInfo) -> int:
+        files = _files(info.data)
+        if files and models != len(files):
+            count = len(files)
+            raise ValueError(f"must be left out or {count}, as the endpoints are; got {models}")
+        if info.data.get("endpoints") == "permuted" and models % 2:
+            raise ValueError(f"must be even, a model and its permuted twin; got {models}")
+        return models
+
+    @field_validator("permute")
+    @classmethod
+    def _if_permuted(cls, permute: Permute | None, info: ValidationInfo) -> Permute | None:
+        if "endpoints" in info.data and (permute is None) is (info.data["endpoints"] == "permuted"):
+            raise ValueError("goes with endpoints: permuted, which needs it")
+        return permute
+
+
+def _files(train: Mapping[str, Any]) -> tuple[str, ...]:
+    endpoints = train.get("endpoints")
+    return endpoints if isinstance(endpoints, tuple) else ()
+
+
+class Data(Section):
+    """dir: where to look for the files of data sets, before $LSCAPE_DATA and the user's cache."""
+
+    dir: str | None = None
+
+
+class Levels(Section):
+    """What is measured, on which split, and the levels of it, kept from high to low."""
+
+    metric: str = "loss"
+    split: str = "train"
+    values: Annotated[tuple[float, ...], Field(min_length=1)]
+
+    @field_validator("values")
+    @classmethod
+    def _descending(cls, values: tuple[float, ...]) -> tuple[float, ...]:
+        for level in values:
+            if values.count(level) > 1:
+                raise ValueError(f"{level} is given more than once")
+        return tuple(sorted(values, reverse=True))
+
+
+class Connect(Section):
+    """How paths are searched and judged. None: as in training."""
+
+    method: Literal["dss", "constrained", "straight"] = "dss"
+    pairs: str = "all"
+    target: Annotated[float, Field(gt=0, le=1)] = 0.95
+    tolerance: Annotated[float, Field(ge=1)] = 1.0
+    insert: Literal["max", "midpoint"] = "max"
+    first_midpoint: bool = False
+    grid: Annotated[int, Field(ge=2)] = 50
+    max_rounds: Annotated[int, Field(ge=0)] = 10
+    max_beads: Annotated[int, Field(ge=3)] = 257
+    max_steps_per_bead: Count = 20_000
+    jitter: Annotated[float, Field(ge=0)] = 0.0
+    retries: Annotated[int, Field(ge=0)] = 0
+    zeta: Annotated[float, Field(ge=0)] = 0.0
+    kappa: Annotated[float, Field(ge=0)] | Literal["project"] = "project"
+    optimizer: Optimizer | None = None
+    learning_rate: Rate | None = None
+    weight_decay: WeightDecay | None = None
+    length_over: str = "*"
+    seed: Seed | None = None
+
+    @field_validator("pairs")
+    @classmethod
+    def _readable(cls, pairs: str) -> str:
+        _given_pairs(pairs)
+        return pairs
+
+
+class Compute(Section):
+    precision: Literal["float32", "float64"] = "float32"
+
+
+def pair_list(pairs: str, models: int) -> list[tuple[int, int]]:
+    """The pairs (a < b) that `all`, `disjoint` or a list such as `0-1,0-2` means, in that order.
+
+    Disjoint pairs are 0-1, 2-3, …; an odd model is left over. Raises ValueError naming the item.
+    """
+    if pairs == "all":
+        return list(itertools.combinations(range(models), 2))
+    if pairs == "disjoint":
+        return [(a, a + 1) for a in range(0, models - 1, 2)]
+    given = _given_pairs(pairs)
+    for a, b in given:
+        if b >= models:
+            raise ValueError(f"there is no pair {a}-{b}: the {models} models are 0 to {models - 1}")
+    return given
+
+
+def _given_pairs(pairs: str) -> list[tuple[int, int]]:
+    if pairs in ("all", "disjoint"):
+        return []
+    given = []
+    for item in pairs.split(","):
+        ends = re.fullmatch(r"\s*([0-9]{1,9})-([0-9]{1,9})\s*", item)
+        a, b = sorted(map(int, ends.groups())) if ends else (0, 0)
+        if a == b:
+            raise ValueError(
+                f"'{item.strip()}' is not a pair of two models "
+                "(allowed: all, disjoint, or a list such as 0-1,0-2)"
+            )
+        given.append((a, b))
+    return list(dict.fromkeys(given))
