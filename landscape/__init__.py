@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from landscape.base import Landscape, Status, Task, bind, energy_task
     from landscape.config import Config, ConfigError, config_from, load_config
+    from landscape.data import DataError
     from landscape.runs import Run, RunError, open_run
     from landscape.stages.check import check
     from landscape.stages.connect import connect
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "landscape.base": ("Landscape", "Status", "Task", "bind", "energy_task"),
     "landscape.config": ("Config", "ConfigError", "config_from", "load_config"),
+    "landscape.data": ("DataError",),
     "landscape.runs": ("Run", "RunError", "open_run"),
     "landscape.stages.check": ("check",),
     "landscape.stages.connect": ("connect",),
@@ -30,8 +32,8 @@ _HOMES = {
 }
 
 __all__ = [
-    "Config", "ConfigError", "Landscape", "Run", "RunError", "Status", "Task", "bind", "check",
-    "config_from", "connect", "energy_task", "load_config", "open_run", "train", "verify",
+    "Config", "ConfigError", "DataError", "Landscape", "Run", "RunError", "Status", "Task", "bind",
+    "check", "config_from", "connect", "energy_task", "load_config", "open_run", "train", "verify",
 ]  # fmt: skip
 
 

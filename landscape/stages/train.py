@@ -36,7 +36,8 @@ def train(config: Config, runs_dir: str | Path = "runs", progress: Progress = si
     Every model descends until it has met the lowest level or spent its steps; at each level its
     parameters are kept from the first check at which it is at or below it. A finished run is
     returned as it is, an unfinished one is resumed with the same result. Raises ConfigError,
-    RunError (another process holds the run, damaged files), OSError (disk).
+    DataError (files of data that are missing or damaged), RunError (another process holds the run,
+    damaged files), OSError (disk).
     """
     directory = Path(runs_dir) / run_name(config)
     if directory.exists():
