@@ -177,12 +177,18 @@ def _commit() -> str | None:
 
 
 class Checkpoints:
-    """Keeps plain data (dicts, lists, numbers, texts, arrays) in a file every few seconds."""
+    """Keeps plain data (dicts, lists, numbers, texts, arrays) in a file every few seconds.
+
+    Less often where writing takes long, so that it never takes more than a part in SHARE of the
+    time; `every=0` keeps it each time.
+    """
+
+    SHARE = 20
 
     def __init__(self, path: Path, every: float = 15.0) -> None:
         self.path = path
         self.every = float(os.environ.get("LSCAPE_CHECKPOINT_SECONDS", every))
-        self._last = time.monotonic()
+        self._due = time.monotonic() + self.every
 
     def load(self) -> Any | None:
         """What was kept last, or None. Raises RunError for a damaged file."""
@@ -192,11 +198,13 @@ class Checkpoints:
         return _unpack(record["data"], arrays)
 
     def keep(self, make: Callable[[], Any], now: bool = False) -> None:
-        if now or time.monotonic() - self._last >= self.every:
+        began = time.monotonic()
+        if now or began >= self._due:
             arrays: Arrays = {}
             data = _pack(make(), arrays)
             save_arrays(self.path, arrays, {"data": data})
-            self._last = time.monotonic()
+            ended = time.monotonic()
+            self._due = ended + max(self.every, self.SHARE * (ended - began)) * (self.every > 0)
 
     def drop(self) -> None:
         self.path.unlink(missing_ok=True)
