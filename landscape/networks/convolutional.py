@@ -18,11 +18,17 @@ from landscape.networks.initial import Initial
 def convolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """A convolution of stride 1 that keeps the size: [n, h, w, c] by [k, k, c, d], k odd.
 
-    XLA's own, but for the kernel's gradient, which it computes tens of times slower inside a loop
-    on a CPU (jax issue 12868), and all training is a loop: here it is a matrix product of patches.
+    XLA's own, but for its gradients. The kernel's is a convolution too, with the channels in the
+    place of the samples; XLA asks for it in a layout that its CPU kernels do not have, and inside a
+    loop, as all training is, falls back to a code a hundred times slower (jax issue 12868). Here
+    it is asked for in the usual layout.
     """
+    return _correlate(x, kernel, "SAME")
+
+
+def _correlate(x: jax.Array, kernel: jax.Array, padding: Any) -> jax.Array:
     dimensions = ("NHWC", "HWIO", "NHWC")
-    return jax.lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=dimensions)
+    return jax.lax.conv_general_dilated(x, kernel, (1, 1), padding, dimension_numbers=dimensions)
 
 
 def _convolve_and_keep(x: jax.Array, kernel: jax.Array) -> tuple[jax.Array, Any]:
@@ -32,21 +38,13 @@ def _convolve_and_keep(x: jax.Array, kernel: jax.Array) -> tuple[jax.Array, Any]
 def _gradients(kept: Any, out: jax.Array) -> tuple[jax.Array, jax.Array]:
     x, kernel = kept
     mirrored = kernel[::-1, ::-1].swapaxes(2, 3)
-    patches = _patches(x, len(kernel)).reshape(-1, kernel[..., 0].size)
-    by_kernel = patches.T @ out.reshape(-1, out.shape[-1])
-    return convolve(out, mirrored), by_kernel.reshape(kernel.shape)
+    room = len(kernel) // 2
+    channels_as_samples = x.transpose(3, 1, 2, 0), out.transpose(1, 2, 0, 3)
+    by_kernel = _correlate(*channels_as_samples, ((room, room), (room, room)))
+    return convolve(out, mirrored), by_kernel.transpose(1, 2, 0, 3)
 
 
 convolve.defvjp(_convolve_and_keep, _gradients)
-
-
-def _patches(x: jax.Array, size: int) -> jax.Array:
-    """[n, h, w, c] → [n, h, w, size²·c], what the kernel sees at each place."""
-    height, width = x.shape[1:3]
-    room = size // 2
-    padded = jnp.pad(x, ((0, 0), (room, room), (room, room), (0, 0)))
-    shifted = [padded[:, i : i + height, j : j + width] for i in range(size) for j in range(size)]
-    return jnp.concatenate(shifted, axis=-1)
 
 
 def max_pool(x: jax.Array, window: int, stride: int) -> jax.Array:
