@@ -173,20 +173,26 @@ class Method(Protocol):
 
 
 class Band(NamedTuple):
-    """The numbers that a search at a level obeys.
-
-    limit: what the whole path must stay below, level + (tolerance − 1)·|level|;
-    target: what a bead descends to, level − (1 − target)·|level|.
-    """
+    """A level, and what a search at it obeys: how far below it beads descend, how far above a path
+    may rise, both as multiples of a positive level."""
 
     level: float
-    limit: float
-    target: float
+    reach: float = 0.95
+    tolerance: float = 1.0
 
+    @property
+    def limit(self) -> float:
+        """What the whole path must stay below, level + (tolerance − 1)·|level|."""
+        return self.level + (self.tolerance - 1) * abs(self.level)
 
-def band(level: float, target: float = 0.95, tolerance: float = 1.0) -> Band:
-    size = abs(level)
-    return Band(level, level + (tolerance - 1) * size, level - (1 - target) * size)
+    @property
+    def target(self) -> float:
+        """What a bead descends to, level − (1 − reach)·|level|."""
+        return self.level - (1 - self.reach) * abs(self.level)
+
+    def at(self, level: float) -> Band:
+        """The same at another level."""
+        return self._replace(level=level)
 
 
 def key_data(*words: object) -> np.ndarray:

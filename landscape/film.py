@@ -15,6 +15,7 @@ from landscape.trees import Params
 AXES = 3
 POINTS = 400  # of a frame's profile
 BLOCK = 2**16  # parameters at a time
+NO_BEADS = {"beads": np.array([], int), "places": np.array([])}
 
 
 def film(string: String, certificate: paths.Certificate, level: float) -> dict[str, np.ndarray]:
@@ -22,8 +23,8 @@ def film(string: String, certificate: paths.Certificate, level: float) -> dict[s
 
     facts [frames, 4] is (round, instantaneous level, highest loss, its fraction of the length);
     beads [·, 3], places [·], bead_counts [frames], the beads along the three axes and as fractions
-    of the length; profile [·, 2], profile_counts [frames]; variance [3], each axis's share of the
-    final beads' variance.
+    of the length, none in a frame whose positions were forgotten; profile [·, 2], profile_counts
+    [frames]; variance [3], each axis's share of the final beads' variance.
     """
     frames = list(string.frames)
     if not frames or not np.array_equal(frames[-1]["beads"], string.ids):
@@ -39,6 +40,7 @@ def film(string: String, certificate: paths.Certificate, level: float) -> dict[s
     everywhere = np.concatenate([string.ids, string.left_ids])
     at, variance = _projected(string.points, string.left)
     row_of = {int(bead): row for row, bead in enumerate(everywhere)}
+    frames = [f if row_of.keys() >= {*f["beads"].tolist()} else f | NO_BEADS for f in frames]
     beads = [at[[row_of[int(bead)] for bead in frame["beads"]]] for frame in frames]
     profiles = [thinned(frame["profile"], POINTS) for frame in frames]
     return {
@@ -62,9 +64,10 @@ def _projected(points: Params, left: Params) -> tuple[np.ndarray, np.ndarray]:
     products = np.zeros((total, count))
     for name, leaf in points.items():
         flat = leaf.reshape(count, -1)
-        both = np.concatenate([flat, left[name].reshape(total - count, -1)]) if left else flat
-        for start in range(0, both.shape[1], BLOCK):
-            block = both[:, start : start + BLOCK].astype(np.float64)
+        if left:
+            flat = np.concatenate([flat, left[name].reshape(-1, flat.shape[1])])
+        for start in range(0, flat.shape[1], BLOCK):
+            block = flat[:, start : start + BLOCK].astype(np.float64)
             block -= block[:count].mean(0)
             products += block @ block[:count].T
     values, vectors = np.linalg.eigh(products[:count])

@@ -148,6 +148,13 @@ class Connect(Section):
     length_over: str = "*"
     seed: Seed | None = None
 
+    @field_validator("retries")
+    @classmethod
+    def _elsewhere(cls, retries: int, info: ValidationInfo) -> int:
+        if retries and not info.data.get("jitter"):
+            raise ValueError("goes with a jitter above 0: a bead begun anew must begin elsewhere")
+        return retries
+
     @field_validator("pairs")
     @classmethod
     def _readable(cls, pairs: str) -> str:

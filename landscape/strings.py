@@ -26,8 +26,8 @@ def look(strings: list[String], peaks: Profiler, limit: float) -> None:
     """Evaluate the segments that are new since the last look, of all strings at once.
 
     known: `upper`, a segment's maximum with its last change, or on the grid alone where that is
-    above the limit, so that the segment has failed anyway; `place`, the maximum's t; `values`,
-    the loss on the grid. What has not been looked at is NaN.
+    above the limit, so that the path cannot stay as it is; `place`, the maximum's t; `values`, the
+    loss on the grid. What has not been looked at is NaN.
     """
     for string in strings:
         if not string.known:
@@ -105,10 +105,8 @@ def put(string: String, segments: np.ndarray, beads: Params) -> None:
 
 
 def move(string: String, beads: np.ndarray, to: Params) -> None:
-    """Move the beads of these numbers; where they were is kept for the frames, while it is small.
-
-    When it is not, the oldest frames are forgotten.
-    """
+    """Move the beads of these numbers; where they were is kept for the frames, the latest while
+    that is small."""
     left = trees.take(string.points, beads)
     string.left = trees.concatenate([string.left, left]) if string.left else left
     string.left_ids = np.concatenate([string.left_ids, string.ids[beads]])
@@ -119,11 +117,9 @@ def move(string: String, beads: np.ndarray, to: Params) -> None:
         leaf[beads] = to[name]
     for name in MEASURED:
         string.known[name][np.concatenate([beads - 1, beads])] = np.nan
-    while string.frames and sum(leaf.nbytes for leaf in string.left.values()) > LEFT_BYTES:
-        string.frames.pop(0)
-        shown = np.concatenate([frame["beads"] for frame in string.frames] or [[]])
-        kept = np.isin(string.left_ids, shown)
-        string.left, string.left_ids = trees.take(string.left, kept), string.left_ids[kept]
+    most = LEFT_BYTES // sum(leaf[0].nbytes for leaf in string.points.values())
+    kept = slice(max(0, len(string.left_ids) - most), None)
+    string.left, string.left_ids = trees.take(string.left, kept), string.left_ids[kept]
 
 
 def in_rounds(

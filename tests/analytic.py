@@ -9,7 +9,7 @@ import numpy as np
 import optax
 
 from landscape import paths
-from landscape.base import Landscape, Search, band, bind, energy_task
+from landscape.base import Band, Landscape, Search, bind, energy_task
 from landscape.descend import Descender
 from landscape.driver import Connection, finish, judge, start
 from landscape.methods import METHODS
@@ -59,7 +59,7 @@ def search(
 ) -> dict[str, Connection]:
     """Connect one or several pairs, by name, and judge them."""
     landscape = landscape or analytic.landscape
-    at = band(analytic.level)
+    at = Band(analytic.level)
     peaks = paths.make_peaks(landscape, 50)
     find = METHODS[method](
         descend=lambda held=None: Descender(landscape, optax.adam(1e-2), 10, max_steps, held),

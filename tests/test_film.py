@@ -86,6 +86,17 @@ def test_what_beads_have_left_is_forgotten_before_it_is_large(monkeypatch):
         strings.remember(string, 1.0)
         strings.move(string, np.array([1]), {"x": np.array([[1.0, turn]])})
     assert trees.count(string.left) * 16 <= 100
-    shown = {int(bead) for frame in string.frames for bead in frame["beads"]}
-    assert shown <= {*string.ids.tolist(), *string.left_ids.tolist()}
-    assert 0 < len(string.frames) < 20
+    strings.remember(string, 1.0)
+    arrays = film(string, None, 1.0)  # type: ignore[arg-type]
+    shown = arrays["bead_counts"]
+    assert len(arrays["facts"]) == len(string.frames) == 21
+    assert not shown[:10].any() and (shown[-5:] == 3).all()
+    assert len(arrays["places"]) == len(arrays["beads"]) == shown.sum()
+
+
+def test_one_move_may_be_larger_than_what_is_kept(monkeypatch):
+    monkeypatch.setattr(strings, "LEFT_BYTES", 0)
+    found = search(RING, "constrained")["0-1"]
+    arrays = film(found.string, found.certificate, RING.level)
+    (first, straight, _), *_, (_, last, _) = frames_of(arrays)
+    assert found.beads == len(last) and len(straight) == 2 and first[0] == 0

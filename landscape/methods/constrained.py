@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from landscape import trees
+from landscape import paths, trees
 from landscape.base import Band, Method, Search, Status, String, key_data
 from landscape.descend import Descender, Descent
 from landscape.strings import Profiler, between, end, in_rounds, look, move, put, remember
@@ -25,6 +25,7 @@ from landscape.trees import Params
 FALL = 0.5  # of what the instantaneous level still has to fall, each time
 NEAR = 0.05  # of the level: from here on, the level itself
 EPSILON = 1e-7
+PERSISTENT = 2  # splits: one alone also happens where a path is found
 ROUNDED = 0.05  # of the chord: where the cosine's 0/0 at the midpoint is rounded off
 
 
@@ -107,9 +108,6 @@ def constrained(
     springs = Springs(zeta, kappa)
     descender = descend(springs)
 
-    def limit_at(level: float) -> float:
-        return level + band.limit - band.level
-
     def begin(search: Search) -> None:
         look(search.active, peaks, band.limit)
         batch: list[tuple[int, int, bool, Params, Params, Params]] = []
@@ -124,7 +122,7 @@ def constrained(
             key_data(seed, "constrained", s.name, band.level, len(s.frames), new, bead)
             for s, bead, new in zip(strings, beads, fresh, strict=True)
         ]
-        targets = np.array([s.level or 0.0 for s in strings]) - (band.level - band.target)
+        targets = np.array([band.at(s.level or 0.0).target for s in strings])
         fixed = _neighbours(trees.stack(lefts), trees.stack(rights))
         descent = descender.start(trees.stack(starts), np.stack(keys), targets, fixed)
         search.pending = {
@@ -146,7 +144,7 @@ def constrained(
             end(string, Status.NON_FINITE, "the straight segment's loss is not finite")
             return []
         remember(string, string.level)
-        while not (upper > limit_at(string.level)).any():
+        while not (upper > band.at(string.level).limit).any():
             if string.level <= band.level:
                 string.frames[-1]["facts"][1] = string.level
                 why = "the certificate found more than the search had seen"
@@ -155,7 +153,7 @@ def constrained(
             ahead = (string.level - band.level) * FALL
             near = ahead <= max(NEAR * abs(band.level), EPSILON)
             string.level = band.level if near else band.level + ahead
-            beads = _above(string, string.level - (band.level - band.target))
+            beads = _above(string, band.at(string.level).target)
             if len(beads):
                 return [_bead(string, int(bead)) for bead in beads]
         return _insertions(string)
@@ -178,8 +176,8 @@ def constrained(
 
     def _insertions(string: String) -> list[tuple[int, bool, Params, Params, Params]]:
         assert string.level is not None
-        known = string.known
-        failing = np.flatnonzero(known["upper"] > limit_at(string.level))
+        known, limit = string.known, band.at(string.level).limit
+        failing = np.flatnonzero(known["upper"] > limit)
         if trees.count(string.points) + len(failing) > max_beads:
             end(string, Status.NOT_FOUND, f"max_beads ({max_beads}) would be exceeded")
         elif known["depth"][failing].max() >= max_rounds:
@@ -187,7 +185,7 @@ def constrained(
         if string.ended is not None:
             string.reason += f" at the instantaneous level {string.level:.6g}" + _persistent(string)
             return []
-        excess, before = (known[name][failing] - band.level for name in ("upper", "parent"))
+        excess, before = (known[name][failing] - limit for name in ("upper", "parent"))
         known["persisted"][failing] = np.where(
             excess > before / 2, known["persisted"][failing] + 1, 0
         )
@@ -203,13 +201,18 @@ def constrained(
 
     def _persistent(string: String) -> str:
         """The early sign: a segment whose splits, one within the other, do not lower it."""
-        worst = int(string.known["persisted"].argmax())
-        times = int(string.known["persisted"][worst])
-        if times == 0:
+        above = string.known["upper"] > band.at(string.level or 0.0).limit
+        persisted = np.where(above, string.known["persisted"], 0)
+        worst = int(persisted.argmax())
+        times = int(persisted[worst])
+        if times < PERSISTENT:
             return ""
+        place = string.known["place"][[worst]]
+        at = paths.fractions(paths.segment_lengths(string.points), place)[worst, 0]
         return (
-            f"; segment {worst + 1} of {len(string.known['upper'])} persists: "
-            f"{times} splits running, one within the other, did not halve its excess"
+            f"; segment {worst + 1} of {len(string.known['upper'])} persists: {times} splits "
+            "running, one within the other, did not halve its excess "
+            f"({string.known['upper'][worst]:.6g} at {at:.4f} of the string)"
         )
 
     def absorb(search: Search, descent: Descent) -> None:
@@ -218,6 +221,7 @@ def constrained(
         for number in np.unique(owner):
             string, mine = search.strings[number], np.flatnonzero(owner == number)
             values, beads = descent.value[mine], trees.take(descent.params, mine)
+            sign = _persistent(string)
             if fresh[mine[0]]:
                 put(string, bead[mine], beads)
                 string.rounds = int(string.known["depth"].max())
@@ -233,7 +237,7 @@ def constrained(
                     Status.STUCK,
                     f"{high.sum()} of {len(mine)} beads did not come down to the instantaneous "
                     f"level {string.level:.6g} in {descender.max_steps} steps (worst "
-                    f"{values.max():.6g}){_persistent(string)}",
+                    f"{values.max():.6g}){sign}",
                 )
 
     return in_rounds(descender, begin, absorb)

@@ -16,6 +16,8 @@ from landscape.base import Band, Method, Search, Status, String, key_data
 from landscape.descend import Descender, Descent
 from landscape.strings import Profiler, between, end, in_rounds, look, put, remember
 
+FARTHEST = 1.0  # lengths of the segment
+
 
 def dss(
     *,
@@ -37,16 +39,19 @@ def dss(
     every string of two beads with a trained midpoint, failing or not, as the publication does
     (a round of its own, not counted); jitter: how far off the segment it starts, in lengths of the
     segment; retries: how often a bead that did not reach the level is left off and begun anew in
-    the next round, twice as far off. Ends NOT_FOUND when max_rounds or max_beads is spent,
-    STUCK when a bead ends above the level, NON_FINITE when a bead's loss does.
+    the next round, twice as far off, to FARTHEST. Ends NOT_FOUND when max_rounds or max_beads is
+    spent, STUCK when a bead ends above the level, NON_FINITE when a bead's loss does.
     """
     descender = descend()
 
+    def is_compulsory(string: String) -> bool:
+        """Whether the string's next bead is its first midpoint."""
+        return first_midpoint and trees.count(string.points) == 2
+
     def plan(string: String) -> np.ndarray:
         """The segments that get a bead now; none when the string has come to an end."""
-        begins = first_midpoint and trees.count(string.points) == 2
         failing = string.known["upper"] > band.limit
-        if begins:
+        if is_compulsory(string):
             return np.array([0])
         if not failing.any():
             end(string, Status.CONNECTED, "the certificate found more than the search had seen")
@@ -54,7 +59,14 @@ def dss(
             end(string, Status.NOT_FOUND, f"max_rounds ({max_rounds}) spent")
         elif trees.count(string.points) + failing.sum() > max_beads:
             end(string, Status.NOT_FOUND, f"max_beads ({max_beads}) would be exceeded")
+        if string.ended == Status.NOT_FOUND:
+            string.reason += unsuccessful(string.known["tries"])
         return np.flatnonzero(failing) if string.ended is None else np.array([], int)
+
+    def unsuccessful(tries: np.ndarray) -> str:
+        often, count = int(tries.max()), int((tries > 0).sum())
+        said = f"; {count} of the last round's beads did not come down, tried up to {often} times"
+        return said if count else ""
 
     def begin(search: Search) -> None:
         """Start the next beads on their way down, wherever a segment fails."""
@@ -67,16 +79,17 @@ def dss(
             if string.ended is not None:
                 continue
             chosen = plan(string)
-            begins = first_midpoint and trees.count(string.points) == 2
+            begins = is_compulsory(string)
             for segment in chosen:
                 middle = begins or insert == "midpoint"
                 place = 0.5 if middle else float(string.known["place"][segment])
                 left, right = (trees.take(string.points, segment + step) for step in (0, 1))
+                tries = int(string.known["tries"][segment])
                 key = key_data(
-                    seed, "connect", string.name, band.level, string.rounds, begins, segment
+                    seed, "connect", string.name, band.level, string.rounds, begins, segment, tries
                 )
-                farther = jitter * 2 ** float(string.known["tries"][segment])
-                starts.append(between(left, right, place, farther, key))
+                off = min(jitter * 2**tries, max(jitter, FARTHEST))
+                starts.append(between(left, right, place, off, key))
                 keys.append(key)
                 owners.append(number)
                 segments.append(int(segment))
@@ -91,7 +104,7 @@ def dss(
         owner, segment = np.array(search.pending["owner"]), np.array(search.pending["segment"])
         for number in np.unique(owner):
             string, mine = search.strings[number], np.flatnonzero(owner == number)
-            begins = first_midpoint and trees.count(string.points) == 2
+            begins = is_compulsory(string)
             values, segments = descent.value[mine], segment[mine]
             string.rounds += not begins
             bad, high = ~np.isfinite(values), values > band.level
@@ -103,10 +116,11 @@ def dss(
                 end(string, Status.NON_FINITE, why)
             elif (high & ~again).any():
                 tried = f", tried {retries + 1} times," if retries else ""
+                count = f"{(high & ~again).sum()} of {len(mine)}"
                 end(
                     string,
                     Status.STUCK,
-                    f"{high.sum()} of {len(mine)} beads of round {string.rounds}{tried} did not "
+                    f"{count} beads of round {string.rounds}{tried} did not "
                     f"reach the level in {descender.max_steps} steps (worst {values.max():.6g})",
                 )
 

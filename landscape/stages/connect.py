@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from landscape import paths, trees
-from landscape.base import Band, Constraint, Landscape, Method, Search, Status, String, band
+from landscape.base import Band, Constraint, Landscape, Method, Search, Status, String
 from landscape.compute import each
 from landscape.config import Config, dump_connect, load_config, revised, set_name
 from landscape.descend import Descender
@@ -135,7 +135,7 @@ class _Tools:
         )
 
     def connect_level(self, level: float, pairs: list[Pair], progress: Progress) -> None:
-        at = band(level, self.settings.target, self.settings.tolerance)
+        at = Band(level, self.settings.target, self.settings.tolerance)
         checkpoints = Checkpoints(self.run.search_file(self.name, level))
         kept = checkpoints.load()
         if kept is not None:  # a group that was interrupted is finished first, as it was
@@ -216,6 +216,7 @@ class _Tools:
             if len(string.frames) != told[string.name]:
                 told[string.name] = len(string.frames)
                 number, level, highest, place = map(float, string.frames[-1]["facts"])
+                persisted = string.known.get("persisted")
                 events.append(
                     {
                         "event": "round",
@@ -228,6 +229,7 @@ class _Tools:
                         "highest": highest if np.isfinite(highest) else None,
                         "highest_at": place,
                     }
+                    | ({} if persisted is None else {"persisted": int(persisted.max())})
                 )
         self.run.append_events(self.name, events)
 

@@ -98,6 +98,14 @@ def test_ring_strings_are_no_shorter_than_the_geodesic(insert):
     assert shortest <= found.length <= 1.2 * shortest
 
 
+@pytest.mark.parametrize(("insert", "place"), [("max", 0.3), ("midpoint", 0.5)])
+def test_a_new_bead_starts_where_insert_says(insert, place):
+    slope = Analytic(lambda x: 1 - (x[0] - 0.3) ** 2 - x[1], (0.0, 0.05), (1.0, 0.05), 0.9)
+    found = search(slope, "dss", insert=insert, max_rounds=1)["0-1"]
+    assert found.beads == 3 and found.string.grad_evals == 10
+    assert found.string.points["params"][1, 0] == pytest.approx(place, abs=0.11)
+
+
 def test_the_first_midpoint_is_compulsory_when_asked_for():
     found = search(CONVEX, "dss", first_midpoint=True)["0-1"]
     assert (found.status, found.beads, found.string.rounds) == (Status.CONNECTED, 3, 0)
@@ -149,11 +157,11 @@ def test_the_second_search_compiles_nothing_new():
     import optax
 
     from landscape import paths
-    from landscape.base import Search, band
+    from landscape.base import Band, Search
     from landscape.descend import Descender
     from landscape.driver import finish, start
 
-    at, peaks = band(counted.level), paths.make_peaks(landscape, 50)
+    at, peaks = Band(counted.level), paths.make_peaks(landscape, 50)
     descender = Descender(landscape, optax.adam(1e-2), 10, 1000)
 
     def once(b):
