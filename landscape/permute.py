@@ -9,16 +9,27 @@ import numpy as np
 from landscape.trees import Params
 
 
-def permuted(params: Params, units: Sequence[int], axes: Mapping[str, int]) -> Params:
+def permuted(
+    params: Params, units: Sequence[int], axes: Mapping[str, int | Sequence[int]]
+) -> Params:
     """Unit i of the result is unit units[i]: `axes` names, for every array that has these units,
-    their axis. Raises ValueError for an array or an axis that is not there, or of another length.
+    their axis or axes.
+
+    An axis that is k times as long as there are units holds k rows of them, as the places of a
+    flattened image and the gates of an LSTM are. Raises ValueError for an array or an axis that is
+    not there, or of another length.
     """
     result = dict(params)
-    for name, axis in axes.items():
+    for name, given in axes.items():
         if name not in params:
             raise ValueError(f"no parameter '{name}' (allowed: {', '.join(params)})")
         shape = params[name].shape
-        if not -len(shape) <= axis < len(shape) or shape[axis] != len(units):
-            raise ValueError(f"{name}, of shape {shape}, has no axis {axis} of {len(units)} units")
-        result[name] = np.take(np.asarray(params[name]), np.asarray(units), axis=axis)
+        for axis in [given] if isinstance(given, int) else given:
+            if not -len(shape) <= axis < len(shape) or shape[axis] % len(units):
+                raise ValueError(
+                    f"{name}, of shape {shape}, has no axis {axis} of {len(units)} units"
+                )
+            rows = np.arange(0, shape[axis], len(units))
+            order = (rows[:, None] + np.asarray(units)).ravel()
+            result[name] = np.take(np.asarray(result[name]), order, axis=axis)
     return result

@@ -28,10 +28,11 @@ class Section(BaseModel):
 
 
 class Permute(Section):
-    """A permutation of units, the old place of each, and the axis that they are of each array."""
+    """A permutation of units, the old place of each, and the axis or axes that they are of each
+    array."""
 
     units: Annotated[tuple[int, ...], Field(min_length=2)]
-    axes: Annotated[dict[str, int], Field(min_length=1)]
+    axes: Annotated[dict[str, int | tuple[int, ...]], Field(min_length=1)]
 
     @field_validator("units")
     @classmethod

@@ -3,13 +3,14 @@
 import io
 import re
 import xml.dom.minidom
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from landscape.report import report, write_html
 from landscape.report.pictures import MOST_FRAMES, animation, read_film, stills
-from landscape.report.strings import chosen
+from landscape.report.strings import MOST_SHOWN, chosen
 from tests.test_report import film, row, run, save  # noqa: F401  (run is a fixture)
 
 SEVERAL = [
@@ -52,7 +53,8 @@ def test_a_string_never_searched_is_not_drawn(run):  # noqa: F811
 
 def test_four_stills_from_start_to_end_and_the_variance_on_them():
     found = stills(read_film(long_film(10)), "train loss", "s")
-    assert [title.split(":")[0] for title, _ in found] == [f"round {r}" for r in (0, 3, 6, 9)]
+    said = [f"round {r} at 0.5" for r in (0, 3, 6, 9)]
+    assert [title.split(":")[0] for title, _ in found] == said
     for _, svg in found:
         xml.dom.minidom.parseString(svg)
         said = "".join(re.findall(r">([^<>]+)<", svg))
@@ -63,6 +65,39 @@ def test_an_animation_has_a_frame_a_look_up_to_a_bound():
     for frames, shown in ((2, 2), (10, 10), (100, MOST_FRAMES)):
         gif = Image.open(io.BytesIO(animation(read_film(long_film(frames)), "train loss")))
         assert getattr(gif, "n_frames", 1) == shown
+
+
+def test_a_loss_has_one_colour_in_all_frames():
+    arrays = long_film(6)
+    arrays["profile"][-3:, 1] *= 100  # only the last frame has the high losses
+    gif: Any = Image.open(io.BytesIO(animation(read_film(arrays), "train loss")))
+    bars = []
+    for number in range(gif.n_frames):
+        gif.seek(number)
+        frame = np.asarray(gif.convert("RGB")).astype(int)
+        bars.append(frame[100:330:10, int(0.842 * frame.shape[1])])
+    assert np.ptp(bars[0], axis=0).min() > 100  # it is the bar, and it has colours
+    assert all(np.array_equal(bar, bars[0]) for bar in bars)
+
+
+def test_frames_whose_positions_were_forgotten_are_left_out_of_the_projections():
+    arrays = long_film(10)
+    arrays["bead_counts"][2:8] = 0
+    for name in ("beads", "places"):
+        arrays[name] = np.concatenate([arrays[name][:4], arrays[name][16:]])
+    film_ = read_film(arrays)
+    assert len(film_.frames) == 10 and [frame.round for frame in film_.seen] == [0, 1, 8, 9]
+    titles = [title.split(" at")[0] for title, _ in stills(film_, "loss", "s")]
+    assert titles == [f"round {r}" for r in (0, 1, 8, 9)]
+
+
+def test_the_page_stays_light(run):  # noqa: F811
+    save(run, [row(0, 1, level) for level in (0.5, 0.4, 0.3, 0.2, 0.1, 0.05, 0.02)])
+    write_html([run], report([run]), run.report_file, [(0, 1)])
+    text = run.report_file.read_text()
+    assert text.count("data:image/gif") == MOST_SHOWN
+    assert "1 more strings are drawn in pictures/ only" in text
+    assert len(list((run.directory / "pictures").rglob("string.gif"))) == 7
 
 
 def test_losses_that_are_infinite_or_not_positive_can_be_drawn():
@@ -89,5 +124,5 @@ def test_barriers_of_what_did_not_connect(run):  # noqa: F811
     save(run, SEVERAL)
     write_html([run], report([run]), run.report_file)
     text = run.report_file.read_text()
-    assert "level 0.1, 2 strings that did not connect" in text
-    assert "level 0.5, " not in text.partition("Where no path was found")[2].partition("<h3>")[0]
+    assert "dss at 0.1, 2 searches that found no path" in text
+    assert "dss at 0.5, " not in text.partition("Where no path was found")[2].partition("<h3>")[0]

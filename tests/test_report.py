@@ -13,7 +13,7 @@ import pytest
 
 from landscape.report import levels_csv, read_published, report, write_html
 from landscape.report.summary import mean_over_pairs, summarise
-from landscape.report.wording import INDEPENDENT, NO_ERROR, footnotes, headline, number
+from landscape.report.wording import INDEPENDENT, NO_ERROR, compared, footnotes, headline, number
 from landscape.runs import COLUMNS, RunError, create_run, write_bytes
 
 CONFIG = """\
@@ -372,6 +372,16 @@ def test_published_figures_are_on_the_page(run, tmp_path):
     assert json.dumps(found, allow_nan=False)
 
 
+def test_a_measure_that_was_not_published(run, tmp_path):
+    save(run, ALL)
+    found = report([run], published(tmp_path, "digits,0.5,,,,4,3.5,4.5"))
+    (record,) = found["against"]
+    assert record["length"]["theirs"] is record["length"]["difference"] is None
+    assert record["beads"]["difference"] is not None
+    assert compared(record, [record])[4:6] == ["–", "–"]
+    write_html([run], found, run.report_file)
+
+
 def test_no_difference_without_an_error_of_ours(run, tmp_path):
     save(run, [row(0, 1), row(0, 2, level=0.1, status="STUCK")])
     lines = "digits,0.5,1,1,1,4,4,4", "digits,0.1,1,1,1,4,4,4"
@@ -390,6 +400,7 @@ def test_what_was_not_published_is_said(run, tmp_path):
     "line, message",
     [
         ("digits,0.5,x,1,1,4,4,4", r"published\.csv:2: length_mean: expected a number, got 'x'"),
+        ("digits,0.5,1,1,1,4,4,4\ndigits,.5,,,,4,4,4", r"published\.csv:3: digits at 0.5 .* twice"),
         ("digits,0.5,1,1,1,4,4", r"published\.csv:2: beads_hi: expected a number, got ''"),
         ("digits,0.5,nan,1,1,4,4,4", "length_mean: expected a number"),
         ("digits,0.5,3,1,2,4,4,4", "length: the mean is not between lo and hi"),

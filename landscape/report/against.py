@@ -21,7 +21,8 @@ Published = dict[str, Any]
 def read_published(path: str | Path) -> list[Published]:
     """Published figures: [{task, level, length: {mean, lo, hi}, beads: {mean, lo, hi}}].
 
-    Raises RunError naming file, line and column for what cannot be read as such.
+    A measure whose three cells are empty was not published, and is None. Raises RunError naming
+    file, line and column for what cannot be read as such.
     """
     try:
         lines = list(csv.reader(Path(path).read_text("utf-8-sig").splitlines()))
@@ -32,11 +33,15 @@ def read_published(path: str | Path) -> list[Published]:
     if missing:
         wanted = ", ".join(COLUMNS)
         raise RunError(f"{path}:1: no column {', '.join(missing)} (columns: {wanted})")
-    return [
-        _record(path, place, dict(zip(header, line, strict=False)))
-        for place, line in enumerate(lines[1:], 2)
-        if any(cell.strip() for cell in line)
-    ]
+    records: dict[tuple[str, float], Published] = {}
+    for place, line in enumerate(lines[1:], 2):
+        if any(cell.strip() for cell in line):
+            record = _record(path, place, dict(zip(header, line, strict=False)))
+            key = record["task"], record["level"]
+            if key in records:
+                raise RunError(f"{path}:{place}: {key[0]} at {key[1]:g} stands there twice")
+            records[key] = record
+    return list(records.values())
 
 
 def _record(path: str | Path, place: int, cells: dict[str, str]) -> Published:
@@ -50,7 +55,9 @@ def _record(path: str | Path, place: int, cells: dict[str, str]) -> Published:
             raise RunError(f"{path}:{place}: {column}: expected a number, got '{text}'")
         return number
 
-    def measure(name: str) -> dict[str, float]:
+    def measure(name: str) -> dict[str, float] | None:
+        if not any(cells.get(f"{name}_{part}", "").strip() for part in ("mean", "lo", "hi")):
+            return None
         found = {part: value(f"{name}_{part}") for part in ("mean", "lo", "hi")}
         if not found["lo"] <= found["mean"] <= found["hi"]:
             raise RunError(f"{path}:{place}: {name}: the mean is not between lo and hi")
@@ -68,7 +75,7 @@ def compare(
 
     names: the published task of each level, the name of its config. difference: ours less theirs
     over √(se² + ((hi − lo)/2)²), their interval taken as one standard error either way; None
-    where there is no standard error of ours.
+    where there is no standard error of ours or nothing of theirs.
     """
     found = {(theirs["task"], theirs["level"]): theirs for theirs in published}
     records = []
@@ -81,7 +88,7 @@ def compare(
         for measure, key in MEASURES.items():
             ours, their = level[key], theirs[measure]
             difference = None
-            if ours["se"] is not None:
+            if ours["se"] is not None and their is not None:
                 combined = math.hypot(ours["se"], (their["hi"] - their["lo"]) / 2)
                 difference = (ours["mean"] - their["mean"]) / combined if combined else None
             record[measure] = {"ours": ours, "theirs": their, "difference": difference}

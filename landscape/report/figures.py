@@ -114,7 +114,9 @@ def against_level(
 
 def published(axes: Axes, records: Sequence[dict[str, Any]], measure: str) -> None:
     """Their means and intervals, in the page's ink, for `against_level` to draw over."""
-    theirs = {(r["published"], r["level"]): r[measure]["theirs"] for r in records}
+    theirs = {
+        (r["published"], r["level"]): r[measure]["theirs"] for r in records if r[measure]["theirs"]
+    }
     for task in dict.fromkeys(task for task, _ in theirs):
         own = {level: found for (other, level), found in theirs.items() if other == task}
         means = np.array([found["mean"] for found in own.values()])

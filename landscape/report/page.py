@@ -68,8 +68,7 @@ def _drawn(
 ) -> list[strings.Picture]:
     metric = _metric(report["runs"][number])
     rows = strings.chosen(run.rows(), pairs)
-    made = (strings.picture(run, row, metric, f"p{number}-{k}") for k, row in enumerate(rows))
-    return [picture for picture in made if picture]
+    return [strings.picture(run, row, metric, f"p{number}-{k}") for k, row in enumerate(rows)]
 
 
 def _metric(about: dict[str, Any]) -> str:
@@ -246,7 +245,7 @@ def _of_run(name: str, run: Run, report: dict[str, Any], drawn: Sequence[strings
         profiles = [(r["status"], run.load_profile(r)) for r in own if r["limit"] is not None]
         if profiles:
             parts.append(_strings(profiles, level, levels, metric, f"s{place}-{number_}"))
-        barriers.append(strings.barriers(run, own, level, metric, f"b{place}-{number_}"))
+        barriers.append(strings.barriers(run, own, level, levels, metric, f"b{place}-{number_}"))
     content = ""
     if parts:
         content += (
@@ -261,8 +260,10 @@ def _of_run(name: str, run: Run, report: dict[str, Any], drawn: Sequence[strings
             f"<p class=foot>{strings.BARRIERS}</p>"
         )
     if drawn:
-        content += "".join(strings.shown(picture) for picture in drawn)
-        content += f"<p class=foot>{escape(strings.PARTS)}</p>"
+        content += "".join(strings.shown(picture) for picture in drawn[: strings.MOST_SHOWN])
+        more = len(drawn) - strings.MOST_SHOWN
+        rest = f" {more} more strings are drawn in pictures/ only." if more > 0 else ""
+        content += f"<p class=foot>{escape(strings.PARTS + rest)}</p>"
     content += _training(run, about["levels"], metric, f"t{place}")
     if rows:
         content += _details(f"All {len(rows)} pairs and levels", _pairs(rows))

@@ -6,7 +6,7 @@ Freeman & Bruna 2017, App. C. The films come from landscape/film.py.
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from mpl_toolkits.mplot3d.art3d import Line3DCollection
 from PIL import Image
 
@@ -25,6 +26,8 @@ from landscape.report.figures import COLOURS, INK, STYLE, draw
 
 PIECES = 120  # of a string that is drawn in colour
 MOST_FRAMES = 24
+PALETTE = 128
+NAMED = 8  # strings at most for a legend
 SIZE = (4.0, 3.2)  # inches
 FRAME_SECONDS, LAST_SECONDS = 0.7, 2.5
 BLACK: Any = {**STYLE, **{key: "#000" for key, value in STYLE.items() if value == INK}}
@@ -47,13 +50,19 @@ class Frame:
 
     @property
     def title(self) -> str:
-        return f"round {self.round}: {len(self.beads)} beads, highest {self.highest:.4g}"
+        said = f"round {self.round} at {self.level:.3g}: "
+        return f"{said}{len(self.beads)} beads, highest {self.highest:.4g}"
 
 
 @dataclass(frozen=True)
 class Film:
     frames: tuple[Frame, ...]
     variance: np.ndarray
+
+    @property
+    def seen(self) -> list[Frame]:
+        """The frames whose beads' positions were kept."""
+        return [frame for frame in self.frames if len(frame.beads)]
 
 
 def read_film(arrays: Mapping[str, np.ndarray]) -> Film:
@@ -78,37 +87,44 @@ def read_film(arrays: Mapping[str, np.ndarray]) -> Film:
 
 def stills(film: Film, metric: str, ids: str) -> list[tuple[str, str]]:
     """Titles and SVGs of the start, two looks in between, and the end, if there are so many."""
-    last = len(film.frames) - 1
+    frames = film.seen
+    last = len(frames) - 1
     chosen = sorted({round(last * part / 3) for part in range(4)})
     view = _View(film, metric)
 
     def still(number: int) -> str:
-        frame = film.frames[number]
+        frame = frames[number]
         label = f"The string at {frame.title}"
         return draw(lambda axes: view.show(axes, frame), f"{ids}-{number}", label, SIZE, "3d")
 
-    return [(film.frames[number].title, still(number)) for number in chosen]
+    return [(frames[number].title, still(number)) for number in chosen]
 
 
 def animation(film: Film, metric: str) -> bytes:
-    """A GIF of one frame a round; of evenly spaced ones when there are more than MOST_FRAMES."""
-    count = min(len(film.frames), MOST_FRAMES)
-    chosen = np.linspace(0, len(film.frames) - 1, count).round().astype(int)
+    """A GIF of one frame a look; of evenly spaced ones when there are more than MOST_FRAMES."""
+    frames = film.seen
+    count = min(len(frames), MOST_FRAMES)
+    chosen = np.linspace(0, len(frames) - 1, count).round().astype(int)
     view, images = _View(film, metric), []
     for number in chosen:
         with matplotlib.rc_context(BLACK):
             figure = Figure(figsize=SIZE, dpi=130, layout="constrained")
             canvas = FigureCanvasAgg(figure)
             axes = figure.add_subplot(projection="3d")
-            view.show(axes, film.frames[number])
-            figure.text(0.03, 0.94, film.frames[number].title, fontsize=9)
+            view.show(axes, frames[number])
+            figure.text(0.03, 0.94, frames[number].title, fontsize=9)
             canvas.draw()
-            image = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
-            images.append(image.quantize(64, dither=Image.Dither.NONE))
+            images.append(np.asarray(canvas.buffer_rgba())[..., :3].copy())
+    # one palette for all, or a loss would change its colour from frame to frame
+    palette = Image.fromarray(np.concatenate(images)).quantize(PALETTE, dither=Image.Dither.NONE)
+    shown = [
+        Image.fromarray(image).quantize(palette=palette, dither=Image.Dither.NONE)
+        for image in images
+    ]
     seconds = [FRAME_SECONDS] * (count - 1) + [LAST_SECONDS]
     made = io.BytesIO()
-    images[0].save(
-        made, "GIF", save_all=True, append_images=images[1:], loop=0, optimize=True,
+    shown[0].save(
+        made, "GIF", save_all=True, append_images=shown[1:], loop=0, optimize=True,
         duration=[int(1000 * one) for one in seconds],
     )  # fmt: skip
     return made.getvalue()
@@ -118,10 +134,10 @@ class _View:
     """What all frames of a film share: the axes' bounds and the colours of the loss."""
 
     def __init__(self, film: Film, metric: str) -> None:
-        everywhere = np.concatenate([frame.beads for frame in film.frames])
+        everywhere = np.concatenate([frame.beads for frame in film.seen])
         room = 0.05 * np.ptp(everywhere, axis=0) + 1e-9
         self.low, self.high = everywhere.min(0) - room, everywhere.max(0) + room
-        losses = np.concatenate([frame.profile[:, 1] for frame in film.frames])
+        losses = np.concatenate([frame.profile[:, 1] for frame in film.seen])
         losses = losses[np.isfinite(losses)] if np.isfinite(losses).any() else np.ones(1)
         bottom, top = float(losses.min()), float(losses.max())
         scale = LogNorm if 0 < bottom < top else Normalize
@@ -150,8 +166,8 @@ class _View:
         axes.locator_params(nbins=4)
         axes.tick_params(labelsize=6, pad=-2)
         axes.figure.set_layout_engine("none")  # which would leave a picture in 3-D little room
-        axes.set_position((-0.05, 0.02, 0.84, 0.96))
-        bar = axes.figure.add_axes((0.86, 0.2, 0.025, 0.6))
+        axes.set_position((-0.06, 0.02, 0.84, 0.96))
+        bar = axes.figure.add_axes((0.83, 0.2, 0.025, 0.6))
         axes.figure.colorbar(self.colours, cax=bar)
         bar.minorticks_off()
         bar.set_yticks(self.ticks, [f"{tick:.3g}" for tick in self.ticks], fontsize=7)
@@ -176,19 +192,15 @@ def rounds(axes: Axes, film: Film, limit: float, metric: str) -> None:
     axes.set_ylabel(metric)
 
 
-def barrier_heights(axes: Axes, films: Sequence[Film], limit: float, metric: str) -> None:
-    """The highest loss on each string by rounds."""
-    for film in films:
-        axes.plot([frame.highest for frame in film.frames], "o-", color=COLOURS[1], ms=3, lw=0.8)
-    axes.axhline(limit, color=INK, lw=0.8, ls=":")
+def barriers(
+    axes: Axes, films: Mapping[str, Film], of: Callable[[Frame], float], label: str
+) -> None:
+    """A number of each string's barrier, its height or its place, look by look."""
+    for number, (name, film) in enumerate(films.items()):
+        seen = [of(frame) for frame in film.frames]
+        axes.plot(seen, "o-", color=COLOURS[number % len(COLOURS)], ms=3, lw=0.8, label=name)
+    if len(films) <= NAMED:
+        axes.legend(fontsize=7)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("look at the string")
-    axes.set_ylabel(f"highest {metric}")
-
-
-def barrier_places(axes: Axes, films: Sequence[Film]) -> None:
-    """Where on each string its loss is highest, by rounds."""
-    for film in films:
-        axes.plot([frame.at for frame in film.frames], "o-", color=COLOURS[1], ms=3, lw=0.8)
-    axes.set_ylim(-0.02, 1.02)
-    axes.set_xlabel("look at the string")
-    axes.set_ylabel("where, fraction of the string")
+    axes.set_ylabel(label)

@@ -10,9 +10,10 @@ from itertools import groupby
 from typing import Any
 
 from landscape.report import pictures
-from landscape.report.figures import CURVES, draw
+from landscape.report.figures import CURVES, INK, draw
 from landscape.report.pictures import read_film
 from landscape.report.summary import CONNECTED
+from landscape.report.wording import series
 from landscape.runs import Row, Run, level_name
 
 PARTS = (
@@ -21,8 +22,9 @@ PARTS = (
 )
 BARRIERS = (
     "The highest loss on the strings that did not connect, and where it is, each time that the "
-    "search looked at them. Dotted: the limit."
+    "search looked at them, on its grid. Dotted: the limit."
 )
+MOST_SHOWN = 6  # strings on the page, which is to stay light
 
 
 @dataclass(frozen=True)
@@ -67,11 +69,9 @@ def chosen(rows: Sequence[Row], pairs: Sequence[tuple[int, int]]) -> list[Row]:
     return [row for row in found if row["rounds"]]
 
 
-def picture(run: Run, row: Row, metric: str, ids: str) -> Picture | None:
-    """Drawn from the string's film; None for a string that was only looked at once."""
+def picture(run: Run, row: Row, metric: str, ids: str) -> Picture:
+    """Drawn from the string's film."""
     film = read_film(run.load_film(row))
-    if len(film.frames) < 2:
-        return None
 
     def rounds(axes: Any) -> None:
         pictures.rounds(axes, film, row["limit"], metric)
@@ -101,21 +101,33 @@ def shown(picture: Picture) -> str:
     )
 
 
-def barriers(run: Run, rows: Sequence[Row], level: dict[str, Any], metric: str, ids: str) -> str:
-    """How high the barriers of a level's strings were and where, by rounds; for what failed."""
+def barriers(
+    run: Run,
+    rows: Sequence[Row],
+    level: dict[str, Any],
+    levels: Sequence[dict[str, Any]],
+    metric: str,
+    ids: str,
+) -> str:
+    """How high the barriers of a level's strings were and where, by looks; for what failed."""
     failed = [row for row in rows if row["status"] != CONNECTED and row["limit"] is not None]
-    films = [read_film(run.load_film(row)) for row in failed[:CURVES]]
-    films = [film for film in films if len(film.frames) > 1]
+    all_films = {f"{row['a']}-{row['b']}": read_film(run.load_film(row)) for row in failed}
+    films = {name: film for name, film in all_films.items() if len(film.frames) > 1}
+    films = dict(list(films.items())[:CURVES])
     if not films:
         return ""
 
     def heights(axes: Any) -> None:
-        pictures.barrier_heights(axes, films, level["limit"], metric)
+        pictures.barriers(axes, films, lambda frame: frame.highest, f"highest {metric}")
+        axes.axhline(level["limit"], color=INK, lw=0.8, ls=":")
 
     def places(axes: Any) -> None:
-        pictures.barrier_places(axes, films)
+        pictures.barriers(axes, films, lambda frame: frame.at, "where, fraction of the string")
+        axes.set_ylim(-0.02, 1.02)
 
-    said = f"level {level['level']:g}, {len(films)} strings that did not connect"
+    said = (
+        f"{series(level, levels)} at {level['level']:g}, {len(films)} searches that found no path"
+    )
     return "".join(
         f"<figure>{draw(plot, f'{ids}{kind}', f'{kind} of the barrier, {said}', (3.2, 2.3))}"
         f"<figcaption>{escape(said)}</figcaption></figure>"

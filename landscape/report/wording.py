@@ -47,7 +47,10 @@ def compared(record: Level, several: Sequence[Level]) -> list[str]:
     row += [f"{record['connected']}/{record['pairs']}"]
     for measure in ("length", "beads"):
         found = record[measure]
-        theirs = {"mean": found["theirs"]["mean"], "se": spread(found["theirs"])}
+        theirs = found["theirs"] and {
+            "mean": found["theirs"]["mean"],
+            "se": spread(found["theirs"]),
+        }
         row += [number(found["ours"]), number(theirs), _signed(found["difference"])]
     return row
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import jax
 import numpy as np
 import pytest
 
 from landscape import ConfigError, config_from, connect, train, verify
+from landscape.networks.initial import Initial
+from landscape.networks.recurrent import LanguageModel
+from landscape.permute import permuted
 from landscape.runs import load_arrays
 from landscape.tasks.triangle import BOUND
+from landscape.trees import from_named, to_named
 
 UNITS = {3: [1, 0, 2], 4: [1, 0, 2, 3]}
 AXES = {"Dense_0.kernel": 1, "Dense_1.kernel": 0}
@@ -53,6 +58,54 @@ def test_a_fourth_unit_connects(tmp_path):
     rows = connect(run)
     assert sum(row["status"] == "CONNECTED" for row in rows) >= 4
     assert all(string["agreed"] for string in verify(run))
+
+
+DIGITS = {"Dense_0.kernel": 1, "Dense_0.bias": 0, "Dense_1.kernel": 0}
+
+
+@pytest.mark.parametrize("metric", ["loss", "error"])
+@pytest.mark.parametrize("left_out", DIGITS)
+def test_an_array_that_is_left_out_is_noticed(tmp_path, metric, left_out):
+    axes = {name: axis for name, axis in DIGITS.items() if name != left_out}
+    permute = {"units": [1, 0, 2, 3], "axes": axes}
+    config = config_from(
+        {
+            "task": {"name": "digits", "hidden": [4]},
+            "train": {"models": 2, "max_steps": 10, "endpoints": "permuted", "permute": permute},
+            "levels": {"values": [0.1], "metric": metric},
+        }
+    )
+    with pytest.raises(ConfigError, match="another function"):
+        train(config, tmp_path)
+
+
+def test_rows_of_units_are_permuted_together_and_so_are_several_axes():
+    drawn = np.random.default_rng(0)
+    images, kernel = drawn.normal(size=(5, 2, 3, 4)), drawn.normal(size=(24, 6))
+    units = [2, 0, 3, 1]
+    flat = permuted({"k": kernel}, units, {"k": 0})["k"]
+    assert np.allclose(images[..., units].reshape(5, -1) @ flat, images.reshape(5, -1) @ kernel)
+    square = drawn.normal(size=(4, 4))
+    assert np.array_equal(
+        permuted({"r": square}, units, {"r": [0, 1]})["r"], square[units][:, units]
+    )
+
+
+@pytest.mark.parametrize("unit_axes", [{"LSTM_0.recurrent": [0, 1]}, {"LSTM_0.recurrent": 1}])
+def test_the_units_of_an_lstm(unit_axes):
+    axes = {"LSTM_0.inputs": 1, "LSTM_0.bias": 0, "softmax": 0} | unit_axes
+    model = LanguageModel(7, 5, 1, Initial(distribution="normal", scale=1.0))
+    words = np.random.default_rng(0).integers(0, 7, size=(3, 6))
+    start = model.init(jax.random.key(0), model.rest(3), words)["params"]
+    params = to_named(start)
+    params["LSTM_0.bias"] = np.random.default_rng(1).normal(size=20).astype(np.float32)
+    twin = permuted(params, [4, 2, 0, 1, 3], axes)
+
+    def logits(named):
+        return model.apply({"params": from_named(start, named)}, model.rest(3), words)[0]
+
+    same = np.allclose(logits(params), logits(twin), atol=1e-5)
+    assert same is (unit_axes["LSTM_0.recurrent"] == [0, 1])
 
 
 def test_permuting_again_does_nothing(tmp_path):
