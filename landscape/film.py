@@ -28,7 +28,8 @@ def film(string: String, certificate: paths.Certificate, level: float) -> dict[s
     """
     frames = list(string.frames)
     if not frames or not np.array_equal(frames[-1]["beads"], string.ids):
-        facts = [string.rounds, level, certificate.maximum, certificate.max_at]
+        stood = level if string.level is None else string.level
+        facts = [string.rounds, stood, certificate.maximum, certificate.max_at]
         frames.append(
             {
                 "facts": np.array(facts),
