@@ -52,12 +52,18 @@ def look(strings: list[String], peaks: Profiler, limit: float) -> None:
         string.known["values"][new] = values
 
 
+def highest_at(string: String, segment: int) -> float:
+    """Where a segment is highest, as a fraction of the string."""
+    place = string.known["place"][[segment]]
+    return float(paths.fractions(paths.segment_lengths(string.points), place)[segment, 0])
+
+
 def remember(string: String, level: float) -> None:
     """Keep a round, after a look: the beads, the loss between them, and where it is highest."""
     upper, values = string.known["upper"], string.known["values"]
     lengths = paths.segment_lengths(string.points)
     worst = int(upper.argmax())
-    at = paths.fractions(lengths, string.known["place"][[worst]])[worst, 0]
+    at = highest_at(string, worst)
     where = paths.fractions(lengths, np.linspace(0, 1, values.shape[1]))
     string.frames.append(
         {

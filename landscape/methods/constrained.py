@@ -16,10 +16,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from landscape import paths, trees
+from landscape import trees
 from landscape.base import Band, Method, Search, Status, String, key_data
 from landscape.descend import Descender, Descent
-from landscape.strings import Profiler, between, end, in_rounds, look, move, put, remember
+from landscape.strings import (
+    Profiler,
+    between,
+    end,
+    highest_at,
+    in_rounds,
+    look,
+    move,
+    put,
+    remember,
+)
 from landscape.trees import Params
 
 FALL = 0.5  # of what the instantaneous level still has to fall, each time
@@ -207,12 +217,10 @@ def constrained(
         times = int(persisted[worst])
         if times < PERSISTENT:
             return ""
-        place = string.known["place"][[worst]]
-        at = paths.fractions(paths.segment_lengths(string.points), place)[worst, 0]
         return (
             f"; segment {worst + 1} of {len(string.known['upper'])} persists: {times} splits "
             "running, one within the other, did not halve its excess "
-            f"({string.known['upper'][worst]:.6g} at {at:.4f} of the string)"
+            f"({string.known['upper'][worst]:.6g} at {highest_at(string, worst):.4f} of the string)"
         )
 
     def absorb(search: Search, descent: Descent) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import flax.linen as nn
 import jax
@@ -24,6 +24,28 @@ Activation = Literal["relu", "sigmoid", "tanh", "gelu", "linear"]
 Widths = tuple[Annotated[int, Field(ge=1)], ...]
 
 
+class _Dense(nn.Module):
+    """flax.linen.Dense on columns: [inputs, samples] → [width, samples], the same parameters.
+
+    With the samples innermost a narrow layer still fills the vector units of a CPU: the 1-4-4-1
+    network trains two to three times faster so.
+    """
+
+    width: int
+    weights: Initial
+    biases: Initial | None
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        shape = (x.shape[0], self.width)
+        kernel = self.param("kernel", self.weights.initializer(), shape, x.dtype)
+        out = kernel.T @ x
+        if self.biases is None:
+            return out
+        bias = self.param("bias", self.biases.initializer(), (self.width,), x.dtype)
+        return out + bias[:, None]
+
+
 class MLP(nn.Module):
     """Dense layers: [samples, inputs] → [samples, outputs]."""
 
@@ -38,11 +60,8 @@ class MLP(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         widths = (*self.hidden, self.outputs)
         names = (*[self.activation] * len(self.hidden), self.output_activation)
-        bias: dict[str, Any] = (
-            {"use_bias": False} if self.biases is None else {"bias_init": self.biases.initializer()}
-        )
-        for width, name in zip(widths, names, strict=True):
-            kernel = self.weights.initializer()
-            x = nn.Dense(width, kernel_init=kernel, param_dtype=x.dtype, **bias)(x)
-            x = ACTIVATIONS[name](x)
-        return x
+        columns = x.T
+        for number, (width, name) in enumerate(zip(widths, names, strict=True)):
+            layer = _Dense(width, self.weights, self.biases, name=f"Dense_{number}")
+            columns = ACTIVATIONS[name](layer(columns))
+        return columns.T
