@@ -8,14 +8,15 @@ import numpy as np
 
 from landscape.data.download import Remote
 from landscape.data.errors import DataError
-from landscape.data.reading import read
-from landscape.data.store import Store, Wanted, missing
+from landscape.data.reading import compare, read
+from landscape.data.store import Store, Wanted, damaged, missing
 
 Samples = tuple[np.ndarray, np.ndarray]
 
 SIDE = 28
 CLASSES = 10
-MOST = 2**30
+MOST = 2**26  # bytes of an unpacked file; the largest has 47,040,016
+PUBLISHED = {"train": 60_000, "test": 10_000}  # images
 MIRRORS = (
     "https://ossci-datasets.s3.amazonaws.com/mnist/",
     "https://storage.googleapis.com/cvdf-datasets/mnist/",
@@ -50,17 +51,27 @@ FILES = tuple(
 def load(store: Store) -> dict[str, Samples]:
     """{train, test}: images uint8 [n, 28, 28] and labels uint8 [n] below 10.
 
-    A user's own files, with or without `.gz`, are checked by structure. Raises DataError.
+    A user's own files, with or without `.gz`, are checked by structure, with a warning where there
+    are more or fewer images than the published ones. Raises DataError.
     """
-    wanted = [Wanted((file.name, file.name.removesuffix(".gz")), file.sha256) for file in FILES]
+    wanted = [
+        Wanted((file.name, file.name.removesuffix(".gz")), f"SHA-256 {file.sha256}")
+        for file in FILES
+    ]
     folders = store.folders("mnist")
     paths = store.find(wanted, folders)
     if not paths:
         try:
             paths = store.fetch("mnist", FILES)
         except DataError as error:
-            raise missing("MNIST", wanted, folders, f"no download: {error}") from None
-    return {"train": _samples(*paths[:2]), "test": _samples(*paths[2:])}
+            raise missing("MNIST", [wanted], folders, f"no download: {error}") from None
+    try:
+        found = {"train": _samples(*paths[:2]), "test": _samples(*paths[2:])}
+    except DataError as error:
+        raise damaged(error, FILES, paths) from None
+    for (split, (images, _)), file in zip(found.items(), paths[::2], strict=True):
+        compare(file, f"{len(images)} images", f"{PUBLISHED[split]} images")
+    return found
 
 
 def _samples(images_file: Path, labels_file: Path) -> Samples:

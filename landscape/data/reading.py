@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
+import logging
 import zlib
 from pathlib import Path
 
 from landscape.data.errors import DataError
+
+log = logging.getLogger("lscape")
 
 
 def read(path: Path, most: int, what: str) -> bytes:
@@ -30,3 +34,15 @@ def read(path: Path, most: int, what: str) -> bytes:
     if len(content) > most:
         raise DataError(f"{path}: holds more than {most} bytes, too many for {what}")
     return content
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file in hexadecimal digits. Raises OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def compare(where: Path | str, found: str, published: str) -> None:
+    """Warn of a file that has a published one's name and something else in it."""
+    if found != published:
+        log.warning(f"{where}: has {found}, the published file has {published}; used as it is")

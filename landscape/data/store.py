@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from landscape.data.download import Progress, Remote, download
 from landscape.data.errors import DataError
+from landscape.data.reading import sha256
 
 
 def _silent(stage: str, done: float, total: float, **facts: Any) -> None:
@@ -21,13 +24,26 @@ class Wanted:
     """A file that a data set needs: the names it may have, and its checksum where one is known."""
 
     names: tuple[str, ...]
-    sha256: str | None = None
+    checksum: str | None = None  # "SHA-256 …"
 
     def within(self, folder: Path) -> Path | None:
-        return next((folder / name for name in self.names if (folder / name).is_file()), None)
+        return next((folder / name for name in self.names if os.path.isfile(folder / name)), None)
+
+    def lacking(self, folder: Path) -> str:
+        """What a folder lacks that has no such file: its name, or what has its name."""
+        for name in self.names:
+            try:
+                mode = os.stat(folder / name).st_mode
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                return f"{name} ({error.strerror or error})"
+            if not stat.S_ISREG(mode):
+                return f"{name} (what is there is no regular file)"
+        return self.names[0]
 
     def __str__(self) -> str:
-        return self.names[0] + (f" (SHA-256 {self.sha256})" if self.sha256 else "")
+        return self.names[0] + (f" ({self.checksum})" if self.checksum else "")
 
 
 @dataclass(frozen=True)
@@ -37,16 +53,11 @@ class Store:
     directory: str | Path | None = None
     progress: Progress = _silent
 
-    def folders(self, data_set: str, also: Sequence[str] = ()) -> list[Path]:
-        """The folders that may hold a data set, in the order in which they are looked at.
-
-        Raises DataError when the folder that was asked for is none.
-        """
-        given = [self.directory] if self.directory is not None else []
-        if given and not Path(given[0]).is_dir():
-            raise DataError(f"data.dir: {given[0]}: no such folder")
-        places = [*given, *filter(None, [os.environ.get("LSCAPE_DATA")]), cache()]
-        return [Path(place) / name for place in places for name in ("", data_set, *also)]
+    def folders(self, *names: str) -> list[Path]:
+        """The folders that may hold a data set, in the order in which they are looked at: each of
+        the places, then its sub-folders of these names."""
+        places = [self.directory, os.environ.get("LSCAPE_DATA"), cache()]
+        return [Path(place) / name for place in filter(None, places) for name in ("", *names)]
 
     def find(self, wanted: Sequence[Wanted], folders: Sequence[Path]) -> list[Path]:
         """Where the files are, in the first folder that has all of them; [] if there is none."""
@@ -60,11 +71,12 @@ class Store:
         """The files in the user's cache, downloaded where they are missing. Raises DataError."""
         paths = [cache() / data_set / remote.name for remote in remotes]
         for remote, path in zip(remotes, paths, strict=True):
-            if not path.exists():
+            if not os.path.exists(path):
                 try:
                     download(remote, path, self.progress)
                 except OSError as error:
-                    raise DataError(f"{path}: cannot be written: {error.strerror}") from None
+                    said = error.strerror or error
+                    raise DataError(f"{path}: cannot be written: {said}") from None
         return paths
 
 
@@ -75,16 +87,44 @@ def cache() -> Path:
 
 
 def missing(
-    data_set: str, wanted: Sequence[Wanted], folders: Sequence[Path], why: str
+    data_set: str, choices: Sequence[Sequence[Wanted]], folders: Sequence[Path], why: str
 ) -> DataError:
-    """The error that says which files are wanted, where they were looked for, and what to do."""
-    files = "\n".join(f"  {file}" for file in wanted)
-    looked = "\n".join(f"  {folder}" for folder in dict.fromkeys(folders))
+    """The error that says which files are wanted, one choice of them or another, what each folder
+    lacks of them, and what to do."""
+    files = "\nor\n".join("\n".join(f"  {file}" for file in wanted) for wanted in choices)
+    every = [file for wanted in choices for file in wanted]
+    looked = "\n".join(f"  {folder}: {_state(folder, every)}" for folder in dict.fromkeys(folders))
     return DataError(
         f"no folder has all files of {data_set}, and {why}\n"
         f"wanted:\n{files}\nlooked in:\n{looked}\n"
         "put them into one folder and name it by data.dir in the config or by LSCAPE_DATA"
     )
+
+
+def _state(folder: Path, wanted: Sequence[Wanted]) -> str:
+    try:
+        os.listdir(folder)
+    except FileNotFoundError:
+        return "no such folder"
+    except OSError as error:
+        return f"cannot be read: {error.strerror or error}"
+    lacking = [file.lacking(folder) for file in wanted if not file.within(folder)]
+    none = lacking == [file.names[0] for file in wanted]
+    return "has none of them" if none else f"lacks {', '.join(lacking)}"
+
+
+def damaged(error: DataError, remotes: Sequence[Remote], paths: Sequence[Path]) -> DataError:
+    """The error, with what to do about files of a published one's name that are not it."""
+    said = [str(error)]
+    for remote, path in zip(remotes, paths, strict=True):
+        with suppress(OSError):
+            if path.name == remote.name and sha256(path) != remote.sha256:
+                cached = path.is_relative_to(cache())
+                said.append(
+                    f"{path} is not the published file, whose SHA-256 is {remote.sha256}: "
+                    + ("delete it, and it is downloaded again" if cached else "replace it by that")
+                )
+    return DataError("\n".join(said))
 
 
 def plain(name: str, key: str) -> str:

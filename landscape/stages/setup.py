@@ -47,7 +47,7 @@ def build_task(config: Config, progress: Progress = silent) -> Task:
     compute.configure(config.compute.precision)
     spec = config.task
     key = "task.factory" if spec.factory else "task.name"
-    if config.data.dir is not None and not Path(config.data.dir).is_dir():
+    if config.data.dir is not None and not os.path.isdir(config.data.dir):
         raise config.problem("data.dir", f"{config.data.dir}: no such folder")
     try:
         make = load_factory(spec.factory) if spec.factory else builder(str(spec.name))

@@ -39,8 +39,8 @@ def cifar10(
     """
     found = files.load(store, train_files, test_files)
     data = {
-        "train": take(found["train"], train_images),
-        "test": take(found["test"], test_images),
+        "train": take(found, "train", train_images),
+        "test": take(found, "test", test_images),
     }
     model = CifarNet(filters, dense)
     predict = predictor(model)

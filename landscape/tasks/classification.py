@@ -17,14 +17,19 @@ Predict = Callable[[Any, jax.Array], jax.Array]
 Learn = Callable[[Any, jax.Array, jax.Array], jax.Array]
 
 
-def take(samples: tuple[np.ndarray, np.ndarray], count: int | None) -> tuple[jax.Array, jax.Array]:
-    """So many of (inputs, labels), evenly spaced, so that an order in the file does not choose.
+def take(
+    found: Mapping[str, tuple[np.ndarray, np.ndarray]], split: str, count: int | None
+) -> tuple[jax.Array, jax.Array]:
+    """So many of a split's (inputs, labels), evenly spaced, so that an order in the file does not
+    choose.
 
-    Raises DataError when there are fewer.
+    Raises DataError, naming the key, when there are fewer.
     """
-    inputs, labels = samples
+    inputs, labels = found[split]
     if count is not None and count > len(labels):
-        raise DataError(f"{count} samples are asked for, there are {len(labels)}")
+        raise DataError(
+            f"task.{split}_images: {count} are asked for, the {split} split has {len(labels)}"
+        )
     index = np.arange(count or len(labels)) * len(labels) // (count or len(labels))
     return jnp.asarray(inputs[index]), jnp.asarray(labels[index], jnp.int32)
 

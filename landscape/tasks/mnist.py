@@ -34,8 +34,8 @@ def mnist(
     """
     found = files.load(store)
     data = {
-        "train": take(found["train"], train_images),
-        "test": take(found["test"], test_images),
+        "train": take(found, "train", train_images),
+        "test": take(found, "test", test_images),
     }
     model = MnistNet(filters, dense, dropout)
 

@@ -50,7 +50,8 @@ def ptb(
         length = (len(text) - 1) // (streams * window) * window
         if length == 0:
             raise DataError(
-                f"{split} text has {len(text)} words, fewer than {streams} streams of {window}"
+                f"task.streams: the {split} text has {len(text)} words, fewer than "
+                f"{streams} streams of {window}"
             )
         read = np.stack([text[k * length : (k + 1) * length + 1] for k in range(streams)])
         data[split] = jnp.asarray(read)

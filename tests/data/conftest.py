@@ -1,16 +1,21 @@
 """A server on this machine that misbehaves on demand."""
 
 import http.server
+import ssl
 import threading
 from collections.abc import Callable
 
 import pytest
 
+from landscape.data import download
+
 
 class Server:
-    """answer: called with the handler for every GET; asked: (path, Range header) so far."""
+    """answer: called with the handler for every GET; asked: (path, Range header) so far.
 
-    def __init__(self) -> None:
+    With a context, it speaks TLS."""
+
+    def __init__(self, context: ssl.SSLContext | None = None) -> None:
         self.asked: list[tuple[str, str | None]] = []
         self.answer: Callable = lambda handler: handler.send_error(404)
         owner = self
@@ -25,11 +30,15 @@ class Server:
 
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
+        self._scheme = "http"
+        if context is not None:
+            self._scheme = "https"
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
         self._thread.start()
 
-    def url(self, path: str) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}/{path}"
+    def url(self, path: str, host: str = "127.0.0.1") -> str:
+        return f"{self._scheme}://{host}:{self._server.server_port}/{path}"
 
     def close(self) -> None:
         self._server.shutdown()
@@ -49,3 +58,8 @@ def nobodys_folders(tmp_path, monkeypatch):
     """No test sees the user's own cache, or writes into it."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.delenv("LSCAPE_DATA", raising=False)
+
+
+@pytest.fixture(autouse=True)
+def nobody_waits(monkeypatch):
+    monkeypatch.setattr(download, "PAUSE", 0.0)

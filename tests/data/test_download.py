@@ -1,13 +1,21 @@
 """Downloads, exercised against a local server that breaks off, corrupts, redirects and refuses."""
 
+import errno
+import fcntl
 import hashlib
+import http.client
+import logging
 import re
+import socket
+import ssl
+import struct
 import threading
 
 import pytest
 
 from landscape.data import DataError
-from landscape.data.download import BLOCK, Remote, download
+from landscape.data import download as module
+from landscape.data.download import ATTEMPTS, Remote, download
 
 CONTENT = bytes(range(256)) * 1024
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -51,10 +59,10 @@ def status(code, **headers):
 
 @pytest.fixture
 def fetch(server, tmp_path):
-    def fetch(*paths, progress=silent):
-        addresses = tuple(server.url(path) for path in paths or ("file",))
-        download(Remote("file", len(CONTENT), SHA256, addresses), tmp_path / "to/file", progress)
-        return (tmp_path / "to/file").read_bytes()
+    def fetch(*paths, progress=silent, to="file"):
+        addresses = tuple(p if "://" in p else server.url(p) for p in paths or ("file",))
+        download(Remote("file", len(CONTENT), SHA256, addresses), tmp_path / "to" / to, progress)
+        return (tmp_path / "to" / to).read_bytes()
 
     return fetch
 
@@ -66,7 +74,8 @@ def left(tmp_path):
 def test_it_comes_whole_and_says_how_far_it_is(server, fetch, tmp_path):
     server.answer, told = sends(), []
     assert fetch(progress=lambda *said: told.append(said)) == CONTENT
-    assert [done for _, done, _ in told] == [BLOCK, 2 * BLOCK, 3 * BLOCK, len(CONTENT)]
+    done = [done for _, done, _ in told]
+    assert done == sorted(set(done)) and len(done) >= len(CONTENT) / module.BLOCK
     assert told[-1] == ("downloading file", len(CONTENT), len(CONTENT))
     assert left(tmp_path) == {"file"}
 
@@ -138,10 +147,10 @@ def test_a_part_of_a_corrupting_mirror_is_not_continued_by_the_next(server, fetc
 
 
 def test_garbage_that_broke_off_does_not_spoil_the_next_mirror(server, fetch):
-    bad = sends(b"\0" * len(CONTENT), stop=1000)
+    bad = in_turn(sends(b"\0" * len(CONTENT), stop=1000), status(404))
     server.answer = lambda handler: (bad if handler.path == "/bad" else sends())(handler)
     assert fetch("bad", "good") == CONTENT
-    assert [asked for path, asked in server.asked if path == "/good"] == ["bytes=4000-", None]
+    assert [asked for path, asked in server.asked if path == "/good"] == ["bytes=1000-", None]
 
 
 def test_nothing_is_left_when_all_mirrors_corrupt(server, fetch, tmp_path):
@@ -189,29 +198,99 @@ def test_an_address_without_the_file_is_asked_once(server, fetch, code):
     assert [path for path, _ in server.asked] == ["/no", "/yes"]
 
 
-def test_a_server_in_trouble_is_asked_again(server, fetch):
-    server.answer = in_turn(status(503), sends())
-    assert fetch() == CONTENT
+@pytest.mark.parametrize("code", [408, 429, 500, 503])
+def test_a_server_in_trouble_is_asked_again_after_a_while(server, fetch, code, monkeypatch):
+    paused = []
+    monkeypatch.setattr(module, "PAUSE", 0.5)
+    monkeypatch.setattr(module.time, "sleep", paused.append)
+    server.answer = in_turn(*[status(code)] * 3, sends())
+    assert fetch() == CONTENT and paused == [0.5, 1, 2]
+    server.answer, server.asked[:] = status(code), []
+    with pytest.raises(DataError, match=f"HTTP {code}"):
+        fetch("file", to="other")
+    assert len(server.asked) == ATTEMPTS
+
+
+def test_only_attempts_that_bring_nothing_are_counted(server, fetch):
+    step = len(CONTENT) // 5
+    server.answer = in_turn(*[status(500), sends(stop=step), status(500)] * 5, sends())
+    assert fetch() == CONTENT and len(server.asked) > 2 * ATTEMPTS
+
+
+def test_what_was_there_before_is_nothing_new(server, fetch):
+    """A server without ranges that breaks off here and there is not asked for ever."""
+    server.answer = in_turn(*[sends(ranges=False, stop=n) for n in (900, 500, 800, 600, 700)])
+    with pytest.raises(DataError, match="4 attempts"):
+        fetch()
+    assert len(server.asked) == 1 + ATTEMPTS
+
+
+def unmeasured(content):
+    """Answer with the content from its start, without a word about its length."""
+
+    def answer(handler):
+        handler.send_response(200)
+        handler.end_headers()
+        handler.wfile.write(content)
+
+    return answer
 
 
 def test_more_than_the_file_is_refused(server, fetch, tmp_path):
-    server.answer = sends(CONTENT + b"more")
+    server.answer = unmeasured(CONTENT + b"more")
     with pytest.raises(DataError, match=f"sends more than the {len(CONTENT)} bytes of file"):
         fetch()
     assert left(tmp_path) == set()
 
 
 def test_less_than_the_file_is_said_and_kept(server, fetch, tmp_path):
-    def short(handler):
-        handler.send_response(200)
-        handler.send_header("Content-Length", "1000")
-        handler.end_headers()
-        handler.wfile.write(CONTENT[:1000])
-
-    server.answer = in_turn(short, status(416), short)
-    with pytest.raises(DataError, match=rf"\(\d+ of {len(CONTENT)} bytes, 4 attempts\)"):
+    server.answer = unmeasured(CONTENT[:1000])
+    with pytest.raises(DataError, match=rf"broke off \(1000 of {len(CONTENT)} bytes, 4 attempts"):
         fetch()
-    assert "file" not in left(tmp_path)
+    assert left(tmp_path) == {"file.part"}
+    assert (tmp_path / "to/file.part").read_bytes() == CONTENT[:1000]
+
+
+@pytest.mark.parametrize("content", [CONTENT + b"more", CONTENT[:-1], b"<html>no</html>"])
+@pytest.mark.parametrize("have", [b"", CONTENT[:10]])
+def test_a_file_of_another_length_is_refused_before_it_is_written(
+    server, fetch, tmp_path, content, have
+):
+    (tmp_path / "to").mkdir()
+    (tmp_path / "to/file.part").write_bytes(have)
+    server.answer = lambda handler: sends(content if handler.path == "/bad" else CONTENT)(handler)
+    with pytest.raises(DataError, match=f"has a file of {len(content)} bytes, file has 262144"):
+        fetch("bad")
+    assert (tmp_path / "to/file.part").read_bytes() == have
+    assert fetch("bad", "good") == CONTENT
+    assert [path for path, _ in server.asked] == ["/bad", "/bad", "/good"]
+
+
+def said(**headers):
+    """Answer 206 with these headers and nothing else."""
+    return status(206, **{name.replace("_", "-"): value for name, value in headers.items()})
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        said(),
+        said(Content_Range="nonsense"),
+        said(Content_Range="bytes " + "9" * 5000 + "-9/9"),
+        said(Content_Range="bytes 10-11/" + "9" * 5000),
+        said(Content_Range="bytes 20-262143/262144"),
+        status(302, Location="http://[::1"),
+        status(302, Location="http://127.0.0.1:port/"),
+        status(302, Location="http://a..b/"),
+        status(302, Location="https://" + "a" * 64 + "/"),
+    ],
+)
+def test_an_answer_that_makes_no_sense_leads_on(server, fetch, tmp_path, answer):
+    (tmp_path / "to").mkdir()
+    (tmp_path / "to/file.part").write_bytes(CONTENT[:10])
+    server.answer = lambda handler: (answer if handler.path == "/bad" else sends())(handler)
+    assert fetch("bad", "good") == CONTENT
+    assert server.asked == [("/bad", "bytes=10-"), ("/good", "bytes=10-")]
 
 
 def test_a_server_that_hangs_up_is_left(server, fetch):
@@ -226,6 +305,108 @@ def test_nobody_there(tmp_path):
         download(remote, tmp_path / "to/file", silent)
 
 
+@pytest.mark.parametrize("error", [TimeoutError("timed out"), socket.gaierror(-2, "no such name")])
+def test_an_address_that_cannot_be_reached_is_tried_once(server, fetch, monkeypatch, error):
+    tried, connect = [], http.client.HTTPConnection.connect
+
+    def unreachable(connection):
+        tried.append(connection.host)
+        if connection.host == "localhost":
+            raise error
+        connect(connection)
+
+    monkeypatch.setattr(http.client.HTTPConnection, "connect", unreachable)
+    server.answer = sends()
+    assert fetch(server.url("one", "localhost"), "two") == CONTENT
+    assert tried == ["localhost", "127.0.0.1"]
+
+
+NETWORK = [
+    OSError(errno.EHOSTUNREACH, "No route to host"),
+    ssl.SSLError(1, "decryption failed or bad record mac"),
+    http.client.IncompleteRead(b""),
+    ValueError("read of closed file"),
+]
+
+
+@pytest.mark.parametrize("error", NETWORK, ids=lambda error: type(error).__name__)
+def test_a_network_that_fails_while_it_is_read_is_the_addresss_answer(
+    server, fetch, monkeypatch, error, tmp_path
+):
+    read1, url = http.client.HTTPResponse.read1, server.url("bad")
+
+    def fails(response, size):
+        if response.url == url:
+            raise error
+        return read1(response, size)
+
+    monkeypatch.setattr(http.client.HTTPResponse, "read1", fails)
+    server.answer = sends()
+    with pytest.raises(DataError, match=rf"/bad: {type(error).__name__}: .*4 attempts"):
+        fetch("bad")
+    assert fetch("bad", "good") == CONTENT
+    assert left(tmp_path) == {"file"}
+
+
+def test_only_the_disk_raises_oserror(server, fetch, monkeypatch):
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(module.os, "fsync", full)
+    server.answer = sends()
+    with pytest.raises(OSError, match="No space left"):
+        fetch("one", "two")
+    assert server.asked == [("/one", None)]
+
+
+def resets(after):
+    """Answer with the beginning and then an RST."""
+
+    def answer(handler):
+        sends(stop=after)(handler)
+        abort = struct.pack("ii", 1, 0)
+        handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, abort)
+        handler.connection.close()
+
+    return answer
+
+
+def test_a_connection_that_is_reset_goes_on(server, fetch):
+    server.answer = in_turn(resets(100_000), resets(100_000), sends())
+    assert fetch() == CONTENT and len(server.asked) == 3
+
+
+def test_a_connection_that_stalls_goes_on_from_its_last_byte(server, fetch, monkeypatch):
+    monkeypatch.setattr(module, "TIMEOUT", 0.2)
+    over = threading.Event()
+
+    def stalls(handler):
+        sends(stop=1234)(handler)
+        over.wait(10)
+
+    server.answer = in_turn(stalls, sends())
+    assert fetch() == CONTENT
+    over.set()
+    assert server.asked[:2] == [("/file", None), ("/file", "bytes=1234-")]
+
+
+def test_a_server_that_never_answers_is_left(server, fetch, monkeypatch):
+    monkeypatch.setattr(module, "TIMEOUT", 0.2)
+    over = threading.Event()
+    server.answer = lambda handler: over.wait(10) if handler.path == "/bad" else sends()(handler)
+    assert fetch("bad", "good") == CONTENT
+    over.set()
+    assert [path for path, _ in server.asked[: ATTEMPTS + 1]] == ["/bad"] * ATTEMPTS + ["/good"]
+
+
+def test_only_what_began_on_loopback_may_go_on_there_without_tls():
+    request = module.urllib.request.Request("https://192.0.2.1/file")
+    with pytest.raises(module._Refused, match=r"127\.0\.0\.1/file is not HTTPS"):
+        module._OnlySafe().redirect_request(
+            request, None, 302, "Found", {}, "http://127.0.0.1/file"
+        )
+
+
 def test_an_interrupted_download_keeps_its_part(server, fetch, tmp_path):
     def interrupt(stage, done, total):
         raise KeyboardInterrupt
@@ -234,7 +415,8 @@ def test_an_interrupted_download_keeps_its_part(server, fetch, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         fetch(progress=interrupt)
     assert left(tmp_path) == {"file.part"}
-    assert fetch() == CONTENT and server.asked[-1][1] == f"bytes={BLOCK}-"
+    kept = (tmp_path / "to/file.part").stat().st_size
+    assert kept > 0 and fetch() == CONTENT and server.asked[-1][1] == f"bytes={kept}-"
 
 
 def test_two_at_once_fetch_it_once(server, fetch):
@@ -245,3 +427,24 @@ def test_two_at_once_fetch_it_once(server, fetch):
     for thread in both:
         thread.join()
     assert found == [CONTENT, CONTENT] and len(server.asked) == 1
+
+
+def test_whoever_waits_for_another_process_says_so(server, fetch, tmp_path, caplog):
+    caplog.set_level(logging.INFO, "lscape")
+    (tmp_path / "to").mkdir()
+    server.answer, found = sends(), []
+    waiting = threading.Thread(target=lambda: found.append(fetch()))
+    said = threading.Event()
+    handler = logging.Handler()
+    handler.emit = lambda record: said.set()
+    logging.getLogger("lscape").addHandler(handler)
+    try:
+        with (tmp_path / "to/file.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            waiting.start()
+            assert said.wait(10) and server.asked == []
+    finally:
+        logging.getLogger("lscape").removeHandler(handler)
+        waiting.join()
+    assert f"{tmp_path / 'to/file'}: another process is downloading it" in caplog.text
+    assert found == [CONTENT]

@@ -1,6 +1,7 @@
 """Files that are damaged, wrong or hostile, and the search for those that are not."""
 
 import gzip
+import hashlib
 import io
 import os
 import tarfile
@@ -78,7 +79,8 @@ def test_labels_that_are_not(mnist_folder, name):
 def test_images_of_another_shape(mnist_folder):
     file = mnist_folder / "train-images-idx3-ubyte.gz"
     file.write_bytes(gzip.compress(idx(IMAGES.reshape(3, 14, 56))))
-    assert refused(mnist.load, Store(mnist_folder)) == f"{file}: images of 14 × 56, not of 28 × 28"
+    message = refused(mnist.load, Store(mnist_folder))
+    assert message.startswith(f"{file}: images of 14 × 56, not of 28 × 28\n")
 
 
 def test_sides_that_multiply_beyond_all_numbers(mnist_folder):
@@ -92,7 +94,42 @@ def test_a_gzip_bomb_is_not_unpacked(mnist_folder, monkeypatch):
     file = mnist_folder / "train-labels-idx1-ubyte"
     file.write_bytes(gzip.compress(bytes(10_000_000)))
     message = refused(mnist.load, Store(mnist_folder))
-    assert message == f"{file}: holds more than 10000 bytes, too many for an IDX file"
+    assert message.startswith(f"{file}: holds more than 10000 bytes, too many for an IDX file\n")
+
+
+def test_the_published_files_are_within_the_bounds():
+    assert 60_000 * 28 * 28 + 16 < mnist.MOST <= 2**26
+    assert 5_101_618 < ptb.MOST <= 2**26
+    assert 6 * 10_000 * cifar10.RECORD < cifar10.MOST <= 2**28
+
+
+def test_fewer_images_than_the_published_ones_are_used_with_a_warning(mnist_folder, caplog):
+    mnist.load(Store(mnist_folder))
+    assert [record.levelname for record in caplog.records] == ["WARNING"] * 2
+    assert caplog.messages[0] == (
+        f"{mnist_folder / 'train-images-idx3-ubyte.gz'}: has 3 images, "
+        "the published file has 60000 images; used as it is"
+    )
+    assert "has 3 images, the published file has 10000 images" in caplog.messages[1]
+
+
+def test_as_many_images_as_the_published_ones_need_no_warning(mnist_folder, caplog, monkeypatch):
+    monkeypatch.setattr(mnist, "PUBLISHED", {"train": 3, "test": 3})
+    mnist.load(Store(mnist_folder))
+    assert caplog.messages == []
+
+
+def test_what_to_do_about_a_damaged_file(mnist_folder, tmp_path):
+    remote = next(file for file in mnist.FILES if file.name == "t10k-images-idx3-ubyte.gz")
+    (mnist_folder / remote.name).write_bytes(b"\x1f\x8b\x08\x00" + bytes(30))
+    said = f"{remote.name} is not the published file, whose SHA-256 is {remote.sha256}: "
+    assert f"{said}replace it by that" in refused(mnist.load, Store(mnist_folder))
+    cache = tmp_path / "cache/lscape/data/mnist"
+    cache.parent.mkdir(parents=True)
+    mnist_folder.rename(cache)
+    message = refused(mnist.load, Store())
+    assert message.startswith(f"{cache / remote.name}: damaged gzip file")
+    assert f"{cache / said}delete it, and it is downloaded again" in message
 
 
 def test_a_folder_in_place_of_a_file(tmp_path):
@@ -118,6 +155,16 @@ def archive(members: list[tuple[str, bytes | None]], **about) -> bytes:
                 info.size = len(content)
             packed.addfile(info, io.BytesIO(content or b""))
     return made.getvalue()
+
+
+def plain_tar(members: list[tuple[str, bytes | None]]) -> bytes:
+    return gzip.decompress(archive(members))
+
+
+def flipped(content: bytes, at: int) -> bytes:
+    changed = bytearray(content)
+    changed[at] ^= 1
+    return bytes(changed)
 
 
 def load_cifar(folder):
@@ -167,16 +214,23 @@ def test_cifar_files_that_are_not(tmp_path, content, said):
 GOOD: list = [("x/a.bin", TWO), ("x/b.bin", TWO)]
 ARCHIVES = {
     "not gzip": (b"no archive at all", "damaged or unreadable archive"),
-    "cut off": (archive(GOOD)[:-40], "damaged or unreadable archive"),
+    "empty": (gzip.compress(b""), "empty"),
+    "cut off": (archive(GOOD)[:-40], "damaged gzip file"),
+    "without its trailer": (archive(GOOD)[:-8], "damaged gzip file"),
+    "of a checksum zeroed": (archive(GOOD)[:-8] + bytes(4) + archive(GOOD)[-4:], "CRC check"),
+    "of another length": (archive(GOOD)[:-4] + bytes(4), "damaged gzip file"),
+    "of a byte flipped": (flipped(archive(GOOD), -12), "damaged gzip file"),
+    "cut off inside": (gzip.compress(plain_tar(GOOD)[:7000]), "unexpected end of data"),
+    "cut off in the last file": (gzip.compress(plain_tar(GOOD)[:9000]), "'x/b.bin' is cut off"),
     "of noise": (gzip.compress(os.urandom(5000)), "damaged or unreadable archive"),
     "without a file": (archive(GOOD[:1]), "has no b.bin"),
     "with a file twice": (archive([*GOOD, ("y/b.bin", TWO)]), "has b.bin twice"),
-    "climbing out": (archive([("../b.bin", TWO), *GOOD]), "../b.bin leaves the archive"),
+    "climbing out": (archive([("../b.bin", TWO), *GOOD]), "'../b.bin' leaves the archive"),
     "climbing out inside": (archive([("x/../../b.bin", TWO)]), "leaves the archive"),
-    "absolute": (archive([("/x/b.bin", TWO), *GOOD]), "/x/b.bin leaves the archive"),
+    "absolute": (archive([("/x/b.bin", TWO), *GOOD]), "'/x/b.bin' leaves the archive"),
     "with a link": (
         archive([GOOD[0], ("x/b.bin", None)], type=tarfile.SYMTYPE),
-        "x/b.bin is not a file",
+        "'x/b.bin' is not a file",
     ),
     "with a hard link": (archive([("x/b.bin", None)], type=tarfile.LNKTYPE), "is not a file"),
     "with a device": (archive([("x/b.bin", None)], type=tarfile.CHRTYPE), "is not a file"),
@@ -192,6 +246,176 @@ def test_archives_that_are_not(tmp_path, name):
     message = refused(load_cifar, tmp_path)
     assert message.startswith(f"{file}: ") and said in message
     assert os.listdir(tmp_path) == [file.name]
+
+
+def header(name: str, size: int, kind: bytes = tarfile.REGTYPE, **more: bytes) -> bytes:
+    """A header of tar, its size also one that no writer would write; more: bytes by offset."""
+    made = bytearray(tarfile.TarInfo(name).tobuf(tarfile.GNU_FORMAT))
+    made[124:136] = (
+        b"\x80" + size.to_bytes(11, "big")
+        if size >= 0
+        else (b"\xff" + (2**88 + size).to_bytes(11, "big"))
+    )
+    made[156:157] = kind
+    for offset, content in more.items():
+        at = int(offset.removeprefix("at"))
+        made[at : at + len(content)] = content
+    made[148:156] = b" " * 8
+    made[148:156] = b"%06o\0 " % sum(made)
+    return bytes(made)
+
+
+def extended(records: bytes, kind: bytes = tarfile.XHDTYPE) -> bytes:
+    return header("extended", len(records), kind) + records.ljust(
+        -len(records) // 512 * -512, b"\0"
+    )
+
+
+def pax(key: str, value: str) -> bytes:
+    record = f" {key}={value}\n"
+    length = next(n for n in range(len(record), len(record) + 9) if n == len(str(n) + record))
+    return f"{length}{record}".encode()
+
+
+JUNK = header("x/junk", 512) + bytes(512)
+SIZES = {"of 2^62 bytes": 2**62, "of 2^80 bytes": 2**80, "of negative size": -1024}
+HOSTILE = {
+    **{name: (header("x/junk", n), f"'x/junk' has {n} bytes") for name, n in SIZES.items()},
+    "of 2^62 bytes by PAX": (
+        extended(pax("size", str(2**62))) + JUNK,
+        "'x/junk' has 4611686018427387904 bytes",
+    ),
+    "of negative size by PAX": (
+        extended(pax("size", "-1536")) + JUNK,
+        "'x/junk' has -1536 bytes",
+    ),
+    "with a long name of negative size": (
+        header("x", -512, tarfile.GNUTYPE_LONGNAME),
+        "'x' has -512 bytes",
+    ),
+    "with a long name of 2^62 bytes": (
+        header("x", 2**62, tarfile.GNUTYPE_LONGNAME),
+        "'x' has 4611686018427387904 bytes",
+    ),
+    "sparse, of 2^40 bytes": (
+        header("x/b.bin", 0, tarfile.GNUTYPE_SPARSE, at483=b"\x80" + (2**40).to_bytes(11, "big")),
+        "'x/b.bin' has type b'S'",
+    ),
+    "sparse by PAX": (
+        extended(pax("GNU.sparse.map", "0,1") + pax("GNU.sparse.size", str(2**40))) + JUNK,
+        "has a sparse member",
+    ),
+    "sparse by a malformed map": (
+        extended(pax("GNU.sparse.map", "a,b")) + JUNK,
+        "has a sparse member",
+    ),
+    "sparse by a malformed size": (
+        extended(pax("GNU.sparse.size", "9" * 5000)) + JUNK,
+        "has a sparse member",
+    ),
+    "sparse by a map among the data": (
+        extended(pax("GNU.sparse.major", "1") + pax("GNU.sparse.minor", "0"))
+        + header("x/b.bin", 2**20)
+        + (b"9999999\n" + b"1\n" * 2**19)[: 2**20],
+        "has a sparse member",
+    ),
+    "with a PAX record of 5,000 digits": (
+        extended(b"9" * 5000 + b" path=x\n") + JUNK,
+        "damaged or unreadable archive",
+    ),
+    "with a PAX record without end": (
+        extended(b"9" * 4000 + b" path=x\n") + JUNK,
+        "damaged or unreadable archive",
+    ),
+    "with 3,000 long names": (
+        header("x", 512, tarfile.GNUTYPE_LONGNAME).ljust(1024, b"x") * 3000,
+        "damaged or unreadable archive: maximum recursion depth",
+    ),
+    "with 3,000 PAX headers": (
+        extended(pax("a", "b")) * 3000,
+        "damaged or unreadable archive: maximum recursion depth",
+    ),
+    "with 3,000 global headers": (
+        extended(pax("a", "b"), tarfile.XGLTYPE) * 3000,
+        "'extended' has type b'g'",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_archives_end_at_once(tmp_path, name):
+    content, said = HOSTILE[name]
+    file = tmp_path / "cifar-10-binary.tar.gz"
+    first = plain_tar(GOOD[:1])[: 512 + -(-len(TWO) // 512) * 512]
+    file.write_bytes(gzip.compress(first + content + plain_tar(GOOD[1:])))
+    message = refused(load_cifar, tmp_path)
+    assert message.startswith(f"{file}: ") and said in message
+
+
+def test_names_that_are_long_or_odd_are_read(tmp_path):
+    """As other tools write them: PAX headers for times and names, GNU ones for long names."""
+    for form in (tarfile.PAX_FORMAT, tarfile.GNU_FORMAT, tarfile.USTAR_FORMAT):
+        made = io.BytesIO()
+        with tarfile.open(fileobj=made, mode="w:gz", format=form) as packed:
+            for name in "ab":
+                folder = "y/x" if form == tarfile.USTAR_FORMAT else "ü" * 200
+                info = tarfile.TarInfo(f"{folder}/{name}.bin")
+                info.size = len(TWO)
+                info.mtime = 1.5  # type: ignore[assignment]
+                packed.addfile(info, io.BytesIO(TWO))
+        (tmp_path / "cifar-10-binary.tar.gz").write_bytes(made.getvalue())
+        assert load_cifar(tmp_path)["test"][1].tolist() == [3, 9]
+
+
+def test_a_name_cannot_write_to_the_terminal(tmp_path):
+    content = archive([("/\x1b[2Jx/b.bin", TWO)])
+    (tmp_path / "cifar-10-binary.tar.gz").write_bytes(content)
+    message = refused(load_cifar, tmp_path)
+    assert "\x1b" not in message and "'/\\x1b[2Jx/b.bin' leaves" in message
+
+
+def test_a_file_of_the_archive_is_named_with_it(tmp_path):
+    file = tmp_path / "cifar-10-binary.tar.gz"
+    file.write_bytes(archive([GOOD[0], ("x/b.bin", TWO[:-1])]))
+    message = refused(load_cifar, tmp_path)
+    assert message.startswith(f"{file}: b.bin: 6145 bytes are not")
+    published = cifar10.ARCHIVE.sha256
+    assert f"{file} is not the published file, whose SHA-256 is {published}: replace" in message
+
+
+def test_a_part_of_cifar_is_used_with_a_warning(tmp_path, caplog):
+    for name in ("data_batch_1.bin", "mine.bin"):
+        (tmp_path / name).write_bytes(TWO)
+    found = cifar10.load(Store(tmp_path), ["mine.bin"], ["data_batch_1.bin"])
+    assert len(found["test"][1]) == 2
+    assert caplog.messages == [
+        f"{tmp_path / 'data_batch_1.bin'}: has 2 images, the published file has 10000 images; "
+        "used as it is"
+    ]
+    (tmp_path / "data_batch_1.bin").unlink()
+    members: list = [("x/mine.bin", TWO), ("x/test_batch.bin", TWO)]
+    (tmp_path / "cifar-10-binary.tar.gz").write_bytes(archive(members))
+    cifar10.load(Store(tmp_path), ["mine.bin"])
+    assert "cifar-10-binary.tar.gz: test_batch.bin: has 2 images, the pub" in caplog.messages[-1]
+
+
+def test_a_name_that_is_not_in_the_archive_downloads_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(Store, "fetch", lambda *_: pytest.fail("a download"))
+    message = refused(cifar10.load, Store(tmp_path), ["data_batch_l.bin"])
+    assert "task.train_files: the published archive has no 'data_batch_l.bin'" in message
+    message = refused(cifar10.load, Store(tmp_path), ["data_batch_1.bin"], ["test.bin"])
+    assert "task.test_files: the published archive has no 'test.bin'" in message
+    (tmp_path / "cifar-10-binary.tar.gz").write_bytes(archive(GOOD))
+    message = refused(cifar10.load, Store(tmp_path), ["c.bin"], ["b.bin"])
+    assert "has no c.bin (task.train_files, task.test_files)" in message
+
+
+def test_where_others_unpack_the_archive(tmp_path):
+    folder = tmp_path / "cifar10/cifar-10-batches-bin"
+    folder.mkdir(parents=True)
+    for name in ("a.bin", "b.bin"):
+        (folder / name).write_bytes(TWO)
+    assert load_cifar(tmp_path)["train"][1].tolist() == [3, 9]
 
 
 def test_a_tar_bomb_is_not_unpacked(tmp_path, monkeypatch):
@@ -227,7 +451,7 @@ def test_words_are_counted_in_the_training_text(tmp_path):
 
 def test_the_vocabulary_is_bounded(tmp_path):
     tokens, words = load_text(tmp_path, b"the cat the dog\n", vocabulary=3)
-    assert words == ("the", "<eos>", "<unk>") or set(words) == {"the", "<eos>", "<unk>"}
+    assert words == ("the", "<eos>", "<unk>")  # by how often the text has them
     assert [words[t] for t in tokens["train"]] == ["the", "<unk>", "the", "<unk>", "<eos>"]
 
 
@@ -253,7 +477,25 @@ def test_a_text_too_long_is_not_read(tmp_path, monkeypatch):
 def test_ptb_is_asked_for_and_never_downloaded(tmp_path):
     message = refused(ptb.load, Store(tmp_path))
     assert "licensed" in message and "ptb.train.txt" in message and "task.train_file" in message
-    assert ptb.SHA256["ptb.test.txt"] in message and str(tmp_path / "ptb") in message
+    for name in ("ptb.train.txt", "ptb.test.txt"):
+        assert f"{name} ({ptb.PUBLISHED[name]})" in message
+    assert str(tmp_path / "ptb") in message
+
+
+def test_a_published_text_that_was_altered_is_used_with_a_warning(tmp_path, caplog):
+    text = b"the cat sat on the mat\n"
+    for name in ("ptb.train.txt", "ptb.test.txt", "mine.txt"):
+        (tmp_path / name).write_bytes(text)
+    ptb.load(Store(tmp_path), "ptb.train.txt", "ptb.test.txt")
+    kinds = {"ptb.train.txt": ("MD5", hashlib.md5), "ptb.test.txt": ("SHA-256", hashlib.sha256)}
+    assert caplog.messages == [
+        f"{tmp_path / name}: has {kind} {of(text).hexdigest()}, the published file has "
+        f"{ptb.PUBLISHED[name]}; used as it is"
+        for name, (kind, of) in kinds.items()
+    ]
+    caplog.clear()
+    ptb.load(Store(tmp_path), "mine.txt", "mine.txt")
+    assert caplog.messages == []
 
 
 # -- where files are looked for --------------------------------------------------------------------
@@ -284,11 +526,6 @@ def test_the_first_folder_that_has_all_is_used(tmp_path, monkeypatch):
     assert used(None) == 2
 
 
-def test_a_folder_that_is_not_there(tmp_path):
-    message = refused(mnist.load, Store(tmp_path / "no"))
-    assert message == f"data.dir: {tmp_path / 'no'}: no such folder"
-
-
 @pytest.fixture
 def offline(monkeypatch):
     """Every address leads to a port where nobody listens."""
@@ -311,9 +548,49 @@ def test_offline_it_says_what_to_put_where(tmp_path, offline, data_set):
     assert "127.0.0.1:9/one" in message and "127.0.0.1:9/two" in message
 
 
-def test_what_is_missing_is_downloaded_once(tmp_path, server, monkeypatch):
-    import hashlib
+def test_what_each_folder_lacks_is_said(tmp_path, offline):
+    (tmp_path / "a.bin").write_bytes(TWO)
+    (tmp_path / "b.bin").mkdir()
+    (tmp_path / "cifar10").mkdir()
+    (tmp_path / "cifar-10-batches-bin").write_text("")
+    lines = refused(cifar10.load, Store(tmp_path), ["a.bin"], ["b.bin", "c.bin"]).split("\n")
+    wanted = lines.index("wanted:")
+    archive = f"cifar-10-binary.tar.gz (SHA-256 {cifar10.ARCHIVE.sha256})"
+    assert lines[wanted + 1 : wanted + 7] == [
+        *("  a.bin", "  b.bin", "  c.bin", "or", f"  {archive}"), "looked in:"
+    ]  # fmt: skip
+    assert lines[wanted + 7 : wanted + 11] == [
+        f"  {tmp_path}: lacks b.bin (what is there is no regular file), c.bin, "
+        "cifar-10-binary.tar.gz",
+        f"  {tmp_path / 'cifar10'}: has none of them",
+        f"  {tmp_path / 'cifar-10-batches-bin'}: cannot be read: Not a directory",
+        f"  {tmp_path / 'cifar10/cifar-10-batches-bin'}: no such folder",
+    ]
 
+
+def test_names_and_folders_that_the_system_refuses_are_said(tmp_path, monkeypatch):
+    (tmp_path / "loop").symlink_to("loop")
+    monkeypatch.setenv("LSCAPE_DATA", str(tmp_path / "loop"))
+    message = refused(ptb.load, Store(tmp_path), "a" * 5000, "b.txt")
+    assert f"{tmp_path}: lacks {'a' * 5000} (File name too long), b.txt" in message
+    assert f"{tmp_path / 'loop'}: cannot be read: Too many levels of symbolic links" in message
+
+
+def test_a_folder_that_may_not_be_read_is_said(tmp_path, monkeypatch):
+    stat, listdir = os.stat, os.listdir
+
+    def forbidden(path, call, *arguments, **named):
+        if str(path).startswith(str(tmp_path / "ptb")):
+            raise PermissionError(13, "Permission denied", str(path))
+        return call(path, *arguments, **named)
+
+    monkeypatch.setattr(os, "stat", lambda path, *a, **k: forbidden(path, stat, *a, **k))
+    monkeypatch.setattr(os, "listdir", lambda path: forbidden(path, listdir))
+    message = refused(ptb.load, Store(tmp_path))
+    assert f"{tmp_path / 'ptb'}: cannot be read: Permission denied" in message
+
+
+def test_what_is_missing_is_downloaded_once(tmp_path, server, monkeypatch):
     content = {f.name: gzip.compress(idx(IMAGES if "images" in f.name else LABELS), mtime=0)
                for f in mnist.FILES}  # fmt: skip
     files = tuple(

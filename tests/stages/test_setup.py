@@ -85,6 +85,15 @@ def test_a_task_finds_its_files_where_the_config_says(tmp_path):
     assert build_task(config).data["test"].shape == (20, 21)
 
 
+@pytest.mark.parametrize("folder", ["nowhere", "x" * 5000])
+def test_a_folder_of_data_that_is_none_is_a_mistake_in_the_config(folder):
+    config = config_from(
+        {"task": {"name": "ptb"}, "levels": {"values": [5]}, "data": {"dir": folder}}
+    )
+    with pytest.raises(ConfigError, match=f"data.dir: {folder}: no such folder"):
+        build_task(config)
+
+
 def test_files_that_are_missing_are_not_a_mistake_in_the_config(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.delenv("LSCAPE_DATA", raising=False)

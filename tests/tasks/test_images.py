@@ -82,7 +82,7 @@ def test_a_part_is_evenly_spaced(folder):
     part = mnist(folder, filters=(2, 3), dense=5, train_images=2, test_images=3)
     assert part.data["train"][1].tolist() == [0, 3] and part.data["test"][1].tolist() == [0, 2, 4]
     assert np.array_equal(part.data["test"][0], whole.data["test"][0][::2])
-    with pytest.raises(DataError, match="7 samples are asked for, there are 6"):
+    with pytest.raises(DataError, match=r"train_images: 7 are asked for, the train split has 6"):
         mnist(folder, train_images=7)
 
 

@@ -78,5 +78,5 @@ def test_random_batches_are_refused(task):
 
 
 def test_a_text_too_short_is_said(store):
-    with pytest.raises(DataError, match="test text has 10 words, fewer than 3 streams of 5"):
+    with pytest.raises(DataError, match=r"task\.streams: the test text has 10 words, fewer than 3"):
         ptb(store, train_file="a.txt", test_file="b.txt", test_words=10, **SIZES)
