@@ -69,7 +69,8 @@ def bind(
     """Choose what the level measures and how many samples, drawn with replacement, a step sees.
 
     Raises KeyError for a metric or split that the task does not have, ValueError for a batch
-    larger than the data or of a task without data, TypeError for parameters that are not floats.
+    larger than the data, of a task without data or of one with recurrent state, TypeError for
+    parameters that are not floats.
     """
     key_shape = jax.eval_shape(lambda: jax.random.key(0))
     template = jax.eval_shape(task.init, key_shape)
@@ -80,6 +81,8 @@ def bind(
     measure, measured, drawn = task.metrics[metric], task.data[split], task.data["train"]
     leaves = jax.tree.leaves(drawn)
     samples = len(leaves[0]) if leaves else 0
+    if batch_size is not None and jax.tree.leaves(task.carry):
+        raise ValueError("the task carries a state through its data in order: no batches are drawn")
     if batch_size is not None and not 1 <= batch_size <= samples:
         raise ValueError(f"a batch of {batch_size} from {samples} training samples")
 

@@ -1,4 +1,4 @@
-"""The convolutional networks of Freeman & Bruna 2017, Sec. 3.3, in a form that suits the device."""
+"""The convolutional networks of Freeman & Bruna 2017, Figure 1, in a form that suits the device."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ def convolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
     XLA's own, but for its gradients. The kernel's is a convolution too, with the channels in the
     place of the samples; XLA asks for it in a layout that its CPU kernels do not have, and inside a
     loop, as all training is, falls back to a code a hundred times slower (jax issue 12868). Here
-    it is asked for in the usual layout.
+    it is asked for in the usual layout. Its rules are XLA's convolutions, not this function again,
+    so that its gradient has forward derivatives: Hessian-vector products by jvp of grad.
     """
     return _correlate(x, kernel, "SAME")
 
@@ -32,7 +33,7 @@ def _correlate(x: jax.Array, kernel: jax.Array, padding: Any) -> jax.Array:
 
 
 def _convolve_and_keep(x: jax.Array, kernel: jax.Array) -> tuple[jax.Array, Any]:
-    return convolve(x, kernel), (x, kernel)
+    return _correlate(x, kernel, "SAME"), (x, kernel)
 
 
 def _gradients(kept: Any, out: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -41,7 +42,7 @@ def _gradients(kept: Any, out: jax.Array) -> tuple[jax.Array, jax.Array]:
     room = len(kernel) // 2
     channels_as_samples = x.transpose(3, 1, 2, 0), out.transpose(1, 2, 0, 3)
     by_kernel = _correlate(*channels_as_samples, ((room, room), (room, room)))
-    return convolve(out, mirrored), by_kernel.transpose(1, 2, 0, 3)
+    return _correlate(out, mirrored, "SAME"), by_kernel.transpose(1, 2, 0, 3)
 
 
 convolve.defvjp(_convolve_and_keep, _gradients)

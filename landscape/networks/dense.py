@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Literal
+from typing import Literal
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from pydantic import Field
 
 from landscape.networks.initial import HE, ZERO, Initial
+from landscape.settings import Count
 
 ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "relu": nn.relu,
@@ -21,7 +21,7 @@ ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
 }
 
 Activation = Literal["relu", "sigmoid", "tanh", "gelu", "linear"]
-Widths = tuple[Annotated[int, Field(ge=1)], ...]
+Widths = tuple[Count, ...]
 
 
 class _Dense(nn.Module):

@@ -1,4 +1,4 @@
-"""The LSTM of Freeman & Bruna 2017, Sec. 3.5 (Zaremba et al. 2014, without dropout)."""
+"""The LSTM of Freeman & Bruna 2017, Figure 1 (Zaremba et al. 2014, without dropout)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""CIFAR-10 by the convolutional network of Freeman & Bruna 2017, Sec. 3.4."""
+"""CIFAR-10 by the convolutional network of Freeman & Bruna 2017, Figure 1."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from landscape.data import Store
 from landscape.data import cifar10 as files
 from landscape.networks import initialiser, predictor
 from landscape.networks.convolutional import CifarNet
+from landscape.settings import Count
 from landscape.tasks.classification import classification, take
 
 CHUNK = 128
 SIDE = 24
 EDGE = (32 - SIDE) // 2
-Count = Annotated[int, Field(ge=1)]
 Names = Annotated[tuple[str, ...], Field(min_length=1)]
 
 

@@ -5,16 +5,14 @@ E. Alpaydin, C. Kaynak, Optical Recognition of Handwritten Digits, UCI, 1998.
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import jax.numpy as jnp
 import numpy as np
-from pydantic import Field
 
 from landscape.base import Task
 from landscape.networks import initialiser, predictor
 from landscape.networks.dense import MLP, Activation, Widths
 from landscape.networks.initial import HE, ZERO, Initial
+from landscape.settings import Seed
 from landscape.tasks.classification import classification
 
 TEST_SAMPLES = 360
@@ -26,7 +24,7 @@ def digits(
     activation: Activation = "relu",
     weights: Initial = HE,
     biases: Initial | None = ZERO,
-    data_seed: Annotated[int, Field(ge=0)] = 0,
+    data_seed: Seed = 0,
 ) -> Task:
     """Classification by a dense network; 1,437 training and 360 test images, shuffled by data_seed.
 

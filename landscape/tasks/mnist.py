@@ -1,4 +1,4 @@
-"""MNIST by the convolutional network of Freeman & Bruna 2017, Sec. 3.3."""
+"""MNIST by the convolutional network of Freeman & Bruna 2017, Figure 1."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from landscape.data import Store
 from landscape.data import mnist as files
 from landscape.networks import initialiser, predictor
 from landscape.networks.convolutional import MnistNet
+from landscape.settings import Count
 from landscape.tasks.classification import classification, take
 
 CHUNK = 100
-Count = Annotated[int, Field(ge=1)]
 
 
 def mnist(

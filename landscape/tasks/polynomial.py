@@ -1,4 +1,4 @@
-"""Regression of a polynomial by a small network (Freeman & Bruna 2017, Sec. 3.2.1)."""
+"""Regression of a polynomial by a small network (Freeman & Bruna 2017, Figure 1)."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from landscape.base import Task
 from landscape.networks import initialiser, predictor
 from landscape.networks.dense import MLP, Activation, Widths
 from landscape.networks.initial import UNIT_UNIFORM, Initial
-
-Count = Annotated[int, Field(ge=1)]
+from landscape.settings import Count, Seed
 
 
 def polynomial(
@@ -28,7 +27,7 @@ def polynomial(
     weights: Initial = UNIT_UNIFORM,
     biases: Initial | None = None,
     loss: Literal["mae", "mse"] = "mae",
-    data_seed: Annotated[int, Field(ge=0)] = 0,
+    data_seed: Seed = 0,
 ) -> Task:
     """y = Σ coefficients[k]·x^k, x uniform on [0, 1]; train and test points are drawn apart.
 

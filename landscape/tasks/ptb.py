@@ -1,4 +1,4 @@
-"""The next word of the Penn Treebank by the LSTM of Freeman & Bruna 2017, Sec. 3.5."""
+"""The next word of the Penn Treebank by the LSTM of Freeman & Bruna 2017, Figure 1."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from landscape.data import DataError, Store
 from landscape.data import ptb as files
 from landscape.networks.initial import Initial
 from landscape.networks.recurrent import LanguageModel
+from landscape.settings import Count
 
-Count = Annotated[int, Field(ge=1)]
 Words = Annotated[int, Field(ge=2)]
 WEIGHTS = Initial(distribution="uniform", scale=0.1)
 
@@ -43,6 +43,9 @@ def ptb(
     Raises DataError.
     """
     tokens, words = files.load(store, train_file, test_file, vocabulary)
+    if test_words is not None and test_words > len(tokens["test"]):
+        there = len(tokens["test"])
+        raise DataError(f"task.test_words: {test_words} are asked for, the test text has {there}")
     tokens["test"] = tokens["test"][:test_words]
     model = LanguageModel(len(words), width, layers, weights)
     data = {}
@@ -50,8 +53,8 @@ def ptb(
         length = (len(text) - 1) // (streams * window) * window
         if length == 0:
             raise DataError(
-                f"task.streams: the {split} text has {len(text)} words, fewer than "
-                f"{streams} streams of {window}"
+                f"task.streams: the {split} text has {len(text)} words; {streams} streams of "
+                f"{window} need {streams * window + 1}, the last one to be predicted"
             )
         read = np.stack([text[k * length : (k + 1) * length + 1] for k in range(streams)])
         data[split] = jnp.asarray(read)
@@ -64,8 +67,6 @@ def ptb(
         return optax.softmax_cross_entropy_with_integer_labels(logits, read[:, 1:].T), state
 
     def training_loss(params: Any, carry: Any, text: Any, key: jax.Array) -> tuple[jax.Array, Any]:
-        if len(text) != streams:
-            raise ValueError("the text is read in order, streams side by side: no train.batch_size")
         at, state = carry
         losses, state = cross_entropy(params, state, text, at)
         following = at + window

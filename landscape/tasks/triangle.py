@@ -9,22 +9,22 @@ some n ≠ 0 has ρ(W₁X)n = 0, and the loss is at least ½(1 − (n·1)²/3|n|
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from pydantic import Field
 
 from landscape.base import Task
 from landscape.networks import initialiser, predictor
 from landscape.networks.dense import MLP
 from landscape.networks.initial import HE, Initial
+from landscape.settings import Count
 
 BOUND = 1 / 6
 
 
-def triangle(*, hidden: Annotated[int, Field(ge=1)] = 3, weights: Initial = HE) -> Task:
+def triangle(*, hidden: Count = 3, weights: Initial = HE) -> Task:
     """A 2-hidden-2 ReLU network without biases. Metric: loss, the mean over the three points of
     the squared distance; 1 for the zero network."""
     angles = 2 * np.pi * np.arange(3) / 3

@@ -34,6 +34,19 @@ def test_the_gradients_are_xlas():
         assert np.allclose(ours, theirs, atol=1e-3)
 
 
+def test_a_hessians_product_is_a_difference_of_gradients(float64):
+    x, kernel = X[:1].astype(float), KERNEL.astype(float)
+    along = np.ones_like(x), np.random.default_rng(2).normal(size=kernel.shape)
+    gradient = jax.jit(jax.grad(lambda x, k: jnp.sin(convolve(x, k)).sum(), argnums=(0, 1)))
+
+    _, products = jax.jvp(gradient, (x, kernel), along)
+    above, below = (
+        gradient(x + step * along[0], kernel + step * along[1]) for step in (1e-5, -1e-5)
+    )
+    for product, up, down in zip(products, above, below, strict=True):
+        assert np.allclose(product, (up - down) / 2e-5, rtol=1e-6, atol=1e-5)
+
+
 @pytest.mark.parametrize(("window", "stride"), [(2, 2), (3, 2), (3, 1), (2, 3)])
 def test_pools_as_tensorflow_does(window, stride):
     theirs = nn.max_pool(X, (window, window), (stride, stride), "SAME")

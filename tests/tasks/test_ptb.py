@@ -71,12 +71,23 @@ def test_it_can_be_bound_and_learns(task):
     assert landscape.level(after) < 0.9 * landscape.level(params)
 
 
-def test_random_batches_are_refused(task):
-    landscape = bind(task, "loss", "train", batch_size=2)
-    with pytest.raises(ValueError, match=r"no train\.batch_size"):
-        landscape.loss(landscape.init(jax.random.key(0)), landscape.carry, jax.random.key(0))
+@pytest.mark.parametrize("batch_size", [SIZES["streams"], 2])
+def test_random_batches_are_refused(task, batch_size):
+    with pytest.raises(ValueError, match="no batches are drawn"):
+        bind(task, "loss", "train", batch_size)
 
 
 def test_a_text_too_short_is_said(store):
-    with pytest.raises(DataError, match=r"task\.streams: the test text has 10 words, fewer than 3"):
-        ptb(store, train_file="a.txt", test_file="b.txt", test_words=10, **SIZES)
+    def read(test_words):
+        return ptb(store, train_file="a.txt", test_file="b.txt", test_words=test_words, **SIZES)
+
+    with pytest.raises(
+        DataError, match=r"task\.streams: the test text has 15 words; 3 streams of 5 need 16"
+    ):
+        read(15)
+    assert read(16).data["test"].shape == (3, 6)
+    assert np.array_equal(read(60).data["test"], read(None).data["test"])
+    with pytest.raises(
+        DataError, match=r"task\.test_words: 61 are asked for, the test text has 60"
+    ):
+        read(61)
