@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -105,9 +106,15 @@ def _files(train: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 class Data(Section):
-    """dir: where to look for the files of data sets, before $LSCAPE_DATA and the user's cache."""
+    """dir: where to look for the files of data sets, before $LSCAPE_DATA and the user's cache; kept
+    as an absolute path, so that a run can be continued from another working directory."""
 
     dir: str | None = None
+
+    @field_validator("dir")
+    @classmethod
+    def _absolute(cls, folder: str | None) -> str | None:
+        return None if folder is None else str(Path(folder).absolute())
 
 
 class Levels(Section):

@@ -11,7 +11,7 @@ import numpy as np
 from landscape import paths, trees
 from landscape.base import Band, Constraint, Landscape, Method, Search, Status, String
 from landscape.compute import each
-from landscape.config import Config, dump_connect, load_config, revised, set_name
+from landscape.config import Config, dump_connect, revised, set_name
 from landscape.descend import Descender
 from landscape.driver import Connection, judge, start, steps
 from landscape.film import film
@@ -23,6 +23,7 @@ from landscape.stages.setup import (
     Progress,
     build_landscape,
     build_optimizer,
+    config_of,
     in_use,
     log,
     silent,
@@ -46,7 +47,7 @@ def connect(
     resumed with the same result. Raises ConfigError, RunError (training not finished, damaged
     files, a task that no longer gives the recorded losses, a run in use), OSError (disk).
     """
-    config = revised(load_config(run.checked_config_file()), overrides)
+    config = revised(config_of(run), overrides)
     settings, name = config.connect, set_name(config.connect)
     pairs = pair_list(settings.pairs, config.train.models)
     chosen = _chosen_levels(config, levels)
@@ -62,7 +63,7 @@ def connect(
         return wanted(run.write_results())
     with run.stage(f"connect {name}"):
         write_bytes(run.settings_file(name), dump_connect(settings).encode())
-        tools = _Tools(run, config, name)
+        tools = _Tools(run, config, name, progress)
         for level in chosen:
             tools.connect_level(level, pairs, progress)
         rows = run.write_results()
@@ -91,10 +92,10 @@ def group_size(parameters: int, config: Config) -> int:
 class _Tools:
     """What is compiled once for a set: the descender and the profiler."""
 
-    def __init__(self, run: Run, config: Config, name: str) -> None:
+    def __init__(self, run: Run, config: Config, name: str, progress: Progress) -> None:
         self.run, self.config, self.name = run, config, name
         self.settings = settings = config.connect
-        self.landscape = landscape = build_landscape(config)
+        self.landscape = landscape = build_landscape(config, progress)
         if not trees.matching(landscape.shapes, settings.length_over):
             allowed = ", ".join(landscape.shapes)
             raise config.problem(

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,10 +21,11 @@ import optax
 
 from landscape import compute, trees
 from landscape.base import Landscape, Task, bind
-from landscape.config import Config
+from landscape.config import Config, load_config
 from landscape.data import DataError, Store
 from landscape.descend import OPTIMIZERS
-from landscape.runs import Arrays, RunError, load_arrays, save_arrays
+from landscape.runs import Arrays, Run, RunError, load_arrays, save_arrays
+from landscape.settings import Data
 from landscape.tasks import builder, load_factory
 
 log = logging.getLogger("lscape")
@@ -39,6 +41,17 @@ class Progress(Protocol):
 
 def silent(stage: str, done: float, total: float, **facts: Any) -> None:
     """The progress of a stage that nobody watches."""
+
+
+def config_of(run: Run) -> Config:
+    """What a run was made with, but for a data.dir that has gone since: the same data may be in
+    another place now. Raises RunError for an altered file, ConfigError."""
+    config = load_config(run.checked_config_file())
+    folder = config.data.dir
+    if folder is not None and not os.path.isdir(folder):
+        log.warning(f"{run.config_file}: data.dir: {folder} is gone; going on without it")
+        config = replace(config, data=Data())
+    return config
 
 
 def build_task(config: Config, progress: Progress = silent) -> Task:

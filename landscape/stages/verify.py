@@ -8,9 +8,8 @@ import numpy as np
 
 from landscape import paths
 from landscape.base import Status
-from landscape.config import load_config
 from landscape.runs import Run, RunError, load_arrays
-from landscape.stages.setup import Progress, build_landscape, in_use, log, silent
+from landscape.stages.setup import Progress, build_landscape, config_of, in_use, log, silent
 
 FINER = 4
 
@@ -23,14 +22,14 @@ def verify(run: Run, grid: int | None = None, progress: Progress = silent) -> li
     Returns a record a string: {set, method, level, a, b, grid, max_loss, limit, agreed, reason}.
     Raises RunError (damaged or altered files, a grid coarser than a string was certified on).
     """
-    config = load_config(run.checked_config_file())
+    config = config_of(run)
     rows = [row for row in run.rows() if row["status"] == Status.CONNECTED]
     coarsest = max((row["grid"] for row in rows), default=0)
     if grid is not None and grid < coarsest:
         raise RunError(f"{run.directory}: certified at grid {coarsest}; {grid} is coarser")
     if not rows:
         return []
-    landscape = build_landscape(config)
+    landscape = build_landscape(config, progress)
     profilers: dict[int, Any] = {}
     records = []
     with run.stage("verify"):
