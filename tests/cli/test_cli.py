@@ -447,4 +447,6 @@ def test_data_that_are_missing_end_with_1_and_say_what_to_do(tmp_path, monkeypat
     assert "licensed" in done.stderr and "ptb.train.txt" in done.stderr
     assert "Traceback" not in done.stderr and not (tmp_path / "runs").exists()
     done = lscape("train", str(config), "--set", "data.dir=nowhere")
-    assert done.exit_code == 2 and f"data.dir: {tmp_path / 'nowhere'}: no such folder" in done.stderr
+    assert (
+        done.exit_code == 2 and f"data.dir: {tmp_path / 'nowhere'}: no such folder" in done.stderr
+    )

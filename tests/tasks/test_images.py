@@ -1,33 +1,18 @@
 """The tasks on images, on a handful of them."""
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from landscape.base import bind
-from landscape.data import DataError, Store
+from landscape.data import DataError
 from landscape.tasks.cifar10 import cifar10, distorted, standardised
 from landscape.tasks.mnist import mnist
 
 DRAWN = np.random.default_rng(0)
-
-
-@pytest.fixture
-def folder(tmp_path):
-    """Six images of each split and data set."""
-    for split in ("train", "t10k"):
-        images, labels = DRAWN.integers(0, 256, (6, 28, 28)), np.arange(6)
-        head = bytes([0, 0, 8, 3, 0, 0, 0, 6, 0, 0, 0, 28, 0, 0, 0, 28])
-        file = tmp_path / f"{split}-images-idx3-ubyte"
-        file.write_bytes(head + images.astype(np.uint8).tobytes())
-        file = tmp_path / f"{split}-labels-idx1-ubyte"
-        file.write_bytes(bytes([0, 0, 8, 1, 0, 0, 0, 6]) + labels.astype(np.uint8).tobytes())
-    for name in ("data_batch_1.bin", "test_batch.bin"):
-        records = DRAWN.integers(0, 256, (6, 3073)).astype(np.uint8)
-        records[:, 0] = np.arange(6)
-        (tmp_path / name).write_bytes(records.tobytes())
-    return Store(tmp_path)
 
 
 @pytest.fixture(params=["mnist", "cifar10"])
@@ -87,21 +72,57 @@ def test_a_part_is_evenly_spaced(folder):
 
 
 def test_what_the_network_sees_of_cifar():
-    image = jnp.asarray(DRAWN.integers(0, 256, (32, 32, 3)), jnp.uint8)
-    for k in range(5):
-        seen = distorted(image, jax.random.key(k))
-        assert seen.shape == (24, 24, 3)
-        assert float(seen.mean()) == pytest.approx(0, abs=1e-4)
-        assert float(seen.std()) == pytest.approx(1, abs=1e-4)
-    # with the contrast about each channel's mean and the brightness undone by standardising, a
-    # channel of the crop is, up to its own scale and shift, a crop of the image or its mirror
-    channel = np.asarray(seen[..., 0])
-    crops = [
-        np.asarray(image[i : i + 24, j : j + 24, 0], float)[:, ::step]
-        for i in range(9) for j in range(9) for step in (1, -1)
-    ]  # fmt: skip
-    alike = [np.corrcoef(crop.ravel(), channel.ravel())[0, 1] for crop in crops]
-    assert max(alike) == pytest.approx(1, abs=1e-4) and sorted(alike)[-2] < 0.9
+    image = DRAWN.integers(0, 128, (32, 32, 3)) + np.array([0, 60, 120])
+    keys = jax.random.split(jax.random.key(0), 100)
+    seen = jax.jit(jax.vmap(distorted, (None, 0)))(jnp.asarray(image, jnp.uint8), keys)
+    assert seen.shape == (100, 24, 24, 3)
+    assert np.allclose(seen.mean((1, 2, 3)), 0, atol=1e-4)
+    assert np.allclose(seen.std((1, 2, 3)), 1, atol=1e-4)
+
+    # Contrast being scaled about each channel's mean and brightness undone by standardising, a
+    # channel of what is seen is, up to its own scale and shift, a crop of the image or its mirror.
+    places = list(itertools.product(range(9), range(9), (1, -1)))
+    crops = np.stack([image[i : i + 24, j : j + 24][:, ::way] for i, j, way in places])
+
+    def profile(x):
+        channel = np.asarray(x[..., 0], float).reshape(len(x), -1)
+        channel -= channel.mean(1, keepdims=True)
+        return channel / np.linalg.norm(channel, axis=1, keepdims=True)
+
+    alike = profile(seen) @ profile(crops).T
+    assert np.allclose(alike.max(1), 1, atol=1e-4) and np.sort(alike)[:, -2].max() < 0.9
+    found = [places[at] for at in alike.argmax(1)]
+    rows, columns, ways = map(set, zip(*found, strict=True))
+    assert rows == columns == set(range(9)) and ways == {1, -1}
+
+    def between_to_within(x):
+        means = x.mean((1, 2))
+        return (means[:, 1] - means[:, 0]) / x[..., 0].std((1, 2))
+
+    contrast = between_to_within(crops[alike.argmax(1)]) / between_to_within(seen)
+    assert 0.2 <= contrast.min() < 0.3 and 1.7 < contrast.max() <= 1.8
+
+
+def test_half_of_the_units_are_dropped_while_training_and_none_in_a_metric(folder):
+    task = mnist(folder, filters=(2, 3))
+    one = jax.tree.map(lambda leaf: leaf[:1], task.data["train"])
+    params = jax.jit(task.init)(jax.random.key(0))
+    hidden, out = params["Dense_0"], params["Dense_1"]
+    params["Dense_0"] = {"kernel": 0 * hidden["kernel"], "bias": 0 * hidden["bias"] + 1}
+
+    def dropped(loss):
+        """The hidden units, all at 1, whose weights the loss does not depend on."""
+        weights = jax.grad(lambda k: loss(params | {"Dense_1": out | {"kernel": k}}))(out["kernel"])
+        return (weights == 0).all(1)
+
+    def while_training(key):
+        return dropped(lambda params: task.loss(params, (), one, key)[0])
+
+    keys = jax.random.split(jax.random.key(1), 2)
+    first, second = jax.jit(jax.vmap(while_training))(keys)
+    for units in (first, second, first ^ second):
+        assert len(units) == 1024 and float(units.mean()) == pytest.approx(0.5, abs=0.06)
+    assert not dropped(lambda params: task.metrics["loss"](params, one)).any()
 
 
 def test_an_even_image_does_not_divide_by_zero():

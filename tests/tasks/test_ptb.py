@@ -27,6 +27,15 @@ def task(store):
     return ptb(store, train_file="a.txt", test_file="b.txt", **SIZES)
 
 
+def test_the_initial_parameters_are_the_published_ones(store):
+    task = ptb(store, train_file="a.txt", test_file="b.txt", streams=2)
+    params = task.init(jax.random.key(0))
+    biases = [params[layer].pop("bias") for layer in ("LSTM_0", "LSTM_1")]
+    assert all(bias.shape == (800,) and (bias == 0).all() for bias in biases)
+    drawn = np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(params)])
+    assert abs(drawn).max() <= 0.1 and drawn.std() == pytest.approx(0.1 / np.sqrt(3), rel=0.01)
+
+
 def test_streams_hold_the_text_in_order(task):
     # 30 lines of 4 words and <eos>: 150, of which 3 streams of 9 windows of 5, each with a word to
     # begin with
