@@ -63,10 +63,15 @@ def test_lost_data_are_looked_for_elsewhere(moved, tmp_path, monkeypatch, caplog
         connect(run)
     assert f"data.dir: {folder} is gone" in caplog.text
     monkeypatch.setenv("LSCAPE_DATA", str(now))
-    for stage in (connect, verify):
+    told = []
+
+    def progress(stage, done, total, **facts):
+        told.append(stage)
+
+    for take_up in (connect, verify):
         caplog.clear()
-        told = []
-        assert len(stage(run, progress=lambda name, *_, told=told, **__: told.append(name))) == 1
+        told.clear()
+        assert len(take_up(run, progress=progress)) == 1
         assert f"data.dir: {folder} is gone" in caplog.text
         assert told[0] == "reading"
 
