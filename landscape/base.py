@@ -25,7 +25,8 @@ class Task:
 
     init: key → parameters, a random initialisation.
     loss: (parameters, carry, batch, key) → (scalar, carry), what training descends; `carry` is
-        `()` but for recurrent state, `key` is for dropout and the like.
+        `()` but for recurrent state, for which no batches are drawn; `key` is for dropout and the
+        like.
     metrics: name → function of (parameters, data of a split) → scalar, deterministic.
     data: split → pytree of arrays that share their leading axis, the samples; `()` for none.
         Training draws its batches from the split `train`.

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from landscape.config import ConfigError, config_from
+from landscape.config import ConfigError, config_from, resolved
 from landscape.data import DataError
 from landscape.stages.setup import build_landscape, build_optimizer, build_task
 
@@ -83,6 +83,8 @@ def test_a_task_finds_its_files_where_the_config_says(tmp_path):
         }
     )
     assert build_task(config).data["test"].shape == (20, 21)
+    with pytest.raises(ConfigError, match=r"train\.batch_size: .* no batches are drawn"):
+        build_landscape(config_from(resolved(config), overrides=["train.batch_size=20"]))
 
 
 @pytest.mark.parametrize("folder", ["nowhere", "x" * 5000])
