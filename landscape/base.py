@@ -28,6 +28,8 @@ class Task:
         `()` but for recurrent state, for which no batches are drawn; `key` is for dropout and the
         like.
     metrics: name → function of (parameters, data of a split) → scalar, deterministic.
+    descendable: the metrics that a bead may descend as they are, on all training data: those that
+        have a gradient and are not too costly.
     data: split → pytree of arrays that share their leading axis, the samples; `()` for none.
         Training draws its batches from the split `train`.
     carry: the carry of the first step.
@@ -38,6 +40,7 @@ class Task:
     metrics: Mapping[str, Callable[[Any, Batch], Scalar]]
     data: Mapping[str, Batch] = field(default_factory=lambda: {"train": ()})
     carry: Carry = ()
+    descendable: tuple[str, ...] = ("loss",)
 
 
 def energy_task(energy: Callable[[Any], Scalar], init: Callable[[jax.Array], Any]) -> Task:
@@ -54,12 +57,16 @@ class Landscape(NamedTuple):
 
     init: key → params; loss: (params, carry, key) → (scalar, carry);
     level: params → scalar, deterministic, what an energy level bounds;
+    descent: params → scalar, the same metric on all training data, where it can be descended;
+    samples: how many these data are;
     shapes: name → jax.ShapeDtypeStruct.
     """
 
     init: Callable[[jax.Array], Params]
     loss: Callable[[Params, Carry, jax.Array], tuple[Scalar, Carry]]
     level: Callable[[Params], Scalar]
+    descent: Callable[[Params], Scalar] | None
+    samples: int
     carry: Carry
     shapes: dict[str, jax.ShapeDtypeStruct]
 
@@ -101,7 +108,11 @@ def bind(
     def level(params: Params) -> Scalar:
         return measure(trees.from_named(template, params), measured)
 
-    return Landscape(init, loss, level, task.carry, shapes)
+    def descent(params: Params) -> Scalar:
+        return measure(trees.from_named(template, params), drawn)
+
+    descended = descent if metric in task.descendable else None
+    return Landscape(init, loss, level, descended, samples, task.carry, shapes)
 
 
 class Status(enum.StrEnum):

@@ -47,8 +47,9 @@ class Descender:
     """Descends a landscape by an optimiser, looking at the level every `check_every` steps.
 
     A model goes on until its value is at most its target, or is not finite, or it has made
-    `max_steps` steps. Randomness is folded from a model's key and its step, so the way down is
-    the same however it is cut into calls.
+    `max_steps` steps; with `looks_early` it is also looked at when the loss that it descends is at
+    the target. An optimiser may use `value`, that loss, and `target`. Randomness is folded from a
+    model's key and its step, so the way down is the same however it is cut into calls.
     """
 
     def __init__(
@@ -58,8 +59,10 @@ class Descender:
         check_every: int,
         max_steps: int,
         constraint: Constraint | None = None,
+        looks_early: bool = False,
     ) -> None:
         self.max_steps = max_steps
+        optimizer = optax.with_extra_args_support(optimizer)
         self._pace = Pace(check_every * 50)
         template = jax.eval_shape(
             lambda p: (optimizer.init(p), landscape.carry), dict(landscape.shapes)
@@ -77,20 +80,38 @@ class Descender:
 
             def objective(params: Params, carry: Any, key: jax.Array) -> Any:
                 loss, carry = landscape.loss(params, carry, key)
-                return loss + (
-                    constraint.penalty(params, item["fixed"]) if constraint else 0
-                ), carry
+                penalty = constraint.penalty(params, item["fixed"]) if constraint else 0
+                return loss + penalty, (loss, carry)
 
-            def one(i: jax.Array, state: Any) -> Any:
+            def one(state: Any, i: jax.Array) -> tuple[Any, jax.Array]:
                 params, moments, carry = state
-                gradient, carry = jax.grad(objective, has_aux=True)(
+                gradient, (loss, carry) = jax.grad(objective, has_aux=True)(
                     params, carry, jax.random.fold_in(key, i)
                 )
                 updates: Any
-                updates, moments = optimizer.update(gradient, moments, params)
+                updates, moments = optimizer.update(
+                    gradient, moments, params, value=loss, target=item["target"]
+                )
                 if constraint:
                     updates = constraint.project(updates, item["fixed"])
-                return optax.apply_updates(params, updates), moments, carry
+                return (optax.apply_updates(params, updates), moments, carry), loss
+
+            def several(state: Any, step: jax.Array, last: jax.Array) -> tuple[Any, jax.Array]:
+                if not looks_early:
+                    return jax.lax.fori_loop(step, last, lambda i, s: one(s, i)[0], state), last
+
+                def above(now: Any) -> jax.Array:
+                    _, i, loss = now
+                    return (i < last) & ~(loss <= item["target"])
+
+                def further(now: Any) -> Any:
+                    state, i, _ = now
+                    state, loss = one(state, i)
+                    return state, i + 1, loss
+
+                unseen = jnp.full_like(item["value"], jnp.inf)
+                state, step, _ = jax.lax.while_loop(above, further, (state, step, unseen))
+                return state, step
 
             def goes_on(state: Any) -> jax.Array:
                 _, step, value = state
@@ -99,8 +120,8 @@ class Descender:
             def until_check(state: Any) -> Any:
                 state, step, _ = state
                 last = jnp.minimum(step + check_every, max_steps)
-                state = jax.lax.fori_loop(step, last, one, state)
-                return state, last, landscape.level(state[0])
+                state, step = several(state, step, last)
+                return state, step, landscape.level(state[0])
 
             moments, carry = jax.tree.unflatten(structure, item["memory"])
             state, step, value = jax.lax.while_loop(

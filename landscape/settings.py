@@ -134,7 +134,9 @@ class Levels(Section):
 
 
 class Connect(Section):
-    """How paths are searched and judged. None: as in training."""
+    """How paths are searched and judged. None: as in training. With optimizer, learning_rate and
+    weight_decay all None, polyak where the level's metric can be descended on few training data.
+    """
 
     method: Literal["dss", "constrained", "straight"] = "dss"
     pairs: str = "all"
@@ -150,7 +152,7 @@ class Connect(Section):
     retries: Annotated[int, Field(ge=0)] = 0
     zeta: Annotated[float, Field(ge=0)] = 0.0
     kappa: Annotated[float, Field(ge=0)] | Literal["project"] = "project"
-    optimizer: Optimizer | None = None
+    optimizer: Optimizer | Literal["polyak"] | None = None
     learning_rate: Rate | None = None
     weight_decay: WeightDecay | None = None
     length_over: str = "*"

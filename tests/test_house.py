@@ -29,11 +29,12 @@ MAY_IMPORT = {
     "settings": set(),
     "config": {"data", "settings", "source", "tasks", "validation"},
     "permute": {"trees"},
+    "polyak": set(),
     "runs": set(),
     "report": {"profile", "runs"},
     "stages": {
         "base", "compute", "config", "data", "descend", "driver", "film", "methods", "paths",
-        "permute", "runs", "settings", "tasks", "trees",
+        "permute", "polyak", "runs", "settings", "tasks", "trees",
     },
 }  # fmt: skip
 

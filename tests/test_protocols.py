@@ -31,6 +31,7 @@ POLYNOMIAL = COMMON | {
     "train.learning_rate": 1e-3,
     "train.batch_size": None,
     "train.check_every": 15,
+    "connect.optimizer": "adam",
     "levels.metric": "mae",
     "connect.target": 0.95,
     "connect.tolerance": 1.1,

@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 
 from landscape import paths, trees
-from landscape.base import Band, Constraint, Landscape, Method, Search, Status, String
+from landscape.base import Band, Landscape, Method, Search, Status, String
 from landscape.compute import each
 from landscape.config import Config, dump_connect, revised, set_name
-from landscape.descend import Descender
 from landscape.driver import Connection, judge, start, steps
 from landscape.film import film
 from landscape.methods import METHODS
@@ -21,8 +20,8 @@ from landscape.settings import pair_list
 from landscape.stages.setup import (
     Checkpoints,
     Progress,
+    build_beads,
     build_landscape,
-    build_optimizer,
     config_of,
     in_use,
     log,
@@ -101,19 +100,7 @@ class _Tools:
             raise config.problem(
                 "connect.length_over", f"'{settings.length_over}' matches none of: {allowed}"
             )
-        optimizer = build_optimizer(config, landscape, beads=True)
-
-        @functools.cache
-        def descend(constraint: Constraint | None = None) -> Descender:
-            return Descender(
-                landscape,
-                optimizer,
-                config.train.check_every,
-                settings.max_steps_per_bead,
-                constraint,
-            )
-
-        self.descend = descend
+        self.descend = functools.cache(build_beads(config, landscape))
         self.peaks = paths.remembered(paths.make_peaks(landscape, settings.grid))
         self.seed = config.seed if settings.seed is None else settings.seed
         self.ends = _Ends(run, config, landscape)

@@ -20,16 +20,18 @@ import numpy as np
 import optax
 
 from landscape import compute, trees
-from landscape.base import Landscape, Task, bind
+from landscape.base import Constraint, Landscape, Task, bind
 from landscape.config import Config, load_config
 from landscape.data import DataError, Store
-from landscape.descend import OPTIMIZERS
+from landscape.descend import OPTIMIZERS, Descender
+from landscape.polyak import RATE, polyak
 from landscape.runs import Arrays, Run, RunError, load_arrays, save_arrays
 from landscape.settings import Data
 from landscape.tasks import builder, load_factory
 
 log = logging.getLogger("lscape")
 
+FEW_SAMPLES = 10_000  # of which each step of a bead can see all
 PACKAGES = ("lscape", "jax", "jaxlib", "flax", "optax", "numpy")
 
 
@@ -133,10 +135,34 @@ def _raised_at(error: Exception) -> str:
     return f" at {Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"
 
 
+def build_beads(config: Config, landscape: Landscape) -> Callable[[Constraint | None], Descender]:
+    """How beads descend: by Polyak steps the level's own metric, or as in training. Raises
+    ConfigError."""
+    connect = config.connect
+    polyak_possible = landscape.descent is not None
+    if connect.optimizer == "polyak" and not polyak_possible:
+        raise config.problem(
+            "connect.optimizer",
+            f"polyak descends the level's metric itself, and {config.levels.metric} has no "
+            f"gradient that it could use (allowed: {', '.join(OPTIMIZERS)})",
+        )
+    free = connect.learning_rate is None and connect.weight_decay is None
+    few = polyak_possible and landscape.samples <= FEW_SAMPLES
+    chosen = connect.optimizer or ("polyak" if free and few else config.train.optimizer)
+    steps = config.train.check_every, connect.max_steps_per_bead
+    if chosen != "polyak":
+        optimizer = build_optimizer(config, landscape, beads=True)
+        return lambda constraint=None: Descender(landscape, optimizer, *steps, constraint)
+    descent: Any = landscape.descent
+    own = landscape._replace(loss=lambda params, carry, key: (descent(params), carry))
+    optimizer = polyak(connect.learning_rate or RATE)
+    return lambda constraint=None: Descender(own, optimizer, *steps, constraint, looks_early=True)
+
+
 def build_optimizer(
     config: Config, landscape: Landscape, beads: bool = False
 ) -> optax.GradientTransformation:
-    """What training, or a bead on its way down, descends by. Raises ConfigError."""
+    """What training, or a bead as in training, descends by. Raises ConfigError."""
     train, connect = config.train, config.connect
     name, rate, decay = train.optimizer, train.learning_rate, train.weight_decay
     if beads:

@@ -58,4 +58,5 @@ def polynomial(
         loss=lambda params, carry, batch, key: (metrics["loss"](params, batch), carry),
         metrics=metrics,
         data=data,
+        descendable=("loss", "mae", "mse"),
     )

@@ -91,4 +91,5 @@ def ptb(
         metrics={"loss": loss, "perplexity": lambda params, text: jnp.exp(loss(params, text))},
         data=data,
         carry=(jnp.int32(0), model.rest(streams)),
+        descendable=(),  # a gradient through a whole text
     )

@@ -1,0 +1,134 @@
+"""Polyak steps: their formula, where they stop, and what takes over where they stall."""
+
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from landscape import config_from
+from landscape.base import bind, energy_task
+from landscape.config import ConfigError
+from landscape.descend import Descender
+from landscape.polyak import MOMENTUM, PATIENCE, RELAXATION, polyak
+from landscape.stages import setup
+from landscape.stages.setup import build_beads, build_landscape
+from tests.analytic import RING
+
+
+def steps(energy, x, target, count):
+    """Parameters after each step."""
+    made, state, places = polyak(), polyak().init(x), [x]
+    for _ in range(count):
+        value, gradient = jax.value_and_grad(energy)(x)
+        update, state = made.update(gradient, state, x, value=value, target=target)
+        x = optax.apply_updates(x, update)
+        places.append(x)
+    return np.array(places)
+
+
+def test_steps_are_its_formula():
+    def energy(x):
+        return x[0] + 2 * x[1]
+
+    x = jnp.array([1.0, 3.0])
+    found = steps(energy, x, 2.0, 2)
+    first = -RELAXATION * (7 - 2) * np.array([1, 2]) / 5
+    second = MOMENTUM * first - RELAXATION * (7 + first @ [1, 2] - 2) * np.array([1, 2]) / 5
+    assert np.allclose(np.diff(found, axis=0), [first, second], rtol=1e-5)
+
+
+def test_at_the_target_it_stays():
+    found = steps(lambda x: x[0], jnp.array([1.0, 0.0]), 1.0, PATIENCE - 1)
+    assert np.array_equal(found, np.broadcast_to(found[0], found.shape))
+
+
+def descend(energy, start, target, optimizer, **options):
+    landscape = bind(energy_task(energy, lambda key: jnp.zeros(len(start))))
+    descender = Descender(landscape, optimizer, 10, 5000, **options)
+    params = {"params": np.array([start], np.float32)}
+    descent = descender.start(params, np.zeros((1, 2), np.uint32), np.array([target]))
+    while descender.going(descent).any():
+        descent = descender.advance(descent)
+    return descent.params["params"][0], float(descent.value[0]), int(descent.step[0])
+
+
+def test_a_bead_comes_down_near_the_nearest_point_of_the_level_set():
+    # the ring's level set at ε is ‖x‖ ≥ √(1 − √ε); the nearest point lies on the ray
+    start, target = (0.3, 0.4), 0.01
+    found, value, made = descend(RING.energy, start, target, polyak(), looks_early=True)
+    nearest = np.array([0.6, 0.8]) * np.sqrt(1 - np.sqrt(target))
+    assert np.linalg.norm(found - nearest) < 0.02
+    assert 0.5 * target < value <= target and made % 10 != 0  # looked at as soon as it is there
+
+
+def test_a_stalled_bead_is_taken_over():
+    """A kink that plain Polyak steps zigzag across: a target below the least loss of the ridge."""
+
+    def energy(x):
+        return jnp.abs(x[0]) + 0.01 * jnp.abs(x[1] - 1) + 0.005
+
+    _, value, made = descend(energy, (0.3, 0.0), 0.0055, polyak(), looks_early=True)
+    assert value <= 0.0055 and made > PATIENCE
+
+
+def test_penalties_do_not_count_as_loss():
+    """A constraint's penalty bends the way, but the gap is the loss's."""
+
+    class Pull:
+        def penalty(self, params, fixed):
+            return 100.0 + 0 * params["params"].sum()
+
+        def project(self, update, fixed):
+            return update
+
+    plain = descend(RING.energy, (0.06, 0.08), 0.01, polyak(), looks_early=True)
+    held = descend(RING.energy, (0.06, 0.08), 0.01, polyak(), looks_early=True, constraint=Pull())
+    assert np.array_equal(plain[0], held[0])
+
+
+DIGITS = {"task": {"name": "digits", "hidden": [4]}, "train": {"batch_size": 32}}
+
+
+def first_step(**changes):
+    """How far a bead moves in its first step, over what a Polyak step would be."""
+    config = config_from(
+        DIGITS | {"levels": {"values": [0.5], "metric": changes.pop("metric", "loss")}}
+        | {"connect": {"max_steps_per_bead": 1} | changes}
+    )  # fmt: skip
+    landscape = build_landscape(config)
+    descender = build_beads(config, landscape)(None)
+    params = jax.tree.map(lambda leaf: leaf[None], landscape.init(jax.random.key(0)))
+    start = jax.tree.map(np.asarray, params)
+    after = descender.advance(descender.start(start, np.zeros((1, 2), np.uint32), np.array([0.5])))
+    value, gradient = jax.value_and_grad(bind(setup.build_task(config), "loss", "train").level)(
+        jax.tree.map(lambda leaf: leaf[0], params)
+    )
+    square = sum(float(jnp.vdot(leaf, leaf)) for leaf in gradient.values())
+    moved = sum(float(np.square(after.params[k] - start[k]).sum()) for k in start)
+    return np.sqrt(moved) / (RELAXATION * (float(value) - 0.5) / np.sqrt(square))
+
+
+def test_where_the_level_can_be_descended_on_few_data_beads_take_polyak_steps(monkeypatch):
+    assert first_step() == pytest.approx(1, rel=1e-3)  # on all data, whatever training draws
+    assert first_step(metric="error") != pytest.approx(1, rel=1e-2)
+    assert first_step(optimizer="adam") != pytest.approx(1, rel=1e-2)
+    assert first_step(learning_rate=1e-3) != pytest.approx(1, rel=1e-2)
+    monkeypatch.setattr(setup, "FEW_SAMPLES", 1436)
+    assert first_step() != pytest.approx(1, rel=1e-2)
+    assert first_step(optimizer="polyak") == pytest.approx(1, rel=1e-3)
+
+
+def test_polyak_needs_a_metric_with_a_gradient():
+    with pytest.raises(
+        ConfigError, match=r"connect\.optimizer: polyak descends the level's metric"
+    ):
+        first_step(metric="error", optimizer="polyak")
+
+
+def test_a_task_says_which_metrics_can_be_descended():
+    task = energy_task(RING.energy, lambda key: jnp.ones(2))
+    assert bind(task).descent is not None
+    assert bind(replace(task, descendable=())).descent is None
