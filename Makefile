@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-slow lint check lock clean
+.PHONY: demo test test-slow bench lint check lock clean
 
 demo: .venv/ready
 	$(BIN)/lscape run configs/quickstart.yaml
@@ -12,6 +12,9 @@ test: .venv/ready-dev
 
 test-slow: .venv/ready-dev
 	$(BIN)/python -m pytest -m slow -q
+
+bench: .venv/ready-bench
+	$(BIN)/python benchmarks/steps.py --json benchmarks/steps.json
 
 lint: .venv/ready-dev
 	$(BIN)/ruff check .
@@ -29,6 +32,10 @@ check: lint test
 
 .venv/ready-dev: .venv/ready requirements-dev.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	touch $@
+
+.venv/ready-bench: .venv/ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation -e '.[bench]'
 	touch $@
 
 # needs uv
