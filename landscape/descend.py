@@ -29,8 +29,9 @@ OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {
 class Descent:
     """n models on their way down: plain NumPy arrays with n in front, so it can be kept.
 
-    memory: the leaves of the optimiser's state and of the carry; key: uint32 [n, 2]; step: steps
-    taken; value: the level's metric at the last check; target: where to stop; fixed: what a
+    memory: the leaves of the optimiser's state, of the carry, and the loss last descended; key:
+    uint32 [n, 2]; step: steps taken; value: the level's metric at the last check; target: where to
+    stop; reach: how far it is expected to have to go, for optimisers that ask; fixed: what a
     constraint needs, named arrays.
     """
 
@@ -40,6 +41,7 @@ class Descent:
     step: np.ndarray
     value: np.ndarray
     target: np.ndarray
+    reach: np.ndarray
     fixed: Params = field(default_factory=dict)
 
 
@@ -47,9 +49,10 @@ class Descender:
     """Descends a landscape by an optimiser, looking at the level every `check_every` steps.
 
     A model goes on until its value is at most its target, or is not finite, or it has made
-    `max_steps` steps; with `looks_early` it is also looked at when the loss that it descends is at
-    the target. An optimiser may use `value`, that loss, and `target`. Randomness is folded from a
-    model's key and its step, so the way down is the same however it is cut into calls.
+    `max_steps` steps; with `looks_early` it is also looked at when the loss that it descends comes
+    to the target. An optimiser may use `value`, that loss, `target` and `reach`. Randomness is
+    folded from a model's key and its step, so the way down is the same however it is cut into
+    calls.
     """
 
     def __init__(
@@ -64,14 +67,15 @@ class Descender:
         self.max_steps = max_steps
         optimizer = optax.with_extra_args_support(optimizer)
         self._pace = Pace(check_every * 50)
-        template = jax.eval_shape(
-            lambda p: (optimizer.init(p), landscape.carry), dict(landscape.shapes)
-        )
-        structure = jax.tree.structure(template)
+
+        def memory_of(params: Params) -> Any:
+            return optimizer.init(params), landscape.carry, jnp.array(jnp.inf)
+
+        structure = jax.tree.structure(jax.eval_shape(memory_of, dict(landscape.shapes)))
 
         def start(item: tuple[Params, Any]) -> Any:
             params, _ = item
-            memory = jax.tree.leaves((optimizer.init(params), landscape.carry))
+            memory = jax.tree.leaves(memory_of(params))
             return [jnp.asarray(leaf) for leaf in memory], landscape.level(params)
 
         def advance(item: dict[str, Any], steps: jax.Array) -> dict[str, Any]:
@@ -83,34 +87,34 @@ class Descender:
                 penalty = constraint.penalty(params, item["fixed"]) if constraint else 0
                 return loss + penalty, (loss, carry)
 
-            def one(state: Any, i: jax.Array) -> tuple[Any, jax.Array]:
-                params, moments, carry = state
+            def one(i: jax.Array, state: Any) -> Any:
+                params, (moments, carry, before) = state
                 gradient, (loss, carry) = jax.grad(objective, has_aux=True)(
                     params, carry, jax.random.fold_in(key, i)
                 )
                 updates: Any
                 updates, moments = optimizer.update(
-                    gradient, moments, params, value=loss, target=item["target"]
-                )
+                    gradient, moments, params,
+                    value=loss, target=item["target"], reach=item["reach"],
+                )  # fmt: skip
                 if constraint:
                     updates = constraint.project(updates, item["fixed"])
-                return (optax.apply_updates(params, updates), moments, carry), loss
+                memory = moments, carry, loss.astype(before.dtype)
+                return optax.apply_updates(params, updates), memory
 
             def several(state: Any, step: jax.Array, last: jax.Array) -> tuple[Any, jax.Array]:
                 if not looks_early:
-                    return jax.lax.fori_loop(step, last, lambda i, s: one(s, i)[0], state), last
-
-                def above(now: Any) -> jax.Array:
-                    _, i, loss = now
-                    return (i < last) & ~(loss <= item["target"])
+                    return jax.lax.fori_loop(step, last, one, state), last
 
                 def further(now: Any) -> Any:
                     state, i, _ = now
-                    state, loss = one(state, i)
-                    return state, i + 1, loss
+                    after = one(i, state)
+                    arrived = (after[1][2] <= item["target"]) & (state[1][2] > item["target"])
+                    return after, i + 1, arrived
 
-                unseen = jnp.full_like(item["value"], jnp.inf)
-                state, step, _ = jax.lax.while_loop(above, further, (state, step, unseen))
+                state, step, _ = jax.lax.while_loop(
+                    lambda now: (now[1] < last) & ~now[2], further, (state, step, jnp.array(False))
+                )
                 return state, step
 
             def goes_on(state: Any) -> jax.Array:
@@ -123,17 +127,17 @@ class Descender:
                 state, step = several(state, step, last)
                 return state, step, landscape.level(state[0])
 
-            moments, carry = jax.tree.unflatten(structure, item["memory"])
+            memory = jax.tree.unflatten(structure, item["memory"])
             state, step, value = jax.lax.while_loop(
                 goes_on,
                 until_check,
-                ((item["params"], moments, carry), item["step"], item["value"]),
+                ((item["params"], memory), item["step"], item["value"]),
             )
-            params, moments, carry = state
+            params, memory = state
             return {
                 **item,
                 "params": params,
-                "memory": jax.tree.leaves((moments, carry)),
+                "memory": jax.tree.leaves(memory),
                 "step": step,
                 "value": value,
             }
@@ -142,13 +146,21 @@ class Descender:
         self._advance = each(advance)
 
     def start(
-        self, params: Params, keys: np.ndarray, targets: np.ndarray, fixed: Params | None = None
+        self,
+        params: Params,
+        keys: np.ndarray,
+        targets: np.ndarray,
+        reach: np.ndarray | None = None,
+        fixed: Params | None = None,
     ) -> Descent:
-        """n models (named arrays [n, ...]) about to descend to their targets [n]."""
+        """n models (named arrays [n, ...]) about to descend to their targets [n]; a reach [n] of
+        None is infinite."""
         memory, value = self._start((params, keys))
         targets = np.asarray(targets, value.dtype)
         step = np.zeros(len(keys), np.int32)
-        return Descent(params, memory, keys, step, value, targets, fixed or {})
+        reach = np.full(len(keys), np.inf) if reach is None else reach
+        reach = np.asarray(reach, value.dtype)
+        return Descent(params, memory, keys, step, value, targets, reach, fixed or {})
 
     def going(self, descent: Descent) -> np.ndarray:
         """Which models [n] have not come to an end."""

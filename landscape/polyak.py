@@ -12,6 +12,7 @@ RELAXATION = 0.2
 MOMENTUM = 0.7
 PATIENCE = 20  # steps in which the gap to the target must have
 SHRUNK = 0.8  # shrunk to this of itself
+STRIDE = 0.1  # of the bead's reach: a step's longest
 RATE = 2e-2  # of Adam
 
 
@@ -26,8 +27,10 @@ def polyak(rate: float = RATE) -> optax.GradientTransformationExtraArgs:
     """m ← MOMENTUM·m − RELAXATION·(L − target)·g/‖g‖², θ ← θ + m, and Adam from the first stall on.
 
     The step to where the loss's tangent plane is at the target (Polyak 1969), relaxed and with
-    momentum (Polyak 1964); see docs/descent.md for what else was tried. At or below the target it
-    stays. `update` needs `value`, the loss at the parameters, and `target`.
+    momentum (Polyak 1964); see docs/descent.md for what else was tried. Where it first is at or
+    below the target it stays, to be looked at; if that is not enough, Adam goes on. `update` needs
+    `value`, the loss at the parameters, `target`, and `reach`, a length: no step is longer than
+    STRIDE of it, because near a flat point the tangent plane says nothing.
     """
     adam = optax.adam(rate)
 
@@ -38,21 +41,29 @@ def polyak(rate: float = RATE) -> optax.GradientTransformationExtraArgs:
     def update(updates: Any, state: Any, params: Any = None, **seen: Any) -> Any:
         gap = seen["value"] - seen["target"]
         shrunk = (gap > 0) & (gap < SHRUNK * state.mark)
-        mark = jnp.where(shrunk, gap, state.mark)
-        stays = state.since >= PATIENCE
-        since = jnp.where(stays, state.since, jnp.where(shrunk, 0, state.since + 1))
-        square = sum(jnp.vdot(leaf, leaf) for leaf in jax.tree.leaves(updates))
-        length = RELAXATION * jnp.maximum(gap, 0) / jnp.maximum(square, jnp.finfo(gap.dtype).tiny)
+        since = jnp.where(shrunk, 0, state.since + 1)
+        stalled = state.since >= PATIENCE
+        since = jnp.where(stalled | (gap <= 0), PATIENCE, since)
 
         def towards() -> tuple[Any, Any, Any]:
+            tiny = jnp.finfo(gap.dtype).tiny
+            length = RELAXATION * gap / jnp.maximum(_square(updates), tiny)
             momentum = jax.tree.map(lambda m, g: MOMENTUM * m - length * g, state.momentum, updates)
-            return jax.tree.map(lambda m: jnp.where(gap > 0, m, 0), momentum), momentum, state.adam
+            longest = STRIDE * seen["reach"] / jnp.sqrt(jnp.maximum(_square(momentum), tiny))
+            scale = jnp.where(gap > 0, jnp.minimum(1, longest), 0)
+            momentum = jax.tree.map(lambda m, p: (scale * m).astype(p.dtype), momentum, updates)
+            return momentum, momentum, state.adam
 
-        def stalled() -> tuple[Any, Any, Any]:
+        def trained() -> tuple[Any, Any, Any]:
             moved, moments = adam.update(updates, state.adam, params)
             return moved, state.momentum, moments
 
-        moved, momentum, moments = jax.lax.cond(since < PATIENCE, towards, stalled)
+        moved, momentum, moments = jax.lax.cond(stalled, trained, towards)
+        mark = jnp.where(shrunk, gap, state.mark).astype(state.mark.dtype)
         return moved, PolyakState(momentum, mark, since, moments)
 
     return optax.GradientTransformationExtraArgs(init, update)
+
+
+def _square(tree: Any) -> jax.Array:
+    return jnp.asarray(sum(jnp.vdot(leaf, leaf) for leaf in jax.tree.leaves(tree)))

@@ -52,6 +52,10 @@ def look(strings: list[String], peaks: Profiler, limit: float) -> None:
         string.known["values"][new] = values
 
 
+def segment_lengths(string: String) -> np.ndarray:
+    return paths.segment_lengths(string.points)
+
+
 def highest_at(string: String, segment: int) -> float:
     """Where a segment is highest, as a fraction of the string."""
     place = string.known["place"][[segment]]

@@ -70,7 +70,7 @@ def test_it_is_the_plain_loop(landscape):
                 params = optax.apply_updates(params, updates)
                 step += 1
         assert descent.step[model] == step
-        assert descent.memory[-1][model] == step  # the carry counted the steps
+        assert descent.memory[-2][model] == step  # the carry counted the steps
         np.testing.assert_allclose(descent.params["w"][model], params["w"], rtol=2e-4)
         assert descent.value[model] == pytest.approx(float(landscape.level(params)), rel=1e-3)
     assert len(set(descent.step)) > 2, "the models should end at different steps"

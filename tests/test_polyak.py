@@ -1,6 +1,8 @@
 """Polyak steps: their formula, where they stop, and what takes over where they stall."""
 
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,18 +14,18 @@ from landscape import config_from
 from landscape.base import bind, energy_task
 from landscape.config import ConfigError
 from landscape.descend import Descender
-from landscape.polyak import MOMENTUM, PATIENCE, RELAXATION, polyak
+from landscape.polyak import MOMENTUM, PATIENCE, RATE, RELAXATION, STRIDE, polyak
 from landscape.stages import setup
 from landscape.stages.setup import build_beads, build_landscape
 from tests.analytic import RING
 
 
-def steps(energy, x, target, count):
+def steps(energy, x, target, count, reach=np.inf):
     """Parameters after each step."""
     made, state, places = polyak(), polyak().init(x), [x]
     for _ in range(count):
         value, gradient = jax.value_and_grad(energy)(x)
-        update, state = made.update(gradient, state, x, value=value, target=target)
+        update, state = made.update(gradient, state, x, value=value, target=target, reach=reach)
         x = optax.apply_updates(x, update)
         places.append(x)
     return np.array(places)
@@ -40,16 +42,40 @@ def test_steps_are_its_formula():
     assert np.allclose(np.diff(found, axis=0), [first, second], rtol=1e-5)
 
 
-def test_at_the_target_it_stays():
-    found = steps(lambda x: x[0], jnp.array([1.0, 0.0]), 1.0, PATIENCE - 1)
-    assert np.array_equal(found, np.broadcast_to(found[0], found.shape))
+def test_at_the_target_it_stays_once_and_then_adam_goes_on():
+    found = steps(lambda x: x[0], jnp.array([1.0, 0.0]), 1.0, 3)
+    moved = np.diff(found, axis=0)[:, 0]
+    assert moved[0] == 0 and moved[1:] == pytest.approx([-RATE, -RATE], rel=1e-3)
 
 
-def descend(energy, start, target, optimizer, **options):
+def test_near_a_flat_point_no_step_is_longer_than_its_stride():
+    # the reviewer's: the tangent plane at 0.01 says to go 4 away, and at 0.0001 to go 200
+    def energy(x):
+        return 1 - 0.5 * jnp.tanh(x[0]) ** 2
+
+    for start in (1e-2, 1e-4):
+        found = steps(energy, jnp.array([start]), 0.9, 12, reach=1.0)
+        lengths = abs(np.diff(found, axis=0))
+        assert lengths.max() == pytest.approx(STRIDE, rel=1e-4)
+        assert energy(found[-1]) <= 0.9 and found[-1, 0] < 0.49 + 2 * STRIDE  # nearest: .4812
+
+
+def test_parameters_of_lower_precision_than_the_loss_keep_theirs():
+    x = jnp.array([1.0, 3.0], jnp.bfloat16)
+    made: Any = polyak()
+    update, _ = made.update(
+        x, made.init(x), x, value=jnp.float32(3), target=jnp.float32(1), reach=np.inf
+    )
+    assert update.dtype == jnp.bfloat16
+
+
+def descend(energy, start, target, optimizer, steps=None, **options):
     landscape = bind(energy_task(energy, lambda key: jnp.zeros(len(start))))
-    descender = Descender(landscape, optimizer, 10, 5000, **options)
+    descender: Any = Descender(landscape, optimizer, 10, 5000, **options)
     params = {"params": np.array([start], np.float32)}
     descent = descender.start(params, np.zeros((1, 2), np.uint32), np.array([target]))
+    if steps:
+        descender._pace = SimpleNamespace(timed=lambda call: call(steps))
     while descender.going(descent).any():
         descent = descender.advance(descent)
     return descent.params["params"][0], float(descent.value[0]), int(descent.step[0])
@@ -67,12 +93,8 @@ def test_a_bead_comes_down_near_the_nearest_point_of_the_level_set():
 
 
 def test_a_stalled_bead_is_taken_over():
-    """A kink that plain Polyak steps zigzag across: a target below the least loss of the ridge."""
-
-    def energy(x):
-        return jnp.abs(x[0]) + 0.01 * jnp.abs(x[1] - 1) + 0.005
-
-    _, value, made = descend(energy, (0.3, 0.0), 0.0055, polyak(), looks_early=True)
+    """Plain Polyak steps zigzag across a kink."""
+    _, value, made = descend(zigzag, (0.3, 0.0), 0.0055, polyak(), looks_early=True)
     assert value <= 0.0055 and made > PATIENCE
 
 
@@ -81,14 +103,26 @@ def test_penalties_do_not_count_as_loss():
 
     class Pull:
         def penalty(self, params, fixed):
-            return 100.0 + 0 * params["params"].sum()
+            return 100.0 + 0.1 * params["params"][0]
 
         def project(self, update, fixed):
             return update
 
-    plain = descend(RING.energy, (0.06, 0.08), 0.01, polyak(), looks_early=True)
-    held = descend(RING.energy, (0.06, 0.08), 0.01, polyak(), looks_early=True, constraint=Pull())
-    assert np.array_equal(plain[0], held[0])
+    plain = descend(RING.energy, (0.3, 0.4), 0.01, polyak(), looks_early=True)
+    held = descend(RING.energy, (0.3, 0.4), 0.01, polyak(), looks_early=True, constraint=Pull())
+    assert held[1] <= 0.01 and held[0][0] < plain[0][0] - 1e-3
+    assert np.linalg.norm(held[0] - plain[0]) < 0.2
+
+
+def zigzag(x):
+    return jnp.abs(x[0]) + 0.01 * jnp.abs(x[1] - 1) + 0.005
+
+
+@pytest.mark.parametrize("steps", [1, 7, 33])
+def test_the_way_down_is_the_same_however_it_is_cut(steps):
+    whole = descend(zigzag, (0.3, 0.0), 0.0055, polyak(), looks_early=True)
+    cut = descend(zigzag, (0.3, 0.0), 0.0055, polyak(), steps, looks_early=True)
+    assert np.array_equal(whole[0], cut[0]) and whole[1:] == cut[1:]
 
 
 DIGITS = {"task": {"name": "digits", "hidden": [4]}, "train": {"batch_size": 32}}
@@ -128,6 +162,37 @@ def test_polyak_needs_a_metric_with_a_gradient():
         ConfigError, match=r"connect\.optimizer: polyak descends the level's metric"
     ):
         first_step(metric="error", optimizer="polyak")
+
+
+def test_weight_decay_does_not_go_with_it():
+    with pytest.raises(ConfigError, match=r"connect\.weight_decay: does not go with"):
+        first_step(optimizer="polyak", weight_decay={"rate": 0.1})
+
+
+def test_a_metric_that_cannot_be_differentiated_is_found_early(tmp_path, caplog):
+    task = energy_task(lambda x: jax.lax.while_loop(lambda y: y[0] > 9, lambda y: y / 2, x)[0] ** 2,
+                       lambda key: jnp.ones(2))  # fmt: skip
+    config = config_from(DIGITS | {"levels": {"values": [0.5]}, "train": {}})
+    assert setup.bead_optimizer(config, bind(task)) == "adam"
+    assert "has no gradient" in caplog.text
+    told = config_from(
+        DIGITS | {"levels": {"values": [0.5]}, "train": {}, "connect": {"optimizer": "polyak"}}
+    )
+    with pytest.raises(ConfigError, match="has no gradient"):
+        setup.bead_optimizer(told, bind(task))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"train": {"clip": 1.0}},
+        {"train": {"weight_decay": {"rate": 0.1}}},
+        {"connect": {"method": "constrained"}},
+    ],
+)
+def test_beads_follow_training_where_training_has_its_own_ways(changes):
+    config = config_from(DIGITS | {"levels": {"values": [0.5]}} | changes)
+    assert setup.bead_optimizer(config, build_landscape(config)) == "adam"
 
 
 def test_a_task_says_which_metrics_can_be_descended():

@@ -56,6 +56,7 @@ def _estimates(found: dict[str, Any]) -> dict[str, str]:
         "pairs": f"{found['pairs']:,}",
         "levels": ", ".join(f"{level:g}" for level in found["levels"]),
         "a step": duration(found["step_seconds"]),
+        "a bead's step": f"{duration(found['bead_seconds'])} by {found['optimizer']}",
         "a segment's profile": duration(found["profile_seconds"]),
         "training": duration(found["train_seconds"]),
         "connecting": duration(found["connect_seconds"]),

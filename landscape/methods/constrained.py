@@ -134,7 +134,13 @@ def constrained(
         ]
         targets = np.array([band.at(s.level or 0.0).target for s in strings])
         fixed = _neighbours(trees.stack(lefts), trees.stack(rights))
-        descent = descender.start(trees.stack(starts), np.stack(keys), targets, fixed)
+        apart = [
+            np.sqrt(sum(np.sum(np.square(right[k] - left[k])) for k in left))
+            for left, right in zip(lefts, rights, strict=True)
+        ]
+        descent = descender.start(
+            trees.stack(starts), np.stack(keys), targets, np.array(apart), fixed
+        )
         search.pending = {
             "owner": list(owners),
             "bead": list(beads),

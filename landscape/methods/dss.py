@@ -14,7 +14,16 @@ import numpy as np
 from landscape import trees
 from landscape.base import Band, Method, Search, Status, String, key_data
 from landscape.descend import Descender, Descent
-from landscape.strings import Profiler, between, end, in_rounds, look, put, remember
+from landscape.strings import (
+    Profiler,
+    between,
+    end,
+    in_rounds,
+    look,
+    put,
+    remember,
+    segment_lengths,
+)
 
 FARTHEST = 1.0  # lengths of the segment
 
@@ -74,12 +83,13 @@ def dss(
         for string in search.active:
             string.known.setdefault("tries", np.zeros(len(string.known["upper"])))
             remember(string, band.level)
-        owners, segments, starts, keys = [], [], [], []
+        owners, segments, starts, keys, reach = [], [], [], [], []
         for number, string in enumerate(search.strings):
             if string.ended is not None:
                 continue
             chosen = plan(string)
             begins = is_compulsory(string)
+            lengths = segment_lengths(string)
             for segment in chosen:
                 middle = begins or insert == "midpoint"
                 place = 0.5 if middle else float(string.known["place"][segment])
@@ -91,11 +101,12 @@ def dss(
                 off = min(jitter * 2**tries, max(jitter, FARTHEST))
                 starts.append(between(left, right, place, off, key))
                 keys.append(key)
+                reach.append(lengths[segment])
                 owners.append(number)
                 segments.append(int(segment))
         if owners:
             targets = np.full(len(owners), band.target)
-            descent = descender.start(trees.stack(starts), np.stack(keys), targets)
+            descent = descender.start(trees.stack(starts), np.stack(keys), targets, np.array(reach))
             search.pending = {"owner": owners, "segment": segments, "descent": vars(descent)}
 
     def absorb(search: Search, descent: Descent) -> None:

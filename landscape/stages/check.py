@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -15,7 +16,14 @@ from landscape.config import Config
 from landscape.descend import Descender
 from landscape.settings import pair_list
 from landscape.stages.connect import group_size
-from landscape.stages.setup import Progress, build_landscape, build_optimizer, silent
+from landscape.stages.setup import (
+    Progress,
+    bead_optimizer,
+    build_beads,
+    build_landscape,
+    build_optimizer,
+    silent,
+)
 
 TYPICAL_GRADIENTS = 2_000  # a pair at a level: quadratics need 1,000 at .1 and 17,000 at .01
 TYPICAL_BEADS = 16
@@ -25,29 +33,30 @@ STEPS = 40
 def check(config: Config, progress: Progress = silent) -> dict[str, Any]:
     """Build the task, time training steps and a segment's profile, and scale them up.
 
-    Returns {task, parameters, models, pairs, levels, device, step_seconds (a gradient step of
-    one model, all devices busy), profile_seconds (a segment), train_seconds (at most: every model
-    spends its budget), connect_seconds (at TYPICAL_GRADIENTS and TYPICAL_BEADS a pair and level),
-    memory_bytes, disk_bytes, notes}. Raises ConfigError.
+    Returns {task, parameters, models, pairs, levels, device, optimizer (the beads'), step_seconds
+    and bead_seconds (a gradient step of one model or bead, all devices busy), profile_seconds (a
+    segment), train_seconds (at most: every model spends its budget), connect_seconds (at
+    TYPICAL_GRADIENTS and TYPICAL_BEADS a pair and level), memory_bytes, disk_bytes, notes}. Raises
+    ConfigError.
     """
-    progress("measuring", 0, 3)
+    progress("measuring", 0, 4)
     landscape = build_landscape(config, progress)
     models, train, connect = config.train.models, config.train, config.connect
     pairs = len(pair_list(connect.pairs, models))
     levels = list(config.levels.values)
-    progress("measuring", 1, 3)
+    by = bead_optimizer(config, landscape)
+    progress("measuring", 1, 4)
 
     together = min(max(models, 2), 2 * compute.MODELS_PER_CALL)
     seeds = np.stack([key_data(config.seed, "init", model) for model in range(together)])
     params = each(lambda key: landscape.init(jax.random.wrap_key_data(key)))(seeds)
     optimizer = build_optimizer(config, landscape)
-    descender = Descender(landscape, optimizer, train.check_every, STEPS * train.check_every)
-    descent = descender.start(params, seeds, np.full(together, -np.inf))
-    descender.advance(descent)  # compiles
-    began = time.perf_counter()
-    after = descender.advance(descent)
-    step_seconds = (time.perf_counter() - began) / max(1, int(after.step.sum()))
-    progress("measuring", 2, 3)
+    trained = Descender(landscape, optimizer, train.check_every, STEPS * train.check_every)
+    step_seconds, kept = _step(trained, params, seeds)
+    progress("measuring", 2, 4)
+    few = replace(config, connect=connect.model_copy(update={"max_steps_per_bead": STEPS}))
+    bead_seconds, kept_of_bead = _step(build_beads(few, landscape)(None), params, seeds)
+    progress("measuring", 3, 4)
 
     peaks = paths.make_peaks(landscape, connect.grid)
     ends = trees.take(params, slice(0, 2)), trees.take(params, np.array([1, 0]))
@@ -55,14 +64,14 @@ def check(config: Config, progress: Progress = silent) -> dict[str, Any]:
     began = time.perf_counter()
     peaks(*ends, levels[0])
     profile_seconds = (time.perf_counter() - began) / 2
-    progress("measuring", 3, 3)
+    progress("measuring", 4, 4)
 
     given = bool(config.train.files)
     searches = 0 if connect.method == "straight" else pairs * len(levels)
     scalar = 8 if config.compute.precision == "float64" else 4
     size = trees.size(landscape.shapes)
-    memory = sum(np.asarray(leaf).nbytes for leaf in descent.memory) // together
-    strings = min(group_size(size, config), pairs) * connect.max_beads * (size * scalar + memory)
+    bead = size * scalar + kept_of_bead
+    strings = min(group_size(size, config), pairs) * connect.max_beads * bead
     return {
         "task": config.task.name or config.task.factory,
         "parameters": size,
@@ -70,12 +79,14 @@ def check(config: Config, progress: Progress = silent) -> dict[str, Any]:
         "pairs": pairs,
         "levels": levels,
         "device": compute.device_description(),
+        "optimizer": by,
         "step_seconds": step_seconds,
+        "bead_seconds": bead_seconds,
         "profile_seconds": profile_seconds,
         "train_seconds": 0.0 if given else step_seconds * models * train.max_steps,
-        "connect_seconds": searches * TYPICAL_GRADIENTS * step_seconds
+        "connect_seconds": searches * TYPICAL_GRADIENTS * bead_seconds
         + pairs * len(levels) * 2 * (TYPICAL_BEADS - 1) * profile_seconds,
-        "memory_bytes": models * (size * scalar + memory) + strings,
+        "memory_bytes": models * (size * scalar + kept) + strings,
         "disk_bytes": (models + pairs * TYPICAL_BEADS) * len(levels) * size * scalar,
         "notes": [
             f"training time is at most: every model spends its {train.max_steps} steps",
@@ -84,3 +95,14 @@ def check(config: Config, progress: Progress = silent) -> dict[str, Any]:
             "memory is at most: every string of a group at its longest; data not counted",
         ],
     }
+
+
+def _step(descender: Descender, params: trees.Params, seeds: np.ndarray) -> tuple[float, int]:
+    """Seconds a step of one model, and the bytes that its optimiser keeps."""
+    models = len(seeds)
+    descent = descender.start(params, seeds, np.full(models, -np.inf))
+    descender.advance(descent)  # compiles
+    began = time.perf_counter()
+    after = descender.advance(descent)
+    seconds = (time.perf_counter() - began) / max(1, int(after.step.sum()))
+    return seconds, sum(np.asarray(leaf).nbytes for leaf in descent.memory) // models

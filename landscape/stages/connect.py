@@ -20,6 +20,7 @@ from landscape.settings import pair_list
 from landscape.stages.setup import (
     Checkpoints,
     Progress,
+    bead_optimizer,
     build_beads,
     build_landscape,
     config_of,
@@ -61,8 +62,9 @@ def connect(
         log.info(f"{run.directory}: {name} is already finished for these pairs, nothing to do")
         return wanted(run.write_results())
     with run.stage(f"connect {name}"):
-        write_bytes(run.settings_file(name), dump_connect(settings).encode())
         tools = _Tools(run, config, name, progress)
+        used = settings.model_copy(update={"optimizer": tools.optimizer})
+        write_bytes(run.settings_file(name), dump_connect(used).encode())
         for level in chosen:
             tools.connect_level(level, pairs, progress)
         rows = run.write_results()
@@ -100,6 +102,7 @@ class _Tools:
             raise config.problem(
                 "connect.length_over", f"'{settings.length_over}' matches none of: {allowed}"
             )
+        self.optimizer = bead_optimizer(config, landscape)
         self.descend = functools.cache(build_beads(config, landscape))
         self.peaks = paths.remembered(paths.make_peaks(landscape, settings.grid))
         self.seed = config.seed if settings.seed is None else settings.seed

@@ -15,6 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -31,7 +32,7 @@ from landscape.tasks import builder, load_factory
 
 log = logging.getLogger("lscape")
 
-FEW_SAMPLES = 10_000  # of which each step of a bead can see all
+FEW_SAMPLES = 10_000  # up to which a bead's steps see all where training's do not
 PACKAGES = ("lscape", "jax", "jaxlib", "flax", "optax", "numpy")
 
 
@@ -110,8 +111,6 @@ def build_landscape(config: Config, progress: Progress = silent) -> Landscape:
 
 def _try_out(config: Config, landscape: Landscape, key: str) -> None:
     """Trace the functions once, so that a mistake in a factory is found before anything runs."""
-    import jax
-
     for name, call in {
         f"the metric '{config.levels.metric}'": lambda p, k: landscape.level(p),
         "the loss": lambda p, k: landscape.loss(p, landscape.carry, k)[0],
@@ -135,27 +134,60 @@ def _raised_at(error: Exception) -> str:
     return f" at {Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"
 
 
+def bead_optimizer(config: Config, landscape: Landscape) -> str:
+    """The name of what beads descend by: what `connect` says, or polyak where that is possible,
+    cheap and like training, or what training descends by. Raises ConfigError."""
+    train, connect = config.train, config.connect
+    named = f"'{config.levels.metric}'"
+    if connect.optimizer == "polyak":
+        if landscape.descent is None:
+            allowed = ", ".join(OPTIMIZERS)
+            raise config.problem(
+                "connect.optimizer",
+                f"polyak descends the level's metric itself, and the task does not name {named} "
+                f"among its `descendable` metrics (allowed: {allowed})",
+            )
+        if connect.weight_decay:
+            raise config.problem("connect.weight_decay", "does not go with optimizer: polyak")
+        if error := _no_gradient(landscape):
+            raise config.problem("connect.optimizer", f"{named} has no gradient: {error}")
+    if connect.optimizer:
+        return connect.optimizer
+    told = (connect.learning_rate, connect.weight_decay, train.clip, train.weight_decay)
+    cheap = train.batch_size is None or landscape.samples <= FEW_SAMPLES
+    if (
+        landscape.descent is None
+        or connect.method != "dss"
+        or any(told)
+        or not cheap
+        or jax.tree.leaves(landscape.carry)
+    ):
+        return train.optimizer
+    if error := _no_gradient(landscape):
+        log.warning(f"beads descend by {train.optimizer}: {named} has no gradient: {error}")
+        return train.optimizer
+    return "polyak"
+
+
+def _no_gradient(landscape: Landscape) -> str:
+    """Why the level's metric cannot be differentiated; nothing if it can."""
+    descent: Any = landscape.descent
+    try:
+        jax.eval_shape(jax.grad(descent), dict(landscape.shapes))
+    except Exception as error:
+        return f"{type(error).__name__}: {str(error).splitlines()[0]}"
+    return ""
+
+
 def build_beads(config: Config, landscape: Landscape) -> Callable[[Constraint | None], Descender]:
-    """How beads descend: by Polyak steps the level's own metric, or as in training. Raises
-    ConfigError."""
-    connect = config.connect
-    polyak_possible = landscape.descent is not None
-    if connect.optimizer == "polyak" and not polyak_possible:
-        raise config.problem(
-            "connect.optimizer",
-            f"polyak descends the level's metric itself, and {config.levels.metric} has no "
-            f"gradient that it could use (allowed: {', '.join(OPTIMIZERS)})",
-        )
-    free = connect.learning_rate is None and connect.weight_decay is None
-    few = polyak_possible and landscape.samples <= FEW_SAMPLES
-    chosen = connect.optimizer or ("polyak" if free and few else config.train.optimizer)
-    steps = config.train.check_every, connect.max_steps_per_bead
-    if chosen != "polyak":
+    """How beads descend, under what constrains them. Raises ConfigError."""
+    steps = config.train.check_every, config.connect.max_steps_per_bead
+    if bead_optimizer(config, landscape) != "polyak":
         optimizer = build_optimizer(config, landscape, beads=True)
         return lambda constraint=None: Descender(landscape, optimizer, *steps, constraint)
     descent: Any = landscape.descent
     own = landscape._replace(loss=lambda params, carry, key: (descent(params), carry))
-    optimizer = polyak(connect.learning_rate or RATE)
+    optimizer = polyak(config.connect.learning_rate or RATE)
     return lambda constraint=None: Descender(own, optimizer, *steps, constraint, looks_early=True)
 
 

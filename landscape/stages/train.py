@@ -21,6 +21,7 @@ from landscape.runs import Run, RunError, create_run, load_arrays, open_run, sav
 from landscape.stages.setup import (
     Checkpoints,
     Progress,
+    bead_optimizer,
     build_landscape,
     build_optimizer,
     in_use,
@@ -49,6 +50,7 @@ def train(config: Config, runs_dir: str | Path = "runs", progress: Progress = si
             log.info(f"{directory}: training is already finished, nothing to do")
             return run
     landscape = build_landscape(config, progress)
+    bead_optimizer(config, landscape)  # a mistake is to be found before anything is trained
     given = [_read_end(path, landscape, config) for path in config.train.files]
     if config.train.permute:
         _check_permutation(config, landscape)

@@ -54,7 +54,9 @@ def classification(
     def logits_of(params: Any, x: jax.Array) -> jax.Array:
         if chunk is None:
             return predict(params, x)
-        return jax.lax.map(lambda one: predict(params, one[None])[0], x, batch_size=chunk)
+        # without the checkpoint a gradient would keep what every chunk went through
+        one = jax.checkpoint(lambda image: predict(params, image[None])[0])
+        return jax.lax.map(one, x, batch_size=chunk)
 
     def training_loss(params: Any, carry: Any, batch: Any, key: jax.Array) -> tuple[jax.Array, Any]:
         x, labels = batch

@@ -314,7 +314,15 @@ def test_a_bad_factory(ring, workplace, body, message):
 def test_check_measures_and_writes_nothing(ring, workplace):
     found = check(ring())
     assert (found["parameters"], found["models"], found["pairs"]) == (2, 4, 6)
-    for key in ("step_seconds", "profile_seconds", "train_seconds", "memory_bytes", "disk_bytes"):
+    assert found["optimizer"] == "polyak"
+    for key in (
+        "step_seconds",
+        "bead_seconds",
+        "profile_seconds",
+        "train_seconds",
+        "memory_bytes",
+        "disk_bytes",
+    ):
         assert found[key] > 0
     assert not (workplace / "runs").exists()
 
