@@ -118,7 +118,8 @@ def images_case(
     dropout: bool = False,
     models: tuple[int, ...] = (1, 8),
 ) -> Case:
-    data = {"train": random_images(10 * batch, *shape)}
+    images, labels = random_images(10 * batch, *shape)
+    data = {"train": (images, labels), "look": (images[:1], labels[:1])}  # a look ends every call
     predict = predictor(model)
 
     def learn(params: Any, x: jax.Array, key: jax.Array) -> jax.Array:
@@ -127,7 +128,7 @@ def images_case(
         return model.apply({"params": params}, x, training=True, rngs={"dropout": key})
 
     task = classification(initialiser(model, data["train"][0][:1]), data, predict, learn, batch)
-    landscape = bind(task, "error", "train", batch)
+    landscape = bind(task, "error", "look", batch)
     template = jax.eval_shape(task.init, jax.eval_shape(lambda: jax.random.key(0)))
     one_batch = data["train"][0][:batch]
 
