@@ -111,9 +111,8 @@ def barriers(
 ) -> str:
     """How high the barriers of a level's strings were and where, by looks; for what failed."""
     failed = [row for row in rows if row["status"] != CONNECTED and row["limit"] is not None]
-    all_films = {f"{row['a']}-{row['b']}": read_film(run.load_film(row)) for row in failed}
-    films = {name: film for name, film in all_films.items() if len(film.frames) > 1}
-    films = dict(list(films.items())[:CURVES])
+    read = {f"{row['a']}-{row['b']}": read_film(run.load_film(row)) for row in failed[:CURVES]}
+    films = {name: film for name, film in read.items() if len(film.frames) > 1}
     if not films:
         return ""
 
