@@ -139,20 +139,21 @@ def in_rounds(
 ) -> Method:
     """The method that lets beads down in batches.
 
-    begin: end strings, or leave in `pending` {owner, ..., descent}, the beads that shall descend
-    and the number of each one's string; absorb: take the beads up when all have come to an end.
+    begin: end strings, or leave in `pending` {owner, ..., descent: a Descent}, the beads that shall
+    descend and the number of each one's string; absorb: take the beads up when all have come to an
+    end.
     """
 
     def step(search: Search) -> Search:
         if search.pending is None:
             begin(search)
             return search
-        before = Descent(**search.pending["descent"])
+        before = search.pending["descent"]
         after = descender.advance(before)
         made = after.step - before.step
         for number, steps in zip(search.pending["owner"], made, strict=True):
             search.strings[number].grad_evals += int(steps)
-        search.pending["descent"] = vars(after)
+        search.pending["descent"] = after
         if not descender.going(after).any():
             absorb(search, after)
             search.pending = None
