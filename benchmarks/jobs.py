@@ -162,9 +162,9 @@ def useful_share(config: Config, folder: Path) -> dict[str, float]:
 
     def watching(stage: str) -> Callable[..., Descent]:
         def watched(descender: Descender, descent: Descent) -> Descent:
-            going = descender.going(descent)
+            before = descent.step
             after = advance(descender, descent)
-            steps = (after.step - descent.step)[going]
+            steps = (after.step - before)[after.who]
             made[stage][0] += int(steps.sum())
             made[stage][1] += room(steps)
             return after
@@ -180,15 +180,13 @@ def useful_share(config: Config, folder: Path) -> dict[str, float]:
 
 
 def room(steps: np.ndarray) -> int:
-    """Steps that the devices had time for while these were made (landscape/compute.py, `each`:
-    item k of a call runs on device k modulo the devices, one after the other)."""
+    """The steps that all devices had time for while the models of one call made these: item k
+    runs on device k modulo the devices (landscape/compute.py), beside the others or after them."""
     devices = len(jax.devices())
-    call = devices * compute.MODELS_PER_CALL
-    calls = (steps[first : first + call] for first in range(0, len(steps), call))
-    return sum(
-        devices * max(int(part[device::devices].sum()) for device in range(devices))
-        for part in calls
-    )
+    shares = [steps[device::devices] for device in range(devices)]
+    if compute.exact_in_any_batch():
+        return devices * max(int(share.sum()) for share in shares)
+    return devices * len(shares[0]) * int(steps.max())
 
 
 def measure(name: str, job: Job, rounds: int | None) -> dict[str, Any]:
