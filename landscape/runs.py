@@ -38,7 +38,8 @@ FORMAT = 1
 COLUMNS: tuple[str, ...] = (
     "task", "method", "level", "a", "b", "status", "beads", "length", "chord",
     "normalized_length", "max_loss", "barrier", "rounds", "grad_evals", "seconds",
-    "set", "limit", "loss_a", "loss_b", "max_at", "last_change", "resolution", "grid", "reason",
+    "set", "limit", "loss_a", "loss_b", "max_at", "last_change", "resolution", "grid", "curve_max",
+    "bound", "reason",
 )  # fmt: skip
 
 PROFILE = ("profile.position", "profile.loss")
@@ -323,7 +324,7 @@ class Run:
         """Rewrite results.csv from the rows on disk, and return them."""
         rows = self.rows()
         text = io.StringIO()
-        writer = csv.DictWriter(text, list(COLUMNS), lineterminator="\n")
+        writer = csv.DictWriter(text, list(COLUMNS), extrasaction="ignore", lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
         write_bytes(self.results_file, text.getvalue().encode())

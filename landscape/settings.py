@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 Optimizer = Literal["adam", "sgd"]
+MethodName = Literal["dss", "constrained", "straight", "linear-network", "relu-construction"]
 Rate = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0)]
@@ -136,9 +137,11 @@ class Levels(Section):
 class Connect(Section):
     """How paths are searched and judged. None: as in training. With optimizer, learning_rate and
     weight_decay all None, polyak where the level's metric can be descended on few training data.
+    start: the path that a search begins from, the straight line if left out.
     """
 
-    method: Literal["dss", "constrained", "straight"] = "dss"
+    method: MethodName = "dss"
+    start: Literal["straight", "linear-network", "relu-construction"] | None = None
     pairs: str = "all"
     target: Annotated[float, Field(gt=0, le=1)] = 0.95
     tolerance: Annotated[float, Field(ge=1)] = 1.0

@@ -1,15 +1,15 @@
 """The path of Theorem 2.4 between two networks with one hidden layer of m ReLU units.
 
-F = E|Y − Φ|² + κ Σᵢ ‖βᵢ‖₁‖wᵢ‖ (Freeman & Bruna 2017, Sec. 2.3.2). The path goes from each end to the
-best second layer over its units, to the best m − l of them, each turned by an angle of at most α,
-and to l units of an oracle put where the second layer has vanished. Its loss is at most max(λ, ε),
+F = E|Y − Φ|² + κ Σᵢ ‖βᵢ‖₁‖wᵢ‖ (Freeman & Bruna 2017, Sec. 2.3.2). From each end the path goes to
+the best second layer over its units, to the best m − l of them, each turned by an angle of at most
+α, and to l units of an oracle where the second layer has vanished. Its loss is at most max(λ, ε),
 
     ε = min over l, α of max{e(l), δ_A(m,0), δ_A(m−l,α), δ_B(m,0), δ_B(m−l,α)} + r(α),
     r(α) = α B √(‖Σ_X‖ E|Y|²) + α² B² ‖Σ_X‖ / 4,
 
 e(l) the best loss with l units, δ_W(k, α) that with k of W's own units turned by up to α, B the
-larger ‖β‖₁ of the two ends of the piece that turns. These minima cannot be computed: for each stands
-the loss of the network that the path visits, an upper bound, and the inequality stays true.
+larger ‖β‖₁ of the two ends of the piece that turns. These minima cannot be computed: for each
+stands the loss of the network that the path visits, an upper bound; the inequality stays true.
 docs/theory.md has the derivation, and how r(α) differs from what is printed.
 """
 
@@ -22,8 +22,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.optimize import minimize
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import Lasso
 
 from landscape.base import Band, Form, Landscape, Method
 from landscape.curves import Curve, Piece, constructed, line, reverse
@@ -33,8 +31,8 @@ from landscape.trees import Params
 ANGLES = (0.0, 0.03, 0.1, 0.3)
 TURNS = 30  # steps by which kept units are turned
 ORACLE_STEPS = 200
-LASSO_STEPS = 20_000
-LASSO_GAP = 1e-10
+STEPS = 20_000
+LASSO_GAP = 1e-9
 
 
 def relu_construction(
@@ -107,6 +105,9 @@ class Loss:
         """The best second layer over units of length 1: a lasso for every output. Never worse
         than `start`, nor than zero, so that what the theorem says holds wherever the solver
         stops."""
+        from sklearn.exceptions import ConvergenceWarning
+        from sklearn.linear_model import Lasso
+
         hidden = self.hidden(units)
         if not len(units):
             return Network(units, start)
@@ -114,7 +115,7 @@ class Loss:
             found = np.linalg.lstsq(hidden, self.y)[0]
         else:
             solver = Lasso(
-                self.kappa / 2, fit_intercept=False, tol=LASSO_GAP, max_iter=LASSO_STEPS
+                self.kappa / 2, fit_intercept=False, precompute=True, tol=LASSO_GAP, max_iter=STEPS
             )
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ConvergenceWarning)
@@ -139,8 +140,8 @@ class Loss:
         return float(value), gradient
 
     def descended(self, network: Network) -> Network:
-        """A network that L-BFGS finds from this one, with units of length 1 and the best second
-        layer over them. Never worse than where it began."""
+        """A network that conjugate gradients find from this one, with units of length 1 and the
+        best second layer over them. Never worse than where it began."""
         cut = network.units.size
 
         def unpacked(flat: np.ndarray) -> Network:
@@ -154,7 +155,8 @@ class Loss:
         size = np.sqrt(np.maximum(np.linalg.norm(network.outer, axis=1), 1e-3))[:, None]
         begun = np.concatenate([(network.units * size).ravel(), (network.outer / size).ravel()])
         options = {"maxiter": ORACLE_STEPS}
-        found = minimize(objective, begun, jac=True, method="L-BFGS-B", options=options)
+        # not L-BFGS-B, whose tiny BLAS calls wait for threads where cores are shared
+        found = minimize(objective, begun, jac=True, method="CG", options=options)
         rescaled = normalised(unpacked(found.x))
         return min([self.fitted(*rescaled), network], key=self)
 
