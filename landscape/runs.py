@@ -331,6 +331,27 @@ class Run:
         return rows
 
 
+SWEEP_FILE = "sweep.json"
+
+
+def write_sweep(directory: Path, record: Mapping[str, Any]) -> None:
+    """Keep what a sweep is made of: {name, over, measures, chart, rate, runs}, each of the runs
+    {values, directory, set}, the directory's name within the sweep's."""
+    write_json(directory / SWEEP_FILE, {"format": FORMAT, **record})
+
+
+def open_sweep(path: str | Path, runs_dir: str | Path = "runs") -> tuple[Path, Any] | None:
+    """The directory of the sweep at a path, or of that name under runs_dir, and its record; None
+    for what is no sweep's directory. Raises RunError for a damaged record, or a newer format."""
+    for directory in (Path(path), Path(runs_dir) / path):
+        if (directory / SWEEP_FILE).is_file():
+            record = read_json(directory / SWEEP_FILE)
+            if not isinstance(record, dict) or record.get("format") != FORMAT:
+                raise RunError(f"{directory / SWEEP_FILE}: not a sweep of format {FORMAT}")
+            return directory, record
+    return None
+
+
 def create_run(directory: Path, config_text: str, meta: Mapping[str, Any]) -> Run:
     """A new run directory, complete or absent: it is filled beside its place and moved there."""
     directory.parent.mkdir(parents=True, exist_ok=True)

@@ -175,6 +175,28 @@ class Connect(Section):
         return pairs
 
 
+class Sweep(Section):
+    """A grid of runs. over: key → its values, every combination of which is a run. What the report
+    shows of them: measures, drawn as lines, or as a map over the two numeric keys; rate: fit
+    measure ∝ key^rate to every line.
+    """
+
+    over: Annotated[dict[str, Annotated[tuple[Any, ...], Field(min_length=1)]], Field(min_length=1)]
+    measures: Annotated[tuple[str, ...], Field(min_length=1)] = ("share", "normalized_length")
+    chart: Literal["lines", "map"] = "lines"
+    rate: bool = False
+
+    @field_validator("over")
+    @classmethod
+    def _of_a_run(cls, over: dict[str, tuple[Any, ...]]) -> dict[str, tuple[Any, ...]]:
+        for key, values in over.items():
+            if key.partition(".")[0] == "sweep":
+                raise ValueError(f"'{key}' is no key of a run")
+            if any(value in values[:number] for number, value in enumerate(values)):
+                raise ValueError(f"'{key}' has a value more than once")
+        return over
+
+
 class Compute(Section):
     precision: Literal["float32", "float64"] = "float32"
 

@@ -35,7 +35,7 @@ MAY_IMPORT = {
     "report": {"profile", "runs"},
     "stages": {
         "base", "compute", "config", "curves", "data", "descend", "driver", "film", "methods",
-        "paths", "permute", "polyak", "runs", "settings", "sweeps", "tasks", "trees",
+        "paths", "permute", "polyak", "runs", "settings", "tasks", "trees",
     },
 }  # fmt: skip
 
