@@ -108,7 +108,7 @@ def rotation(a: np.ndarray, b: np.ndarray) -> Callable[[float], np.ndarray]:
     An orthogonal matrix is normal, so its real Schur form is diagonal but for rotations by an angle
     in the plane of two neighbours; its −1s are even in number, and two of them turn by π.
     """
-    form, basis = schur(a.T @ b, output="real")
+    form, basis, *_ = schur(a.T @ b, output="real")
     skew = np.zeros(len(form))
     planes, single, place = [], [], 0
     while place < len(form):

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from scipy.stats import linregress
 
 from landscape.report import figures, page
 from landscape.report.summary import mean_over_pairs, summarise
@@ -135,10 +136,8 @@ def _mean(values: Sequence[float]) -> Record:
 
 def _number(value: Any) -> float | None:
     """A number, or the one number of a list, such as the widths of one hidden layer."""
-    if isinstance(value, list) and len(value) == 1:
-        value = value[0]
-    known = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if known else None
+    value = value[0] if isinstance(value, list) and len(value) == 1 else value
+    return float(value) if type(value) in (int, float) else None
 
 
 def _numeric(over: Mapping[str, Sequence[Any]]) -> list[str]:
@@ -192,9 +191,9 @@ def _rates(report: Record, measure: str) -> list[Record]:
     for name, line in _lines(report, key, measure).items():
         points = [(at, m["mean"]) for at, m in line if at > 0 and m["mean"] > 0]
         if len(points) > 2:
-            (slope, _), spread = np.polyfit(*np.log(np.array(points)).T, 1, cov=True)
+            fit: Any = linregress(*np.log(np.array(points)).T)
             about = {"measure": measure, "key": key, "line": name, "points": len(points)}
-            found.append({**about, "rate": float(slope), "se": float(np.sqrt(spread[0, 0]))})
+            found.append({**about, "rate": float(fit.slope), "se": float(fit.stderr)})
     return found
 
 
