@@ -16,13 +16,14 @@ MAY_IMPORT = {
     "compute": {"trees"},
     "descend": {"base", "compute", "trees"},
     "paths": {"base", "compute", "trees"},
+    "curves": {"base", "paths", "strings", "trees"},
     "driver": {"base", "paths", "trees"},
     "data": set(),
     "networks": {"compute", "settings"},
     "film": {"base", "paths", "profile", "trees"},
     "profile": set(),
     "strings": {"base", "descend", "paths", "trees"},
-    "methods": {"base", "descend", "strings", "trees"},
+    "methods": {"base", "curves", "descend", "strings", "trees"},
     "tasks": {"base", "data", "networks", "settings", "trees"},
     "validation": set(),
     "source": {"validation"},
@@ -33,8 +34,8 @@ MAY_IMPORT = {
     "runs": set(),
     "report": {"profile", "runs"},
     "stages": {
-        "base", "compute", "config", "data", "descend", "driver", "film", "methods", "paths",
-        "permute", "polyak", "runs", "settings", "tasks", "trees",
+        "base", "compute", "config", "curves", "data", "descend", "driver", "film", "methods",
+        "paths", "permute", "polyak", "runs", "settings", "tasks", "trees",
     },
 }  # fmt: skip
 
