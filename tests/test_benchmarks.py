@@ -3,19 +3,18 @@
 import importlib
 from pathlib import Path
 
-import numpy as np
-import pytest
-
-torch = pytest.importorskip("torch")
-
 import jax
 import jax.numpy as jnp
+import numpy as np
+import pytest
 
 from landscape import paths, trees
 from landscape.base import Band
 from landscape.config import config_from, resolved
 from landscape.networks.convolutional import MnistNet
 from landscape.runs import open_run
+
+torch = pytest.importorskip("torch")
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 
