@@ -2,9 +2,10 @@
 
     python benchmarks/scaling.py [SERIES …] [--json FILE]
 
-Work is training steps and gradients of beads, or parameters. The exponent p is fitted to
-seconds = start + c·work^p (least squares of relative errors), so linear is 1. The last series has
-pairs of networks of a million parameters under compute.memory: its peak is not to grow with them.
+Work is training steps and gradients of beads, or parameters. An exponent p is fitted to
+seconds = start + c·work^p (least squares of relative errors), so linear is 1: for wall time, and
+for the cores' busy seconds, which other processes disturb less. The last series has pairs of
+networks of a million parameters under compute.memory: its peak is not to grow with them.
 """
 
 from __future__ import annotations
@@ -118,13 +119,13 @@ SERIES: dict[str, Callable[[Path], Iterator[Point]]] = {
 }
 
 
-def exponent(points: list[Point]) -> float:
+def exponent(work: list[int], took: list[float]) -> float:
     """p of seconds = start + c·(work / most)^p."""
-    seconds = np.array([point.took.seconds for point in points])
-    work = np.array([point.work for point in points]) / max(point.work for point in points)
+    seconds = np.array(took)
     fitted, _ = curve_fit(
         lambda w, start, c, p: start + c * w**p,
-        work, seconds, p0=(seconds.min(), np.ptp(seconds), 1.0), sigma=seconds,
+        np.array(work) / max(work), seconds, sigma=seconds,
+        p0=(seconds.min(), np.ptp(seconds), 1.0),
         bounds=([0, 0, 0.1], [seconds.min(), np.inf, 4]),
     )  # fmt: skip
     return float(fitted[2])
@@ -142,9 +143,11 @@ def measure(name: str) -> dict[str, Any]:
         for point in points
     ]  # fmt: skip
     measuring.show(rows)
-    p = exponent(points)
-    print(f"{name}: seconds ~ start + c·work^{p:.2f}\n", flush=True)
-    return {"series": name, "exponent": p, "rows": rows}
+    work = [point.work for point in points]
+    wall = exponent(work, [point.took.seconds for point in points])
+    busy = exponent(work, [point.took.busy_seconds for point in points])
+    print(f"{name}: wall time grows as work^{wall:.2f}, busy time as work^{busy:.2f}\n", flush=True)
+    return {"series": name, "wall_exponent": wall, "busy_exponent": busy, "rows": rows}
 
 
 def main() -> None:
