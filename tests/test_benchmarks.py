@@ -21,6 +21,7 @@ BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 
 @pytest.fixture
 def sequential(monkeypatch):
+    torch = pytest.importorskip("torch")
     monkeypatch.syspath_prepend(BENCHMARKS)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -105,7 +106,7 @@ def test_the_same_convolutional_network(sequential, last):
     images = drawn.integers(0, 256, (8, 28, 28), np.uint8)
     labels = drawn.integers(0, 10, 8, np.int32)
     data = {
-        f"{split}.{which}": torch.tensor(array)
+        f"{split}.{which}": sequential.torch.tensor(array)
         for split in ("train", "test")
         for which, array in (("x", images), ("y", labels))
     }
@@ -119,5 +120,6 @@ def test_the_same_convolutional_network(sequential, last):
     assert named.keys() == back.keys()
     assert all(np.array_equal(back[name], leaf) for name, leaf in named.items())
     problem.level()  # leaves the network in evaluation
-    logits = problem.net(torch.tensor(np.asarray(x)).permute(0, 3, 1, 2)).detach().numpy()
+    pixels = sequential.torch.tensor(np.asarray(x)).permute(0, 3, 1, 2)
+    logits = problem.net(pixels).detach().numpy()
     np.testing.assert_allclose(logits, model.apply({"params": params}, x), atol=1e-5)
