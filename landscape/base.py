@@ -33,6 +33,8 @@ class Task:
     data: split → pytree of arrays that share their leading axis, the samples; `()` for none.
         Training draws its batches from the split `train`.
     carry: the carry of the first step.
+    averages: the metrics that are means over the samples of a split, of what each sample gives
+        alone.
     """
 
     init: Callable[[jax.Array], Any]
@@ -41,6 +43,7 @@ class Task:
     data: Mapping[str, Batch] = field(default_factory=lambda: {"train": ()})
     carry: Carry = ()
     descendable: tuple[str, ...] = ("loss",)
+    averages: tuple[str, ...] = ()
 
 
 def energy_task(energy: Callable[[Any], Scalar], init: Callable[[jax.Array], Any]) -> Task:
@@ -58,6 +61,8 @@ class Landscape(NamedTuple):
     init: key → params; loss: (params, carry, key) → (scalar, carry);
     level: params → scalar, deterministic, what an energy level bounds;
     descent: params → scalar, the same metric on all training data, where it can be descended;
+    by_sample: params → (values [samples], gradients, named arrays [samples, ...]), of which the
+        descent is the mean, where it is one;
     samples: how many these data are;
     shapes: name → jax.ShapeDtypeStruct.
     """
@@ -66,6 +71,7 @@ class Landscape(NamedTuple):
     loss: Callable[[Params, Carry, jax.Array], tuple[Scalar, Carry]]
     level: Callable[[Params], Scalar]
     descent: Callable[[Params], Scalar] | None
+    by_sample: Callable[[Params], tuple[jax.Array, Params]] | None
     samples: int
     carry: Carry
     shapes: dict[str, jax.ShapeDtypeStruct]
@@ -111,8 +117,18 @@ def bind(
     def descent(params: Params) -> Scalar:
         return measure(trees.from_named(template, params), drawn)
 
+    def by_sample(params: Params) -> tuple[jax.Array, Params]:
+        def one(sample: Batch) -> Any:
+            alone = jax.tree.map(lambda leaf: leaf[None], sample)
+            return jax.value_and_grad(lambda p: measure(trees.from_named(template, p), alone))(
+                params
+            )
+
+        return jax.vmap(one)(drawn)
+
     descended = descent if metric in task.descendable else None
-    return Landscape(init, loss, level, descended, samples, task.carry, shapes)
+    parted = by_sample if descended and metric in task.averages else None
+    return Landscape(init, loss, level, descended, parted, samples, task.carry, shapes)
 
 
 class Status(enum.StrEnum):

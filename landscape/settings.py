@@ -146,7 +146,8 @@ class Levels(Section):
 
 class Connect(Section):
     """How paths are searched and judged. None: as in training. With optimizer, learning_rate and
-    weight_decay all None, polyak where the level's metric can be descended on few training data.
+    weight_decay all None, gauss-newton or polyak where the level's metric can be descended on few
+    training data.
     """
 
     method: Literal["dss", "constrained", "straight"] = "dss"
@@ -163,7 +164,7 @@ class Connect(Section):
     retries: Annotated[int, Field(ge=0)] = 0
     zeta: Annotated[float, Field(ge=0)] = 0.0
     kappa: Annotated[float, Field(ge=0)] | Literal["project"] = "project"
-    optimizer: Optimizer | Literal["polyak"] | None = None
+    optimizer: Optimizer | Literal["gauss-newton", "polyak"] | None = None
     learning_rate: Rate | None = None
     weight_decay: WeightDecay | None = None
     length_over: str = "*"

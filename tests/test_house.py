@@ -29,12 +29,13 @@ MAY_IMPORT = {
     "settings": set(),
     "config": {"data", "settings", "source", "tasks", "validation"},
     "permute": {"trees"},
+    "gauss_newton": set(),
     "polyak": set(),
     "runs": set(),
     "report": {"profile", "runs"},
     "stages": {
         "base", "compute", "config", "data", "descend", "driver", "film", "methods", "paths",
-        "permute", "polyak", "runs", "settings", "tasks", "trees",
+        "permute", "gauss_newton", "polyak", "runs", "settings", "tasks", "trees",
     },
 }  # fmt: skip
 
