@@ -150,6 +150,7 @@ class String:
     frames: one a look, {facts [round, level, highest loss, its fraction of the length], beads
     [their ids], places [beads] as fractions of the length, profile [points, 2]}; ids [beads]: an
     id is a bead at one position; left, left_ids: positions that beads have left, for the frames;
+    start: the level of the string that it began from, None for a straight line;
     ended: None while the search goes on, then the status that the method claims. Only the
     certificate turns a claim of CONNECTED into a verdict.
     """
@@ -162,6 +163,7 @@ class String:
     ids: np.ndarray = field(default_factory=lambda: np.arange(2))
     left: Params = field(default_factory=dict)
     left_ids: np.ndarray = field(default_factory=lambda: np.arange(0))
+    start: float | None = None
     ended: str | None = None
     reason: str = ""
     rounds: int = 0

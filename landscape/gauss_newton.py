@@ -19,7 +19,7 @@ LADDER = tuple(10 ** (1 - rung / 2) for rung in range(18))  # dampings, of the l
 
 
 class GaussNewtonState(NamedTuple):
-    radius: jax.Array  # of trust, as a part of the reach
+    radius: jax.Array  # of trust
     best: Any  # the parameters with the lowest loss so far
     loss: jax.Array  # theirs
 
@@ -43,7 +43,7 @@ def gauss_newton(
     """
 
     def init(params: Any) -> GaussNewtonState:
-        return GaussNewtonState(jnp.array(RADIUS), params, jnp.array(jnp.inf))
+        return GaussNewtonState(jnp.array(jnp.inf), params, jnp.array(jnp.inf))
 
     def update(updates: Any, state: Any, params: Any = None, **seen: Any) -> Any:
         value, target, reach = seen["value"], seen["target"], seen["reach"]
@@ -51,12 +51,12 @@ def gauss_newton(
         lower = value <= state.loss
         best = jax.tree.map(lambda new, old: jnp.where(lower, new, old), params, state.best)
         loss = jnp.where(lower, value, state.loss).astype(state.loss.dtype)
-        radius = jnp.where(
-            lower, jnp.minimum(GROWTH * state.radius, RADIUS), SHRINKAGE * state.radius
-        )
         start, unravel = ravel_pytree(best)
+        made = jnp.linalg.norm(ravel_pytree(params)[0] - start)
+        wider = jnp.minimum(GROWTH * state.radius, RADIUS * reach)
+        radius = jnp.where(lower, wider, SHRINKAGE * jnp.fmin(made, state.radius))
         aim = jnp.minimum(loss, target) - AIM * jnp.abs(target)
-        step = _step(*by_sample(best), loss - SHARE * (loss - aim), radius * reach)
+        step = _step(*by_sample(best), loss - SHARE * (loss - aim), radius)
         there = unravel(start + jnp.where(arrived, 0, step).astype(start.dtype))
         moved = jax.tree.map(jnp.subtract, there, params)
         return moved, GaussNewtonState(radius.astype(state.radius.dtype), best, loss)

@@ -162,6 +162,7 @@ class Connect(Section):
     max_steps_per_bead: Count = 20_000
     jitter: Annotated[float, Field(ge=0)] = 0.0
     retries: Annotated[int, Field(ge=0)] = 0
+    chain: bool = True
     zeta: Annotated[float, Field(ge=0)] = 0.0
     kappa: Annotated[float, Field(ge=0)] | Literal["project"] = "project"
     optimizer: Optimizer | Literal["gauss-newton", "polyak"] | None = None

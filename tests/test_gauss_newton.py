@@ -138,7 +138,7 @@ def test_the_way_down_is_the_same_however_it_is_cut(cut, monkeypatch):
         descent = descender.start(start, np.zeros((1, 2), np.uint32), np.array([0.02]))
         while descender.going(descent).any():
             descent = descender.advance(descent)
-        return descender.settled(descent)
+        return descent.settled()
 
     whole, parts = descend(100), descend(cut)
     assert whole.value[0] <= 0.02 and whole.step == parts.step
