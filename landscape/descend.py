@@ -57,6 +57,14 @@ class Descent:
             old[self.who] = new
         return replace(self, held=None)
 
+    def take(self, index: np.ndarray) -> Descent:
+        """Some of the models."""
+        return Descent(**trees.take(self.settled().arrays(), index))
+
+    def __add__(self, other: Descent) -> Descent:
+        """These models, then the other ones."""
+        return Descent(**trees.concatenate([d.settled().arrays() for d in (self, other)]))
+
     def arrays(self) -> dict[str, Any]:
         """What a Descent can be made of again, once it is settled."""
         return {name: part for name, part in vars(self).items() if name not in ("held", "who")}
