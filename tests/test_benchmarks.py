@@ -122,4 +122,4 @@ def test_the_same_convolutional_network(sequential, last):
     problem.level()  # leaves the network in evaluation
     pixels = sequential.torch.tensor(np.asarray(x)).permute(0, 3, 1, 2)
     logits = problem.net(pixels).detach().numpy()
-    np.testing.assert_allclose(logits, model.apply({"params": params}, x), atol=1e-5)
+    np.testing.assert_allclose(logits, np.asarray(model.apply({"params": params}, x)), atol=1e-5)

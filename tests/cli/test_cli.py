@@ -257,9 +257,6 @@ def test_require_connected(fake, command):
 def test_run_reports_what_it_ran(fake):
     done = lscape("run", "c.yaml")
     assert done.exit_code == 0, done.output
-    devices = SimpleNamespace(model_dump=lambda mode: {"devices": 2})
-    config = SimpleNamespace(connect=section, compute=devices)
-    fake = SimpleNamespace(calls=[], rows=[row()], strings=[], sweep=None)
     assert "6/6" in done.stdout and done.stdout.endswith("report: runs/r/report.html\n")
     assert json.loads(lscape("run", "c.yaml", "--json").stdout) == fake.report
 
