@@ -9,6 +9,8 @@ import click
 
 from lscape_cli import console, options
 
+METHODS = ["dss", "constrained", "straight", "linear-network", "relu-construction"]
+
 
 @click.command(cls=options.Command)
 @options.run_argument
@@ -21,9 +23,7 @@ from lscape_cli import console, options
     metavar="LEVEL",
     help="Only this level of the run; may be repeated.",
 )
-@click.option(
-    "--method", type=click.Choice(["dss", "constrained", "straight"]), help="How to search."
-)
+@click.option("--method", type=click.Choice(METHODS), help="How to search.")
 @options.require_connected
 @options.changes
 @options.common
