@@ -31,10 +31,12 @@ MAY_IMPORT = {
     "permute": {"trees"},
     "polyak": set(),
     "runs": set(),
-    "report": {"profile", "runs"},
+    "neb": {"base", "compute", "trees"},
+    "topology": set(),
+    "report": {"profile", "runs", "topology"},
     "stages": {
-        "base", "compute", "config", "data", "descend", "driver", "film", "methods", "paths",
-        "permute", "polyak", "runs", "settings", "tasks", "trees",
+        "base", "compute", "config", "data", "descend", "driver", "film", "methods", "neb", "paths",
+        "permute", "polyak", "runs", "settings", "tasks", "topology", "trees",
     },
 }  # fmt: skip
 
@@ -90,6 +92,7 @@ def test_methods_and_tasks_do_not_import_each_other(room):
         "import landscape.report",
         "import lscape_cli.main",
         "import landscape.tasks",
+        "import landscape.topology",
     ],
 )
 def test_starts_without_jax(statement):

@@ -34,7 +34,7 @@ def run(
     """
     with console.working(quiet) as progress:
         from landscape.config import load_config
-        from landscape.stages.connect import connect
+        from landscape.stages.connect import connect, tree_of
         from landscape.stages.train import train
 
         settings = load_config(config, overrides, seed)
@@ -43,6 +43,7 @@ def run(
         section = settings.connect.model_dump(mode="json")
         asked = [f"connect.{key}={json.dumps(value)}" for key, value in section.items()]
         rows = connect(trained, asked, None, progress)
+        tree = tree_of(trained, asked)
     write([trained], "json" if as_json else "table", quiet)
     if require_connected:
-        options.exit_unless_connected(rows)
+        options.exit_unless_connected(rows, tree)
