@@ -20,9 +20,9 @@ from landscape.base import Landscape
 from landscape.compute import Pace, each
 from landscape.trees import Params
 
-RATE = 0.1  # of the distance between beads, a step's length to begin with
-LEAST = 0.02  # of that, at the end
-MEAN, SQUARE = 0.9, 0.99  # how much of the momentum and of the mean square remains
+RATE = 0.2  # of the distance between beads, a step's length to begin with
+LEAST = 0.1  # of that, at the end
+MEAN, SQUARE = 0.7, 0.95  # how much of the momentum and of the mean square remains
 
 
 @dataclass

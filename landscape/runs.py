@@ -57,9 +57,9 @@ CERTIFIED = (
 # from the model's snapshot at `level` to the one at `lower`; CONNECTED below `limit`, the level's
 SNAPSHOT = ("model", "level", "lower", "limit", *CERTIFIED)
 # between the snapshots at level_a and level_b, whose losses are loss_a and loss_b: no barrier is
-# lower than the greater. start: the bound of the path that was lowered, origin: where that was
-# from, a set and a level, or `straight`; gradient: its norm at the highest point; status:
-# CONVERGED, BUDGET, or TIGHT, not lowered because it is near the ends' losses or cannot be
+# lower than the greater. start: the bound of the path that was lowered; origin: its set and level,
+# or `straight`; gradient: its norm at the band's highest bead, None where nothing was lowered;
+# status: TIGHT (near the ends' losses), CONVERGED, BUDGET, or KEPT (not lowered: reason)
 BARRIER = (
     "a", "b", "level_a", "level_b", "loss_a", "loss_b", "start", "origin", "gradient", *CERTIFIED,
 )  # fmt: skip

@@ -142,7 +142,7 @@ class Connect(Section):
 
     method: Literal["dss", "constrained", "straight"] = "dss"
     pairs: str = "all"
-    tries: Count = 3
+    tries: Count = 4
     target: Annotated[float, Field(gt=0, le=1)] = 0.95
     tolerance: Annotated[float, Field(ge=1)] = 1.0
     insert: Literal["max", "midpoint"] = "max"

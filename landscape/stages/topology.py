@@ -17,17 +17,18 @@ from landscape import paths, topology, trees
 from landscape.base import String, key_data
 from landscape.config import Config, set_name
 from landscape.driver import Connection, judge
-from landscape.neb import Bands, Elastic
+from landscape.neb import Elastic
 from landscape.runs import BARRIER, Row, Run
 from landscape.stages.connect import Tools
 from landscape.stages.setup import Progress, silent
 from landscape.stages.snapshots import carry
 
-BEADS = 17  # of a band
+BEADS = (17, 33, 65)  # of a band: the least that is not fewer than its stretch had
 STEPS = 100  # a cycle, of one gradient a bead
-CYCLES = 6
+GRADIENTS = 10_000  # a pair: after the cycle in which they are spent there is no other
+BETWEEN = 0.25  # of the height above the ends: that much above all beads, beads are missing
 TOLERANCE = 0.01  # of what a barrier is above the ends: a cycle that lowers it by less is the last
-TIGHT = 0.01  # of the barrier: above the ends by less, it is not lowered
+TIGHT = 0.01  # of the barrier: above the ends by less, it is not lowered further
 BATCH = 16  # pairs lowered together: what is lost when interrupted
 
 
@@ -47,11 +48,10 @@ def measure_barriers(run: Run, config: Config, progress: Progress = silent) -> l
     """Lower the barriers of the disconnectivity graph; returns barriers/'s records.
 
     For every merge, the best known path between the deepest snapshots of a pair that it joins is
-    lowered by elastic bands (landscape/neb.py) on its highest stretch, until a cycle lowers it by
-    less than TOLERANCE of its height above the ends, or CYCLES are spent: 10,200 gradients a pair
-    at most. Lowered barriers can change the tree, so until every merge's pair has been lowered.
-    A path that is worse than the one before is never kept. The run must be held. Raises as
-    `connect`.
+    lowered by elastic bands (landscape/neb.py) on its highest stretch, until it is near the ends'
+    losses, or a cycle lowers it by less than TOLERANCE of its height above them, or GRADIENTS are
+    spent. Lowered barriers can change the tree, so until every merge's pair has been lowered. A
+    path that is worse than the one before is never kept. The run must be held. Raises as `connect`.
     """
     tools = Tools(run, config, set_name(config.connect), progress)
     elastic = Elastic(tools.landscape, STEPS)
@@ -116,6 +116,15 @@ class _Barrier:
         """The greater loss of the ends: no barrier is lower."""
         return float(self.best.certificate.profile[[0, -1], 1].max())
 
+    @property
+    def is_tight(self) -> bool:
+        return self.bound - self.floor <= TIGHT * abs(self.bound)
+
+    @property
+    def spent(self) -> float:
+        """The fraction done, when it has come to an end or as if its budget is what ends it."""
+        return 1.0 if self.status else min(0.99, self.grad_evals / GRADIENTS)
+
 
 def _lowered(
     tools: Tools, elastic: Elastic, pairs: Sequence[topology.Pair]
@@ -124,67 +133,72 @@ def _lowered(
     barriers = [_begun(tools, *pair) for pair in pairs]
     why = _fixed(tools)
     for barrier in barriers:
-        if barrier.bound - barrier.floor <= TIGHT * abs(barrier.bound):
+        if barrier.is_tight:
             barrier.status = "TIGHT"
         elif why or not np.isfinite(barrier.bound):
             barrier.status, barrier.reason = "KEPT", why or "the loss on its path is not finite"
-    for cycle in range(CYCLES):
-        going = [barrier for barrier in barriers if not barrier.status]
-        yield cycle / CYCLES, barriers
-        if not going:
-            break
-        cuts = [_highest_stretch(barrier, cycle) for barrier in going]
-        keys = [key_data(tools.seed, "barrier", b.a, b.b, cycle) for b in going]
-        bands = elastic.start(trees.stack([middle for _, middle, _ in cuts]), np.stack(keys))
-        while elastic.going(bands):
-            began = time.perf_counter()
-            bands = elastic.advance(bands)
-            for barrier in going:
-                barrier.seconds += (time.perf_counter() - began) / len(going)
-            made = float(bands.step.mean()) / elastic.steps
-            yield (cycle + min(made, 0.99)) / CYCLES, barriers
-        for number, (barrier, (left, _, right)) in enumerate(zip(going, cuts, strict=True)):
-            moved = trees.take(bands.points, number)
-            _accept(tools, barrier, trees.concatenate([left, moved, right]), bands, number)
-            if cycle == CYCLES - 1 and not barrier.status:
-                barrier.status = "BUDGET"
+    while going := [barrier for barrier in barriers if not barrier.status]:
+        yield float(np.mean([barrier.spent for barrier in barriers])), barriers
+        cuts = [_highest_stretch(barrier) for barrier in going]
+        sizes = [trees.count(middle) for _, middle, _ in cuts]
+        for size in sorted(set(sizes)):
+            mine = [n for n, beads in enumerate(sizes) if beads == size]
+            some = [going[n] for n in mine]
+            keys = [key_data(tools.seed, "barrier", b.a, b.b, b.grad_evals) for b in some]
+            bands = elastic.start(trees.stack([cuts[n][1] for n in mine]), np.stack(keys))
+            while elastic.going(bands):
+                began = time.perf_counter()
+                bands = elastic.advance(bands)
+                for barrier in some:
+                    barrier.seconds += (time.perf_counter() - began) / len(some)
+                yield float(np.mean([barrier.spent for barrier in barriers])), barriers
+            for number, (n, barrier) in enumerate(zip(mine, some, strict=True)):
+                left, _, right = cuts[n]
+                moved = trees.take(bands.points, number)
+                points = trees.concatenate([left, moved, right])
+                _accept(tools, barrier, points, float(bands.gradient[number]), size)
     yield 1, barriers
 
 
 def _accept(
-    tools: Tools, barrier: _Barrier, points: trees.Params, bands: Bands, number: int
+    tools: Tools, barrier: _Barrier, points: trees.Params, gradient: float, beads: int
 ) -> None:
     """Keep a lowered path if it is lower, and say whether to go on."""
     before, above = barrier.bound, barrier.bound - barrier.floor
     found = _judged(tools, f"{barrier.a}-{barrier.b}", barrier.levels, points)
-    barrier.grad_evals += int(bands.step[number]) * BEADS
+    barrier.grad_evals += STEPS * beads
     barrier.seconds += found.string.seconds
     if found.bound < before:
         barrier.best = found
-        gradient = float(bands.gradient[number])
         barrier.gradient = gradient if np.isfinite(gradient) else None
-    if before - barrier.bound < TOLERANCE * above:
+    if barrier.is_tight:
+        barrier.status = "TIGHT"
+    elif before - barrier.bound < TOLERANCE * above:
         barrier.status = "CONVERGED"
+    elif barrier.grad_evals >= GRADIENTS:
+        barrier.status = "BUDGET"
 
 
-def _highest_stretch(barrier: _Barrier, cycle: int) -> tuple[Any, Any, Any]:
+def _highest_stretch(barrier: _Barrier) -> tuple[Any, Any, Any]:
     """A path cut in three: the beads before, a band of its highest stretch, and the beads after.
 
-    The stretch is around the maximum, where the loss is above that of the ends; from the second
-    cycle on, above half the height, so that the beads are denser where it matters.
+    The stretch is around the maximum, where the loss is above that of the ends; above half the
+    height where the maximum is between two beads, so that there are more of them.
     """
     points, certificate = barrier.best.string.points, barrier.best.certificate
-    cut = barrier.floor + (0.5 if cycle else 0.0) * (certificate.maximum - barrier.floor)
-    where, loss = certificate.profile.T
+    at, (where, loss) = paths.bead_places(points), certificate.profile.T
+    highest, above = np.interp(at, where, loss).max(), barrier.bound - barrier.floor
+    missing = trees.count(points) > 2 and barrier.bound - highest > BETWEEN * above
+    cut = barrier.floor + (above / 2 if missing else 0.0)
     low = where[(where < certificate.max_at) & (loss <= cut)]
     high = where[(where > certificate.max_at) & (loss <= cut)]
     start, stop = low.max(initial=0.0), high.min(initial=1.0)
-    at = paths.bead_places(points)
     ends = paths.at(points, np.array([start, stop]))
     inside = trees.take(points, (at > start) & (at < stop))
     first, last = (trees.take(ends, slice(n, n + 1)) for n in (0, 1))
     stretch = trees.concatenate([first, inside, last])
-    band = paths.at(stretch, np.linspace(0, 1, BEADS))
+    beads = next((n for n in BEADS if n >= trees.count(stretch)), BEADS[-1])
+    band = paths.at(stretch, np.linspace(0, 1, beads))
     return trees.take(points, at < start), band, trees.take(points, at > stop)
 
 
