@@ -16,13 +16,14 @@ MAY_IMPORT = {
     "compute": {"trees"},
     "descend": {"base", "compute", "trees"},
     "paths": {"base", "compute", "trees"},
+    "curves": {"base", "paths", "strings", "trees"},
     "driver": {"base", "paths", "trees"},
     "data": set(),
     "networks": {"compute", "settings"},
     "film": {"base", "paths", "profile", "trees"},
     "profile": set(),
     "strings": {"base", "descend", "paths", "trees"},
-    "methods": {"base", "descend", "strings", "trees"},
+    "methods": {"base", "curves", "descend", "strings", "trees"},
     "tasks": {"base", "data", "networks", "settings", "trees"},
     "validation": set(),
     "source": {"validation"},
@@ -35,8 +36,8 @@ MAY_IMPORT = {
     "topology": set(),
     "report": {"profile", "runs", "topology"},
     "stages": {
-        "base", "compute", "config", "data", "descend", "driver", "film", "methods", "neb", "paths",
-        "permute", "polyak", "runs", "settings", "tasks", "topology", "trees",
+        "base", "compute", "config", "curves", "data", "descend", "driver", "film", "methods",
+        "neb", "paths", "permute", "polyak", "runs", "settings", "tasks", "topology", "trees",
     },
 }  # fmt: skip
 

@@ -12,10 +12,11 @@ from landscape import compute, paths, trees
 from landscape.base import Band, Landscape, Method, Search, Status, String
 from landscape.compute import each
 from landscape.config import Config, dump_connect, revised, set_name
+from landscape.curves import begun
 from landscape.descend import Descent
 from landscape.driver import Connection, judge, start, steps
 from landscape.film import film
-from landscape.methods import METHODS
+from landscape.methods import HYPOTHESES, METHODS
 from landscape.runs import COLUMNS, Arrays, Row, Run, RunError, load_arrays, write_bytes
 from landscape.settings import pair_list
 from landscape.stages.setup import (
@@ -24,6 +25,7 @@ from landscape.stages.setup import (
     bead_optimizer,
     build_beads,
     build_landscape,
+    check_hypotheses,
     config_of,
     in_use,
     log,
@@ -126,6 +128,7 @@ class Tools:
             raise config.problem(
                 "connect.length_over", f"'{settings.length_over}' matches none of: {allowed}"
             )
+        check_hypotheses(config, landscape)
         self.optimizer = bead_optimizer(config, landscape)
         self.descend = functools.cache(build_beads(config, landscape))
         self.peaks = paths.remembered(paths.make_peaks(landscape, settings.grid))
@@ -134,7 +137,16 @@ class Tools:
         self.group = group_size(trees.size(landscape.shapes), config)
 
     def method(self, at: Band, max_rounds: int | None = None) -> Method:
-        return METHODS[self.settings.method](
+        """The search at a level; max_rounds over the settings' own."""
+        find = self._bound(self.settings.method, at, max_rounds)
+        if self.settings.start in HYPOTHESES:
+            return begun(self._bound(self.settings.start, at), find)
+        return find
+
+    def _bound(self, name: str, at: Band, max_rounds: int | None = None) -> Method:
+        return METHODS[name](
+            landscape=self.landscape,
+            grid=self.settings.grid,
             descend=self.descend,
             peaks=self.peaks,
             band=at,
@@ -350,4 +362,5 @@ def _row(config: Config, name: str, at: Band, connection: Connection) -> Row:
 
 def _verdict_event(row: Row) -> dict[str, Any]:
     keys = ("level", "a", "b", "status", "reason", "beads", "rounds", "grad_evals", "max_loss")
-    return {"event": "verdict", **{key: row[key] for key in keys}}
+    facts = {"facts": row["facts"]} if "facts" in row else {}
+    return {"event": "verdict", **{key: row[key] for key in keys}, **facts}
