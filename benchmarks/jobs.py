@@ -1,4 +1,4 @@
-"""Whole jobs, from the shell to the last certificate, against a plain PyTorch script that does the same work.
+"""Whole jobs, from the shell to the last certificate, against a plain PyTorch script.
 
     python benchmarks/jobs.py [NAME …] [--rounds N] [--json FILE]
 

@@ -33,11 +33,13 @@ MAY_IMPORT = {
     "gauss_newton": set(),
     "polyak": set(),
     "runs": set(),
-    "report": {"profile", "runs"},
+    "neb": {"base", "compute", "trees"},
+    "topology": set(),
+    "report": {"profile", "runs", "topology"},
     "stages": {
         "base", "compute", "config", "curves", "data", "descend", "driver", "film",
-        "gauss_newton", "methods", "paths", "permute", "polyak", "runs", "settings", "tasks",
-        "trees",
+        "gauss_newton", "methods", "neb", "paths", "permute", "polyak", "runs", "settings", "tasks",
+        "topology", "trees",
     },
 }  # fmt: skip
 
@@ -93,6 +95,7 @@ def test_methods_and_tasks_do_not_import_each_other(room):
         "import landscape.report",
         "import lscape_cli.main",
         "import landscape.tasks",
+        "import landscape.topology",
     ],
 )
 def test_starts_without_jax(statement):

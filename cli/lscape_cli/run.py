@@ -33,19 +33,22 @@ def run(
     """
     with console.working(quiet) as progress:
         from landscape.config import load_config, load_sweep
+        from landscape.stages.connect import tree_of
+        from landscape.stages.whole import asked, sweep
         from landscape.stages.whole import run as run_whole
-        from landscape.stages.whole import sweep
 
         grid = load_sweep(config, overrides, seed)
+        tree = []
         if grid is not None:
             directory, rows = sweep(grid, runs_dir, progress)
         else:
             settings = load_config(config, overrides, seed)
             trained, rows = run_whole(settings, runs_dir, progress)
+            tree = tree_of(trained, asked(settings))
     form = "json" if as_json else "table"
     if grid is not None:
         write_sweep(directory, form, quiet)
     else:
         write([trained], form, quiet)
     if require_connected:
-        options.exit_unless_connected(rows)
+        options.exit_unless_connected(rows, tree)
