@@ -11,7 +11,7 @@ import numpy as np
 from landscape import paths, trees
 from landscape.base import Band, Landscape, Method, Search, Status, String
 from landscape.compute import each
-from landscape.config import Config, dump_connect, revised, set_name
+from landscape.config import Config, dump_section, revised, set_name
 from landscape.driver import Connection, judge, start, steps
 from landscape.film import film
 from landscape.methods import METHODS
@@ -64,7 +64,7 @@ def connect(
     with run.stage(f"connect {name}"):
         tools = _Tools(run, config, name, progress)
         used = settings.model_copy(update={"optimizer": tools.optimizer})
-        write_bytes(run.settings_file(name), dump_connect(used).encode())
+        write_bytes(run.settings_file(name), dump_section(used).encode())
         for level in chosen:
             tools.connect_level(level, pairs, progress)
         rows = run.write_results()
