@@ -19,7 +19,8 @@ runs/<name>-<hash>/
 What is measured is a flat record (STRING_COLUMNS, MODEL_COLUMNS; None where it does not apply,
 `reason` says why) beside arrays (NaN where a number does not apply). A string's arrays:
     shortened.<parameter> [beads, ...]  the shortened string, certified below the row's limit
-    history [looks, 4]                  (sweeps, gradient evaluations, beads, length) while shortened
+    history [steps, 5]                  (sweeps, gradient evaluations, beads, length, certified or
+                                        not) while the string was shortened
     turning.found, turning [beads, 2]   (fraction of the length, turning angle in radians), of the
                                         string as found and of the shortened one
     beads.<name> [k]                    at k points, its beads evenly spread and its highest point:

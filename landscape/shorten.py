@@ -1,10 +1,10 @@
 """Shorten a string inside its level set until its length stops moving.
 
 A string of n segments moves by implicit steps of curve shortening: it minimises ½ Σ ‖θ_{i+1} −
-θ_i‖² + ½ρ ‖step‖² subject to the linearised level, one constraint a segment, where the segment is
-highest. In its dual that is a non-negative least-squares problem in n unknowns, however many
-parameters there are, and the step is as long as the landscape lets it be (ρ adapts), not as short
-as the beads are close. Constraints are on segments, not on beads: between two beads on a convex
+θ_i‖² + ½ρ ‖step‖² subject to the linearised level, one constraint for each half of a segment, where
+it is highest (sequential quadratic programming; Nocedal and Wright 2006, ch. 18). In its dual that
+is a non-negative least-squares problem in 2n unknowns, however many parameters there are, and the
+step is as long as the landscape lets it be: ρ adapts to the exact ℓ1 merit. Constraints are on segments, not on beads: between two beads on a convex
 obstacle the segment is what touches it. Where the level's metric has no gradient, the beads beside
 a segment that rises too high stay where they were, and the others move.
 
@@ -22,7 +22,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy.linalg import cholesky, solve_triangular
 from scipy.optimize import nnls
 
 from landscape import paths, trees
@@ -30,16 +29,22 @@ from landscape.base import Band, Landscape
 from landscape.compute import each
 from landscape.trees import Params
 
-PLACES = 4  # where a segment is looked at, t = 0, 1/4, …
-MARGIN = 2e-3  # of |limit|: how far below the limit segments are aimed; doubled if not certified
-MARGINS = 6  # doublings
-SLACK = 0.1  # of |limit|: how far above its aim a string may be while it is on its way
+PIECES = 2  # of a segment, each with its constraint, where it is highest
+PLACES = 3  # where a piece is looked at, and at one place more:
+NEAR = 1 / 32  # so far from the string's ends at first, then where the certificate was highest
+MARGIN = 5e-3  # of |limit|: how far below the limit pieces are aimed; doubled if not certified
+HELD = 0.8  # of the margin: how far above its aim a string may be to be certified
+FAILURES = 6  # to be certified with one number of beads
+PENALTY = 1.5  # times the largest multiplier: the weight of what is too high, in the merit
+FORGIVEN = 4  # steps back that the merit may be compared with
+SHORTEST = 1 / 64  # nearest to a segment's ends that it is looked at
 FIRST = 8  # segments of the first string, at least
 STIFF = 1.0  # ρ at first; the Laplacian's eigenvalues lie between π²/n² and 4
-SOFTER, STIFFER = 0.5, 4.0  # after a step that is taken, after one that is not
+SOFTER, STIFFER = 0.4, 4.0  # after a step that is taken, after one that is not
 STIFFEST = 2.0**20
-CALM = 3  # sweeps in which nothing more is to be gained
-JITTER = 1e-10  # of the dual matrix's diagonal
+WINDOW = 10  # sweeps in which the length must move by less than
+CALM = 0.1  # of the tolerance, before beads are doubled
+FLAT = 1e-6  # of the largest: the least eigenvalue of the dual problem
 
 
 class Ended(enum.StrEnum):
@@ -53,22 +58,27 @@ class Ended(enum.StrEnum):
 class Shortening:
     """A string that is being shortened: plain data, so that it can be kept and taken up again.
 
-    points: named arrays [beads, ...], as they stand; seen: of each segment, `excess` above what it
-    is allowed at its worst place, `place`, and `slope.<name>`, the gradient there; kept: the
-    shortest certified string; lengths: certified ones, one a number of beads; history: (sweeps,
-    gradient evaluations, beads, length) each time the string was certified.
+    points: named arrays [beads, ...], as they stand; kept: the shortest certified string; ends: the
+    loss at its ends; extra [pieces]: a place of each, to be looked at too; seen: of each piece,
+    `excess` above what it is allowed at its worst place, `place`, and `slope.<name>`, the gradient
+    there; recent: (energy, total excess) after the latest steps; lengths: certified ones, one a
+    number of beads; history: (sweeps, gradient evaluations, beads, length, 1 if certified or 0)
+    after every step that was taken.
     """
 
     name: str
     points: Params
     kept: Params
     ends: list[float]
+    extra: np.ndarray
     lengths: list[float] = field(default_factory=list)
     seen: dict[str, np.ndarray] = field(default_factory=dict)
     frozen: np.ndarray | None = None
     margin: float = MARGIN
     stiffness: float = STIFF
-    calm: int = 0
+    penalty: float = 0.0
+    recent: list[list[float]] = field(default_factory=list)
+    failures: int = 0
     sweeps: int = 0
     grad_evals: int = 0
     history: list[list[float]] = field(default_factory=list)
@@ -110,18 +120,40 @@ def doubled(points: Params) -> Params:
     return paths.insert(points, segments, middles)
 
 
-def make_looks(landscape: Landscape) -> Callable[[list[tuple[Params, np.ndarray]]], list[dict]]:
-    """Looks at the segments of several strings (points, allowed [beads]) in one call.
+def grid() -> np.ndarray:
+    """Where the pieces of a segment are looked at, t [PIECES, PLACES]."""
+    count = PIECES * PLACES
+    return ((np.arange(count) + 0.5) / count).reshape(PIECES, PLACES)
+
+
+def extra_places(segments: int) -> np.ndarray:
+    places = np.tile(grid()[:, 0], segments)
+    places[0], places[-1] = NEAR, 1 - NEAR
+    return places
+
+
+def shares(places: np.ndarray, segment: np.ndarray, last: int) -> tuple[np.ndarray, np.ndarray]:
+    """How much of places t [...] on segments [...] their left and right beads move.
+
+    Next to an end of the string only one moves, and the constraint is divided by its share: it is
+    on the slope at the end, where the loss can be at the limit already.
+    """
+    left = np.where(segment == 0, 0, np.where(segment == last, 1, 1 - places))
+    right = np.where(segment == last, 0, np.where(segment == 0, 1, places))
+    return left, right
+
+
+def make_looks(landscape: Landscape) -> Callable[[list[tuple]], list[dict[str, np.ndarray]]]:
+    """Looks at the pieces of several strings (points, extra, allowed [beads]) in one call.
 
     What is allowed between two beads is the straight line between what is allowed at them.
     """
     level: Any = landscape.slope or landscape.level
 
     def evaluate(item: Any) -> Any:
-        left, right, low, high = item
-        ts = jnp.arange(PLACES, dtype=low.dtype) / PLACES
+        left, right, ts, allowed, share = item
         values = jax.lax.map(lambda t: level(trees.lerp(left, right, t)), ts)
-        excess = values - ((1 - ts) * low + ts * high)
+        excess = (values - allowed) / share
         excess = jnp.where(jnp.isfinite(excess), excess, jnp.inf)
         worst = excess.argmax()
         at = trees.lerp(left, right, ts[worst])
@@ -130,18 +162,20 @@ def make_looks(landscape: Landscape) -> Callable[[list[tuple[Params, np.ndarray]
 
     look = each(evaluate)
 
-    def looks(strings: list[tuple[Params, np.ndarray]]) -> list[dict[str, np.ndarray]]:
-        dtype = jax.tree.leaves(strings[0][0])[0].dtype
-        allowed = [a.astype(dtype) for _, a in strings]
-        excess, place, slope = look(
-            (
-                trees.concatenate([trees.take(p, slice(0, -1)) for p, _ in strings]),
-                trees.concatenate([trees.take(p, slice(1, None)) for p, _ in strings]),
-                np.concatenate([a[:-1] for a in allowed]),
-                np.concatenate([a[1:] for a in allowed]),
-            )
-        )
-        cuts = np.cumsum([len(a) - 1 for a in allowed])[:-1]
+    def items(points: Params, extra: np.ndarray, allowed: np.ndarray) -> tuple:
+        last = trees.count(points) - 2
+        segment = np.repeat(np.arange(last + 1), PIECES)
+        ts = np.concatenate([np.tile(grid(), (last + 1, 1)), extra[:, None]], axis=1)
+        low, high = allowed[segment, None], allowed[segment + 1, None]
+        share = np.ones_like(ts)
+        share[segment == 0], share[segment == last] = ts[segment == 0], 1 - ts[segment == last]
+        dtype = jax.tree.leaves(points)[0].dtype
+        ends = trees.take(points, segment), trees.take(points, segment + 1)
+        return (*ends, *(x.astype(dtype) for x in (ts, (1 - ts) * low + ts * high, share)))
+
+    def looks(strings: list[tuple]) -> list[dict[str, np.ndarray]]:
+        excess, place, slope = look(trees.concatenate([items(*string) for string in strings]))
+        cuts = np.cumsum([len(extra) for _, extra, _ in strings])[:-1]
         seen = {"excess": excess, "place": place} | {f"slope.{n}": s for n, s in slope.items()}
         split = {name: np.split(array, cuts) for name, array in seen.items()}
         return [{name: parts[i] for name, parts in split.items()} for i in range(len(strings))]
@@ -169,8 +203,9 @@ def mixed(matrix: np.ndarray, tree: Params) -> Params:
 
 def step(
     points: Params, seen: dict[str, np.ndarray], stiffness: float, frozen: np.ndarray | None
-) -> Params:
-    """Where the beads go: ends and frozen beads (booleans [beads]) stay.
+) -> tuple[Params, float]:
+    """Where the beads go, and the constraints' largest multiplier; ends and frozen beads (booleans
+    [beads]) stay.
 
     With M = K + ρ, K the Laplacian of the moving beads, P = −K θ their pull and A the constraints'
     rows, weights W of the beads times unit gradients: step = M⁻¹(P − Aᵀλ) where λ ≥ 0 minimises
@@ -179,8 +214,6 @@ def step(
     segments = trees.count(points) - 1
     free = np.ones(segments + 1, bool) if frozen is None else ~frozen
     free[[0, -1]] = False
-    if not free.any():
-        return points
     steps = {name: np.diff(leaf, axis=0) for name, leaf in points.items()}
     pull = {name: (np.diff(leaf, axis=0))[free[1:-1]] for name, leaf in steps.items()}
     laplacian = 2 * np.eye(segments + 1) - np.eye(segments + 1, k=1) - np.eye(segments + 1, k=-1)
@@ -188,29 +221,31 @@ def step(
 
     slopes = {name: seen[f"slope.{name}"] for name in points}
     norms = np.sqrt(np.diag(products := gram(slopes, slopes)))
-    place = np.asarray(seen["place"], float)
-    weights = np.zeros((segments, segments + 1))
-    weights[np.arange(segments), np.arange(segments)] = 1 - place
-    weights[np.arange(segments), np.arange(segments) + 1] = place
+    place, rows = np.asarray(seen["place"], float), np.arange(PIECES * segments)
+    segment = rows // PIECES
+    weights = np.zeros((len(rows), segments + 1))
+    weights[rows, segment], weights[rows, segment + 1] = shares(place, segment, segments - 1)
     weights = weights[:, free]
     bound = np.flatnonzero((norms > 0) & weights.any(1))
-    forces = pull
+    forces, largest = pull, 0.0
     if len(bound):
         unit = products[np.ix_(bound, bound)] / np.outer(norms[bound], norms[bound])
         reach = weights[bound] @ inverse
         dual = (reach @ weights[bound].T) * unit
         pulled = (reach * gram(trees.take(slopes, bound), pull)).sum(1) / norms[bound]
         room = -np.asarray(seen["excess"], float)[bound] / norms[bound]
-        factor = cholesky(dual + JITTER * np.trace(dual) * np.eye(len(bound)), lower=True)
-        right = solve_triangular(factor, pulled - room, lower=True)
-        multipliers = nnls(factor.T, right)[0]
-        push = mixed(weights[bound].T * (multipliers / norms[bound]), trees.take(slopes, bound))
+        values, vectors = np.linalg.eigh(dual)
+        root = np.sqrt(np.maximum(values, FLAT * values.max()))
+        multipliers = nnls(root[:, None] * vectors.T, vectors.T @ (pulled - room) / root)[0]
+        multipliers = multipliers / norms[bound]
+        largest = float(multipliers.max())
+        push = mixed(weights[bound].T * multipliers, trees.take(slopes, bound))
         forces = {name: pull[name] - push[name] for name in pull}
     moves = mixed(inverse, forces)
     result = {name: np.array(leaf) for name, leaf in points.items()}
     for name, leaf in result.items():
         leaf[free] += moves[name]
-    return result
+    return result, largest
 
 
 class Shortener:
@@ -237,9 +272,10 @@ class Shortener:
     def start(self, name: str, points: Params, loss_a: float, loss_b: float) -> Shortening:
         """points: a certified string; loss_a, loss_b: at its ends."""
         length = paths.length(points)
-        history = [[0.0, 0.0, float(trees.count(points)), length]]
-        begun = Shortening(name, subdivided(points, FIRST), points, [loss_a, loss_b])
-        begun.history = history
+        history = [[0.0, 0.0, float(trees.count(points)), length, 1.0]]
+        cut = subdivided(points, FIRST)
+        extra = extra_places(trees.count(cut) - 1)
+        begun = Shortening(name, cut, points, [loss_a, loss_b], extra, history=history)
         if trees.count(points) == 2 or length == 0:  # nothing is shorter than a straight segment
             begun.lengths, begun.ended = [length, length], Ended.CONVERGED
         elif trees.count(begun.points) > self.max_beads:
@@ -253,24 +289,46 @@ class Shortener:
         for string, seen in zip(new, self._look(new, [s.points for s in new]), strict=True):
             string.seen = seen
         going = [s for s in strings if s.ended is None]
-        tried = [step(s.points, s.seen, s.stiffness, s.frozen) for s in going]
+        tried = []
+        for string in going:
+            points, largest = step(string.points, string.seen, string.stiffness, string.frozen)
+            string.penalty = max(PENALTY * largest, string.penalty)
+            tried.append(points)
         for string, points, seen in zip(going, tried, self._look(going, tried), strict=True):
             string.sweeps += 1
             self._judge(string, points, seen)
-            if string.ended is None and string.calm >= CALM:
+            settled = self._settled(string)
+            if settled or string.sweeps >= self.max_sweeps:
                 self._certify(string)
-            elif string.ended is None and string.sweeps >= self.max_sweeps:
-                self._certify(string, last=True)
+            if string.ended is None and string.sweeps >= self.max_sweeps:
                 string.ended = Ended.BUDGET
                 string.reason = f"max_sweeps ({self.max_sweeps}) spent"
+
+    def _settled(self, string: Shortening) -> bool:
+        """Whether nothing more is to be gained with this number of beads."""
+        if string.stiffness > STIFFEST:
+            return True
+        merits = self._merits(string)
+        if len(merits) <= WINDOW or string.seen["excess"].max() > self._held(string):
+            return False
+        gained = merits[:-WINDOW].min() - merits[-WINDOW:].min()
+        return gained < 2 * CALM * self.tolerance * string.recent[-1][0]  # energy goes as length²
+
+    def _merits(self, string: Shortening) -> np.ndarray:
+        """Energy and penalised excess after the latest steps (the exact ℓ1 merit function)."""
+        recent = np.array(string.recent)
+        return recent[:, 0] + string.penalty * recent[:, 1] if len(recent) else np.array([])
+
+    def _held(self, string: Shortening) -> float:
+        return HELD * string.margin * abs(self.limit) if self.differentiable else 0.0
 
     def _look(self, strings: list[Shortening], points: list[Params]) -> list[dict]:
         if not strings:
             return []
         for string, tried in zip(strings, points, strict=True):
-            string.grad_evals += trees.count(tried) - 1
+            string.grad_evals += PIECES * (trees.count(tried) - 1)
         pairs = zip(strings, points, strict=True)
-        return self.looks([(tried, self._allowed(string, tried)) for string, tried in pairs])
+        return self.looks([(tried, s.extra, self._allowed(s, tried)) for s, tried in pairs])
 
     def _allowed(self, string: Shortening, points: Params) -> np.ndarray:
         """Where an end is above the aim, the first segment comes down from it."""
@@ -280,55 +338,64 @@ class Shortener:
         return allowed
 
     def _judge(self, string: Shortening, points: Params, seen: dict[str, np.ndarray]) -> None:
-        before, after = float(string.seen["excess"].max()), float(seen["excess"].max())
-        slack = SLACK * abs(self.limit) if self.differentiable else 0.0
-        if after <= max(slack, 0.5 * before):
-            old, new = paths.length(string.points), paths.length(points)
-            segments = trees.count(points) - 1
-            slowest = (np.pi / segments) ** 2  # of the Laplacian: what is left decays by it a sweep
-            left = abs(old - new) / new * (1 + string.stiffness / slowest)
-            done = after <= max(0.5 * string.margin * abs(self.limit), 0)
-            string.calm = string.calm + 1 if left < self.tolerance / 2 and done else 0
+        """Take the step, or make the next one stiffer."""
+        for at, found in ((string.points, string.seen), (points, seen)):
+            if at is points or not string.recent:
+                energy = 0.5 * float(np.sum(paths.segment_lengths(at) ** 2))
+                string.recent.append([energy, float(np.maximum(found["excess"], 0).sum())])
+        merits = self._merits(string)
+        if self.differentiable:
+            taken = merits[-1] < merits[-1 - FORGIVEN : -1].max()
+        else:
+            taken = seen["excess"].max() <= max(0.0, string.seen["excess"].max())
+        if taken:
+            segments, length = trees.count(points) - 1, paths.length(points)
             string.points, string.seen, string.frozen = points, seen, None
-            string.stiffness = max(string.stiffness * SOFTER, slowest / 100)
+            string.stiffness = max(string.stiffness * SOFTER, (np.pi / segments) ** 2 / 100)
+            string.recent = string.recent[-2 * WINDOW :]
+            string.history.append([string.sweeps, string.grad_evals, segments + 1, length, 0])
             return
-        string.calm = 0
+        string.recent.pop()
         if not self.differentiable:
-            high = np.flatnonzero(seen["excess"] > slack)
+            high = np.flatnonzero(seen["excess"] > 0) // PIECES
             frozen = np.zeros(trees.count(points), bool) if string.frozen is None else string.frozen
             frozen[high] = frozen[high + 1] = True
-            string.frozen = frozen
             if not frozen[1:-1].all():
+                string.frozen = frozen
                 return
             string.frozen = None
         string.stiffness *= STIFFER
-        if string.stiffness > STIFFEST:
-            string.stiffness, string.calm = STIFF, CALM
 
-    def _certify(self, string: Shortening, last: bool = False) -> None:
-        """Keep the string if it holds, and double its beads or end; otherwise aim lower."""
-        string.calm = 0
-        holds = paths.certify(string.points, self.peaks, self.limit).holds(self.limit)
-        length = paths.length(string.points)
-        if holds:
-            beads = trees.count(string.points)
-            string.history.append([string.sweeps, string.grad_evals, beads, length])
+    def _certify(self, string: Shortening) -> None:
+        """Keep the string if it holds, and double its beads or end; otherwise aim lower, and look
+        where it was too high."""
+        segments = slice(0, -1), slice(1, None)
+        found = self.peaks(*(trees.take(string.points, part) for part in segments), self.limit)
+        upper = found.maximum + found.change
+        beads, length = trees.count(string.points), paths.length(string.points)
+        string.recent, string.penalty = [], 0.0
+        string.stiffness = min(string.stiffness, STIFF)
+        if upper.max() <= self.limit:
+            string.history.append([string.sweeps, string.grad_evals, beads, length, 1])
             string.lengths.append(length)
             if length < paths.length(string.kept):
                 string.kept = string.points
-            change = string.change
-            if change is not None and change < self.tolerance:
+            if string.change is not None and string.change < self.tolerance:
                 string.ended = Ended.CONVERGED
             elif 2 * beads - 1 > self.max_beads:
                 string.ended, string.reason = Ended.BUDGET, f"max_beads ({self.max_beads}) spent"
-            elif not last:
+            else:
                 string.points, string.seen = doubled(string.points), {}
-        elif not last:
-            string.margin *= 2
-            string.seen = {}
-            if string.margin > MARGIN * 2**MARGINS:
-                string.ended = Ended.BUDGET
-                string.reason = f"not certified at {trees.count(string.points)} beads"
+                string.extra = extra_places(trees.count(string.points) - 1)
+                string.failures = 0
+            return
+        string.failures += 1
+        if string.failures > FAILURES:
+            string.ended, string.reason = Ended.BUDGET, f"not certified with {beads} beads"
+        high = np.flatnonzero(upper > self.limit)
+        place = np.clip(found.place[high], SHORTEST, 1 - SHORTEST)
+        string.extra[PIECES * high + (PIECES * place).astype(int)] = place
+        string.margin, string.seen = 2 * string.margin, {}
 
 
 def finish(shortener: Shortener, strings: list[Shortening]) -> list[Shortening]:
