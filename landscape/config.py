@@ -64,6 +64,15 @@ class Config:
         """The error to raise about a key (`levels.metric`), naming its file and line if known."""
         return _error(self._places, [(key, message)])
 
+    def chosen_levels(self, levels: Sequence[float] | None) -> list[float]:
+        """Those of the config's levels that are asked for, or all. Raises ConfigError."""
+        known = list(self.levels.values)
+        for level in levels or ():
+            if level not in known:
+                allowed = ", ".join(map(str, known))
+                raise self.problem("levels.values", f"{level} is not a level (allowed: {allowed})")
+        return [level for level in known if not levels or level in levels]
+
 
 _SECTIONS: dict[str, Any] = {
     "train": Train,

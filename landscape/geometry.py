@@ -89,7 +89,8 @@ def scaled_length(points: Params) -> float | None:
 
 
 def scaled_distance(points: Params) -> float | None:
-    """Between a path's ends in the metric of `scaled_length`: √Σ_a (ln² of the norms' ratio + angle²).
+    """√Σ_a (ln² of the norms' ratio + angle²) between a path's ends, in the metric of
+    `scaled_length`.
 
     The metric is that of a cylinder, the logarithm of the norm along it and the direction around
     it: no path is shorter. None where an array that differs has norm 0 at an end.

@@ -38,11 +38,11 @@ def distance(kind: str, a: jax.Array, b: jax.Array) -> jax.Array:
     Both are metrics (Endres and Schindelin 2003), so that halving a path's parts never shortens
     it. For near models √JSD is the Fisher-Rao distance divided by √8.
     """
-    if kind == "l2":
-        square = jnp.square(a - b).reshape(len(a), -1).sum(1)
-    else:
-        square = jensen_shannon(a, b)
-    return jnp.sqrt(square.mean())
+    return jnp.sqrt(SQUARES[kind](a, b).mean())
+
+
+def squared(a: jax.Array, b: jax.Array) -> jax.Array:
+    return jnp.square(a - b).reshape(len(a), -1).sum(1)
 
 
 def jensen_shannon(a: jax.Array, b: jax.Array) -> jax.Array:
@@ -63,6 +63,12 @@ def jensen_shannon(a: jax.Array, b: jax.Array) -> jax.Array:
         half + jnp.log1p(jnp.exp(-2 * half)) - jnp.log(2.0).astype(d.dtype),
     )
     return jnp.maximum(0.5 * (apart * d / 2 - (p + q) * log_cosh).sum(-1), 0)
+
+
+SQUARES: dict[str, Callable[[jax.Array, jax.Array], jax.Array]] = {
+    "l2": squared,
+    "jsd": jensen_shannon,
+}
 
 
 def make_function_length(

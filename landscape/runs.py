@@ -393,8 +393,16 @@ class Run:
 
     def string_measures(self, measures: str | None = None) -> list[Row]:
         """The records of measured strings, of the latest measures unless named; by set, level from
-        high to low, and pair. [] where nothing is measured. Raises RunError."""
-        found = self._measured(measures, "strings/*/*/*.safetensors")
+        high to low, and pair. What has been measured of a string that is no longer there, or no
+        longer CONNECTED, is left out. [] where nothing is measured. Raises RunError."""
+        found = []
+        for row in self._measured(measures, "strings/*/*/*.safetensors"):
+            path = self.connection_file(row["set"], row["level"], row["a"], row["b"])
+            if path.exists():
+                now = read_record(path)
+                connected = now["row"]["status"] == "CONNECTED"
+                if connected and now["arrays_sha256"] == row["source"]:
+                    found.append(row)
         return sorted(found, key=lambda row: (row["set"], -row["level"], row["a"], row["b"]))
 
     def model_measures(self, measures: str | None = None) -> list[Row]:

@@ -4,9 +4,10 @@ A string of n segments moves by implicit steps of curve shortening: it minimises
 θ_i‖² + ½ρ ‖step‖² subject to the linearised level, one constraint for each half of a segment, where
 it is highest (sequential quadratic programming; Nocedal and Wright 2006, ch. 18). In its dual that
 is a non-negative least-squares problem in 2n unknowns, however many parameters there are, and the
-step is as long as the landscape lets it be: ρ adapts to the exact ℓ1 merit. Constraints are on segments, not on beads: between two beads on a convex
-obstacle the segment is what touches it. Where the level's metric has no gradient, the beads beside
-a segment that rises too high stay where they were, and the others move.
+step is as long as the landscape lets it be: ρ adapts to the exact ℓ1 merit. Constraints are on
+segments, not on beads: between two beads on a convex obstacle the segment is what touches it.
+Where the level's metric has no gradient, the beads beside a segment that rises too high stay where
+they were, and the others move.
 
 Then the string is certified, its beads are doubled, and it is shortened again, until its certified
 length moves by less than the tolerance. Only a certified string is kept.
@@ -25,12 +26,12 @@ import numpy as np
 from scipy.optimize import nnls
 
 from landscape import paths, trees
-from landscape.base import Band, Landscape
+from landscape.base import Landscape
 from landscape.compute import each
 from landscape.trees import Params
 
 PIECES = 2  # of a segment, each with its constraint, where it is highest
-PLACES = 3  # where a piece is looked at, and at one place more:
+PLACES = 2  # where a piece is looked at, and at one place more:
 NEAR = 1 / 32  # so far from the string's ends at first, then where the certificate was highest
 MARGIN = 5e-3  # of |limit|: how far below the limit pieces are aimed; doubled if not certified
 HELD = 0.8  # of the margin: how far above its aim a string may be to be certified
@@ -58,15 +59,17 @@ class Ended(enum.StrEnum):
 class Shortening:
     """A string that is being shortened: plain data, so that it can be kept and taken up again.
 
-    points: named arrays [beads, ...], as they stand; kept: the shortest certified string; ends: the
-    loss at its ends; extra [pieces]: a place of each, to be looked at too; seen: of each piece,
-    `excess` above what it is allowed at its worst place, `place`, and `slope.<name>`, the gradient
-    there; recent: (energy, total excess) after the latest steps; lengths: certified ones, one a
+    limit: what it must stay below; points: named arrays [beads, ...], as they stand; kept: the
+    shortest certified string; ends: the loss at its ends; extra [pieces]: a place of each, to be
+    looked at too; seen: of each piece, `excess` above what it is allowed at its worst place,
+    `place`, and `slope.<name>`, the gradient there; recent: (energy, total excess) after the
+    latest steps, penalty: the weight of excess in their merit; lengths: certified ones, one a
     number of beads; history: (sweeps, gradient evaluations, beads, length, 1 if certified or 0)
     after every step that was taken.
     """
 
     name: str
+    limit: float
     points: Params
     kept: Params
     ends: list[float]
@@ -258,29 +261,24 @@ class Shortener:
         self,
         landscape: Landscape,
         peaks: Callable[..., paths.Peaks],
-        band: Band,
         tolerance: float,
         max_beads: int,
         max_sweeps: int,
     ) -> None:
-        self.limit = band.limit
         self.peaks = peaks
         self.tolerance, self.max_beads, self.max_sweeps = tolerance, max_beads, max_sweeps
         self.differentiable = landscape.slope is not None
         self.looks = make_looks(landscape)
 
-    def start(self, name: str, points: Params, loss_a: float, loss_b: float) -> Shortening:
-        """points: a certified string; loss_a, loss_b: at its ends."""
+    def start(self, name: str, points: Params, limit: float, ends: list[float]) -> Shortening:
+        """points: a string that is certified below the limit; ends: the loss at its ends."""
         length = paths.length(points)
         history = [[0.0, 0.0, float(trees.count(points)), length, 1.0]]
         cut = subdivided(points, FIRST)
         extra = extra_places(trees.count(cut) - 1)
-        begun = Shortening(name, cut, points, [loss_a, loss_b], extra, history=history)
+        begun = Shortening(name, limit, cut, points, ends, extra, history=history)
         if trees.count(points) == 2 or length == 0:  # nothing is shorter than a straight segment
             begun.lengths, begun.ended = [length, length], Ended.CONVERGED
-        elif trees.count(begun.points) > self.max_beads:
-            begun.ended = Ended.BUDGET
-            begun.reason = f"max_beads ({self.max_beads}) are fewer than the string has"
         return begun
 
     def sweep(self, strings: list[Shortening]) -> None:
@@ -320,7 +318,7 @@ class Shortener:
         return recent[:, 0] + string.penalty * recent[:, 1] if len(recent) else np.array([])
 
     def _held(self, string: Shortening) -> float:
-        return HELD * string.margin * abs(self.limit) if self.differentiable else 0.0
+        return HELD * string.margin * abs(string.limit) if self.differentiable else 0.0
 
     def _look(self, strings: list[Shortening], points: list[Params]) -> list[dict]:
         if not strings:
@@ -332,7 +330,7 @@ class Shortener:
 
     def _allowed(self, string: Shortening, points: Params) -> np.ndarray:
         """Where an end is above the aim, the first segment comes down from it."""
-        aim = self.limit - string.margin * abs(self.limit)
+        aim = string.limit - string.margin * abs(string.limit)
         allowed = np.full(trees.count(points), aim)
         allowed[[0, -1]] = np.maximum(aim, string.ends)
         return allowed
@@ -370,12 +368,12 @@ class Shortener:
         """Keep the string if it holds, and double its beads or end; otherwise aim lower, and look
         where it was too high."""
         segments = slice(0, -1), slice(1, None)
-        found = self.peaks(*(trees.take(string.points, part) for part in segments), self.limit)
+        found = self.peaks(*(trees.take(string.points, part) for part in segments), string.limit)
         upper = found.maximum + found.change
         beads, length = trees.count(string.points), paths.length(string.points)
         string.recent, string.penalty = [], 0.0
         string.stiffness = min(string.stiffness, STIFF)
-        if upper.max() <= self.limit:
+        if upper.max() <= string.limit:
             string.history.append([string.sweeps, string.grad_evals, beads, length, 1])
             string.lengths.append(length)
             if length < paths.length(string.kept):
@@ -392,7 +390,7 @@ class Shortener:
         string.failures += 1
         if string.failures > FAILURES:
             string.ended, string.reason = Ended.BUDGET, f"not certified with {beads} beads"
-        high = np.flatnonzero(upper > self.limit)
+        high = np.flatnonzero(upper > string.limit)
         place = np.clip(found.place[high], SHORTEST, 1 - SHORTEST)
         string.extra[PIECES * high + (PIECES * place).astype(int)] = place
         string.margin, string.seen = 2 * string.margin, {}

@@ -20,6 +20,10 @@ MAY_IMPORT = {
     "data": set(),
     "networks": {"compute", "settings"},
     "film": {"base", "paths", "profile", "trees"},
+    "geometry": {"paths", "trees"},
+    "hessian": {"base", "compute", "trees"},
+    "outputs": {"base", "compute", "paths", "trees"},
+    "shorten": {"base", "compute", "paths", "trees"},
     "profile": set(),
     "strings": {"base", "descend", "paths", "trees"},
     "methods": {"base", "descend", "strings", "trees"},
@@ -33,8 +37,9 @@ MAY_IMPORT = {
     "runs": set(),
     "report": {"profile", "runs"},
     "stages": {
-        "base", "compute", "config", "data", "descend", "driver", "film", "methods", "paths",
-        "permute", "polyak", "runs", "settings", "tasks", "trees",
+        "base", "compute", "config", "data", "descend", "driver", "film", "geometry", "hessian",
+        "methods", "outputs", "paths", "permute", "polyak", "runs", "settings", "shorten", "tasks",
+        "trees",
     },
 }  # fmt: skip
 

@@ -50,7 +50,7 @@ def connect(
     config = revised(config_of(run), overrides)
     settings, name = config.connect, set_name(config.connect)
     pairs = pair_list(settings.pairs, config.train.models)
-    chosen = _chosen_levels(config, levels)
+    chosen = config.chosen_levels(levels)
     if run.stage_status("train") != "done":
         raise RunError(f"{run.directory}: training is not finished; `lscape train` resumes it")
     asked = {(level, *pair) for level in chosen for pair in pairs}
@@ -69,15 +69,6 @@ def connect(
             tools.connect_level(level, pairs, progress)
         rows = run.write_results()
     return wanted(rows)
-
-
-def _chosen_levels(config: Config, levels: Sequence[float] | None) -> list[float]:
-    known = list(config.levels.values)
-    for level in levels or ():
-        if level not in known:
-            allowed = ", ".join(map(str, known))
-            raise config.problem("levels.values", f"{level} is not a level (allowed: {allowed})")
-    return [level for level in known if levels is None or not levels or level in levels]
 
 
 def _unfinished(run: Run, name: str, levels: Sequence[float]) -> bool:
