@@ -391,6 +391,10 @@ class Run:
         """The name of the measures that were made last."""
         return self.meta().get("measures")
 
+    @property
+    def latest_measures_directory(self) -> Path:
+        return self.measures_directory(self.latest_measures() or "")
+
     def string_measures(self, measures: str | None = None) -> list[Row]:
         """The records of measured strings, of the latest measures unless named; by set, level from
         high to low, and pair. What has been measured of a string that is no longer there, or no

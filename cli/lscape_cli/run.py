@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import click
 
@@ -13,18 +14,20 @@ from lscape_cli.report import write
 @click.command(cls=options.Command)
 @options.config_argument
 @options.require_connected
+@click.option("--no-measure", is_flag=True, help="Leave out shortening, curvatures and Hessians.")
 @options.changes
 @options.common
 def run(
     config: str,
     require_connected: bool,
+    no_measure: bool,
     overrides: tuple[str, ...],
     seed: int | None,
     runs_dir: str,
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Train, connect and report CONFIG in a row.
+    """Train, connect, measure and report CONFIG in a row.
 
     Ends with a table and the path of the HTML report. The same command resumes an unfinished run.
 
@@ -35,14 +38,20 @@ def run(
     with console.working(quiet) as progress:
         from landscape.config import load_config
         from landscape.stages.connect import connect
+        from landscape.stages.measure import measure
         from landscape.stages.train import train
 
         settings = load_config(config, overrides, seed)
         trained = train(settings, runs_dir, progress)
-        # the run may be older than this connect section, which is no part of its name
-        section = settings.connect.model_dump(mode="json")
-        asked = [f"connect.{key}={json.dumps(value)}" for key, value in section.items()]
-        rows = connect(trained, asked, None, progress)
+        rows = connect(trained, _asked("connect", settings.connect), None, progress)
+        if not no_measure:
+            measure(trained, _asked("measure", settings.measure), None, progress)
     write([trained], "json" if as_json else "table", quiet)
     if require_connected:
         options.exit_unless_connected(rows)
+
+
+def _asked(name: str, section: Any) -> list[str]:
+    """A section as overrides: the run may be older than it, which is no part of the run's name."""
+    keys = section.model_dump(mode="json").items()
+    return [f"{name}.{key}={json.dumps(value)}" for key, value in keys]
