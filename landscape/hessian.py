@@ -21,7 +21,8 @@ from landscape.compute import each
 from landscape.trees import Params
 
 DIFFERENCE = 1e-3  # of ‖θ‖: half the distance of the gradients whose difference is a product
-BASIS_BYTES = 2**30  # of the Lanczos vectors that are held at once
+SHARE_OF_BASIS = 2  # memory's part for the Lanczos vectors that are held at once
+SHARE_OF_SAMPLES = 8  # and for what the samples of one call go through
 NORMAL_STEPS = 20  # of Lanczos, for the spread of the normal curvatures
 CLOSE = 1e-4  # of the largest magnitude: the error at which extremes are close enough
 LOOK = 10  # steps between two looks at the extremes
@@ -57,7 +58,7 @@ def in_parts(
     function: Callable[[Any, Batch], Any], curved: Curved, item: Any
 ) -> Callable[[Any], Any]:
     """`function(item, data)`, a mean over samples, as the weighted mean over parts of the data that
-    are small enough for `compute.CALL_BYTES`."""
+    need no more than their share of the memory."""
     leaves = jax.tree.leaves(curved.data)
     samples = len(leaves[0]) if leaves else 0
 
@@ -70,7 +71,7 @@ def in_parts(
         return lambda item: function(item, curved.data)
     few, more = (intermediate_bytes(function, item, of(count)) for count in TRIED)
     a_sample = max(1, (more - few) // (TRIED[1] - TRIED[0]))
-    part = int(max(1, min(samples, compute.CALL_BYTES // a_sample)))
+    part = int(max(1, min(samples, compute.memory() // SHARE_OF_SAMPLES // a_sample)))
     if part == samples:
         return lambda item: function(item, curved.data)
     whole = samples // part
@@ -216,9 +217,10 @@ def ritz(alphas: np.ndarray, betas: np.ndarray, sizes: np.ndarray) -> Ritz:
 
 
 def lanczos_steps(parameters: int, itemsize: int, asked: int) -> int:
-    """How many Lanczos vectors of one operator BASIS_BYTES hold, at most what is asked for and at
-    least 2."""
-    return min(asked, parameters, max(2, BASIS_BYTES // (parameters * itemsize)))
+    """How many Lanczos vectors of one operator their share of the memory holds, at most what is
+    asked for and at least 2."""
+    fit = compute.memory() // SHARE_OF_BASIS // (parameters * itemsize)
+    return min(asked, parameters, max(2, fit))
 
 
 def lanczos(
@@ -277,10 +279,10 @@ def probes(like: Params, key: np.ndarray, signs: bool = False) -> Params:
 
 
 def batched(hessian: Hessian, points: Params, steps: int, work: Callable[[np.ndarray], Any]) -> Any:
-    """`work` on the numbers of so many points that their Lanczos vectors fit into BASIS_BYTES."""
+    """`work` on the numbers of so many points that their Lanczos vectors fit into the memory."""
     count = trees.count(points)
     itemsize = jax.tree.leaves(points)[0].dtype.itemsize
-    together = max(1, BASIS_BYTES // (hessian.parameters * itemsize * steps))
+    together = max(1, compute.memory() // SHARE_OF_BASIS // (hessian.parameters * itemsize * steps))
     return [
         work(np.arange(first, min(count, first + together))) for first in range(0, count, together)
     ]

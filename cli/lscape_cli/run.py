@@ -43,15 +43,18 @@ def run(
 
         settings = load_config(config, overrides, seed)
         trained = train(settings, runs_dir, progress)
-        rows = connect(trained, _asked("connect", settings.connect), None, progress)
+        rows = connect(trained, _asked(settings, "connect", "compute"), None, progress)
         if not no_measure:
-            measure(trained, _asked("measure", settings.measure), None, progress)
+            measure(trained, _asked(settings, "measure", "compute"), None, progress)
     write([trained], "json" if as_json else "table", quiet)
     if require_connected:
         options.exit_unless_connected(rows)
 
 
-def _asked(name: str, section: Any) -> list[str]:
-    """A section as overrides: the run may be older than it, which is no part of the run's name."""
-    keys = section.model_dump(mode="json").items()
-    return [f"{name}.{key}={json.dumps(value)}" for key, value in keys]
+def _asked(settings: Any, *sections: str) -> list[str]:
+    """Sections as overrides: the run may be older than they, which are no part of its name."""
+    return [
+        f"{name}.{key}={json.dumps(value)}"
+        for name in sections
+        for key, value in getattr(settings, name).model_dump(mode="json").items()
+    ]

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from landscape import geometry, paths, trees
+from landscape import compute, geometry, paths, trees
 from landscape.base import Landscape, Status, key_data
 from landscape.config import Config, ConfigError, dump_section, measures_name, revised
 from landscape.hessian import Curvatures, Hessian, curvatures, recognised, spectrum
@@ -43,7 +43,7 @@ from landscape.stages.setup import (
 )
 from landscape.trees import Params
 
-GROUP_BYTES = 2**30  # strings shortened together, at their longest
+SHARE_OF_STRINGS = 2  # memory's part for strings shortened together, at their longest
 COPIES = 6  # of a string that is being shortened: itself, the best, gradients, and a trial of each
 OFF = "OFF"  # the word for a string that was not to be shortened
 
@@ -63,7 +63,7 @@ def measure(
     OSError (disk).
     """
     for override in overrides:
-        if not override.startswith("measure."):
+        if not override.startswith(("measure.", "compute.")):
             raise ConfigError(f"--set {override}: only keys of `measure` can be changed here")
     config = revised(config_of(run), overrides)
     name = measures_name(config.measure)
@@ -138,7 +138,7 @@ class _Tools:
         """How many strings are shortened together."""
         scalar = 8 if self.config.compute.precision == "float64" else 4
         beads = COPIES * self.settings.max_beads * trees.size(self.landscape.shapes) * scalar
-        return max(1, GROUP_BYTES // beads)
+        return max(1, compute.memory() // SHARE_OF_STRINGS // beads)
 
     def hessian_facts(self) -> Row:
         hessian = self.hessian

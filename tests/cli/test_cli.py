@@ -77,7 +77,8 @@ def fake(monkeypatch):
     )
     section = SimpleNamespace(model_dump=lambda mode: {"method": "dss", "seed": None})
     measuring = SimpleNamespace(model_dump=lambda mode: {"shorten": True})
-    config = SimpleNamespace(connect=section, measure=measuring)
+    devices = SimpleNamespace(model_dump=lambda mode: {"devices": 2})
+    config = SimpleNamespace(connect=section, measure=measuring, compute=devices)
     fake = SimpleNamespace(calls=[], rows=[row()], strings=[], measures={})
     fake.report = {"runs": [{}], "levels": [level()], "against": [], "notes": []}
 
@@ -252,8 +253,12 @@ def test_run_asks_for_its_own_connect_section(fake):
     assert done.exit_code == 0, done.output
     called = ["load_config", "train", "connect", "measure", "write_html"]
     assert [call[0] for call in fake.calls] == called
-    assert fake.calls[2][2] == ['connect.method="dss"', "connect.seed=null"]
-    assert fake.calls[3][2] == ["measure.shorten=true"]
+    assert fake.calls[2][2] == [
+        'connect.method="dss"',
+        "connect.seed=null",
+        "compute.devices=2",
+    ]
+    assert fake.calls[3][2] == ["measure.shorten=true", "compute.devices=2"]
     assert "6/6" in done.stdout and done.stdout.endswith("report: runs/r/report.html\n")
     assert json.loads(lscape("run", "c.yaml", "--json").stdout) == fake.report
 
