@@ -31,11 +31,11 @@ from landscape.compute import each
 from landscape.trees import Params
 
 PIECES = 2  # of a segment, each with its constraint, where it is highest
-PLACES = 2  # where a piece is looked at, and at one place more:
+PLACES = 3  # where a piece is looked at, and at one place more:
 NEAR = 1 / 32  # so far from the string's ends at first, then where the certificate was highest
 MARGIN = 5e-3  # of |limit|: how far below the limit pieces are aimed; doubled if not certified
 HELD = 0.8  # of the margin: how far above its aim a string may be to be certified
-FAILURES = 6  # to be certified with one number of beads
+FAILURES = 3  # to be certified before more beads are tried
 PENALTY = 1.5  # times the largest multiplier: the weight of what is too high, in the merit
 FORGIVEN = 4  # steps back that the merit may be compared with
 SHORTEST = 1 / 64  # nearest to a segment's ends that it is looked at
@@ -370,29 +370,38 @@ class Shortener:
         string.stiffness = np.minimum(string.stiffness, STIFF)
         if upper.max() <= string.limit:
             string.history.append([string.sweeps, string.grad_evals, beads, length, 1])
+            string.safe = string.points
             string.lengths.append(length)
             if length < paths.length(string.kept):
                 string.kept = string.points
             if string.change is not None and string.change < self.tolerance:
                 string.ended = Ended.CONVERGED
-            elif 2 * beads - 1 > self.max_beads:
-                string.ended, string.reason = Ended.BUDGET, f"max_beads ({self.max_beads}) spent"
             else:
-                string.points = string.safe = doubled(string.points)
-                string.seen = {}
-                string.extra = extra_places(2 * beads - 2)
-                string.stiffness = np.full(2 * beads - 1, string.stiffness.max())
-                string.failures = 0
+                self._double(string, "max_beads ({}) spent")
             return
         string.failures += 1
         if string.failures > FAILURES:
-            string.ended, string.reason = Ended.BUDGET, f"not certified with {beads} beads"
+            self._double(string, "not certified with max_beads ({})")
+            return
         high = np.flatnonzero(upper > string.limit)
         place = np.clip(found.place[high], SHORTEST, 1 - SHORTEST)
         string.extra[PIECES * high + (PIECES * place).astype(int)] = place
         string.margin, string.seen = 2 * string.margin, {}
         if not self.differentiable:  # nothing would bring it down
             string.points = string.safe
+
+    def _double(self, string: Shortening, otherwise: str) -> None:
+        """Go on with twice the segments, or end with this reason."""
+        beads = 2 * trees.count(string.points) - 1
+        if beads > self.max_beads:
+            string.ended, string.reason = Ended.BUDGET, otherwise.format(self.max_beads)
+            return
+        string.points, string.safe = doubled(string.points), doubled(string.safe)
+        if not self.differentiable:
+            string.points = string.safe
+        string.extra, string.seen = extra_places(beads - 1), {}
+        string.stiffness = np.full(beads, string.stiffness.max())
+        string.margin, string.failures = MARGIN, 0
 
 
 def finish(shortener: Shortener, strings: list[Shortening]) -> list[Shortening]:
