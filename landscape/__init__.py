@@ -35,8 +35,8 @@ _HOMES = {
 
 __all__ = [
     "Config", "ConfigError", "DataError", "Landscape", "Outputs", "Run", "RunError", "Status",
-    "Task", "bind", "check", "config_from", "connect", "energy_task", "load_config", "measure", "open_run", "train",
-    "verify",
+    "Task", "bind", "check", "config_from", "connect", "energy_task", "load_config", "measure",
+    "open_run", "train", "verify",
 ]  # fmt: skip
 
 
