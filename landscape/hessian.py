@@ -320,8 +320,9 @@ def curvatures(
         return _curvatures(hessian, trees.take(points, index), steps, key, along)
 
     parts = batched(hessian, points, steps, some)
-    columns = zip(*(vars(part).values() for part in parts), strict=True)
-    return Curvatures(*map(np.concatenate, columns))
+    return Curvatures(
+        **{name: np.concatenate([vars(part)[name] for part in parts]) for name in vars(parts[0])}
+    )
 
 
 def _curvatures(
@@ -333,8 +334,8 @@ def _curvatures(
     extremes = lanczos(hessian, points, starts, steps, until_close=True).extremes
     if tangents is None:
         undefined = np.full((len(size), 5), np.nan)
-        parts = undefined[:, 0], undefined[:, 1:]
-        return Curvatures(np.asarray(value, float), size, extremes, *parts)
+        bent, normal = undefined[:, 0], undefined[:, 1:]
+        return Curvatures(np.asarray(value, float), size, extremes, bent, normal)
     largest = np.abs(extremes[:, [0, 2]]).max(1)
     epsilon = np.finfo(jax.tree.leaves(points)[0].dtype).eps
     clear = size > NOISE * epsilon * largest * np.sqrt(dots(points, points))
