@@ -6,7 +6,7 @@ import enum
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import jax
 import numpy as np
@@ -17,6 +17,21 @@ from landscape.trees import Params
 Scalar = Any
 Carry = Any
 Batch = Any
+
+
+class Form(NamedTuple):
+    """A dense network without biases, Φ = W_K ρ(… ρ(W_1 x)), and its metric `loss`, for the methods
+    that construct their path: E|y − Φ(x)|² + κ·penalty over data (x, y), [samples, ·] each.
+
+    kernels: the names of W_1ᵀ … W_Kᵀ, [inputs, outputs] each, among the parameters, in that order;
+    penalty: `ridge`, Σ‖W_k‖²; or `l1`, Σᵢ ‖βᵢ‖₁‖wᵢ‖ over the units of one hidden layer, wᵢ their
+    incoming and βᵢ their outgoing weights.
+    """
+
+    kernels: tuple[str, ...]
+    activation: str
+    penalty: Literal["ridge", "l1"]
+    kappa: float
 
 
 @dataclass(frozen=True)
@@ -35,6 +50,7 @@ class Task:
     carry: the carry of the first step.
     averages: the metrics that are means over the samples of a split, of what each sample gives
         alone.
+    form: what network and loss this is, for the methods that must know.
     """
 
     init: Callable[[jax.Array], Any]
@@ -44,6 +60,7 @@ class Task:
     carry: Carry = ()
     descendable: tuple[str, ...] = ("loss",)
     averages: tuple[str, ...] = ()
+    form: Form | None = None
 
 
 def energy_task(energy: Callable[[Any], Scalar], init: Callable[[jax.Array], Any]) -> Task:
@@ -64,7 +81,8 @@ class Landscape(NamedTuple):
     by_sample: params → (values [samples], gradients, named arrays [samples, ...]), of which the
         descent is the mean, where it is one;
     samples: how many these data are;
-    shapes: name → jax.ShapeDtypeStruct.
+    shapes: name → jax.ShapeDtypeStruct;
+    form: the task's, if the level's metric is the loss that it speaks of; data: the level's.
     """
 
     init: Callable[[jax.Array], Params]
@@ -75,6 +93,8 @@ class Landscape(NamedTuple):
     samples: int
     carry: Carry
     shapes: dict[str, jax.ShapeDtypeStruct]
+    form: Form | None = None
+    data: Batch = ()
 
 
 def bind(
@@ -128,7 +148,10 @@ def bind(
 
     descended = descent if metric in task.descendable else None
     parted = by_sample if descended and metric in task.averages else None
-    return Landscape(init, loss, level, descended, parted, samples, task.carry, shapes)
+    form = task.form if metric == "loss" else None
+    return Landscape(
+        init, loss, level, descended, parted, samples, task.carry, shapes, form, measured
+    )
 
 
 class Status(enum.StrEnum):
@@ -150,7 +173,8 @@ class String:
     frames: one a look, {facts [round, level, highest loss, its fraction of the length], beads
     [their ids], places [beads] as fractions of the length, profile [points, 2]}; ids [beads]: an
     id is a bead at one position; left, left_ids: positions that beads have left, for the frames;
-    start: the level of the string that it began from, None for a straight line;
+    chained_from: the level of the string that it began from, None for a straight line;
+    facts: what a construction says of its curve and of its bound;
     ended: None while the search goes on, then the status that the method claims. Only the
     certificate turns a claim of CONNECTED into a verdict.
     """
@@ -163,7 +187,8 @@ class String:
     ids: np.ndarray = field(default_factory=lambda: np.arange(2))
     left: Params = field(default_factory=dict)
     left_ids: np.ndarray = field(default_factory=lambda: np.arange(0))
-    start: float | None = None
+    chained_from: float | None = None
+    facts: dict[str, float] = field(default_factory=dict)
     ended: str | None = None
     reason: str = ""
     rounds: int = 0

@@ -20,6 +20,7 @@ from pydantic import (
 )
 
 Optimizer = Literal["adam", "sgd"]
+MethodName = Literal["dss", "constrained", "straight", "linear-network", "relu-construction"]
 Rate = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0)]
@@ -147,11 +148,15 @@ class Levels(Section):
 class Connect(Section):
     """How paths are searched and judged. None: as in training. With optimizer, learning_rate and
     weight_decay all None, gauss-newton or polyak where the level's metric can be descended on few
-    training data.
+    training data. start: the path that a search begins from, the straight line if left out.
+    tries: with pairs `tree`, how many may fail that would join a model to the others; as many again
+    for a group of models each time that it is twice as large.
     """
 
-    method: Literal["dss", "constrained", "straight"] = "dss"
+    method: MethodName = "dss"
+    start: Literal["straight", "linear-network", "relu-construction"] | None = None
     pairs: str = "all"
+    tries: Count = 4
     target: Annotated[float, Field(gt=0, le=1)] = 0.95
     tolerance: Annotated[float, Field(ge=1)] = 1.0
     insert: Literal["max", "midpoint"] = "max"
@@ -185,6 +190,28 @@ class Connect(Section):
         return pairs
 
 
+class Sweep(Section):
+    """A grid of runs. over: key → its values, every combination of which is a run. What the report
+    shows of them: measures, drawn as lines, or as a map over the two numeric keys; rate: fit
+    measure ∝ key^rate to every line.
+    """
+
+    over: Annotated[dict[str, Annotated[tuple[Any, ...], Field(min_length=1)]], Field(min_length=1)]
+    measures: Annotated[tuple[str, ...], Field(min_length=1)] = ("share", "normalized_length")
+    chart: Literal["lines", "map"] = "lines"
+    rate: bool = False
+
+    @field_validator("over")
+    @classmethod
+    def _of_a_run(cls, over: dict[str, tuple[Any, ...]]) -> dict[str, tuple[Any, ...]]:
+        for key, values in over.items():
+            if key.partition(".")[0] == "sweep":
+                raise ValueError(f"'{key}' is no key of a run")
+            if any(value in values[:number] for number, value in enumerate(values)):
+                raise ValueError(f"'{key}' has a value more than once")
+        return over
+
+
 class Compute(Section):
     precision: Literal["float32", "float64"] = "float32"
     strategy: Literal["auto", "map", "vmap"] = "auto"
@@ -193,11 +220,12 @@ class Compute(Section):
 
 
 def pair_list(pairs: str, models: int) -> list[tuple[int, int]]:
-    """The pairs (a < b) that `all`, `disjoint` or a list such as `0-1,0-2` means, in that order.
+    """The pairs (a < b) that `all`, `disjoint` or a list such as `0-1,0-2` means, in that order;
+    for `tree`, those that it chooses from, all.
 
     Disjoint pairs are 0-1, 2-3, …; an odd model is left over. Raises ValueError naming the item.
     """
-    if pairs == "all":
+    if pairs in ("all", "tree"):
         return list(itertools.combinations(range(models), 2))
     if pairs == "disjoint":
         return [(a, a + 1) for a in range(0, models - 1, 2)]
@@ -209,7 +237,7 @@ def pair_list(pairs: str, models: int) -> list[tuple[int, int]]:
 
 
 def _given_pairs(pairs: str) -> list[tuple[int, int]]:
-    if pairs in ("all", "disjoint"):
+    if pairs in ("all", "disjoint", "tree"):
         return []
     given = []
     for item in pairs.split(","):
@@ -218,7 +246,7 @@ def _given_pairs(pairs: str) -> list[tuple[int, int]]:
         if a == b:
             raise ValueError(
                 f"'{item.strip()}' is not a pair of two models "
-                "(allowed: all, disjoint, or a list such as 0-1,0-2)"
+                "(allowed: all, disjoint, tree, or a list such as 0-1,0-2)"
             )
         given.append((a, b))
     return list(dict.fromkeys(given))

@@ -16,13 +16,14 @@ MAY_IMPORT = {
     "compute": {"trees"},
     "descend": {"base", "compute", "trees"},
     "paths": {"base", "compute", "trees"},
+    "curves": {"base", "paths", "strings", "trees"},
     "driver": {"base", "paths", "trees"},
     "data": set(),
     "networks": {"compute", "settings"},
     "film": {"base", "paths", "profile", "trees"},
     "profile": set(),
     "strings": {"base", "descend", "paths", "trees"},
-    "methods": {"base", "descend", "strings", "trees"},
+    "methods": {"base", "curves", "descend", "strings", "trees"},
     "tasks": {"base", "data", "networks", "settings", "trees"},
     "validation": set(),
     "source": {"validation"},
@@ -32,10 +33,13 @@ MAY_IMPORT = {
     "gauss_newton": set(),
     "polyak": set(),
     "runs": set(),
-    "report": {"profile", "runs"},
+    "neb": {"base", "compute", "trees"},
+    "topology": set(),
+    "report": {"profile", "runs", "topology"},
     "stages": {
-        "base", "compute", "config", "data", "descend", "driver", "film", "methods", "paths",
-        "permute", "gauss_newton", "polyak", "runs", "settings", "tasks", "trees",
+        "base", "compute", "config", "curves", "data", "descend", "driver", "film",
+        "gauss_newton", "methods", "neb", "paths", "permute", "polyak", "runs", "settings", "tasks",
+        "topology", "trees",
     },
 }  # fmt: skip
 
@@ -91,6 +95,7 @@ def test_methods_and_tasks_do_not_import_each_other(room):
         "import landscape.report",
         "import lscape_cli.main",
         "import landscape.tasks",
+        "import landscape.topology",
     ],
 )
 def test_starts_without_jax(statement):

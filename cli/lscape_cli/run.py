@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
 from lscape_cli import console, options
-from lscape_cli.report import write
+from lscape_cli.report import write, write_sweep
 
 
 @click.command(cls=options.Command)
@@ -27,25 +25,30 @@ def run(
     """Train, connect and report CONFIG in a row.
 
     Ends with a table and the path of the HTML report. The same command resumes an unfinished run.
+    With a sweep section in CONFIG, every combination of its keys is a run of its own.
 
     \b
     Example:
       lscape run configs/quickstart.yaml --set connect.pairs=disjoint
     """
     with console.working(quiet) as progress:
-        from landscape.config import load_config
-        from landscape.stages.connect import connect
-        from landscape.stages.train import train
+        from landscape.config import load_config, load_sweep
+        from landscape.stages.connect import tree_of
+        from landscape.stages.whole import asked, sweep
+        from landscape.stages.whole import run as run_whole
 
-        settings = load_config(config, overrides, seed)
-        trained = train(settings, runs_dir, progress)
-        # the run may be older than these sections, which are no part of its name
-        asked = [
-            f"{name}.{key}={json.dumps(value)}"
-            for name in ("connect", "compute")
-            for key, value in getattr(settings, name).model_dump(mode="json").items()
-        ]
-        rows = connect(trained, asked, None, progress)
-    write([trained], "json" if as_json else "table", quiet)
+        grid = load_sweep(config, overrides, seed)
+        tree = []
+        if grid is not None:
+            directory, rows = sweep(grid, runs_dir, progress)
+        else:
+            settings = load_config(config, overrides, seed)
+            trained, rows = run_whole(settings, runs_dir, progress)
+            tree = tree_of(trained, asked(settings))
+    form = "json" if as_json else "table"
+    if grid is not None:
+        write_sweep(directory, form, quiet)
+    else:
+        write([trained], form, quiet)
     if require_connected:
-        options.exit_unless_connected(rows)
+        options.exit_unless_connected(rows, tree)

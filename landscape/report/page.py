@@ -82,15 +82,19 @@ def _page(
     named = [(about["run"], run) for about, run in zip(report["runs"], runs, strict=True)]
     body = [
         f"<header><h1>Are these networks connected?</h1>{_headlines(report)}</header>",
-        _list(report["notes"], "notes"),
+        listed(report["notes"], "notes"),
         _table(report["levels"]),
         _against(report["against"]),
         *_overview(named, report),
         *(_of_run(*of, report, own) for of, own in zip(named, drawn, strict=True)),
-        _section("What the words mean", _definitions(MEANINGS)),
-        _section("How to cite", CITE),
+        section("What the words mean", _definitions(MEANINGS)),
+        section("How to cite", CITE),
     ]
-    content = "\n".join(filter(None, body))
+    return document(title, "\n".join(filter(None, body)))
+
+
+def document(title: str, content: str) -> str:
+    """A whole page, with its style in it."""
     style = files("landscape.report").joinpath("page.css").read_text()
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}'
@@ -123,11 +127,11 @@ def _headlines(report: dict[str, Any]) -> str:
     )
 
 
-def _section(title: str, content: str) -> str:
+def section(title: str, content: str) -> str:
     return f"<section><h2>{escape(title)}</h2>{content}</section>"
 
 
-def _list(items: Sequence[str], kind: str) -> str:
+def listed(items: Sequence[str], kind: str) -> str:
     points = "".join(f"<li>{escape(item)}</li>" for item in items)
     return f'<ul class="{kind}">{points}</ul>' if items else ""
 
@@ -137,7 +141,7 @@ def _definitions(meanings: dict[str, str]) -> str:
     return f"<dl>{''.join(terms)}</dl>"
 
 
-def _grid(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def grid(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     kinds = ["" if name in WORDS else " class=n" for name in head]
 
     def cells(tag: str, values: Sequence[str]) -> str:
@@ -168,17 +172,17 @@ def _table(levels: Sequence[dict[str, Any]]) -> str:
         for level in levels
     ]
     notes = "".join(f"<p class=foot>{escape(note)}</p>" for note in footnotes(levels))
-    return _section("By level", _grid(head, rows) + notes)
+    return section("By level", grid(head, rows) + notes)
 
 
 def _against(records: Sequence[dict[str, Any]]) -> str:
     if not records:
         return ""
-    table = _grid(COMPARED, (compared(record, records) for record in records))
-    return _section("Against the published figure", f"{table}<p class=foot>{DIFFERENCE}.</p>")
+    table = grid(COMPARED, (compared(record, records) for record in records))
+    return section("Against the published figure", f"{table}<p class=foot>{DIFFERENCE}.</p>")
 
 
-def _figure(svg: str, caption: str) -> str:
+def figure(svg: str, caption: str) -> str:
     return f"<figure>{svg}<figcaption>{escape(caption)}</figcaption></figure>"
 
 
@@ -227,11 +231,11 @@ def _overview(named: Sequence[tuple[str, Run]], report: dict[str, Any]) -> list[
     if not any(level["connected"] for level in levels):
         drawn = drawn[2:]  # no lengths, no beads
     svgs = (
-        _figure(figures.draw(plot, f"f{place}", label), caption)
+        figure(figures.draw(plot, f"f{place}", label), caption)
         for place, (plot, label, caption) in enumerate(drawn)
     )
     linear = f"<p class=foot>{LINEAR}</p>" * any(level["level"] <= 0 for level in levels)
-    return [_section("As the loss falls", f"<div class=two>{''.join(svgs)}</div>{linear}")]
+    return [section("As the loss falls", f"<div class=two>{''.join(svgs)}</div>{linear}")]
 
 
 def _of_run(name: str, run: Run, report: dict[str, Any], drawn: Sequence[strings.Picture]) -> str:
@@ -274,7 +278,7 @@ def _of_run(name: str, run: Run, report: dict[str, Any], drawn: Sequence[strings
     facts = {key: _fact(about[key]) for key in ("command", "device", "versions", "commit")}
     facts["model"] = f"{about['models']} of {_fact(about['parameters'])} parameters"
     facts["status"] = _fact(about["stages"])
-    return _section(name, content + _details("How it was made", _definitions(facts)))
+    return section(name, content + _details("How it was made", _definitions(facts)))
 
 
 def _fact(value: Any) -> str:
@@ -295,7 +299,7 @@ def _strings(
 
     said = f"{series(level, levels)}, {level['connected']} of {level['pairs']} connected"
     label = f"Loss along {len(profiles)} strings at level {level['level']:g}: {said}"
-    return _figure(figures.draw(plot, ids, label, (3.2, 2.3)), said)
+    return figure(figures.draw(plot, ids, label, (3.2, 2.3)), said)
 
 
 def _training(run: Run, levels: Sequence[float], metric: str, ids: str) -> str:
@@ -310,7 +314,7 @@ def _training(run: Run, levels: Sequence[float], metric: str, ids: str) -> str:
 
     svg = figures.draw(plot, ids, f"Training curves of {len(curves)} models")
     said = "The metric of the levels while the models were trained; dotted: the levels."
-    return f"<h3>Training</h3><div class=two>{_figure(svg, said)}</div>"
+    return f"<h3>Training</h3><div class=two>{figure(svg, said)}</div>"
 
 
 def _details(title: str, content: str) -> str:
@@ -327,4 +331,4 @@ def _pairs(rows: Sequence[Row]) -> str:
         + [number(row["grad_evals"], 0), row["reason"]]
         for row in rows
     )
-    return _grid(head, lines)
+    return grid(head, lines)

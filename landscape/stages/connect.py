@@ -13,10 +13,11 @@ from landscape import compute, paths, trees
 from landscape.base import Band, Landscape, Method, Search, Status, String
 from landscape.compute import each
 from landscape.config import Config, dump_connect, revised, set_name
+from landscape.curves import begun
 from landscape.descend import Descent
 from landscape.driver import Connection, chained, judge, start, steps
 from landscape.film import film
-from landscape.methods import METHODS
+from landscape.methods import HYPOTHESES, METHODS
 from landscape.runs import COLUMNS, Arrays, Row, Run, RunError, load_arrays, write_bytes
 from landscape.settings import pair_list
 from landscape.stages.setup import (
@@ -25,11 +26,13 @@ from landscape.stages.setup import (
     bead_optimizer,
     build_beads,
     build_landscape,
+    check_hypotheses,
     config_of,
     in_use,
     log,
     silent,
 )
+from landscape.stages.tree import grow, is_grown
 
 SHARE_OF_STRINGS = 2  # memory's part for strings searched together, at their longest
 
@@ -42,7 +45,8 @@ def connect(
     levels: Sequence[float] | None = None,
     progress: Progress = silent,
 ) -> list[Row]:
-    """Search a path for every pair and level of a trained run; returns the rows asked for.
+    """Search a path for every pair and level of a trained run; returns the rows asked for: with
+    `pairs: tree`, those there are (`Run.tree` has why there are no more).
 
     overrides: `connect.key=value` over the run's config; other settings are another set of rows
     beside the first (those of `compute` are not). Rows that are there already are not searched
@@ -61,21 +65,38 @@ def connect(
     def wanted(rows: list[Row]) -> list[Row]:
         return [r for r in rows if r["set"] == name and (r["level"], r["a"], r["b"]) in asked]
 
-    complete = len(wanted(run.rows())) == len(asked) and not _links(run, config, chosen, pairs)
+    if settings.pairs == "tree":
+        complete = is_grown(run, config, chosen)
+    else:
+        complete = len(wanted(run.rows())) == len(asked) and not _links(run, config, chosen, pairs)
     if complete and not _unfinished(run, name, chosen):
         log.info(f"{run.directory}: {name} is already finished for these pairs, nothing to do")
         return wanted(run.write_results())
     with run.stage(f"connect {name}"):
-        tools = _Tools(run, config, name, progress)
+        tools = Tools(run, config, name, progress)
         used = settings.model_copy(update={"optimizer": tools.optimizer})
         write_bytes(run.settings_file(name), dump_connect(used).encode())
-        for level in chosen:
-            tools.connect_level(level, pairs, progress)
-            tools.chain(_links(run, config, [level], pairs, below=False), progress)
-        for level in reversed(chosen):
-            tools.chain(_links(run, config, [level], pairs), progress)
+        if settings.pairs == "tree":
+            grow(tools, chosen, progress)
+        else:
+            for level in chosen:
+                tools.connect_level(level, pairs, progress)
+                tools.chain(_links(run, config, [level], pairs, below=False), progress)
+            for level in reversed(chosen):
+                tools.chain(_links(run, config, [level], pairs), progress)
         rows = run.write_results()
     return wanted(rows)
+
+
+def tree_of(
+    run: Run, overrides: Sequence[str] = (), levels: Sequence[float] | None = None
+) -> list[dict[str, Any]]:
+    """With `pairs: tree`, the records of the levels asked for of the set that `connect` made: what
+    was searched and joined (`topology.grown`). Otherwise []. Raises ConfigError, RunError."""
+    config = revised(config_of(run), overrides)
+    chosen = _chosen_levels(config, levels)
+    records = run.tree(set_name(config.connect)) if config.connect.pairs == "tree" else []
+    return [record for record in records if record["level"] in chosen]
 
 
 def _chosen_levels(config: Config, levels: Sequence[float] | None) -> list[float]:
@@ -116,8 +137,8 @@ def _links(
         found = [
             r for key, r in rows.items() if key[:2] == (a, b) and r["status"] == Status.CONNECTED
         ]
-        above = [r for r in found if r["level"] > level and row["start"] is None]
-        under = [r for r in found if r["level"] < level and (row["start"] or level) >= level]
+        above = [r for r in found if r["level"] > level and row["chained_from"] is None]
+        under = [r for r in found if r["level"] < level and (row["chained_from"] or level) >= level]
         if above:
             links.append(Link(row, min(above, key=lambda r: r["level"])))
         elif under and below:
@@ -133,7 +154,7 @@ def group_size(parameters: int, config: Config) -> int:
     )
 
 
-class _Tools:
+class Tools:
     """What is compiled once for a set: the descender and the profiler."""
 
     def __init__(self, run: Run, config: Config, name: str, progress: Progress) -> None:
@@ -145,22 +166,32 @@ class _Tools:
             raise config.problem(
                 "connect.length_over", f"'{settings.length_over}' matches none of: {allowed}"
             )
+        check_hypotheses(config, landscape)
         self.optimizer = bead_optimizer(config, landscape)
         self.descend = functools.cache(build_beads(config, landscape))
         self.peaks = paths.remembered(paths.make_peaks(landscape, settings.grid))
         self.seed = config.seed if settings.seed is None else settings.seed
-        self.ends = _Ends(run, config, landscape)
+        self.ends = Ends(run, config, landscape)
         self.group = group_size(trees.size(landscape.shapes), config)
 
-    def method(self, at: Band) -> Method:
-        return METHODS[self.settings.method](
+    def method(self, at: Band, max_rounds: int | None = None) -> Method:
+        """The search at a level; max_rounds over the settings' own."""
+        find = self._bound(self.settings.method, at, max_rounds)
+        if self.settings.start in HYPOTHESES:
+            return begun(self._bound(self.settings.start, at), find)
+        return find
+
+    def _bound(self, name: str, at: Band, max_rounds: int | None = None) -> Method:
+        return METHODS[name](
+            landscape=self.landscape,
+            grid=self.settings.grid,
             descend=self.descend,
             peaks=self.peaks,
             band=at,
             seed=self.seed,
             insert=self.settings.insert,
             first_midpoint=self.settings.first_midpoint,
-            max_rounds=self.settings.max_rounds,
+            max_rounds=self.settings.max_rounds if max_rounds is None else max_rounds,
             max_beads=self.settings.max_beads,
             jitter=self.settings.jitter,
             retries=self.settings.retries,
@@ -171,7 +202,7 @@ class _Tools:
     def band(self, level: float) -> Band:
         return Band(level, self.settings.target, self.settings.tolerance)
 
-    def connect_level(self, level: float, pairs: list[Pair], progress: Progress) -> None:
+    def connect_level(self, level: float, pairs: Sequence[Pair], progress: Progress) -> None:
         at = self.band(level)
         checkpoints = Checkpoints(self.run.search_file(self.name, level))
         kept = checkpoints.load()
@@ -303,7 +334,7 @@ class _Tools:
         self.run.append_events(self.name, [_verdict_event(row)])
 
 
-class _Ends:
+class Ends:
     """The end points of a run, read once, checked against the losses recorded for them."""
 
     def __init__(self, run: Run, config: Config, landscape: Landscape) -> None:
@@ -320,6 +351,10 @@ class _Ends:
     def reached(self, model: int, level: float) -> bool:
         return (model, level) in self._reached
 
+    def levels(self, model: int) -> list[float]:
+        """The levels that a model met."""
+        return [level for m, level in self._reached if m == model]
+
     def params(self, model: int, level: float) -> Arrays:
         path = self._run.model_file(model, level)
         return in_use(load_arrays(path)[0], self._landscape, path)
@@ -328,7 +363,7 @@ class _Ends:
         """The task must still give what it gave in training: code and data can change."""
         level_of = each(self._landscape.level)
         for model in range(config.train.models):
-            mine = sorted(level for m, level in self._reached if m == model)
+            mine = sorted(self.levels(model))
             if not mine:
                 continue
             path = self._run.model_file(model, mine[0])
@@ -377,38 +412,18 @@ def _empty_row(config: Config, name: str, level: float, a: int, b: int) -> Row:
 
 
 def _row(config: Config, name: str, at: Band, connection: Connection) -> Row:
-    string, certificate = connection.string, connection.certificate
+    string = connection.string
     a, b = map(int, string.name.split("-"))
-    numbers = {
-        "length": connection.length,
-        "chord": connection.chord,
-        "normalized_length": connection.normalized_length,
-        "max_loss": certificate.maximum,
-        "barrier": certificate.barrier,
-        "seconds": round(string.seconds, 3),
-        "limit": at.limit,
-        "loss_a": float(certificate.profile[0, 1]),
-        "loss_b": float(certificate.profile[-1, 1]),
-        "max_at": certificate.max_at,
-        "last_change": certificate.last_change,
-        "resolution": certificate.resolution,
-    }
-    finite = {k: v if v is not None and np.isfinite(v) else None for k, v in numbers.items()}
+    facts = {name: string.facts.get(name) for name in ("curve_max", "bound")}
     return (
         _empty_row(config, name, at.level, a, b)
-        | finite
-        | {
-            "status": connection.status,
-            "beads": connection.beads,
-            "rounds": string.rounds,
-            "grad_evals": string.grad_evals,
-            "grid": certificate.grid,
-            "start": string.start,
-            "reason": connection.reason,
-        }
+        | {"limit": at.limit, "chained_from": string.chained_from, **facts}
+        | connection.record()
+        | ({"facts": dict(string.facts)} if string.facts else {})
     )
 
 
 def _verdict_event(row: Row) -> dict[str, Any]:
     keys = ("level", "a", "b", "status", "reason", "beads", "rounds", "grad_evals", "max_loss")
-    return {"event": "verdict", **{key: row[key] for key in keys}}
+    facts = {"facts": row["facts"]} if "facts" in row else {}
+    return {"event": "verdict", **{key: row[key] for key in keys}, **facts}

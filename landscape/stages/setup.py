@@ -26,6 +26,7 @@ from landscape.config import Config, load_config
 from landscape.data import DataError, Store
 from landscape.descend import OPTIMIZERS, Descender
 from landscape.gauss_newton import gauss_newton
+from landscape.methods import HYPOTHESES
 from landscape.polyak import RATE, polyak
 from landscape.runs import Arrays, Run, RunError, load_arrays, save_arrays
 from landscape.settings import Data
@@ -138,6 +139,17 @@ def _raised_at(error: Exception) -> str:
     if trace is None:
         return ""
     return f" at {Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"
+
+
+def check_hypotheses(config: Config, landscape: Landscape) -> None:
+    """Raises ConfigError for a construction whose hypotheses the task does not meet."""
+    for key in ("method", "start"):
+        hypotheses = HYPOTHESES.get(str(getattr(config.connect, key)))
+        if hypotheses:
+            try:
+                hypotheses(landscape)
+            except ValueError as error:
+                raise config.problem(f"connect.{key}", str(error)) from None
 
 
 def bead_optimizer(config: Config, landscape: Landscape) -> str:

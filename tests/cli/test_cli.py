@@ -31,7 +31,7 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'cli'}"}
 START = "from lscape_cli.main import main; main(prog_name='lscape')"
 
 MODULES = ["landscape.config", "landscape.runs", "landscape.report"] + [
-    f"landscape.stages.{stage}" for stage in ("train", "connect", "verify", "check")
+    f"landscape.stages.{stage}" for stage in ("train", "connect", "verify", "check", "whole")
 ]
 
 
@@ -77,7 +77,7 @@ def fake(monkeypatch):
     section = SimpleNamespace(model_dump=lambda mode: {"method": "dss", "seed": None})
     devices = SimpleNamespace(model_dump=lambda mode: {"devices": 2})
     config = SimpleNamespace(connect=section, compute=devices)
-    fake = SimpleNamespace(calls=[], rows=[row()], strings=[])
+    fake = SimpleNamespace(calls=[], rows=[row()], tree=[], strings=[], sweep=None)
     fake.report = {"runs": [{}], "levels": [level()], "against": [], "notes": []}
 
     def stage(name, result):
@@ -111,20 +111,32 @@ def fake(monkeypatch):
         "config": {
             "ConfigError": ConfigError,
             "load_config": called("load_config", config),
+            "load_sweep": lambda *arguments: fake.sweep,
             "dump_config": lambda config: "seed: 0\n",
             "resolved": lambda config: {"seed": 0},
             "run_name": lambda config: "r",
         },
-        "runs": {"RunError": RunError, "open_run": called("open_run", run)},
+        "runs": {
+            "RunError": RunError,
+            "open_run": called("open_run", run),
+            "open_sweep": lambda path, runs_dir: None,
+        },
         "report": {
             "report": lambda runs, published: fake.report,
             "levels_csv": lambda report: "level,pairs\n0.1,6\n",
             "write_html": lambda runs, report, path, pairs: fake.calls.append(("write_html", path)),
         },
         "train": {"train": stage("train", lambda: run)},
-        "connect": {"connect": stage("connect", lambda: fake.rows)},
+        "connect": {
+            "connect": stage("connect", lambda: fake.rows),
+            "tree_of": lambda *asked: fake.tree,
+        },
         "verify": {"verify": stage("verify", lambda: fake.strings)},
         "check": {"check": stage("check", lambda: estimates)},
+        "whole": {
+            "run": stage("run", lambda: (run, fake.rows)),
+            "sweep": stage("sweep", lambda: (Path("runs/s"), fake.rows)),
+        },
     }
     for name in MODULES:
         module = ModuleType(name)
@@ -234,6 +246,37 @@ def test_connect(fake):
     assert fake.calls[-1][2:] == ([], None)
 
 
+def joined(**changes):
+    return {
+        "level": 0.1, "models": 8, "components": [[0, 1, 2, 3, 4, 5, 6, 7]], "pairs": 28,
+        "searched": 7, "connected": 7,
+    } | changes  # fmt: skip
+
+
+def test_connect_a_tree(fake):
+    parts = [[0, 1, 2, 3, 4, 5], [6]]
+    fake.tree = [joined(searched=0, connected=0), joined(level=0.01, models=7, components=parts)]
+    done = lscape("connect", "r", "--pairs", "tree")
+    assert fake.calls[1][2:] == (["connect.pairs=tree"], None)
+    assert done.stdout.splitlines() == [
+        "level 0.1:  8 models in 1 component; 0 of 28 pairs searched, 0 connected",
+        "level 0.01: 7 models in 2 components; 7 of 28 pairs searched, 7 connected",
+        "components are an upper bound: paths that were not found may join more",
+        "results: runs/r/results.csv",
+    ]
+    assert json.loads(lscape("connect", "r", "--json").stdout)["tree"] == fake.tree
+
+
+@pytest.mark.parametrize("command", ["connect", "run"])
+def test_require_connected_of_a_tree(fake, command):
+    fake.rows, fake.tree = [row(status="STUCK")], [joined()]
+    assert lscape(command, "x", "--require-connected").exit_code == 0
+    fake.tree.append(joined(level=0.01, components=[[0, 1, 2, 3, 4, 5, 6], [7]]))
+    done = lscape(command, "x", "--require-connected")
+    assert done.exit_code == 3
+    assert "not in one component at 0.01" in done.stderr
+
+
 @pytest.mark.parametrize("command", ["connect", "run"])
 def test_require_connected(fake, command):
     assert lscape(command, "x", "--require-connected").exit_code == 0
@@ -245,15 +288,9 @@ def test_require_connected(fake, command):
     json.loads(done.stdout)
 
 
-def test_run_asks_for_its_own_connect_section(fake):
+def test_run_reports_what_it_ran(fake):
     done = lscape("run", "c.yaml")
     assert done.exit_code == 0, done.output
-    assert [call[0] for call in fake.calls] == ["load_config", "train", "connect", "write_html"]
-    assert fake.calls[2][2] == [
-        'connect.method="dss"',
-        "connect.seed=null",
-        "compute.devices=2",
-    ]
     assert "6/6" in done.stdout and done.stdout.endswith("report: runs/r/report.html\n")
     assert json.loads(lscape("run", "c.yaml", "--json").stdout) == fake.report
 

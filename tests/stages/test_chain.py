@@ -28,16 +28,16 @@ def at(rows, level):
 def test_what_a_fresh_search_misses_is_found_from_the_level_above(ring, tmp_path):
     run = train(ring(**TWO), runs_dir=tmp_path)
     fresh, chained = rows_of(run, chain="false"), rows_of(run)
-    assert all(row["start"] is None for row in fresh)
+    assert all(row["chained_from"] is None for row in fresh)
     before, after = at(fresh, 0.03), at(chained, 0.03)
     missed = {pair for pair, row in before.items() if row["status"] != Status.CONNECTED}
     won = {p for p in missed if after[p]["status"] == Status.CONNECTED}
     assert won
     for pair, row in after.items():
         if pair not in missed:
-            assert row["start"] is None
+            assert row["chained_from"] is None
         elif pair in won:
-            assert row["start"] == 0.1 and row["max_loss"] <= 0.03
+            assert row["chained_from"] == 0.1 and row["max_loss"] <= 0.03
             assert row["grad_evals"] > before[pair]["grad_evals"]  # what was spent in vain as well
             points = run.load_connection(row)[0]
             for place, model in ((0, pair[0]), (-1, pair[1])):
