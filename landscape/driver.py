@@ -40,6 +40,13 @@ def start(name: str, a: Params, b: Params) -> String:
     return String(name, paths.straight(a, b))
 
 
+def chained(name: str, a: Params, b: Params, points: Params, level: float) -> String:
+    """The string between two models that passes through one found at another level, to begin a
+    search from: arrays [beads + 2, ...]."""
+    beads = trees.concatenate([trees.stack([a]), points, trees.stack([b])])
+    return String(name, beads, ids=np.arange(trees.count(beads)), chained_from=level)
+
+
 def steps(method: Method, search: Search) -> Iterator[Search]:
     """The search after each step of the method until every string has ended.
 

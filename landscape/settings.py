@@ -10,8 +10,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
+    ByteSize,
     ConfigDict,
     Field,
+    TypeAdapter,
     ValidationInfo,
     field_validator,
 )
@@ -21,6 +24,14 @@ MethodName = Literal["dss", "constrained", "straight", "linear-network", "relu-c
 Rate = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0)]
+
+
+def _bytes(given: object) -> object:
+    """What a text such as `2GiB` means, in bytes."""
+    return int(TypeAdapter(ByteSize).validate_python(given)) if isinstance(given, str) else given
+
+
+Bytes = Annotated[int, BeforeValidator(_bytes), Field(ge=2**20)]
 
 
 class Section(BaseModel):
@@ -136,8 +147,8 @@ class Levels(Section):
 
 class Connect(Section):
     """How paths are searched and judged. None: as in training. With optimizer, learning_rate and
-    weight_decay all None, polyak where the level's metric can be descended on few training data.
-    start: the path that a search begins from, the straight line if left out.
+    weight_decay all None, gauss-newton or polyak where the level's metric can be descended on few
+    training data. start: the path that a search begins from, the straight line if left out.
     """
 
     method: MethodName = "dss"
@@ -153,9 +164,10 @@ class Connect(Section):
     max_steps_per_bead: Count = 20_000
     jitter: Annotated[float, Field(ge=0)] = 0.0
     retries: Annotated[int, Field(ge=0)] = 0
+    chain: bool = True
     zeta: Annotated[float, Field(ge=0)] = 0.0
     kappa: Annotated[float, Field(ge=0)] | Literal["project"] = "project"
-    optimizer: Optimizer | Literal["polyak"] | None = None
+    optimizer: Optimizer | Literal["gauss-newton", "polyak"] | None = None
     learning_rate: Rate | None = None
     weight_decay: WeightDecay | None = None
     length_over: str = "*"
@@ -205,6 +217,9 @@ class Sweep(Section):
 
 class Compute(Section):
     precision: Literal["float32", "float64"] = "float32"
+    strategy: Literal["auto", "map", "vmap"] = "auto"
+    devices: Count | None = None
+    memory: Bytes = 2**31
 
 
 def pair_list(pairs: str, models: int) -> list[tuple[int, int]]:

@@ -30,12 +30,14 @@ MAY_IMPORT = {
     "settings": set(),
     "config": {"data", "settings", "source", "tasks", "validation"},
     "permute": {"trees"},
+    "gauss_newton": set(),
     "polyak": set(),
     "runs": set(),
     "report": {"profile", "runs"},
     "stages": {
-        "base", "compute", "config", "curves", "data", "descend", "driver", "film", "methods",
-        "paths", "permute", "polyak", "runs", "settings", "tasks", "trees",
+        "base", "compute", "config", "curves", "data", "descend", "driver", "film",
+        "gauss_newton", "methods", "paths", "permute", "polyak", "runs", "settings", "tasks",
+        "trees",
     },
 }  # fmt: skip
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from landscape import paths, trees
+from landscape import compute, paths, trees
 from landscape.base import Band, Landscape, Method, Search, Status, String
 from landscape.compute import each
 from landscape.config import Config, dump_connect, revised, set_name
 from landscape.curves import begun
-from landscape.driver import Connection, judge, start, steps
+from landscape.descend import Descent
+from landscape.driver import Connection, chained, judge, start, steps
 from landscape.film import film
 from landscape.methods import HYPOTHESES, METHODS
 from landscape.runs import COLUMNS, Arrays, Row, Run, RunError, load_arrays, write_bytes
@@ -31,7 +33,7 @@ from landscape.stages.setup import (
     silent,
 )
 
-GROUP_BYTES = 2**30  # strings searched together, at their longest
+SHARE_OF_STRINGS = 2  # memory's part for strings searched together, at their longest
 
 Pair = tuple[int, int]
 
@@ -45,9 +47,10 @@ def connect(
     """Search a path for every pair and level of a trained run; returns the rows asked for.
 
     overrides: `connect.key=value` over the run's config; other settings are another set of rows
-    beside the first. Rows that are there already are not searched again; an unfinished search is
-    resumed with the same result. Raises ConfigError, RunError (training not finished, damaged
-    files, a task that no longer gives the recorded losses, a run in use), OSError (disk).
+    beside the first (those of `compute` are not). Rows that are there already are not searched
+    again; an unfinished search is resumed with the same result. Raises ConfigError, RunError
+    (training not finished, damaged files, a task that no longer gives the recorded losses, a run in
+    use), OSError (disk).
     """
     config = revised(config_of(run), overrides)
     settings, name = config.connect, set_name(config.connect)
@@ -60,7 +63,8 @@ def connect(
     def wanted(rows: list[Row]) -> list[Row]:
         return [r for r in rows if r["set"] == name and (r["level"], r["a"], r["b"]) in asked]
 
-    if len(wanted(run.rows())) == len(asked) and not _unfinished(run, name, chosen):
+    complete = len(wanted(run.rows())) == len(asked) and not _links(run, config, chosen, pairs)
+    if complete and not _unfinished(run, name, chosen):
         log.info(f"{run.directory}: {name} is already finished for these pairs, nothing to do")
         return wanted(run.write_results())
     with run.stage(f"connect {name}"):
@@ -69,6 +73,9 @@ def connect(
         write_bytes(run.settings_file(name), dump_connect(used).encode())
         for level in chosen:
             tools.connect_level(level, pairs, progress)
+            tools.chain(_links(run, config, [level], pairs, below=False), progress)
+        for level in reversed(chosen):
+            tools.chain(_links(run, config, [level], pairs), progress)
         rows = run.write_results()
     return wanted(rows)
 
@@ -86,10 +93,46 @@ def _unfinished(run: Run, name: str, levels: Sequence[float]) -> bool:
     return any(run.search_file(name, level).exists() for level in levels)
 
 
+class Link(NamedTuple):
+    """A pair that was missed at a level, and its string of another level to begin from."""
+
+    missed: Row
+    found: Row
+
+
+def _links(
+    run: Run, config: Config, levels: Sequence[float], pairs: Sequence[Pair], below: bool = True
+) -> list[Link]:
+    """What `connect.chain` has still to do: each pair missed begins anew from its string at the
+    nearest level above that has one; if that misses as well, or there is none, from below."""
+    settings = config.connect
+    if not settings.chain or settings.method != "dss":
+        return []
+    name = set_name(settings)
+    rows = {(r["a"], r["b"], r["level"]): r for r in run.rows() if r["set"] == name}
+    links = []
+    for level, (a, b) in itertools.product(levels, pairs):
+        row = rows.get((a, b, level))
+        if row is None or row["status"] not in (Status.NOT_FOUND, Status.STUCK):
+            continue
+        found = [
+            r for key, r in rows.items() if key[:2] == (a, b) and r["status"] == Status.CONNECTED
+        ]
+        above = [r for r in found if r["level"] > level and row["chained_from"] is None]
+        under = [r for r in found if r["level"] < level and (row["chained_from"] or level) >= level]
+        if above:
+            links.append(Link(row, min(above, key=lambda r: r["level"])))
+        elif under and below:
+            links.append(Link(row, max(under, key=lambda r: r["level"])))
+    return links
+
+
 def group_size(parameters: int, config: Config) -> int:
     """How many strings are searched together, so that memory does not grow with the pairs."""
     scalar = 8 if config.compute.precision == "float64" else 4
-    return max(1, GROUP_BYTES // (parameters * scalar * config.connect.max_beads))
+    return max(
+        1, compute.memory() // SHARE_OF_STRINGS // (parameters * scalar * config.connect.max_beads)
+    )
 
 
 class _Tools:
@@ -136,12 +179,15 @@ class _Tools:
             kappa=self.settings.kappa,
         )
 
+    def band(self, level: float) -> Band:
+        return Band(level, self.settings.target, self.settings.tolerance)
+
     def connect_level(self, level: float, pairs: list[Pair], progress: Progress) -> None:
-        at = Band(level, self.settings.target, self.settings.tolerance)
+        at = self.band(level)
         checkpoints = Checkpoints(self.run.search_file(self.name, level))
         kept = checkpoints.load()
         if kept is not None:  # a group that was interrupted is finished first, as it was
-            search = Search([String(**s) for s in kept["strings"]], kept["pending"])
+            search = _unpacked(kept)
             self._search_group(at, search, checkpoints, len(search.strings), 0, progress)
         done = {
             (a, b) for a, b in pairs if self.run.connection_file(self.name, level, a, b).exists()
@@ -161,6 +207,25 @@ class _Tools:
             search = Search(strings)
             self._search_group(at, search, checkpoints, len(ready), first, progress)
 
+    def chain(self, links: list[Link], progress: Progress) -> None:
+        """Begin the pairs of a level that were missed anew, from a string of another level; their
+        rows replace the old ones and include what those took."""
+        if not links:
+            return
+        level = links[0].missed["level"]
+        checkpoints = Checkpoints(self.run.search_file(self.name, level))
+        for first in range(0, len(links), self.group):
+            strings = []
+            for missed, found in links[first : first + self.group]:
+                a, b = missed["a"], missed["b"]
+                points = self.run.load_connection(found)[0]
+                ends = self.ends.params(a, level), self.ends.params(b, level)
+                string = chained(f"{a}-{b}", *ends, points, found["level"])
+                string.grad_evals, string.seconds = missed["grad_evals"], missed["seconds"]
+                strings.append(string)
+            search = Search(strings)
+            self._search_group(self.band(level), search, checkpoints, len(links), first, progress)
+
     def _search_group(
         self,
         at: Band,
@@ -175,7 +240,7 @@ class _Tools:
         stage = f"connecting at {at.level:g}"
 
         def state() -> dict[str, Any]:
-            return {"strings": [vars(s) for s in search.strings], "pending": search.pending}
+            return _packed(search)
 
         method = self.method(at)
         told = {string.name: len(string.frames) for string in search.strings}
@@ -272,6 +337,7 @@ class _Ends:
 
     def _check(self, config: Config) -> None:
         """The task must still give what it gave in training: code and data can change."""
+        level_of = each(self._landscape.level)
         for model in range(config.train.models):
             mine = sorted(level for m, level in self._reached if m == model)
             if not mine:
@@ -279,12 +345,27 @@ class _Ends:
             path = self._run.model_file(model, mine[0])
             arrays, record = load_arrays(path)
             params = in_use(arrays, self._landscape, path)
-            value = float(each(self._landscape.level)(trees.stack([params]))[0])
+            value = float(level_of(trees.stack([params]))[0])
             if not np.isclose(value, record["value"], rtol=1e-3, atol=1e-6):
                 raise RunError(
                     f"{path}: the task now gives {value:.6g} where {record['value']:.6g} was "
                     "recorded: its code or data have changed since training"
                 )
+
+
+def _packed(search: Search) -> dict[str, Any]:
+    """A search as plain data; its beads may stay on the devices."""
+    pending = search.pending
+    if pending is not None:
+        pending = {**pending, "descent": pending["descent"].settled().arrays()}
+    return {"strings": [vars(string) for string in search.strings], "pending": pending}
+
+
+def _unpacked(kept: dict[str, Any]) -> Search:
+    pending = kept["pending"]
+    if pending is not None:
+        pending = {**pending, "descent": Descent(**pending["descent"])}
+    return Search([String(**string) for string in kept["strings"]], pending)
 
 
 def _facts(search: Search, before: int, total: int) -> dict[str, Any]:
@@ -335,6 +416,7 @@ def _row(config: Config, name: str, at: Band, connection: Connection) -> Row:
             "rounds": string.rounds,
             "grad_evals": string.grad_evals,
             "grid": certificate.grid,
+            "chained_from": string.chained_from,
             "reason": connection.reason,
         }
         | ({"facts": dict(string.facts)} if string.facts else {})

@@ -18,9 +18,12 @@ def run(
 ) -> tuple[Run, list[Row]]:
     """Train and connect, or what of it has not been done. Raises as `train` and `connect`."""
     trained = train(config, runs_dir, progress)
-    # the run may be older than this connect section, which is no part of its name
-    section = config.connect.model_dump(mode="json")
-    asked = [f"connect.{key}={json.dumps(value)}" for key, value in section.items()]
+    # the run may be older than these sections, which are no part of its name
+    asked = [
+        f"{name}.{key}={json.dumps(value)}"
+        for name in ("connect", "compute")
+        for key, value in getattr(config, name).model_dump(mode="json").items()
+    ]
     return trained, connect(trained, asked, None, progress)
 
 

@@ -35,6 +35,12 @@ def config(workplace):
     return write
 
 
+def opened(directory):
+    found = open_sweep(directory)
+    assert found is not None
+    return found
+
+
 def test_the_grid_is_every_combination_in_order(config):
     found = load_sweep(config())
     assert found is not None and [values for values, _ in found.runs] == [
@@ -109,7 +115,7 @@ def test_a_sweep_is_run_resumed_and_reported(config, monkeypatch):
     whole.sweep(found)
     assert {path: path.read_bytes() for path in directory.rglob("*.safetensors")} == before
 
-    report = sweep_report(*(open_sweep(directory) or ()))
+    report = sweep_report(*opened(directory))
     assert len(report["records"]) == 6 * 2
     for record in report["records"]:
         own = open_run(directory / record["run"])
@@ -160,4 +166,4 @@ def test_a_measure_that_no_run_has(config):
     small = type(found)(found.name, found.sweep, found.runs[:1])
     directory, _ = whole.sweep(small)
     with pytest.raises(RunError, match=r"measure 'lenght' \(allowed: beads, bound"):
-        sweep_report(*(open_sweep(directory) or ()))
+        sweep_report(*opened(directory))
