@@ -110,9 +110,9 @@ def ours(config: Config, folder: Path, cold: bool) -> Outcome:
     with tempfile.TemporaryDirectory(dir=folder) as place:
         file, runs = Path(place) / f"{config.name}.yaml", Path(place) / "runs"
         file.write_text(dump_config(config))
-        cache = place if cold else str(folder / "cache")
         command = measuring.lscape("run", file, "--quiet", "--runs-dir", runs)
-        took = measuring.took(command, XDG_CACHE_HOME=cache)
+        cache = Path(place) / "cache" if cold else folder / "cache"
+        took = measuring.took(command, **measuring.compiled_in(cache))
         rows = open_run(next(runs.iterdir())).rows()
     lengths = [row["normalized_length"] for row in rows if row["status"] == "CONNECTED"]
     searched = sum(row["seconds"] or 0.0 for row in rows)
@@ -238,7 +238,7 @@ def main() -> None:
     given = parser.parse_args()
     compute.configure()
     torch.manual_seed(0)
-    print(json.dumps(measuring.machine()))
+    measuring.introduce()
     found = [
         measure(name, job, given.rounds)
         for name, job in JOBS.items()

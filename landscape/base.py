@@ -48,6 +48,8 @@ class Task:
     data: split → pytree of arrays that share their leading axis, the samples; `()` for none.
         Training draws its batches from the split `train`.
     carry: the carry of the first step.
+    averages: the metrics that are means over the samples of a split, of what each sample gives
+        alone.
     form: what network and loss this is, for the methods that must know.
     """
 
@@ -57,6 +59,7 @@ class Task:
     data: Mapping[str, Batch] = field(default_factory=lambda: {"train": ()})
     carry: Carry = ()
     descendable: tuple[str, ...] = ("loss",)
+    averages: tuple[str, ...] = ()
     form: Form | None = None
 
 
@@ -75,6 +78,8 @@ class Landscape(NamedTuple):
     init: key → params; loss: (params, carry, key) → (scalar, carry);
     level: params → scalar, deterministic, what an energy level bounds;
     descent: params → scalar, the same metric on all training data, where it can be descended;
+    by_sample: params → (values [samples], gradients, named arrays [samples, ...]), of which the
+        descent is the mean, where it is one;
     samples: how many these data are;
     shapes: name → jax.ShapeDtypeStruct;
     form: the task's, if the level's metric is the loss that it speaks of; data: the level's.
@@ -84,6 +89,7 @@ class Landscape(NamedTuple):
     loss: Callable[[Params, Carry, jax.Array], tuple[Scalar, Carry]]
     level: Callable[[Params], Scalar]
     descent: Callable[[Params], Scalar] | None
+    by_sample: Callable[[Params], tuple[jax.Array, Params]] | None
     samples: int
     carry: Carry
     shapes: dict[str, jax.ShapeDtypeStruct]
@@ -131,9 +137,21 @@ def bind(
     def descent(params: Params) -> Scalar:
         return measure(trees.from_named(template, params), drawn)
 
+    def by_sample(params: Params) -> tuple[jax.Array, Params]:
+        def one(sample: Batch) -> Any:
+            alone = jax.tree.map(lambda leaf: leaf[None], sample)
+            return jax.value_and_grad(lambda p: measure(trees.from_named(template, p), alone))(
+                params
+            )
+
+        return jax.vmap(one)(drawn)
+
     descended = descent if metric in task.descendable else None
+    parted = by_sample if descended and metric in task.averages else None
     form = task.form if metric == "loss" else None
-    return Landscape(init, loss, level, descended, samples, task.carry, shapes, form, measured)
+    return Landscape(
+        init, loss, level, descended, parted, samples, task.carry, shapes, form, measured
+    )
 
 
 class Status(enum.StrEnum):
@@ -155,6 +173,7 @@ class String:
     frames: one a look, {facts [round, level, highest loss, its fraction of the length], beads
     [their ids], places [beads] as fractions of the length, profile [points, 2]}; ids [beads]: an
     id is a bead at one position; left, left_ids: positions that beads have left, for the frames;
+    chained_from: the level of the string that it began from, None for a straight line;
     facts: what a construction says of its curve and of its bound;
     ended: None while the search goes on, then the status that the method claims. Only the
     certificate turns a claim of CONNECTED into a verdict.
@@ -168,6 +187,7 @@ class String:
     ids: np.ndarray = field(default_factory=lambda: np.arange(2))
     left: Params = field(default_factory=dict)
     left_ids: np.ndarray = field(default_factory=lambda: np.arange(0))
+    chained_from: float | None = None
     facts: dict[str, float] = field(default_factory=dict)
     ended: str | None = None
     reason: str = ""

@@ -65,6 +65,7 @@ class Connection:
             "rounds": string.rounds,
             "grad_evals": string.grad_evals,
             "grid": certificate.grid,
+            "chained_from": string.chained_from,
             "reason": self.reason,
             **({"facts": dict(string.facts)} if string.facts else {}),
         }
@@ -73,6 +74,13 @@ class Connection:
 def start(name: str, a: Params, b: Params) -> String:
     """The straight string between two models, to begin a search from."""
     return String(name, paths.straight(a, b))
+
+
+def chained(name: str, a: Params, b: Params, points: Params, level: float) -> String:
+    """The string between two models that passes through one found at another level, to begin a
+    search from: arrays [beads + 2, ...]."""
+    beads = trees.concatenate([trees.stack([a]), points, trees.stack([b])])
+    return String(name, beads, ids=np.arange(trees.count(beads)), chained_from=level)
 
 
 def steps(method: Method, search: Search) -> Iterator[Search]:

@@ -99,6 +99,18 @@ class Peaks:
     change: np.ndarray
 
 
+def local_maxima(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The maxima of profiles [n, points] as (profile, first point, last point), each [maxima]: runs
+    of equal values with lower neighbours; beyond the ends it is lower everywhere."""
+    differ = values[:, 1:] != values[:, :-1]
+    owner, first = np.nonzero(np.pad(differ, ((0, 0), (1, 0)), constant_values=True))
+    _, last = np.nonzero(np.pad(differ, ((0, 0), (0, 1)), constant_values=True))
+    walled = np.pad(values, ((0, 0), (1, 1)), constant_values=-np.inf)
+    height = values[owner, first]
+    local = (height > walled[owner, first]) & (height > walled[owner, last + 2])
+    return owner[local], first[local], last[local]
+
+
 def make_peaks(landscape: Landscape, grid: int) -> Callable[..., Peaks]:
     """The profiler of straight segments: peaks(lefts, rights, limit) for named arrays [n, ...].
 
@@ -153,6 +165,7 @@ def _refined(
     its neighbours and `ZOOM` new points are put into the bracket, again and again, until it has
     moved by less than `MOVED`·max(|limit|, |maximum|) `QUIET` times running (one zoom can miss
     what the next finds), or `ZOOMS` times. Its last change is the largest of those last moves.
+    A plateau of equal values is one maximum: an error rate has many.
     evaluate: an index of n segments, and places [n, p] on them → losses [n, p].
     """
 
@@ -165,13 +178,12 @@ def _refined(
     maximum, place = values.max(1), ts[values.argmax(1)]
     upper = maximum.copy()
 
-    walled = np.pad(values, ((0, 0), (1, 1)), constant_values=-np.inf)
-    local = (values >= walled[:, :-2]) & (values >= walled[:, 2:])
     refined = maximum <= limit if only_below else np.isfinite(maximum)
-    owner, column = np.nonzero(local & refined[:, None])
-    at, top = ts[column], values[owner, column]
+    owner, first, last = local_maxima(values)
+    owner, first, last = (index[refined[owner]] for index in (owner, first, last))
+    at, top = ts[(first + last) // 2], values[owner, first]
     rise, quiet = np.zeros(len(owner)), np.zeros(len(owner), int)
-    low, high = ts[np.maximum(column - 1, 0)], ts[np.minimum(column + 1, grid)]
+    low, high = ts[np.maximum(first - 1, 0)], ts[np.minimum(last + 1, grid)]
     moving = np.arange(len(owner))
     wall = np.full((len(owner), 1), -np.inf)
     for _ in range(ZOOMS):

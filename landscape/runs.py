@@ -47,8 +47,8 @@ FORMAT = 1
 COLUMNS: tuple[str, ...] = (
     "task", "method", "level", "a", "b", "status", "beads", "length", "chord",
     "normalized_length", "max_loss", "barrier", "rounds", "grad_evals", "seconds",
-    "set", "limit", "loss_a", "loss_b", "max_at", "last_change", "resolution", "grid", "curve_max",
-    "bound", "reason",
+    "set", "limit", "loss_a", "loss_b", "max_at", "last_change", "resolution", "grid",
+    "chained_from", "curve_max", "bound", "reason",
 )  # fmt: skip
 
 CERTIFIED = (

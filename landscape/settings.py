@@ -147,10 +147,10 @@ class Levels(Section):
 
 class Connect(Section):
     """How paths are searched and judged. None: as in training. With optimizer, learning_rate and
-    weight_decay all None, polyak where the level's metric can be descended on few training data.
-    start: the path that a search begins from, the straight line if left out.
+    weight_decay all None, gauss-newton or polyak where the level's metric can be descended on few
+    training data. start: the path that a search begins from, the straight line if left out.
     tries: with pairs `tree`, how many may fail that would join a model to the others; as many again
-    for a group of models each time that it is twice as large.
+    for a group each time that it is twice as large. A tree does not chain: it tries another pair.
     """
 
     method: MethodName = "dss"
@@ -167,9 +167,10 @@ class Connect(Section):
     max_steps_per_bead: Count = 20_000
     jitter: Annotated[float, Field(ge=0)] = 0.0
     retries: Annotated[int, Field(ge=0)] = 0
+    chain: bool = True
     zeta: Annotated[float, Field(ge=0)] = 0.0
     kappa: Annotated[float, Field(ge=0)] | Literal["project"] = "project"
-    optimizer: Optimizer | Literal["polyak"] | None = None
+    optimizer: Optimizer | Literal["gauss-newton", "polyak"] | None = None
     learning_rate: Rate | None = None
     weight_decay: WeightDecay | None = None
     length_over: str = "*"

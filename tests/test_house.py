@@ -30,14 +30,16 @@ MAY_IMPORT = {
     "settings": set(),
     "config": {"data", "settings", "source", "tasks", "validation"},
     "permute": {"trees"},
+    "gauss_newton": set(),
     "polyak": set(),
     "runs": set(),
     "neb": {"base", "compute", "trees"},
     "topology": set(),
     "report": {"profile", "runs", "topology"},
     "stages": {
-        "base", "compute", "config", "curves", "data", "descend", "driver", "film", "methods",
-        "neb", "paths", "permute", "polyak", "runs", "settings", "tasks", "topology", "trees",
+        "base", "compute", "config", "curves", "data", "descend", "driver", "film",
+        "gauss_newton", "methods", "neb", "paths", "permute", "polyak", "runs", "settings", "tasks",
+        "topology", "trees",
     },
 }  # fmt: skip
 

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from scipy.stats import linregress
 
 from landscape.report import figures, page
 from landscape.report.summary import mean_over_pairs, summarise
@@ -191,9 +190,12 @@ def _rates(report: Record, measure: str) -> list[Record]:
     for name, line in _lines(report, key, measure).items():
         points = [(at, m["mean"]) for at, m in line if at > 0 and m["mean"] > 0]
         if len(points) > 2:
-            fit: Any = linregress(*np.log(np.array(points)).T)
+            x, y = np.log(np.array(points)).T
+            slope, offset = np.polyfit(x, y, 1)
+            left = np.square(y - slope * x - offset).sum() / (len(x) - 2)
+            se = math.sqrt(left / np.square(x - x.mean()).sum())
             about = {"measure": measure, "key": key, "line": name, "points": len(points)}
-            found.append({**about, "rate": float(fit.slope), "se": float(fit.stderr)})
+            found.append({**about, "rate": float(slope), "se": se})
     return found
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from landscape.compute import each
 from landscape.config import Config, dump_connect, revised, set_name
 from landscape.curves import begun
 from landscape.descend import Descent
-from landscape.driver import Connection, judge, start, steps
+from landscape.driver import Connection, chained, judge, start, steps
 from landscape.film import film
 from landscape.methods import HYPOTHESES, METHODS
 from landscape.runs import COLUMNS, Arrays, Row, Run, RunError, load_arrays, write_bytes
@@ -67,7 +68,7 @@ def connect(
     if settings.pairs == "tree":
         complete = is_grown(run, config, chosen)
     else:
-        complete = len(wanted(run.rows())) == len(asked)
+        complete = len(wanted(run.rows())) == len(asked) and not _links(run, config, chosen, pairs)
     if complete and not _unfinished(run, name, chosen):
         log.info(f"{run.directory}: {name} is already finished for these pairs, nothing to do")
         return wanted(run.write_results())
@@ -80,6 +81,9 @@ def connect(
         else:
             for level in chosen:
                 tools.connect_level(level, pairs, progress)
+                tools.chain(_links(run, config, [level], pairs, below=False), progress)
+            for level in reversed(chosen):
+                tools.chain(_links(run, config, [level], pairs), progress)
         rows = run.write_results()
     return wanted(rows)
 
@@ -106,6 +110,40 @@ def _chosen_levels(config: Config, levels: Sequence[float] | None) -> list[float
 
 def _unfinished(run: Run, name: str, levels: Sequence[float]) -> bool:
     return any(run.search_file(name, level).exists() for level in levels)
+
+
+class Link(NamedTuple):
+    """A pair that was missed at a level, and its string of another level to begin from."""
+
+    missed: Row
+    found: Row
+
+
+def _links(
+    run: Run, config: Config, levels: Sequence[float], pairs: Sequence[Pair], below: bool = True
+) -> list[Link]:
+    """What `connect.chain` has still to do: each pair missed begins anew from its string at the
+    nearest level above that has one; if that misses as well, or there is none, from below."""
+    settings = config.connect
+    if not settings.chain or settings.method != "dss":
+        return []
+    name = set_name(settings)
+    rows = {(r["a"], r["b"], r["level"]): r for r in run.rows() if r["set"] == name}
+    links = []
+    for level, (a, b) in itertools.product(levels, pairs):
+        row = rows.get((a, b, level))
+        if row is None or row["status"] not in (Status.NOT_FOUND, Status.STUCK):
+            continue
+        found = [
+            r for key, r in rows.items() if key[:2] == (a, b) and r["status"] == Status.CONNECTED
+        ]
+        above = [r for r in found if r["level"] > level and row["chained_from"] is None]
+        under = [r for r in found if r["level"] < level and (row["chained_from"] or level) >= level]
+        if above:
+            links.append(Link(row, min(above, key=lambda r: r["level"])))
+        elif under and below:
+            links.append(Link(row, max(under, key=lambda r: r["level"])))
+    return links
 
 
 def group_size(parameters: int, config: Config) -> int:
@@ -188,6 +226,25 @@ class Tools:
             ]
             search = Search(strings)
             self._search_group(at, search, checkpoints, len(ready), first, progress)
+
+    def chain(self, links: list[Link], progress: Progress) -> None:
+        """Begin the pairs of a level that were missed anew, from a string of another level; their
+        rows replace the old ones and include what those took."""
+        if not links:
+            return
+        level = links[0].missed["level"]
+        checkpoints = Checkpoints(self.run.search_file(self.name, level))
+        for first in range(0, len(links), self.group):
+            strings = []
+            for missed, found in links[first : first + self.group]:
+                a, b = missed["a"], missed["b"]
+                points = self.run.load_connection(found)[0]
+                ends = self.ends.params(a, level), self.ends.params(b, level)
+                string = chained(f"{a}-{b}", *ends, points, found["level"])
+                string.grad_evals, string.seconds = missed["grad_evals"], missed["seconds"]
+                strings.append(string)
+            search = Search(strings)
+            self._search_group(self.band(level), search, checkpoints, len(links), first, progress)
 
     def _search_group(
         self,

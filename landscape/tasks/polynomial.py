@@ -59,4 +59,5 @@ def polynomial(
         metrics=metrics,
         data=data,
         descendable=("loss", "mae", "mse"),
+        averages=("loss", "mae", "mse"),
     )

@@ -41,4 +41,5 @@ def triangle(*, hidden: Count = 3, weights: Initial = HE) -> Task:
         loss=lambda params, carry, batch, key: (loss(params, batch), carry),
         metrics={"loss": loss},
         data={"train": (x, jnp.roll(x, -1, axis=0))},
+        averages=("loss",),
     )

@@ -31,7 +31,7 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'cli'}"}
 START = "from lscape_cli.main import main; main(prog_name='lscape')"
 
 MODULES = ["landscape.config", "landscape.runs", "landscape.report"] + [
-    f"landscape.stages.{stage}" for stage in ("train", "connect", "verify", "check")
+    f"landscape.stages.{stage}" for stage in ("train", "connect", "verify", "check", "whole")
 ]
 
 
@@ -77,7 +77,7 @@ def fake(monkeypatch):
     section = SimpleNamespace(model_dump=lambda mode: {"method": "dss", "seed": None})
     devices = SimpleNamespace(model_dump=lambda mode: {"devices": 2})
     config = SimpleNamespace(connect=section, compute=devices)
-    fake = SimpleNamespace(calls=[], rows=[row()], tree=[], strings=[])
+    fake = SimpleNamespace(calls=[], rows=[row()], tree=[], strings=[], sweep=None)
     fake.report = {"runs": [{}], "levels": [level()], "against": [], "notes": []}
 
     def stage(name, result):
@@ -111,11 +111,16 @@ def fake(monkeypatch):
         "config": {
             "ConfigError": ConfigError,
             "load_config": called("load_config", config),
+            "load_sweep": lambda *arguments: fake.sweep,
             "dump_config": lambda config: "seed: 0\n",
             "resolved": lambda config: {"seed": 0},
             "run_name": lambda config: "r",
         },
-        "runs": {"RunError": RunError, "open_run": called("open_run", run)},
+        "runs": {
+            "RunError": RunError,
+            "open_run": called("open_run", run),
+            "open_sweep": lambda path, runs_dir: None,
+        },
         "report": {
             "report": lambda runs, published: fake.report,
             "levels_csv": lambda report: "level,pairs\n0.1,6\n",
@@ -128,6 +133,11 @@ def fake(monkeypatch):
         },
         "verify": {"verify": stage("verify", lambda: fake.strings)},
         "check": {"check": stage("check", lambda: estimates)},
+        "whole": {
+            "run": stage("run", lambda: (run, fake.rows)),
+            "sweep": stage("sweep", lambda: (Path("runs/s"), fake.rows)),
+            "asked": lambda config: [],
+        },
     }
     for name in MODULES:
         module = ModuleType(name)
@@ -279,15 +289,9 @@ def test_require_connected(fake, command):
     json.loads(done.stdout)
 
 
-def test_run_asks_for_its_own_connect_section(fake):
+def test_run_reports_what_it_ran(fake):
     done = lscape("run", "c.yaml")
     assert done.exit_code == 0, done.output
-    assert [call[0] for call in fake.calls] == ["load_config", "train", "connect", "write_html"]
-    assert fake.calls[2][2] == [
-        'connect.method="dss"',
-        "connect.seed=null",
-        "compute.devices=2",
-    ]
     assert "6/6" in done.stdout and done.stdout.endswith("report: runs/r/report.html\n")
     assert json.loads(lscape("run", "c.yaml", "--json").stdout) == fake.report
 

@@ -96,7 +96,8 @@ def turned():
     it the loss is constant, and a chord's product is smaller, so its loss is higher."""
     landscape, rng = linear(2, (4,), 3), np.random.default_rng(3)
     inner, turn = rng.normal(size=(2, 4)), np.linalg.qr(rng.normal(size=(4, 4)))[0]
-    outer = np.linalg.pinv(inner) @ np.linalg.lstsq(*map(np.asarray, landscape.data))[0] / 2
+    x, y = map(np.asarray, landscape.data)
+    outer = np.linalg.pinv(inner) @ np.linalg.lstsq(x, y)[0] / 2
     a = {"Dense_0.kernel": inner, "Dense_1.kernel": outer}
     b = {"Dense_0.kernel": inner @ turn, "Dense_1.kernel": turn.T @ outer}
     return landscape, float(landscape.level(a)), curve_between(landscape)(a, b)

@@ -104,7 +104,8 @@ def test_the_remainder_bounds_what_turned_units_add():
     loss, rng = loss_of(landscape), np.random.default_rng(0)
     for alpha in (0.05, 0.3, 1.0):
         for _ in range(20):
-            units = within(*(rng.normal(size=(2, 6, 3))), 10.0)
+            ends = rng.normal(size=(2, 6, 3))
+            units = within(ends[0], ends[1], 10.0)
             turned = within(units + rng.normal(size=units.shape), units, alpha)
             one = loss.fitted(units, np.zeros((6, 2)))
             other = loss.fitted(turned, np.zeros((6, 2)))
