@@ -150,7 +150,7 @@ class Connect(Section):
     weight_decay all None, gauss-newton or polyak where the level's metric can be descended on few
     training data. start: the path that a search begins from, the straight line if left out.
     tries: with pairs `tree`, how many may fail that would join a model to the others; as many again
-    for a group of models each time that it is twice as large.
+    for a group each time that it is twice as large. A tree does not chain: it tries another pair.
     """
 
     method: MethodName = "dss"

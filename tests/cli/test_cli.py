@@ -140,6 +140,7 @@ def fake(monkeypatch):
         "whole": {
             "run": stage("run", lambda: (run, fake.rows)),
             "sweep": stage("sweep", lambda: (Path("runs/s"), fake.rows)),
+            "asked": lambda config: [],
         },
     }
     for name in MODULES:
