@@ -25,8 +25,8 @@ MEANINGS = {
     "beads": "of the connected strings, both ends counted.",
     "excess": "how far the string that was found rises above its higher end, over all pairs whose "
     "ends reached the level, connected or not: an upper bound on the lowest barrier.",
-    "lowest_max": "the lowest maximum of any string that was found, over all pairs whose ends reached "
-    "the level, connected or not.",
+    "lowest_max": "the lowest maximum of any string that was found, over all pairs whose ends "
+    "reached the level, connected or not.",
     "curve_excess": "how far the constructed curve rises above its higher end, over all pairs.",
     "curve_max": "the highest loss on the constructed curve, over all pairs.",
     "bound": "what the theorem says that the constructed curve stays below, over all pairs.",
