@@ -26,6 +26,7 @@ from landscape.settings import (
     Connect,
     Data,
     Levels,
+    Measure,
     Seed,
     Sweep,
     Train,
@@ -66,6 +67,7 @@ class Config:
     train: Train
     levels: Levels
     connect: Connect
+    measure: Measure
     seed: int
     compute: Compute
     data: Data
@@ -75,11 +77,21 @@ class Config:
         """The error to raise about a key (`levels.metric`), naming its file and line if known."""
         return _error(self._places, [(key, message)])
 
+    def chosen_levels(self, levels: Sequence[float] | None) -> list[float]:
+        """Those of the config's levels that are asked for, or all. Raises ConfigError."""
+        known = list(self.levels.values)
+        for level in levels or ():
+            if level not in known:
+                allowed = ", ".join(map(str, known))
+                raise self.problem("levels.values", f"{level} is not a level (allowed: {allowed})")
+        return [level for level in known if not levels or level in levels]
+
 
 _SECTIONS: dict[str, Any] = {
     "train": Train,
     "levels": Levels,
     "connect": Connect,
+    "measure": Measure,
     "seed": Seed,
     "compute": Compute,
     "data": Data,
@@ -145,6 +157,16 @@ class SweepConfig:
     sweep: Sweep
     runs: tuple[tuple[dict[str, Any], Config], ...]
 
+    @property
+    def values(self) -> dict[str, list[Any]]:
+        """Each swept key's values, in order, without repetition."""
+        found: dict[str, list[Any]] = {}
+        for values, _ in self.runs:
+            for key, value in values.items():
+                if value not in found.setdefault(key, []):
+                    found[key].append(value)
+        return found
+
 
 def load_sweep(
     path: str | Path, overrides: Sequence[str] = (), seed: int | None = None
@@ -159,19 +181,22 @@ def load_sweep(
     sweep, problems = validated(Sweep, given, "sweep")
     if sweep is None:
         raise _error(source.places, problems)
+    keys = [together.split(",") for together in sweep.over]
+    keys = [[key.strip() for key in together] for together in keys]
     for override in overrides:
         key = override.partition("=")[0].strip()
-        if any(key == swept or swept.startswith(f"{key}.") for swept in sweep.over):
+        if any(key == swept or swept.startswith(f"{key}.") for swept in itertools.chain(*keys)):
             raise ConfigError(f"--set {override}: {key} is swept over (sweep.over)")
     runs = []
     for combination in itertools.product(*map(enumerate, sweep.over.values())):
         own = Source("")
         own.places, own.problems = dict(source.places), list(source.problems)
         chosen, changed = {}, copy.deepcopy(data)
-        for key, (number, value) in zip(sweep.over, combination, strict=True):
-            place = source.places.get(f"sweep.over.{key}[{number}]", "")
-            own.override(changed, f"{key}={json.dumps(value)}", f"{place}: sweep.over")
-            chosen[key] = value
+        for given, together, (number, value) in zip(sweep.over, keys, combination, strict=True):
+            place = source.places.get(f"sweep.over.{given}[{number}]", "")
+            for key, one in zip(together, value if len(together) > 1 else [value], strict=True):
+                own.override(changed, f"{key}={json.dumps(one)}", f"{place}: sweep.over")
+                chosen[key] = one
         apart = {key: value for key, value in chosen.items() if not key.startswith("connect.")}
         runs.append((chosen, _judged(own, changed, _labelled(apart) or path.stem)))
     return SweepConfig(path.stem, sweep, tuple(runs))
@@ -209,9 +234,9 @@ def dump_config(config: Config) -> str:
     return to_yaml(resolved(config))
 
 
-def dump_connect(connect: Connect) -> str:
-    """A search's settings as YAML, every key of them."""
-    return to_yaml(to_jsonable_python(connect))
+def dump_section(section: Connect | Measure) -> str:
+    """A section's settings as YAML, every key of them."""
+    return to_yaml(to_jsonable_python(section))
 
 
 def _resolve(
@@ -370,6 +395,11 @@ def set_name(connect: Connect) -> str:
     """The name of a search's set of rows: its method, and a hash of all but which pairs."""
     settings = connect.model_dump(mode="json", exclude={"pairs", "tries"}, exclude_none=True)
     return f"{connect.method}-{_digest(settings)[:6]}"
+
+
+def measures_name(measure: Measure) -> str:
+    """The name of the measures that these settings make."""
+    return f"measures-{_digest(measure.model_dump(mode='json'))[:6]}"
 
 
 def _digest(data: Any) -> str:

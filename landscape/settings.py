@@ -150,7 +150,7 @@ class Connect(Section):
     weight_decay all None, gauss-newton or polyak where the level's metric can be descended on few
     training data. start: the path that a search begins from, the straight line if left out.
     tries: with pairs `tree`, how many may fail that would join a model to the others; as many again
-    for a group of models each time that it is twice as large.
+    for a group each time that it is twice as large. A tree does not chain: it tries another pair.
     """
 
     method: MethodName = "dss"
@@ -191,9 +191,10 @@ class Connect(Section):
 
 
 class Sweep(Section):
-    """A grid of runs. over: key → its values, every combination of which is a run. What the report
-    shows of them: measures, drawn as lines, or as a map over the two numeric keys; rate: fit
-    measure ∝ key^rate to every line.
+    """A grid of runs. over: key → its values, every combination of which is a run; keys that are
+    joined by commas vary together, each value a list of one for each. What the report shows of the
+    runs: measures, drawn as lines, or as a map over the two numeric keys; rate: fit measure ∝
+    key^rate to every line.
     """
 
     over: Annotated[dict[str, Annotated[tuple[Any, ...], Field(min_length=1)]], Field(min_length=1)]
@@ -204,12 +205,40 @@ class Sweep(Section):
     @field_validator("over")
     @classmethod
     def _of_a_run(cls, over: dict[str, tuple[Any, ...]]) -> dict[str, tuple[Any, ...]]:
+        named = [key.strip() for together in over for key in together.split(",")]
+        for key in named:
+            if key.partition(".")[0] == "sweep" or named.count(key) > 1:
+                raise ValueError(f"'{key}' is no key of a run, or is given more than once")
         for key, values in over.items():
-            if key.partition(".")[0] == "sweep":
-                raise ValueError(f"'{key}' is no key of a run")
+            count = key.count(",") + 1
+            if count > 1 and not all(isinstance(v, list) and len(v) == count for v in values):
+                raise ValueError(f"each value of '{key}' must be a list of {count}, one a key")
             if any(value in values[:number] for number, value in enumerate(values)):
                 raise ValueError(f"'{key}' has a value more than once")
         return over
+
+
+class Measure(Section):
+    """What is measured of connected strings and of models, and how finely.
+
+    shorten: lengths and curvatures of the string shortened inside its level set, until its length
+    moves by less than `tolerance` when its beads are doubled, or `max_beads` or `max_sweeps` are
+    spent; samples: of the split, for lengths in function space; hessian: second derivatives, at so
+    many `points` of a string, at its highest point, and at every model; steps: of Lanczos;
+    spectrum: how many models a level have their spectrum kept; probes: random vectors for the
+    spectrum and the trace.
+    """
+
+    shorten: bool = True
+    tolerance: Annotated[float, Field(gt=0, lt=1)] = 3e-3
+    max_beads: Annotated[int, Field(ge=5)] = 65
+    max_sweeps: Count = 400
+    samples: Count = 1000
+    hessian: bool = True
+    points: Count = 3
+    steps: Annotated[int, Field(ge=2)] = 60
+    spectrum: Annotated[int, Field(ge=0)] = 1
+    probes: Count = 8
 
 
 class Compute(Section):
