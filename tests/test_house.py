@@ -27,11 +27,12 @@ MAY_IMPORT = {
     "validation": set(),
     "source": {"validation"},
     "settings": set(),
+    "claims": set(),
     "config": {"data", "settings", "source", "tasks", "validation"},
     "permute": {"trees"},
     "polyak": set(),
     "runs": set(),
-    "report": {"profile", "runs"},
+    "report": {"claims", "profile", "runs"},
     "stages": {
         "base", "compute", "config", "data", "descend", "driver", "film", "methods", "paths",
         "permute", "polyak", "runs", "settings", "tasks", "trees",
