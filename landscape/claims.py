@@ -167,9 +167,10 @@ def growth(values: Sequence[Value], seed: int = 0, resamples: int = RESAMPLES) -
     as WORSE times the worst value of any level (`bound`) gives another verdict. Fewer models than
     FEWEST_MODELS or levels than FEWEST_LEVELS cannot tell.
 
-    Returns {verdict, reason, models, resampled, levels, left_out, failed, factor: {value,
-    interval}, spread, best, shapes: {name: {formula, A, its parameter, error, best: its share of
-    resamples}}, bound: {verdict, factor, best}}; A and the parameter as {value, interval}, of 95 %.
+    Returns {verdict, reason, models, resampled, levels, means, left_out, failed, factor: {value,
+    interval}, spread, best, shapes: {name: {formula, A, its parameter, error,
+    best: its share of resamples}}, bound: {verdict, factor, best}}; A and the parameter as
+    {value, interval}, of 95 %. factor is the mean at the lowest level over that at the highest.
     left_out are levels without a connected pair or with straight paths alone. bound is None where
     no pair failed.
     """
@@ -189,6 +190,12 @@ def growth(values: Sequence[Value], seed: int = 0, resamples: int = RESAMPLES) -
                 "verdict"
             )
     return found
+
+
+def predicted(shape: str, fitted: dict[str, Any], levels: np.ndarray) -> np.ndarray:
+    """What a shape, as `growth` fitted it, says of levels."""
+    parameter = fitted[PARAMETER[shape]]["value"] if shape in PARAMETER else 0.0
+    return fitted["A"]["value"] * np.exp(_curve(shape, levels, parameter))
 
 
 def _known(values: Iterable[Value]) -> list[Value]:
@@ -214,6 +221,7 @@ def _fitted(values: Sequence[Value], seed: int, resamples: int) -> dict[str, Any
         "models": len(models),
         "resampled": "models" if shared else "pairs",
         "levels": levels.tolist(),
+        "means": _means(np.ones((1, len(pairs))), table)[0].tolist(),
         "left_out": int((~kept).sum()),
         "factor": None,
         "spread": None,
@@ -284,7 +292,7 @@ def _compared(levels: np.ndarray, logs: np.ndarray) -> dict[str, Any]:
     verdict = SUPPORTED if share >= SURE else NOT_SUPPORTED if share <= 1 - SURE else CANNOT_TELL
     return {
         "verdict": verdict,
-        "reason": f"the exponential was best in {share:.0%} of {len(agree)} resamples",
+        "reason": f"the exponential was best in {100 * share:.0f} % of {len(agree):,} resamples",
         "factor": _interval(factor),
         "best": best,
         "shapes": shapes,
@@ -316,7 +324,7 @@ def _curve(shape: str, level: Any, parameter: Any) -> Any:
         return -parameter * np.log(level)
     if shape == "saturating":
         return -np.log1p(level / parameter)
-    return 0.0 * parameter
+    return 0.0 * level
 
 
 def _fit(shape: str, levels: np.ndarray, logs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

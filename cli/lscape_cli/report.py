@@ -129,4 +129,13 @@ def _show_table(report: dict[str, Any]) -> None:
     if report["against"]:
         console.show_table(COMPARED, [compared(r, report["against"]) for r in report["against"]])
         console.show(DIFFERENCE)
-    console.show("\n".join([*footnotes(levels), *report["notes"]]))
+    said = [sentence for claim in report["claims"] for sentence in _sentences(claim, report)]
+    console.show("\n".join([*footnotes(levels), *report["notes"], *said]))
+
+
+def _sentences(claim: dict[str, Any], report: dict[str, Any]) -> list[str]:
+    from landscape.report.wording import series
+
+    several = len(report["claims"]) > 1
+    name = f"{series(claim, report['claims'])}: " if several else ""
+    return [name + sentence for sentence in claim["sentences"]]

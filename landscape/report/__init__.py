@@ -14,22 +14,23 @@ import yaml
 from landscape.report.against import Published, compare, read_published
 from landscape.report.page import write_html
 from landscape.report.summary import summarise
+from landscape.report.verdicts import claims_of
 from landscape.runs import Run, RunError
 
 __all__ = ["levels_csv", "read_published", "report", "write_html"]
 
 
 def report(runs: Sequence[Run], published: Sequence[Published] = ()) -> dict[str, Any]:
-    """{runs, levels, against, notes} of one or more runs, as strict JSON data.
+    """{runs, levels, claims, against, notes} of one or more runs, as strict JSON data.
 
     runs: one record a run, its directory, task, metric, split, levels, models and meta.json's
-    facts; levels: `summarise`'s records, each with its `run`; against: `compare`'s, with the
-    published figures of the task that a run's config is named after; notes: what could mislead a
-    reader.
+    facts; levels: `summarise`'s records, claims: `claims_of`'s, each with its `run`; against:
+    `compare`'s, with the published figures of the task that a run's config is named after; notes:
+    what could mislead a reader.
     Raises RunError for damaged or altered files.
     """
     counts = Counter(run.directory.name for run in runs)
-    described, levels, notes = [], [], []
+    described, levels, claims, notes = [], [], [], []
     for run in runs:
         name = run.directory.name
         name = name if counts[name] == 1 else str(run.directory)
@@ -37,6 +38,7 @@ def report(runs: Sequence[Run], published: Sequence[Published] = ()) -> dict[str
         about = _about(run, name)
         described.append(about)
         levels += [{"run": name, **level} for level in summarise(rows)]
+        claims += [{"run": name, **claim} for claim in claims_of(rows)]
         prefix = f"{name}: " if len(runs) > 1 else ""
         notes += [prefix + note for note in _notes(run, about, rows)]
     configs = {about["run"]: about["config"] for about in described}
@@ -51,7 +53,9 @@ def report(runs: Sequence[Run], published: Sequence[Published] = ()) -> dict[str
         found = sorted({str(about[key]) for about in described})
         if len(found) > 1:
             notes.append(f"these runs differ in {key}: {', '.join(found)}")
-    return {"runs": described, "levels": levels, "against": against, "notes": notes}
+    return {
+        "runs": described, "levels": levels, "claims": claims, "against": against, "notes": notes,
+    }  # fmt: skip
 
 
 def _about(run: Run, name: str) -> dict[str, Any]:

@@ -77,7 +77,7 @@ def fake(monkeypatch):
     section = SimpleNamespace(model_dump=lambda mode: {"method": "dss", "seed": None})
     config = SimpleNamespace(connect=section)
     fake = SimpleNamespace(calls=[], rows=[row()], strings=[])
-    fake.report = {"runs": [{}], "levels": [level()], "against": [], "notes": []}
+    fake.report = {"runs": [{}], "levels": [level()], "claims": [], "against": [], "notes": []}
 
     def stage(name, result):
         def call(*arguments):
