@@ -335,12 +335,21 @@ def _fit(shape: str, levels: np.ndarray, logs: np.ndarray) -> tuple[np.ndarray, 
     if shape == "saturating":
         halves = np.geomspace(levels.min() * 1e-4, levels.max() * 1e4, HALVES)
         curves = _curve(shape, levels, halves[:, None])
-        offsets = curves.mean(1)
-        bends = curves - offsets[:, None]
+        bends = curves - curves.mean(1, keepdims=True)
         misfits = (bends**2).sum(1) - 2 * (logs - centre[:, None]) @ bends.T
-        chosen = misfits.argmin(1)
-        return centre - offsets[chosen], halves[chosen]
+        half = _lowest(np.log(halves), misfits)
+        return centre - _curve(shape, levels, half[:, None]).mean(1), half
     basis = _curve(shape, levels, 1.0)
     bend = basis - basis.mean()
     parameter = (logs @ bend) / (bend @ bend)
     return centre - parameter * basis.mean(), parameter
+
+
+def _lowest(grid: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Where values [fits, grid] are lowest: the vertex of the parabola through the lowest of an
+    even grid of logarithms and its neighbours, exponentiated."""
+    middle = np.clip(values.argmin(1), 1, len(grid) - 2)
+    before, at, after = (values[np.arange(len(values)), middle + step] for step in (-1, 0, 1))
+    bend = before - 2 * at + after
+    shift = np.where(bend > 0, (before - after) / (2 * np.where(bend > 0, bend, 1)), 0)
+    return np.exp(grid[middle] + np.clip(shift, -1, 1) * (grid[1] - grid[0]))

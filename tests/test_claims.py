@@ -98,12 +98,11 @@ def test_parameters_and_the_criterion_by_scipy():
             rest = np.arange(len(LEVELS)) != place
             best, _ = curve_fit(curve, LEVELS[rest], logs[rest], (0.0, -1.0))
             missed.append(logs[place] - curve(LEVELS[place], *best))
-        # the grid of `half` is 8 % wide
         assert shapes[shape]["error"] == pytest.approx(
-            np.sqrt(np.mean(np.square(missed))), rel=0.02
+            np.sqrt(np.mean(np.square(missed))), rel=1e-3
         )
     exact = growth(planted("saturating", 6, 0.0, 0))["shapes"]["saturating"]
-    assert exact["half"]["value"] == pytest.approx(0.3, rel=0.08)
+    assert exact["half"]["value"] == pytest.approx(0.3, rel=1e-4)
 
 
 def test_intervals_hold_the_truth_about_as_often_as_they_say():

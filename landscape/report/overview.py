@@ -105,7 +105,7 @@ def _fits(report: dict[str, Any], metric: str) -> Figure | None:
     best = ", ".join(f"{name}: {found['best']}" for name, found in named.items())
     table = [
         {"search": name, "level": level, "mean": mean}
-        | {s: float(predicted(s, fit, np.float64(level))) for s, fit in found["shapes"].items()}
+        | {s: float(predicted(s, fit, np.array(level))) for s, fit in found["shapes"].items()}
         for name, found in named.items()
         for level, mean in zip(found["levels"], found["means"], strict=True)
     ]

@@ -79,7 +79,7 @@ def _curvier(measure: str, found: dict[str, Any]) -> str:
         return f"{said}{_capital(found['reason'])}."
     levels, factor = found["levels"], found["factor"]
     said += (
-        f"From {levels[0]:g} to {levels[-1]:g} it changed {interval(factor)}-fold. "
+        f"From {levels[0]:g} to {levels[-1]:g} it changed by a factor of {interval(factor)}. "
         f"{_capital(found['reason'])} of the {found['resampled']}; "
     )
     errors = {shape: f"{100 * record['error']:.2g} %" for shape, record in found["shapes"].items()}
@@ -94,8 +94,7 @@ def _curvier(measure: str, found: dict[str, Any]) -> str:
     if found["failed"]:
         bound = found["bound"]
         said += f" {found['failed']} searches failed; with these counted as worse than the worst, "
-        said += f"it changed {interval(bound['factor'])}-fold" if bound["factor"] else "no fit"
-        said += f": {bound['verdict']}."
+        said += f"by a factor of {interval(bound['factor'])}: {bound['verdict']}."
     return said
 
 
