@@ -144,7 +144,7 @@ SHAPES = {
     "saturating": "y = A / (1 + λ/half)",
 }
 PARAMETER = {"exponential": "rate", "power law": "exponent", "saturating": "half"}
-HALVES = 200  # candidates for `half`, over 4 decades beyond the levels on either side
+HALVES = 400  # candidates for `half`, over 4 decades beyond the levels on either side
 
 
 def growth(values: Sequence[Value], seed: int = 0, resamples: int = RESAMPLES) -> dict[str, Any]:
@@ -228,11 +228,13 @@ def _fitted(values: Sequence[Value], seed: int, resamples: int) -> dict[str, Any
         "best": None,
         "shapes": {},
     }
+    if not len(pairs):
+        return found | {"reason": "no path was found"}
     if len(models) < FEWEST_MODELS:
         return found | {"reason": f"{len(models)} models, {FEWEST_MODELS} are needed"}
     if len(levels) < FEWEST_LEVELS:
         return found | {
-            "reason": f"{len(levels)} levels with paths that bend, {FEWEST_LEVELS} are needed"
+            "reason": f"levels with paths that bend: {len(levels)}, {FEWEST_LEVELS} are needed"
         }
     if levels.min() <= 0:
         return found | {"reason": "a level that is not positive has no power law to compare with"}
@@ -266,9 +268,10 @@ def _draws(units: np.ndarray, seed: int, resamples: int) -> np.ndarray:
 def _spread(table: np.ndarray) -> float | None:
     several = np.isfinite(table).sum(0) > 2
     mean, sd = np.nanmean(table[:, several], 0), np.nanstd(table[:, several], 0, ddof=1)
-    if (sd > 0).sum() < 3:
+    x, y = np.log(mean[sd > 0]), np.log(sd[sd > 0])
+    if len(x) < 3 or np.ptp(x) < STRAIGHT:
         return None
-    return float(np.polyfit(np.log(mean[sd > 0]), np.log(sd[sd > 0]), 1)[0])
+    return float(np.polyfit(x, y, 1)[0])
 
 
 def _compared(levels: np.ndarray, logs: np.ndarray) -> dict[str, Any]:

@@ -102,7 +102,7 @@ def test_parameters_and_the_criterion_by_scipy():
             np.sqrt(np.mean(np.square(missed))), rel=1e-3
         )
     exact = growth(planted("saturating", 6, 0.0, 0))["shapes"]["saturating"]
-    assert exact["half"]["value"] == pytest.approx(0.3, rel=1e-4)
+    assert exact["half"]["value"] == pytest.approx(0.3, rel=1e-3)
 
 
 def test_intervals_hold_the_truth_about_as_often_as_they_say():
@@ -153,11 +153,17 @@ def test_the_same_every_time():
     "values, reason",
     [
         (planted("exponential", 4, 0.1, 0), "4 models, 5 are needed"),
-        (planted("exponential", 8, 0.1, 0, levels=LEVELS[:3]), "3 levels with paths that bend"),
+        (
+            planted("exponential", 8, 0.1, 0, levels=LEVELS[:3]),
+            "that bend: 3, 4 are needed",
+        ),
         (planted("exponential", 8, 0.1, 0, levels=LEVELS - 0.05), "not positive"),
-        ([Value(a, a + 1, x, 0.0) for a in range(8) for x in LEVELS], "0 levels"),
-        ([], "0 models"),
-        ([Value(0, 1, 0.1, None)], "0 models"),
+        (
+            [Value(a, a + 1, x, 0.0) for a in range(8) for x in LEVELS],
+            "that bend: 0",
+        ),
+        ([], "no path was found"),
+        ([Value(0, 1, 0.1, None)], "no path was found"),
     ],
 )
 def test_what_cannot_tell_says_why(values, reason):

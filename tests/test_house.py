@@ -30,12 +30,13 @@ MAY_IMPORT = {
     "claims": set(),
     "config": {"data", "settings", "source", "tasks", "validation"},
     "permute": {"trees"},
+    "planes": {"trees"},
     "polyak": set(),
     "runs": set(),
     "report": {"claims", "profile", "runs"},
     "stages": {
         "base", "compute", "config", "data", "descend", "driver", "film", "methods", "paths",
-        "permute", "polyak", "runs", "settings", "tasks", "trees",
+        "permute", "planes", "polyak", "runs", "settings", "tasks", "trees",
     },
 }  # fmt: skip
 

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import csv
 import itertools
 import json
 import re
 import subprocess
 import sys
+import xml.dom.minidom
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -12,6 +14,8 @@ import numpy as np
 import pytest
 
 from landscape.report import levels_csv, read_published, report, write_html
+from landscape.report.figures import look
+from landscape.report.overview import overview
 from landscape.report.summary import mean_over_pairs, summarise
 from landscape.report.wording import INDEPENDENT, NO_ERROR, compared, footnotes, headline, number
 from landscape.runs import COLUMNS, RunError, create_run, write_bytes
@@ -280,8 +284,12 @@ def test_several_runs(run, tmp_path):
     names = {level["run"] for level in found["levels"]}
     assert names == {str(run.directory), str(other.directory)}
     assert "these runs differ in task: digits, toy" in found["notes"]
-    page = Page(page_of(run, other))
+    path = tmp_path / "report-2-runs.html"
+    write_html([run, other], found, path)
+    page = Page(path.read_text())
     assert len(page.ids) == len(set(page.ids))
+    names = {file.stem for file in (tmp_path / "figures-2-runs").iterdir()}
+    assert {"length", "training-1", "profiles-dss-1-0.5-1", "profiles-dss-1-0.5-2"} <= names
 
 
 def test_names_are_escaped(tmp_path):
@@ -425,3 +433,126 @@ def test_the_published_row_of_the_paper():
     assert len(found) == 10
     assert found[0.01]["length"] == {"mean": 1.476, "lo": 1.372, "hi": 1.58}
     assert found[0.001]["beads"] == {"mean": 62.4, "lo": 56.5, "hi": 68.3}
+
+
+# -- the claims, the files, and what is missing ----------------------------------------------------
+
+MANY = [
+    row(a, b, level, length=1 + 0.1 * np.exp(-level) * (1 + 0.01 * a), beads=3 + b)
+    for level in (0.5, 0.4, 0.3, 0.2, 0.1)
+    for a, b in itertools.combinations(range(8), 2)
+]
+
+
+def test_the_claims_are_in_sentences_and_in_the_data(run):
+    save(run, MANY)
+    found = report([run])
+    (claim,) = found["claims"]
+    assert claim["run"] == run.directory.name and claim["set"] == "dss-1"
+    assert claim["connected"]["verdict"] == "supported"
+    assert claim["curvier"]["normalised length − 1"]["verdict"] == "supported"
+    assert claim["curvier"]["beads"]["verdict"] == "not supported"
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    first, second, third = claim["sentences"]
+    assert first.startswith("Level sets stay connected: supported. All pairs were joined at every")
+    assert "28 of 28" in first and "51 to 100 % at 0.5, counted in 4 independent pairs" in first
+    assert second.startswith("Normalised length − 1, exponential in the level: supported. ")
+    assert "by a factor of 1.49 [" in second and "best in 100 % of 1,000 resamples" in second
+    assert third.startswith("Beads, exponential in the level: not supported.")
+    text = page_of(run)
+    for sentence in claim["sentences"]:
+        assert sentence.partition(". ")[2] in text
+    assert "rate 1 [" in text and "The best is, for dss: exponential" in text
+
+
+def test_failed_pairs_are_in_the_claims(run):
+    lost = [
+        one | {"status": "STUCK", "reason": "x"} if one["level"] == 0.1 and one["a"] == 0 else one
+        for one in MANY
+    ]
+    save(run, lost)
+    (claim,) = report([run])["claims"]
+    assert "Searches failed at 1 of 5 levels, which shows nothing" in claim["sentences"][0]
+    assert "7 searches failed; with these counted as worse than the worst" in claim["sentences"][1]
+
+
+def test_pairs_that_did_not_reach_a_level_are_no_evidence(run):
+    rows = MANY + [row(0, b, 0.05, "LEVEL_NOT_REACHED", limit=None) for b in (1, 2, 3)]
+    save(run, rows)
+    (claim,) = report([run])["claims"]
+    assert claim["connected"]["verdict"] == "supported"
+    assert [level["level"] for level in claim["connected"]["levels"]][-1] == 0.1
+
+
+def test_figures_are_kept_as_files_with_their_numbers(run):
+    save(run, ALL)
+    page_of(run)
+    folder = run.directory / "figures"
+    names = {path.stem for path in folder.iterdir()}
+    assert names == {
+        "length", "beads", "share", "training", "profiles-dss-1-0.5", "profiles-dss-1-0.1",
+    }  # fmt: skip
+    for name in names:
+        svg, pdf = (folder / f"{name}.{kind}" for kind in ("svg", "pdf"))
+        xml.dom.minidom.parse(str(svg))
+        assert "currentColor" not in svg.read_text() and pdf.read_bytes().startswith(b"%PDF")
+        assert b"CreationDate" not in pdf.read_bytes()
+    lines = list(csv.DictReader((folder / "length.csv").read_text().splitlines()))
+    means = [line for line in lines if not line["a"]]
+    assert [(line["level"], line["value"], line["pairs"]) for line in means] == [
+        ("0.5", "1.2", "6"), ("0.1", "1.2", "6"),
+    ]  # fmt: skip
+    assert len(lines) == 2 + len(ALL)
+    lines = list(csv.DictReader((folder / "profiles-dss-1-0.5.csv").read_text().splitlines()))
+    assert len(lines) == 6 * 3 and lines[1]["train loss"] == "0.495"
+    again = {path.name: path.read_bytes() for path in folder.iterdir()}
+    page_of(run)
+    assert again == {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_several_runs_share_their_figures(run, tmp_path):
+    others = []
+    for place in range(7):
+        other = create_run(tmp_path / f"digits-{place}", CONFIG, {})
+        with other.stage("train"):
+            other.write_models([])
+        save(other, ALL)
+        others.append(other)
+    save(run, ALL)
+    runs = [run, *others]
+    found = report(runs)
+    rows = {about["run"]: one.rows() for about, one in zip(found["runs"], runs, strict=True)}
+    length = overview(found, rows, "train loss")[0]
+    assert all(f"{one.directory.name} dss" in length.svg for one in runs)
+    assert {line["run"] for line in length.table} == set(rows)
+    assert len({str(sorted(look(place).items())) for place in range(24)}) == 24
+
+
+@pytest.mark.parametrize(
+    "rows, said",
+    [
+        ([], ["No pair has been tried yet", "`lscape connect` does"]),
+        (
+            [row(0, 1)],
+            ["2 models make 1", "2 models, 5 are needed", "The one pair of digits networks was"],
+        ),
+        (
+            [row(a, b, status="NOT_FOUND", reason="spent") for a, b in [(0, 1), (2, 3)]],
+            ["0 of 2 pairs were joined", "No path was found"],
+        ),
+    ],
+)
+def test_what_is_missing_is_said(run, rows, said):
+    save(run, rows)
+    text = page_of(run)
+    for words in said:
+        assert words in text
+
+
+def test_an_interrupted_training(tmp_path):
+    made = create_run(tmp_path / "digits-12345678", CONFIG, {})
+    with pytest.raises(KeyboardInterrupt), made.stage("train"):
+        raise KeyboardInterrupt
+    text = page_of(made)
+    assert "train is interrupted; the same command resumes it" in text
+    assert "No pair has been tried yet" in text

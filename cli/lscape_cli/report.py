@@ -57,6 +57,7 @@ def report(
 
     published = read_published(against) if against else []
     opened = [open_run(run, runs_dir) for run in runs]
+    opened = list({run.directory.resolve(): run for run in opened}.values())
     drawn = _pairs(pairs, opened) if pairs else []
     write(opened, "json" if as_json else form, quiet, published, drawn)
 

@@ -124,6 +124,7 @@ def _saved(
             nothing = dict.fromkeys(UNSAID[form])
             figure.savefig(content, format=form, transparent=True, metadata=nothing)
             found[form] = content.getvalue()
+            figure.set_layout_engine("none")  # it is laid out
     return found
 
 
@@ -216,6 +217,11 @@ def log_counts(axes: Axes) -> None:
     axes.yaxis.set_minor_formatter("")
     low, high = axes.get_ylim()
     axes.set_yticks([n for n in COUNTS if low <= n <= high])
+
+
+def level_ticks(low: float, high: float, logarithmic: bool, count: int = 4) -> list[float]:
+    """A few ticks from the lowest to the highest value."""
+    return (np.geomspace if logarithmic else np.linspace)(low, high, count).tolist()
 
 
 def log_values(axes: Axes) -> None:

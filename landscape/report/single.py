@@ -10,6 +10,7 @@ import numpy as np
 
 from landscape.report import figures, html, strings
 from landscape.report.figures import Figure
+from landscape.report.plane import plane_figure
 from landscape.report.wording import number, series
 from landscape.runs import Row, Run, level_name
 
@@ -41,19 +42,21 @@ def part_of(
         profiles += _profiles(run, own, level, levels, metric, ids)
         barriers.append(strings.barriers(run, own, level, levels, metric, f"b{place}-{at}"))
     training = _training(run, about["levels"], metric, ids)
-    content = html.part(
-        "The loss along the strings",
-        html.grid(profiles, "many") and html.grid(profiles, "many") + html.paragraph(CURVES),
-    )
+    content = ""
+    if profiles:
+        shown = html.grid(profiles, "many") + html.paragraph(CURVES)
+        content += html.part("The loss along the strings", shown)
     if any(barriers):
         shown = f'<div class="many">{"".join(barriers)}</div>' + html.paragraph(strings.BARRIERS)
         content += html.part("Where no path was found", shown)
     content += _pictures(drawn)
+    planes = [plane_figure(run, name, f"plane-{name}{ids}") for name in run.planes()]
+    content += html.part("Planes", html.grid(planes, "two white"))
     content += html.part("Training", html.grid(training))
     if rows:
         content += html.details(f"All {len(rows)} pairs and levels", _pairs(rows))
     content += _made(run, about)
-    return Part(content, profiles + training)
+    return Part(content, profiles + planes + training)
 
 
 def metric_of(about: dict[str, Any]) -> str:
