@@ -1,21 +1,24 @@
 """Training steps and forward passes of the paper's networks, against PyTorch in the same run.
 
-    python benchmarks/steps.py [NAME …] [--json FILE]
+    python benchmarks/steps.py [NAME …] [--full] [--json FILE]
 
-Ours run as in training (landscape/descend.py), so many models at once; PyTorch runs eagerly, one
-model after the other, at its best number of threads and memory format. Times are of one step of one
-model, medians of rounds in which both take turns; the ratio is PyTorch's over ours, with its lowest
-and highest round. The share is of the rate of a large float32 matrix product here.
+Ours run as in training (landscape/descend.py), so many models at once. PyTorch runs in the quickest
+of the ways that its users would reach for, found first: eagerly, one model after the other, on one
+thread and on all, in both memory formats; all models by torch.func.vmap; with --full, which also
+has rows of more models, by torch.compile. Times are of one step of one model, medians of rounds in
+which both take turns; the ratio is PyTorch's over ours, with its lowest and highest round; eager is
+the ratio to the quickest eager way. The share is of the rate of a large float32 matrix product.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -23,6 +26,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
+from torch.nn import functional
 
 from landscape import compute
 
@@ -45,24 +50,43 @@ from landscape.tasks.polynomial import polynomial  # noqa: E402
 from landscape.tasks.ptb import WEIGHTS  # noqa: E402
 
 ROUNDS = 5
-SECONDS = 1.0  # of one turn, about
-nn, functional = torch.nn, torch.nn.functional
+SECONDS = 0.5  # of one turn, about
+
+
+@dataclass(frozen=True)
+class Theirs:
+    """A network of PyTorch's, and what its training descends: a function of its output."""
+
+    net: Callable[[], nn.Module]
+    x: torch.Tensor
+    loss: Callable[[torch.Tensor], torch.Tensor]
+    optimizer: Callable[[Any], torch.optim.Optimizer]
 
 
 @dataclass(frozen=True)
 class Case:
-    """A network of ours and of PyTorch's, and what a step of theirs costs.
+    """A network of ours and of PyTorch's, and what a step costs.
 
     flop: multiplications and additions of one forward pass; a training step has three times as
-    many. theirs: memory format → (step, forward), each a call that does one.
+    many. models: how many at once, the last of them only with --full.
     """
 
     landscape: Landscape
     forward: Callable[[Any], Any]
     optimizer: optax.GradientTransformation
     flop: float
-    theirs: Callable[[bool], tuple[Callable[[], Any], Callable[[], Any]]]
-    models: tuple[int, ...]
+    theirs: Theirs
+    models: tuple[int, ...] = (1, 8, 64)
+
+
+@dataclass(frozen=True)
+class Way:
+    """How PyTorch is run: a step and a forward pass, each of so many models."""
+
+    name: str
+    models: int
+    train: Callable[[], Any]
+    forward: Callable[[], Any]
 
 
 def random_images(count: int, *shape: int) -> tuple[jax.Array, jax.Array]:
@@ -71,40 +95,73 @@ def random_images(count: int, *shape: int) -> tuple[jax.Array, jax.Array]:
     return jnp.asarray(images), jnp.asarray(drawn.integers(0, 10, count), jnp.int32)
 
 
-def torch_training(
-    net: nn.Module, optimizer: Any, loss: Callable[[], torch.Tensor], forward: Callable[[], Any]
-) -> tuple[Callable[[], Any], Callable[[], Any]]:
-    def step() -> None:
+def one_after_the_other(theirs: Theirs, last: bool, compiled: bool) -> Way:
+    net, x = theirs.net(), theirs.x
+    optimizer = theirs.optimizer(net.parameters())
+    if last:
+        net, x = (part.to(memory_format=torch.channels_last) for part in (net, x))
+    run = torch.compile(net) if compiled else net
+
+    def train() -> None:
         optimizer.zero_grad(set_to_none=True)
-        loss().backward()
+        theirs.loss(run(x)).backward()
         optimizer.step()
 
-    def evaluate() -> Any:
+    def forward() -> None:
         with torch.inference_mode():
-            return forward()
+            run(x)
 
-    return step, evaluate
+    name = "compile" if compiled else "eager" + ", channels last" * last
+    return Way(name, 1, train, forward)
+
+
+def all_together(theirs: Theirs, models: int) -> Way:
+    nets = [theirs.net() for _ in range(models)]
+    stacked, _ = torch.func.stack_module_state(nets)
+    params = {name: leaf.detach().clone() for name, leaf in stacked.items()}
+    optimizer = theirs.optimizer(params.values())
+
+    def output(params: Any) -> torch.Tensor:
+        return torch.func.functional_call(nets[0], params, (theirs.x,))
+
+    gradients = torch.func.vmap(
+        torch.func.grad(lambda params: theirs.loss(output(params))), randomness="different"
+    )
+    outputs = torch.func.vmap(output, randomness="different")
+
+    def train() -> None:
+        for name, gradient in gradients(params).items():
+            params[name].grad = gradient
+        optimizer.step()
+
+    def forward() -> None:
+        with torch.inference_mode():
+            outputs(params)
+
+    return Way("vmap", models, train, forward)
 
 
 def tiny(points: int) -> Case:
     task = polynomial(coefficients=(0.1, 0.25, 0.5), points=points, test_points=points)
     landscape = bind(task, "mae", "train")
 
-    def theirs(last: bool) -> Any:
-        x = torch.rand(points, 1)
-        y = 0.1 + 0.25 * x + 0.5 * x**2
+    def net() -> nn.Module:
         sizes = (1, 4, 4, 1)
         layers = [nn.Linear(i, o, bias=False) for i, o in pairwise(sizes)]
-        net = nn.Sequential(*(part for layer in layers for part in (layer, nn.Sigmoid())))
-        adam = torch.optim.Adam(net.parameters(), 1e-3)
+        return nn.Sequential(*(part for layer in layers for part in (layer, nn.Sigmoid())))
 
-        def loss() -> torch.Tensor:
-            return (net(x) - y).abs().mean()
+    x = torch.rand(points, 1)
+    y = 0.1 + 0.25 * x + 0.5 * x**2
+    theirs = Theirs(net, x, lambda out: (out - y).abs().mean(), adam(1e-3))
+    return Case(landscape, landscape.level, optax.adam(1e-3), 2.0 * points * 24, theirs)
 
-        return torch_training(net, adam, loss, loss)
 
-    flop = 2.0 * points * 24
-    return Case(landscape, landscape.level, optax.adam(1e-3), flop, theirs, (1, 8, 64))
+def adam(rate: float) -> Callable[[Any], torch.optim.Optimizer]:
+    return lambda parameters: torch.optim.Adam(parameters, rate)
+
+
+def sgd(rate: float) -> Callable[[Any], torch.optim.Optimizer]:
+    return lambda parameters: torch.optim.SGD(parameters, rate)
 
 
 def images_case(
@@ -114,9 +171,8 @@ def images_case(
     flop: float,
     net: Callable[[], nn.Module],
     optimizer: optax.GradientTransformation,
-    torch_optimizer: Callable[..., Any],
+    torch_optimizer: Callable[[Any], torch.optim.Optimizer],
     dropout: bool = False,
-    models: tuple[int, ...] = (1, 8),
 ) -> Case:
     images, labels = random_images(10 * batch, *shape)
     data = {"train": (images, labels), "look": (images[:1], labels[:1])}  # a look ends every call
@@ -135,21 +191,10 @@ def images_case(
     def forward(params: Any) -> jax.Array:
         return predict(trees.from_named(template, params), one_batch).sum()
 
-    def theirs(last: bool) -> Any:
-        x = torch.tensor(np.asarray(one_batch))
-        x = x.permute(0, 3, 1, 2).contiguous() if x.ndim == 4 else x
-        labels = torch.randint(0, 10, (batch,))
-        made = net()
-        if last and x.ndim == 4:
-            x, made = (part.to(memory_format=torch.channels_last) for part in (x, made))
-        return torch_training(
-            made,
-            torch_optimizer(made.parameters()),
-            lambda: functional.cross_entropy(made(x), labels),
-            lambda: made(x),
-        )
-
-    return Case(landscape, forward, optimizer, flop, theirs, models)
+    x, y = torch.tensor(np.asarray(one_batch)), torch.randint(0, 10, (batch,))
+    x = x.permute(0, 3, 1, 2).contiguous() if x.ndim == 4 else x
+    theirs = Theirs(net, x, lambda out: functional.cross_entropy(out, y), torch_optimizer)
+    return Case(landscape, forward, optimizer, flop, theirs)
 
 
 def wide() -> Case:
@@ -162,8 +207,7 @@ def wide() -> Case:
         )
 
     model = MLP((512, 512), 10, "relu", "linear")
-    adam = lambda parameters: torch.optim.Adam(parameters, 1e-3)  # noqa: E731
-    return images_case(model, (784,), 100, flop, net, optax.adam(1e-3), adam, models=(1, 8, 64))
+    return images_case(model, (784,), 100, flop, net, optax.adam(1e-3), adam(1e-3))
 
 
 def mnist() -> Case:
@@ -175,9 +219,8 @@ def mnist() -> Case:
         )  # fmt: skip
 
     flop = 2.0 * 100 * (784 * 25 * 32 + 196 * 25 * 32 * 64 + 3136 * 1024 + 1024 * 10)
-    adam = lambda parameters: torch.optim.Adam(parameters, 1e-4)  # noqa: E731
-    model = MnistNet((32, 64), 1024, 0.5)
-    return images_case(model, (28, 28, 1), 100, flop, net, optax.adam(1e-4), adam, dropout=True)
+    model, ours = MnistNet((32, 64), 1024, 0.5), optax.adam(1e-4)
+    return images_case(model, (28, 28, 1), 100, flop, net, ours, adam(1e-4), dropout=True)
 
 
 def cifar() -> Case:
@@ -192,9 +235,8 @@ def cifar() -> Case:
 
     dense = 2304 * 384 + 384 * 192 + 192 * 10
     flop = 2.0 * 128 * (576 * 75 * 64 + 144 * 1600 * 64 + dense)
-    sgd = lambda parameters: torch.optim.SGD(parameters, 0.1)  # noqa: E731
     model = CifarNet((64, 64), (384, 192))
-    return images_case(model, (24, 24, 3), 128, flop, net, optax.sgd(0.1), sgd)
+    return images_case(model, (24, 24, 3), 128, flop, net, optax.sgd(0.1), sgd(0.1))
 
 
 class TorchLanguageModel(nn.Module):
@@ -228,22 +270,18 @@ def lstm() -> Case:
     )
     landscape = bind(task)
 
-    def theirs(last: bool) -> Any:
-        net, text = TorchLanguageModel(), torch.tensor(np.asarray(words)).T.long()
+    text = torch.tensor(np.asarray(words)).T.long()
 
-        def summed() -> torch.Tensor:
-            logits = net(text[:-1])
-            losses = functional.cross_entropy(
-                logits.reshape(-1, vocabulary), text[1:].reshape(-1), reduction="none"
-            )
-            return losses.reshape(window, streams).sum(0).mean()
-
-        sgd = torch.optim.SGD(net.parameters(), 1.0)
-        return torch_training(net, sgd, summed, lambda: net(text[:-1]))
+    def summed(logits: torch.Tensor) -> torch.Tensor:
+        losses = functional.cross_entropy(
+            logits.reshape(-1, vocabulary), text[1:].reshape(-1), reduction="none"
+        )
+        return losses.reshape(window, streams).sum(0).mean()
 
     flop = 2.0 * streams * window * (2 * 400 * 800 + 200 * vocabulary)
-    sgd = optax.chain(optax.clip_by_global_norm(5.0), optax.sgd(1.0))
-    return Case(landscape, landscape.level, sgd, flop, theirs, (1, 8))
+    optimizer = optax.chain(optax.clip_by_global_norm(5.0), optax.sgd(1.0))
+    theirs = Theirs(TorchLanguageModel, text[:-1], summed, sgd(1.0))
+    return Case(landscape, landscape.level, optimizer, flop, theirs)
 
 
 CASES: dict[str, Callable[[], Case]] = {
@@ -265,54 +303,89 @@ def timed(call: Callable[[], Any], seconds: float = SECONDS) -> float:
     return (time.perf_counter() - began) / count
 
 
-def best_of_theirs(case: Case) -> dict[str, Callable[[], Any]]:
-    """Their step and forward pass at the settings that are quickest here."""
-    found: dict[str, tuple[float, Callable[[], Any]]] = {}
-    for threads in {1, torch.get_num_threads()}:
-        for last in (False, True):
-            for what, call in zip(("train", "forward"), case.theirs(last), strict=True):
+def at_threads(call: Callable[[], Any], threads: int) -> Callable[[], Any]:
+    def run() -> None:
+        torch.set_num_threads(threads)
+        call()
 
-                def at(call: Any = call, threads: int = threads) -> None:
-                    torch.set_num_threads(threads)
-                    call()
+    return run
 
-                at()
-                seconds = timed(at, SECONDS / 4)
-                if what not in found or seconds < found[what][0]:
-                    found[what] = seconds, at
-    return {what: call for what, (_, call) in found.items()}
+
+def ways(theirs: Theirs, models: int, full: bool) -> Iterator[Way]:
+    """Every way of PyTorch's that works here for this network."""
+    makers = [lambda: one_after_the_other(theirs, False, False)]
+    if theirs.x.ndim == 4:
+        makers.append(lambda: one_after_the_other(theirs, True, False))
+    if models > 1:
+        makers.append(lambda: all_together(theirs, models))
+    if full:
+        makers.append(lambda: one_after_the_other(theirs, False, True))
+    for make in makers:
+        try:
+            way = make()
+            way.train()
+            way.forward()
+        except Exception as error:
+            print(f"(PyTorch: {str(error).splitlines()[0][:90]})")
+        else:
+            yield way
+
+
+def best_of_theirs(theirs: Theirs, models: int, full: bool) -> dict[str, dict[str, Any]]:
+    """what → {best, eager}: the quickest way here, {name, call, models}."""
+    found: dict[str, dict[str, Any]] = {"train": {}, "forward": {}}
+    for way in ways(theirs, models, full):
+        for what, best in found.items():
+            for threads in {1, os.cpu_count() or 1}:
+                call = at_threads(getattr(way, what), threads)
+                seconds = timed(call, SECONDS / 4) / way.models
+                name = f"{way.name}, {threads} thread{'s' * (threads > 1)}"
+                for kind in ("best", "eager") if way.name.startswith("eager") else ("best",):
+                    if kind not in best or seconds < best[kind]["seconds"]:
+                        best[kind] = {
+                            "seconds": seconds, "name": name, "call": call, "models": way.models,
+                        }  # fmt: skip
+    return found
 
 
 def ours(case: Case, models: int) -> dict[str, tuple[Callable[[], Any], int]]:
     """Our step and forward pass of so many models, and how many of one model a call makes."""
     keys = np.stack([key_data("bench", model) for model in range(models)])
     params = each(lambda key: case.landscape.init(jax.random.wrap_key_data(key)))(keys)
-    # a look would not be a step: there is none before the end
-    descender = Descender(case.landscape, case.optimizer, 2**20, 2**20)
-    start = descender.start(params, keys, np.full(models, -np.inf))
 
-    def train(steps: int) -> Callable[[], Any]:
-        quick = Descender(case.landscape, case.optimizer, steps, steps)
-        quick.advance(start)  # compiles
-        return lambda: quick.advance(start)
+    def train(steps: int) -> tuple[Callable[[], Any], int]:
+        descender = Descender(case.landscape, case.optimizer, steps, 2**30)
+        descender._pace.timed = lambda call: call(steps)
+        state = {"now": descender.start(params, keys, np.full(models, -np.inf))}
 
-    steps = max(1, min(4096, int(SECONDS / timed(train(1), SECONDS / 2))))
-    if steps > 1:
-        steps = max(1, min(65536, int(SECONDS * steps / timed(train(steps), SECONDS / 2))))
-    passes = max(1, steps // 2)
+        def step() -> None:
+            state["now"] = descender.advance(state["now"])
 
-    def repeated(item: Any) -> jax.Array:
-        def body(i: jax.Array, total: jax.Array) -> jax.Array:
-            moved = jax.tree.map(lambda leaf: leaf + 0 * total, item)  # or the loop is lifted out
-            return total + case.forward(moved) * 1e-9
+        step()
+        return step, int(state["now"].step.sum())
 
-        return jax.lax.fori_loop(0, passes, body, jnp.zeros(()))
+    def long_enough(make: Callable[[int], tuple[Callable[[], Any], int]]) -> Any:
+        steps = 1
+        while True:
+            call, count = make(steps)
+            call()
+            seconds = timed(call, 0)
+            if seconds > SECONDS / 2 or steps >= 2**16:
+                return call, count
+            steps = max(2 * steps, int(steps * SECONDS / seconds / 2))
 
-    run = each(repeated)
-    return {
-        "train": (train(steps), models * steps),
-        "forward": (lambda: run(params), models * passes),
-    }
+    def passes(count: int) -> tuple[Callable[[], Any], int]:
+        def repeated(item: Any) -> jax.Array:
+            def body(i: jax.Array, total: jax.Array) -> jax.Array:
+                moved = jax.tree.map(lambda leaf: leaf + 0 * total, item)  # or it is lifted out
+                return total + case.forward(moved) * 1e-9
+
+            return jax.lax.fori_loop(0, count, body, jnp.zeros(()))
+
+        run = each(repeated)
+        return lambda: run(params), models * count
+
+    return {"train": long_enough(train), "forward": long_enough(passes)}
 
 
 def ceiling() -> float:
@@ -324,20 +397,29 @@ def ceiling() -> float:
     return 2 * 2048**3 / best
 
 
-def measure(name: str, case: Case, most: float) -> list[dict[str, Any]]:
-    theirs, records = best_of_theirs(case), []
-    for models in case.models:
+def measure(name: str, case: Case, most: float, full: bool) -> list[dict[str, Any]]:
+    records = []
+    for models in case.models if full or case.flop < 1e8 else case.models[:-1]:
+        theirs = best_of_theirs(case.theirs, models, full)
         for what, (call, count) in ours(case, models).items():
-            call()
-            rounds = [(timed(call) / count, timed(theirs[what])) for _ in range(ROUNDS)]
-            mine, other = (statistics.median(column) for column in zip(*rounds, strict=True))
-            ratios = sorted(their / our for our, their in rounds)
+            best, eager = theirs[what]["best"], theirs[what]["eager"]
+            rounds = [
+                (
+                    timed(call) / count,
+                    timed(best["call"]) / best["models"],
+                    timed(eager["call"]) / eager["models"],
+                )
+                for _ in range(ROUNDS)
+            ]
+            mine, other, plain = (statistics.median(column) for column in zip(*rounds, strict=True))
+            ratios = sorted(their / our for our, their, _ in rounds)
             work = case.flop * (3 if what == "train" else 1)
             records.append(
                 {
                     "network": name, "models": models, "what": what,
-                    "ours_us": 1e6 * mine, "pytorch_us": 1e6 * other,
+                    "ours_us": 1e6 * mine, "pytorch_us": 1e6 * other, "pytorch": best["name"],
                     "ratio": other / mine, "ratio_low": ratios[0], "ratio_high": ratios[-1],
+                    "ratio_to_eager": plain / mine,
                     "gflops": work / mine / 1e9, "share_of_ceiling": work / mine / most,
                 }
             )  # fmt: skip
@@ -349,7 +431,8 @@ def show(record: dict[str, Any]) -> None:
     spread = f"({record['ratio_low']:.2f} to {record['ratio_high']:.2f})"
     print(
         f"| {record['network']} | {record['models']} | {record['what']} | {record['ours_us']:,.1f} "
-        f"| {record['pytorch_us']:,.1f} | {record['ratio']:.2f} {spread} "
+        f"| {record['pytorch_us']:,.1f} ({record['pytorch']}) | {record['ratio']:.2f} {spread} "
+        f"| {record['ratio_to_eager']:.2f} "
         f"| {record['share_of_ceiling']:.0%} |",
         flush=True,
     )
@@ -358,6 +441,7 @@ def show(record: dict[str, Any]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", help="beginnings of networks' names")
+    parser.add_argument("--full", action="store_true")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     most = ceiling()
@@ -366,12 +450,14 @@ def main() -> None:
         "jax": jax.__version__, "torch": torch.__version__, "ceiling_gflops": most / 1e9,
     }  # fmt: skip
     print(", ".join(f"{key} {value}" for key, value in about.items()))
-    print("| network | models | what | ours, µs | PyTorch, µs | PyTorch / ours | of the ceiling |")
-    print("|---|---|---|---|---|---|---|")
+    print(
+        "| network | models | what | ours, µs | PyTorch, µs | ratio | to eager | of the ceiling |"
+    )
+    print("|---|---|---|---|---|---|---|---|")
     records = []
     for name, build in CASES.items():
         if not given.names or any(name.startswith(part) for part in given.names):
-            records += measure(name, build(), most)
+            records += measure(name, build(), most, given.full)
     if given.json:
         given.json.write_text(json.dumps({**about, "rows": records}, indent=1) + "\n")
 

@@ -7,36 +7,63 @@ import os
 import platform
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import AxisType, PartitionSpec
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from landscape import trees
 
-MODELS_PER_CALL = 8  # a device's share of one call on a CPU: few, so that a call stays short
-CALL_BYTES = 2**28  # parameters of all the models of one call
+MEMORY = 2**31
+SHARE_ON_DEVICE = 4  # a call's models take up to memory's part in this, with room for copies
+TINY_BYTES = 2**20  # up to which models share a call on a CPU, for the call's own cost
+TINY_MODELS = 8
 ACCELERATOR_MODELS = 1024
 CALL_SECONDS = 1.0
 MOST_STEPS = 2**20
 
 
-def configure(precision: str = "float32") -> None:
-    """Set the precision, and once before JAX's backend starts: a CPU device a core, the cache.
+@dataclass(frozen=True)
+class _Plan:
+    strategy: str = "auto"
+    devices: int | None = None
+    memory: int = MEMORY
 
-    JAX_COMPILATION_CACHE_DIR and JAX_ENABLE_COMPILATION_CACHE=false overrule the cache.
+
+_plan = _Plan()
+
+
+def configure(
+    precision: str = "float32",
+    strategy: str = "auto",
+    devices: int | None = None,
+    memory: int | None = None,
+) -> None:
+    """Set the precision, how models share the devices, and once before JAX's backend starts: a CPU
+    device a core, or as many as asked for, and the cache.
+
+    strategy: `map`, one model at a time on each device; `vmap`, all of a call at once; `auto`, map
+    on CPUs and vmap elsewhere. memory: bytes for the models and strings that are worked on.
+    JAX_COMPILATION_CACHE_DIR and JAX_ENABLE_COMPILATION_CACHE=false overrule the cache. Raises
+    ValueError for more devices than there are.
     """
+    global _plan
     jax.config.update("jax_enable_x64", precision == "float64")
     if jax.config.values["jax_compilation_cache_dir"] is None:
         jax.config.update("jax_compilation_cache_dir", str(_cache_directory()))
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     if not _backend_started() and "host_platform_device_count" not in os.environ.get(
         "XLA_FLAGS", ""
     ):
-        jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
+        cores = len(os.sched_getaffinity(0))
+        jax.config.update("jax_num_cpu_devices", max(cores, devices or 1))
+    _plan = _Plan(strategy, devices, memory or MEMORY)
+    if devices is not None and devices > len(jax.devices()):
+        raise ValueError(f"{devices} devices are asked for, there are {device_description()}")
 
 
 def _backend_started() -> bool:
@@ -63,9 +90,15 @@ def device_description() -> str:
     return f"{len(devices)} × {devices[0].platform}" + (f" ({kind})" if kind != "cpu" else "")
 
 
+def memory() -> int:
+    """Bytes for the models and strings that are worked on together."""
+    return _plan.memory
+
+
 def exact_in_any_batch() -> bool:
     """Whether a model's result is the same bit for bit whichever models run beside it."""
-    return jax.devices()[0].platform == "cpu"
+    on_cpu = jax.devices()[0].platform == "cpu"
+    return on_cpu if _plan.strategy == "auto" else _plan.strategy == "map"
 
 
 def loops_slow_convolutions() -> bool:
@@ -73,79 +106,126 @@ def loops_slow_convolutions() -> bool:
     return jax.devices()[0].platform == "cpu"
 
 
-def each(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`function(item, *shared)` compiled to run over a leading axis of any length.
+class Held(NamedTuple):
+    """Items on the devices, padded: slots [devices × capacity] gives the item in each slot, or -1;
+    counts [devices], how many of a device's slots, the first ones, are filled."""
 
-    On a CPU, one item at a time on every core: tiny models are faster so (no batch falls out of
-    cache), no item waits for a slower one, and results do not depend on the batch, bit for bit.
-    On an accelerator, all items at once (`vmap`), padded to a power of two. Items are NumPy
-    trees [n, ...]; so are the results.
+    items: Any
+    slots: np.ndarray
+    counts: np.ndarray
+
+    def fetch(self, part: Callable[[Any], Any] = lambda items: items) -> Any:
+        """The items, or a part of their tree, as NumPy [n, ...] in their own order."""
+        filled = np.flatnonzero(self.slots >= 0)
+        back = filled[np.argsort(self.slots[filled])]
+        return trees.take(jax.device_get(part(self.items)), back)
+
+
+class Each:
+    """`function(item, *shared)` compiled to run over items, trees with a leading axis.
+
+    With the strategy `map`, one item at a time on every device: on a CPU tiny models are faster so
+    (no batch falls out of cache), no item waits for a slower one, and results do not depend on the
+    batch, bit for bit. With `vmap`, all items at once, padded to a power of two.
     """
-    devices = jax.devices()
-    mesh = jax.make_mesh((len(devices),), ("models",), axis_types=(AxisType.Auto,))
 
-    def one_at_a_time(items: Any, count: jax.Array, *shared: Any) -> Any:
-        def place(i: jax.Array, results: Any) -> Any:
-            result = function(trees.take(items, i), *shared)
-            return jax.tree.map(lambda old, new: old.at[i].set(new), results, result)
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._devices = jax.devices()[: _plan.devices]
+        shape, kinds = (len(self._devices),), (AxisType.Auto,)
+        mesh = jax.make_mesh(shape, ("models",), axis_types=kinds, devices=self._devices)
+        one_by_one = exact_in_any_batch()
 
-        shapes = jax.eval_shape(function, trees.take(items, 0), *shared)
-        capacity = trees.count(items)
-        empty = jax.tree.map(lambda s: jnp.zeros((capacity, *s.shape), s.dtype), shapes)
-        return jax.lax.fori_loop(0, count[0], place, empty)
+        def one_at_a_time(items: Any, count: jax.Array, *shared: Any) -> Any:
+            def result_of(i: Any) -> Any:
+                return function(trees.take(items, i), *shared)
 
-    def together(items: Any, count: jax.Array, *shared: Any) -> Any:
-        return jax.vmap(function, (0, *(None for _ in shared)))(items, *shared)
+            def place(i: jax.Array, results: Any) -> Any:
+                return jax.tree.map(lambda old, new: old.at[i].set(new), results, result_of(i))
 
-    split, whole = PartitionSpec("models"), PartitionSpec()
+            def first(nothing: Any) -> Any:
+                return jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], result_of(0))
 
-    @jax.jit
-    def compiled(items: Any, counts: jax.Array, *shared: Any) -> Any:
-        return jax.shard_map(
-            one_at_a_time if exact_in_any_batch() else together,
-            mesh=mesh,
-            in_specs=(split, split, *(whole for _ in shared)),
-            out_specs=split,
-            check_vma=False,
-        )(items, counts, *shared)
+            capacity, shapes = trees.count(items), jax.eval_shape(result_of, 0)
+            empty = jax.tree.map(lambda s: jnp.zeros((capacity, *s.shape), s.dtype), shapes)
+            if capacity == 1:  # without the loop's copies
+                return jax.lax.cond(count[0] > 0, first, lambda nothing: nothing, empty)
+            return jax.lax.fori_loop(0, count[0], place, empty)
 
-    def run(items: Any, *shared: Any) -> Any:
+        def together(items: Any, count: jax.Array, *shared: Any) -> Any:
+            return jax.vmap(function, (0, *(None for _ in shared)))(items, *shared)
+
+        split, whole = PartitionSpec("models"), PartitionSpec()
+        self._sharding = NamedSharding(mesh, split)
+
+        def compiled(items: Any, counts: jax.Array, *shared: Any) -> Any:
+            return jax.shard_map(
+                one_at_a_time if one_by_one else together,
+                mesh=mesh,
+                in_specs=(split, split, *(whole for _ in shared)),
+                out_specs=split,
+                check_vma=False,
+            )(items, counts, *shared)
+
+        self._run = jax.jit(compiled)
+        self._move = jax.jit(compiled, donate_argnums=0)
+
+    def __call__(self, items: Any, *shared: Any) -> Any:
+        """The results [n, ...] of n items, NumPy trees both, a call at a time."""
         total = trees.count(items)
-        capacity = _capacity(items, total, len(devices))
+        most = self.at_once(items, total)
         results = []
-        for start in range(0, total, capacity * len(devices)):
-            chunk = np.arange(start, min(total, start + capacity * len(devices)))
-            # item k goes to device k mod devices: neighbours, alike in cost, are spread
-            slots = start + np.arange(capacity * len(devices)).reshape(capacity, -1).T.ravel()
-            filled = np.where(slots < total, slots, chunk[0])
-            counts = (slots < total).reshape(len(devices), -1).sum(1).astype(np.int32)
-            out = jax.device_get(compiled(trees.take(items, filled), counts, *shared))
-            back = np.argsort(slots, kind="stable")[: len(chunk)]
-            results.append(trees.take(out, back))
+        for start in range(0, total, most):
+            held = self.hold(trees.take(items, slice(start, start + most)))
+            out = held._replace(items=self._run(held.items, held.counts, *shared))
+            results.append(out.fetch())
         return results[0] if len(results) == 1 else trees.concatenate(results)
 
-    return run
+    def at_once(self, items: Any, total: int) -> int:
+        """How many of `total` items such as these [n, ...] one call takes."""
+        return self._capacity(items, total) * len(self._devices)
+
+    def hold(self, items: Any) -> Held:
+        """Items [n, ...], no more than `at_once`, on the devices."""
+        total = trees.count(items)
+        capacity = self._capacity(items, total)
+        # item k goes to device k mod devices: neighbours, alike in cost, are spread
+        slots = np.arange(capacity * len(self._devices)).reshape(capacity, -1).T.ravel()
+        counts = (slots < total).reshape(len(self._devices), -1).sum(1).astype(np.int32)
+        filled = trees.take(items, np.where(slots < total, slots, 0))
+        on_devices = jax.device_put(filled, self._sharding)
+        return Held(on_devices, np.where(slots < total, slots, -1), counts)
+
+    def move(self, held: Held, *shared: Any) -> Held:
+        """The results of items on the devices, left there, in the memory of the items, which are
+        gone: for functions whose result is like the item."""
+        return held._replace(items=self._move(held.items, held.counts, *shared))
+
+    def _capacity(self, items: Any, total: int) -> int:
+        """A device's share of one call: few on a CPU, so that a call stays short."""
+        item_bytes = max(1, sum(leaf[0].nbytes for leaf in jax.tree.leaves(items)))
+        if exact_in_any_batch():
+            return max(1, min(TINY_MODELS, TINY_BYTES // item_bytes))
+        fits = max(1, memory() // SHARE_ON_DEVICE // (item_bytes * len(self._devices)))
+        needed = -(-total // len(self._devices))
+        return min(
+            1 << (needed - 1).bit_length(), 1 << (min(fits, ACCELERATOR_MODELS).bit_length() - 1)
+        )
 
 
-def _capacity(items: Any, total: int, devices: int) -> int:
-    item_bytes = sum(leaf[0].nbytes for leaf in jax.tree.leaves(items))
-    fits = max(1, CALL_BYTES // max(1, item_bytes * devices))
-    if exact_in_any_batch():
-        return min(MODELS_PER_CALL, fits)
-    needed = -(-total // devices)
-    return min(
-        1 << (needed - 1).bit_length(), 1 << (min(fits, ACCELERATOR_MODELS).bit_length() - 1)
-    )
+def each(function: Callable[..., Any]) -> Each:
+    """`function(item, *shared)` over a leading axis of any length, as the devices do it best."""
+    return Each(function)
 
 
 class Pace:
     """How many steps a call should make, so that bars move and Ctrl-C answers.
 
-    Adapted to the clock only where results do not depend on it.
+    Adapted to the clock only where results do not depend on it; else few, because a model that has
+    ended keeps its place until the call is over.
     """
 
-    def __init__(self, steps: int = 500) -> None:
-        self.steps = steps
+    def __init__(self, check_every: int) -> None:
+        self.steps = check_every * (50 if exact_in_any_batch() else 5)
 
     def timed(self, call: Callable[[int], Any]) -> Any:
         start = time.perf_counter()

@@ -16,7 +16,7 @@ import optax
 
 from landscape import trees
 from landscape.base import Constraint, Landscape
-from landscape.compute import Pace, each
+from landscape.compute import Held, Pace, each
 from landscape.trees import Params
 
 OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {
@@ -27,12 +27,13 @@ OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {
 
 @dataclass
 class Descent:
-    """n models on their way down: plain NumPy arrays with n in front, so it can be kept.
+    """n models on their way down, in NumPy arrays with n in front.
 
     memory: the leaves of the optimiser's state, of the carry, and the loss last descended; key:
     uint32 [n, 2]; step: steps taken; value: the level's metric at the last check; target: where to
     stop; reach: how far it is expected to have to go, for optimisers that ask; fixed: what a
-    constraint needs, named arrays.
+    constraint needs, named arrays. Models that go on stay on the devices between calls, in `held`:
+    their params and memory are in the arrays once the descent is settled.
     """
 
     params: Params
@@ -43,6 +44,30 @@ class Descent:
     target: np.ndarray
     reach: np.ndarray
     fixed: Params = field(default_factory=dict)
+    held: Held | None = None
+    who: np.ndarray = field(default_factory=lambda: np.arange(0))  # the models that are held
+
+    def settled(self) -> Descent:
+        """The same with all of it in the arrays, which are changed in place."""
+        if self.held is None:
+            return self
+        moved = self.held.fetch(lambda items: (items["params"], items["memory"]))
+        olds = jax.tree.leaves((self.params, self.memory))
+        for old, new in zip(olds, jax.tree.leaves(moved), strict=True):
+            old[self.who] = new
+        return replace(self, held=None)
+
+    def take(self, index: np.ndarray) -> Descent:
+        """Some of the models."""
+        return Descent(**trees.take(self.settled().arrays(), index))
+
+    def __add__(self, other: Descent) -> Descent:
+        """These models, then the other ones."""
+        return Descent(**trees.concatenate([d.settled().arrays() for d in (self, other)]))
+
+    def arrays(self) -> dict[str, Any]:
+        """What a Descent can be made of again, once it is settled."""
+        return {name: part for name, part in vars(self).items() if name not in ("held", "who")}
 
 
 class Descender:
@@ -66,7 +91,7 @@ class Descender:
     ) -> None:
         self.max_steps = max_steps
         optimizer = optax.with_extra_args_support(optimizer)
-        self._pace = Pace(check_every * 50)
+        self._pace = Pace(check_every)
 
         def memory_of(params: Params) -> Any:
             return optimizer.init(params), landscape.carry, jnp.array(jnp.inf)
@@ -160,6 +185,7 @@ class Descender:
         step = np.zeros(len(keys), np.int32)
         reach = np.full(len(keys), np.inf) if reach is None else reach
         reach = np.asarray(reach, value.dtype)
+        params = jax.tree.map(np.array, params)  # the descent's own, to be changed in place
         return Descent(params, memory, keys, step, value, targets, reach, fixed or {})
 
     def going(self, descent: Descent) -> np.ndarray:
@@ -171,18 +197,25 @@ class Descender:
         )
 
     def advance(self, descent: Descent) -> Descent:
-        """About a second's work on the models still going (fixed steps on an accelerator)."""
-        index = np.flatnonzero(self.going(descent))
-        if not len(index):
+        """About a second's work (fixed steps on an accelerator) on the first of the models still
+        going, as many as one call takes. The given descent is used up: its arrays go on as the
+        result's. Models that have come to an end are settled."""
+        going = np.flatnonzero(self.going(descent))
+        if not len(going):
             return descent
-        state = vars(descent)
-        moved = self._pace.timed(
-            lambda steps: self._advance(trees.take(state, index), np.int32(steps))
-        )
+        who = going[: self._advance.at_once(descent.arrays(), len(going))]
+        if descent.held is not None and np.array_equal(descent.who, who):
+            before = descent.held
+        else:
+            descent = descent.settled()
+            before = self._advance.hold(trees.take(descent.arrays(), who))
 
-        def put(old: np.ndarray, new: np.ndarray) -> np.ndarray:
-            result = np.array(old)
-            result[index] = new
-            return result
+        def moved(steps: int) -> tuple[Held, Any]:
+            after = self._advance.move(before, np.int32(steps))
+            return after, after.fetch(lambda items: (items["step"], items["value"]))
 
-        return replace(descent, **jax.tree.map(put, state, moved))
+        held, (steps, values) = self._pace.timed(moved)
+        step, value = descent.step.copy(), descent.value.copy()
+        step[who], value[who] = steps, values
+        after = replace(descent, step=step, value=value, held=held, who=who)
+        return after if self.going(after)[who].all() else after.settled()

@@ -10,8 +10,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
+    ByteSize,
     ConfigDict,
     Field,
+    TypeAdapter,
     ValidationInfo,
     field_validator,
 )
@@ -20,6 +23,14 @@ Optimizer = Literal["adam", "sgd"]
 Rate = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0)]
+
+
+def _bytes(given: object) -> object:
+    """What a text such as `2GiB` means, in bytes."""
+    return int(TypeAdapter(ByteSize).validate_python(given)) if isinstance(given, str) else given
+
+
+Bytes = Annotated[int, BeforeValidator(_bytes), Field(ge=2**20)]
 
 
 class Section(BaseModel):
@@ -174,6 +185,9 @@ class Connect(Section):
 
 class Compute(Section):
     precision: Literal["float32", "float64"] = "float32"
+    strategy: Literal["auto", "map", "vmap"] = "auto"
+    devices: Count | None = None
+    memory: Bytes = 2**31
 
 
 def pair_list(pairs: str, models: int) -> list[tuple[int, int]]:

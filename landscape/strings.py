@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import numpy as np
@@ -137,25 +138,52 @@ def in_rounds(
     begin: Callable[[Search], None],
     absorb: Callable[[Search, Descent], None],
 ) -> Method:
-    """The method that lets beads down in batches.
+    """The method that lets beads down together, each string in its own rounds: while one waits for
+    a slow bead the others go on.
 
-    begin: end strings, or leave in `pending` {owner, ..., descent}, the beads that shall descend
-    and the number of each one's string; absorb: take the beads up when all have come to an end.
+    begin: of a search without pending beads, end strings, or leave in `pending` {owner, ...,
+    descent: a Descent}, the beads that shall descend and the number of each one's string; absorb:
+    take the beads up when all of the search's have come to an end.
     """
 
     def step(search: Search) -> Search:
-        if search.pending is None:
-            begin(search)
+        busy = set(search.pending["owner"]) if search.pending else set()
+        idle = [n for n, s in enumerate(search.strings) if s.ended is None and n not in busy]
+        if idle:
+            fresh = Search([search.strings[number] for number in idle])
+            begin(fresh)
+            if fresh.pending:
+                owners = [idle[number] for number in fresh.pending["owner"]]
+                search.pending = _joined(search.pending, {**fresh.pending, "owner": owners})
             return search
-        before = Descent(**search.pending["descent"])
+        assert search.pending is not None
+        before = search.pending["descent"]
         after = descender.advance(before)
-        made = after.step - before.step
-        for number, steps in zip(search.pending["owner"], made, strict=True):
-            search.strings[number].grad_evals += int(steps)
-        search.pending["descent"] = vars(after)
-        if not descender.going(after).any():
-            absorb(search, after)
-            search.pending = None
+        for number, made in zip(search.pending["owner"], after.step - before.step, strict=True):
+            search.strings[number].grad_evals += int(made)
+        search.pending["descent"] = after
+        owner, going = np.array(search.pending["owner"]), descender.going(after)
+        for number in np.unique(owner):
+            mine = owner == number
+            if not going[mine].any():
+                own = _chosen(search.pending, mine) | {"owner": [0] * int(mine.sum())}
+                absorb(Search([search.strings[number]], own), after.take(np.flatnonzero(mine)))
+        left = np.isin(owner, owner[going])
+        if not left.all():
+            search.pending = _chosen(search.pending, left) if left.any() else None
         return search
 
     return step
+
+
+def _chosen(pending: dict[str, Any], mask: np.ndarray) -> dict[str, Any]:
+    """Some of the pending beads."""
+    index = np.flatnonzero(mask)
+    return {
+        name: part.take(index) if isinstance(part, Descent) else [part[i] for i in index]
+        for name, part in pending.items()
+    }
+
+
+def _joined(first: dict[str, Any] | None, then: dict[str, Any]) -> dict[str, Any]:
+    return then if first is None else {name: first[name] + then[name] for name in then}

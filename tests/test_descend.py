@@ -82,8 +82,8 @@ def test_the_result_depends_on_no_other_model(landscape):
     for chosen in ([5], [36, 1, 5]):
         alone = run(descender, begin(landscape, descender, chosen))
         for ours, theirs in zip(
-            jax.tree.leaves(vars(alone)),
-            jax.tree.leaves(trees.take(vars(together), chosen)),
+            jax.tree.leaves(alone.arrays()),
+            jax.tree.leaves(trees.take(together.arrays(), chosen)),
             strict=True,
         ):
             assert np.array_equal(ours, theirs)
@@ -98,7 +98,7 @@ def test_the_result_does_not_depend_on_how_it_was_cut(landscape):
         descender._pace.steps = 13
         descent = descender.advance(descent)
     for ours, theirs in zip(
-        jax.tree.leaves(vars(descent)), jax.tree.leaves(vars(whole)), strict=True
+        jax.tree.leaves(descent.arrays()), jax.tree.leaves(whole.arrays()), strict=True
     ):
         assert np.array_equal(ours, theirs)
 

@@ -39,9 +39,12 @@ def run(
 
         settings = load_config(config, overrides, seed)
         trained = train(settings, runs_dir, progress)
-        # the run may be older than this connect section, which is no part of its name
-        section = settings.connect.model_dump(mode="json")
-        asked = [f"connect.{key}={json.dumps(value)}" for key, value in section.items()]
+        # the run may be older than these sections, which are no part of its name
+        asked = [
+            f"{name}.{key}={json.dumps(value)}"
+            for name in ("connect", "compute")
+            for key, value in getattr(settings, name).model_dump(mode="json").items()
+        ]
         rows = connect(trained, asked, None, progress)
     write([trained], "json" if as_json else "table", quiet)
     if require_connected:

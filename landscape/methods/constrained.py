@@ -145,7 +145,7 @@ def constrained(
             "owner": list(owners),
             "bead": list(beads),
             "fresh": list(fresh),
-            "descent": vars(descent),
+            "descent": descent,
         }
 
     def _next(string: String) -> list[tuple[int, bool, Params, Params, Params]]:

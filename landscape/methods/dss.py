@@ -107,7 +107,7 @@ def dss(
         if owners:
             targets = np.full(len(owners), band.target)
             descent = descender.start(trees.stack(starts), np.stack(keys), targets, np.array(reach))
-            search.pending = {"owner": owners, "segment": segments, "descent": vars(descent)}
+            search.pending = {"owner": owners, "segment": segments, "descent": descent}
 
     def absorb(search: Search, descent: Descent) -> None:
         """Put the trained beads on their strings."""

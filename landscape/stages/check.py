@@ -47,7 +47,7 @@ def check(config: Config, progress: Progress = silent) -> dict[str, Any]:
     by = bead_optimizer(config, landscape)
     progress("measuring", 1, 4)
 
-    together = min(max(models, 2), 2 * compute.MODELS_PER_CALL)
+    together = min(max(models, 2), 2 * compute.TINY_MODELS)
     seeds = np.stack([key_data(config.seed, "init", model) for model in range(together)])
     params = each(lambda key: landscape.init(jax.random.wrap_key_data(key)))(seeds)
     optimizer = build_optimizer(config, landscape)

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from landscape import paths, trees
+from landscape import compute, paths, trees
 from landscape.base import Band, Landscape, Method, Search, Status, String
 from landscape.compute import each
 from landscape.config import Config, dump_connect, revised, set_name
+from landscape.descend import Descent
 from landscape.driver import Connection, judge, start, steps
 from landscape.film import film
 from landscape.methods import METHODS
@@ -29,7 +30,7 @@ from landscape.stages.setup import (
     silent,
 )
 
-GROUP_BYTES = 2**30  # strings searched together, at their longest
+SHARE_OF_STRINGS = 2  # memory's part for strings searched together, at their longest
 
 Pair = tuple[int, int]
 
@@ -43,9 +44,10 @@ def connect(
     """Search a path for every pair and level of a trained run; returns the rows asked for.
 
     overrides: `connect.key=value` over the run's config; other settings are another set of rows
-    beside the first. Rows that are there already are not searched again; an unfinished search is
-    resumed with the same result. Raises ConfigError, RunError (training not finished, damaged
-    files, a task that no longer gives the recorded losses, a run in use), OSError (disk).
+    beside the first (those of `compute` are not). Rows that are there already are not searched
+    again; an unfinished search is resumed with the same result. Raises ConfigError, RunError
+    (training not finished, damaged files, a task that no longer gives the recorded losses, a run in
+    use), OSError (disk).
     """
     config = revised(config_of(run), overrides)
     settings, name = config.connect, set_name(config.connect)
@@ -87,7 +89,9 @@ def _unfinished(run: Run, name: str, levels: Sequence[float]) -> bool:
 def group_size(parameters: int, config: Config) -> int:
     """How many strings are searched together, so that memory does not grow with the pairs."""
     scalar = 8 if config.compute.precision == "float64" else 4
-    return max(1, GROUP_BYTES // (parameters * scalar * config.connect.max_beads))
+    return max(
+        1, compute.memory() // SHARE_OF_STRINGS // (parameters * scalar * config.connect.max_beads)
+    )
 
 
 class _Tools:
@@ -130,7 +134,7 @@ class _Tools:
         checkpoints = Checkpoints(self.run.search_file(self.name, level))
         kept = checkpoints.load()
         if kept is not None:  # a group that was interrupted is finished first, as it was
-            search = Search([String(**s) for s in kept["strings"]], kept["pending"])
+            search = _unpacked(kept)
             self._search_group(at, search, checkpoints, len(search.strings), 0, progress)
         done = {
             (a, b) for a, b in pairs if self.run.connection_file(self.name, level, a, b).exists()
@@ -164,7 +168,7 @@ class _Tools:
         stage = f"connecting at {at.level:g}"
 
         def state() -> dict[str, Any]:
-            return {"strings": [vars(s) for s in search.strings], "pending": search.pending}
+            return _packed(search)
 
         method = self.method(at)
         told = {string.name: len(string.frames) for string in search.strings}
@@ -261,6 +265,7 @@ class _Ends:
 
     def _check(self, config: Config) -> None:
         """The task must still give what it gave in training: code and data can change."""
+        level_of = each(self._landscape.level)
         for model in range(config.train.models):
             mine = sorted(level for m, level in self._reached if m == model)
             if not mine:
@@ -268,12 +273,27 @@ class _Ends:
             path = self._run.model_file(model, mine[0])
             arrays, record = load_arrays(path)
             params = in_use(arrays, self._landscape, path)
-            value = float(each(self._landscape.level)(trees.stack([params]))[0])
+            value = float(level_of(trees.stack([params]))[0])
             if not np.isclose(value, record["value"], rtol=1e-3, atol=1e-6):
                 raise RunError(
                     f"{path}: the task now gives {value:.6g} where {record['value']:.6g} was "
                     "recorded: its code or data have changed since training"
                 )
+
+
+def _packed(search: Search) -> dict[str, Any]:
+    """A search as plain data; its beads may stay on the devices."""
+    pending = search.pending
+    if pending is not None:
+        pending = {**pending, "descent": pending["descent"].settled().arrays()}
+    return {"strings": [vars(string) for string in search.strings], "pending": pending}
+
+
+def _unpacked(kept: dict[str, Any]) -> Search:
+    pending = kept["pending"]
+    if pending is not None:
+        pending = {**pending, "descent": Descent(**pending["descent"])}
+    return Search([String(**string) for string in kept["strings"]], pending)
 
 
 def _facts(search: Search, before: int, total: int) -> dict[str, Any]:

@@ -60,7 +60,11 @@ def config_of(run: Run) -> Config:
 def build_task(config: Config, progress: Progress = silent) -> Task:
     """Call the task's builder. Raises DataError for files of data, ConfigError naming the key for
     everything else, also for a user's factory."""
-    compute.configure(config.compute.precision)
+    asked = config.compute
+    try:
+        compute.configure(asked.precision, asked.strategy, asked.devices, asked.memory)
+    except ValueError as error:
+        raise config.problem("compute.devices", str(error)) from None
     spec = config.task
     key = "task.factory" if spec.factory else "task.name"
     if config.data.dir is not None and not os.path.isdir(config.data.dir):

@@ -116,7 +116,7 @@ def _descend(run: Run, config: Config, landscape: Landscape, progress: Progress)
 
     def state() -> dict[str, Any]:
         flat = [[[level, *at] for level, at in model.items()] for model in met]
-        return {"descent": vars(descent), "met": flat}
+        return {"descent": descent.settled().arrays(), "met": flat}
 
     total = len(numbers) * settings.max_steps
     shown = np.full(len(numbers), -1)
@@ -226,10 +226,11 @@ def _keep_twin(
     """The permuted twins of a model's snapshots, measured; a level that rounding lifts one above
     is left out."""
     twins = {}
+    level_of = each(landscape.level)
     for level, (step, _) in met.items():
         path = run.model_file(model, level)
         params = _twin(in_use(load_arrays(path)[0], landscape, path), config)
-        value = float(each(landscape.level)(trees.stack([params]))[0])
+        value = float(level_of(trees.stack([params]))[0])
         if value <= level:
             twins[level] = (step, value)
             _keep_end(run, model + 1, level, params, step, value)

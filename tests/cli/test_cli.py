@@ -82,7 +82,8 @@ def fake(monkeypatch):
         load_plane=lambda name: ({}, {"kind": "models", "strings": [LEAVES]}),
     )
     section = SimpleNamespace(model_dump=lambda mode: {"method": "dss", "seed": None})
-    config = SimpleNamespace(connect=section)
+    devices = SimpleNamespace(model_dump=lambda mode: {"devices": 2})
+    config = SimpleNamespace(connect=section, compute=devices)
     fake = SimpleNamespace(calls=[], rows=[row()], strings=[])
     fake.report = {"runs": [{}], "levels": [level()], "claims": [], "against": [], "notes": []}
 
@@ -259,7 +260,11 @@ def test_run_asks_for_its_own_connect_section(fake):
     done = lscape("run", "c.yaml")
     assert done.exit_code == 0, done.output
     assert [call[0] for call in fake.calls] == ["load_config", "train", "connect", "write_html"]
-    assert fake.calls[2][2] == ['connect.method="dss"', "connect.seed=null"]
+    assert fake.calls[2][2] == [
+        'connect.method="dss"',
+        "connect.seed=null",
+        "compute.devices=2",
+    ]
     assert "6/6" in done.stdout and done.stdout.endswith("report: runs/r/report.html\n")
     assert json.loads(lscape("run", "c.yaml", "--json").stdout) == fake.report
 

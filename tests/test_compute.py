@@ -1,0 +1,128 @@
+"""Models run together: the same results whichever way, and never more than asked for."""
+
+import jax
+import numpy as np
+import optax
+import pytest
+
+from landscape import compute, trees
+from landscape.base import bind, key_data
+from landscape.compute import each
+from landscape.config import ConfigError, load_config
+from landscape.descend import Descender
+from landscape.stages.setup import build_landscape
+from landscape.tasks.polynomial import polynomial
+
+MODELS = 37
+TARGET = 0.1
+
+
+@pytest.fixture
+def configure():
+    """compute.configure, undone afterwards."""
+    yield lambda **how: compute.configure(jax.config.read("jax_enable_x64") * "float64", **how)
+    compute.configure()
+
+
+@pytest.fixture(scope="module")
+def landscape():
+    return bind(polynomial(coefficients=(0.1, 0.25, 0.5), points=200, test_points=50), "mae")
+
+
+def come_down(landscape, stop=None):
+    """Models with different ways to go, to the end or for so many calls; the descent, the calls,
+    and who was on the devices in each."""
+    descender = Descender(landscape, optax.adam(1e-2), check_every=10, max_steps=600)
+    keys = np.stack([key_data("models", model) for model in range(MODELS)])
+    params = each(lambda key: landscape.init(jax.random.wrap_key_data(key)))(keys)
+    descent, seen = descender.start(params, keys, np.full(MODELS, TARGET)), []
+    while descender.going(descent).any() and stop != len(seen):
+        before = descent.step
+        descent = descender.advance(descent)
+        seen.append(np.flatnonzero(descent.step != before))
+    return descent, seen
+
+
+def assert_alike(one, other, **bounds):
+    for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
+        np.testing.assert_allclose(a, b, **bounds)
+
+
+def test_the_number_of_devices_does_not_matter_bit_for_bit(configure, landscape):
+    if len(jax.devices()) < 2:
+        pytest.skip("one device")
+    several, _ = come_down(landscape)
+    configure(devices=1)
+    alone, _ = come_down(landscape)
+    assert_alike(several.arrays(), alone.arrays(), rtol=0)
+    assert len(set(several.step)) > 5, "the models should end at different steps"
+
+
+def test_the_strategy_does_not_matter_within_rounding(configure, landscape):
+    configure(strategy="map")
+    mapped, _ = come_down(landscape)
+    configure(strategy="vmap")
+    assert not compute.exact_in_any_batch()
+    together, _ = come_down(landscape)
+    same = mapped.step == together.step
+    assert same.mean() > 0.9  # a last bit may turn one check
+    assert_alike(
+        trees.take(mapped.params, same), trees.take(together.params, same), rtol=2e-3, atol=2e-4
+    )
+
+
+@pytest.mark.parametrize("strategy", ["map", "vmap"])
+def test_a_descent_that_was_put_away_goes_on_exactly(configure, landscape, strategy):
+    configure(strategy=strategy)
+    whole, calls = come_down(landscape)
+    assert len(calls) > 2
+    descent, _ = come_down(landscape, stop=2)
+    kept = jax.tree.map(np.copy, descent.settled().arrays())
+    descender = Descender(landscape, optax.adam(1e-2), check_every=10, max_steps=600)
+    again = type(descent)(**kept)
+    while descender.going(again).any():
+        again = descender.advance(again)
+    assert_alike(whole.arrays(), again.arrays(), rtol=0)
+
+
+def test_what_has_ended_leaves_and_what_waits_comes_in(configure, landscape):
+    """Every call is full as long as enough models are going on."""
+    configure(strategy="vmap", devices=1)
+    bytes_each = 4 * (24 * 3 + 10)
+    configure(strategy="vmap", devices=1, memory=compute.SHARE_ON_DEVICE * 8 * bytes_each)
+    _, seen = come_down(landscape)
+    assert max(map(len, seen)) == 8
+    started = [max(who) for who in seen if len(who)]
+    assert started == sorted(started), "models come in in their order"
+    assert {model for who in seen for model in who} == set(range(MODELS))
+    full = [len(who) for who in seen if max(who) < MODELS - 1]
+    assert set(full) == {8}
+
+
+def test_less_memory_means_fewer_at_once_and_the_same_result(configure, landscape):
+    configure(strategy="vmap", devices=1)
+    _, wide = come_down(landscape)
+    configure(strategy="vmap", devices=1, memory=2**12)
+    narrow, few = come_down(landscape)
+    assert max(map(len, few)) < max(map(len, wide)) == MODELS
+    assert (narrow.value <= TARGET).mean() > 0.5
+
+
+def test_results_come_in_the_order_of_the_items_with_every_strategy(configure):
+    items = {"x": np.arange(53.0), "y": np.arange(106.0).reshape(53, 2)}
+    for strategy in ("map", "vmap"):
+        configure(strategy=strategy)
+        run = each(lambda item, scale: {"sum": item["y"].sum() + item["x"] * scale})
+        np.testing.assert_allclose(run(items, 3.0)["sum"], items["y"].sum(1) + items["x"] * 3)
+
+
+def test_more_devices_than_there_are_is_the_users_mistake(tmp_path):
+    config = tmp_path / "c.yaml"
+    config.write_text(
+        "task: {name: polynomial, coefficients: [1, 2]}\n"
+        "levels: {metric: mae, values: [0.1]}\n"
+        "compute: {devices: 999}\n"
+    )
+    with pytest.raises(ConfigError, match=r"c\.yaml:3: compute\.devices: 999 devices"):
+        build_landscape(load_config(str(config)))
+    compute.configure()
