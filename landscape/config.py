@@ -286,8 +286,8 @@ def run_name(config: Config) -> str:
 
 
 def set_name(connect: Connect) -> str:
-    """The name of a search's set of rows: its method, and a hash of all settings but the pairs."""
-    settings = connect.model_dump(mode="json", exclude={"pairs"}, exclude_none=True)
+    """The name of a search's set of rows: its method, and a hash of all but which pairs."""
+    settings = connect.model_dump(mode="json", exclude={"pairs", "tries"}, exclude_none=True)
     return f"{connect.method}-{_digest(settings)[:6]}"
 
 

@@ -9,6 +9,11 @@ runs/<name>-<hash>/
     sets/<set>/settings.yaml        the connect section that made this set
     sets/<set>/events.jsonl         {level, a, b, event, ...}: what the search did
     sets/<set>/<level>/<a>-<b>.safetensors   the string, its profile, its row
+    sets/<set>/tree.json            a record a level: what `pairs: tree` searched, and what not
+    snapshots/<model>/<level>.safetensors    the path from where a model met a level to where it
+                                    met the next lower one, its profile, its record
+    barriers/<a>-<b>.safetensors    the path of the lowest maximum known between the deepest
+                                    snapshots of two models, its profile, its record
     results.csv                     the rows of all sets
     planes/<name>.safetensors       the loss on a plane: x, y, loss [y, x], models [n, 2], and
                                     string.<number> [beads, 4]: x, y, fraction of the length,
@@ -16,6 +21,10 @@ runs/<name>-<hash>/
                                     grid, metric, strings: [{a, b, set, status, distance,
                                     distance_at, chord}]}
     report.html
+
+A record of snapshots/ is `SNAPSHOT`'s keys, of barriers/ `BARRIER`'s. Of both, max_loss +
+last_change bounds the loss on the whole path; landscape/topology.py makes components, the
+disconnectivity graph and persistence of them and the rows.
 """
 
 from __future__ import annotations
@@ -44,6 +53,20 @@ COLUMNS: tuple[str, ...] = (
     "task", "method", "level", "a", "b", "status", "beads", "length", "chord",
     "normalized_length", "max_loss", "barrier", "rounds", "grad_evals", "seconds",
     "set", "limit", "loss_a", "loss_b", "max_at", "last_change", "resolution", "grid", "reason",
+)  # fmt: skip
+
+CERTIFIED = (
+    "max_loss", "last_change", "max_at", "resolution", "grid", "beads", "length", "chord",
+    "normalized_length", "grad_evals", "seconds", "status", "reason",
+)  # fmt: skip
+# from the model's snapshot at `level` to the one at `lower`; CONNECTED below `limit`, the level's
+SNAPSHOT = ("model", "level", "lower", "limit", *CERTIFIED)
+# between the snapshots at level_a and level_b, whose losses are loss_a and loss_b: no barrier is
+# lower than the greater. start: the bound of the path that was lowered; origin: its set and level,
+# or `straight`; gradient: its norm at the band's highest bead, None where nothing was lowered;
+# status: TIGHT (near the ends' losses), CONVERGED, BUDGET, or KEPT (not lowered: reason)
+BARRIER = (
+    "a", "b", "level_a", "level_b", "loss_a", "loss_b", "start", "origin", "gradient", *CERTIFIED,
 )  # fmt: skip
 
 PROFILE = ("profile.position", "profile.loss")
@@ -344,6 +367,46 @@ class Run:
             for path in self.set_directory(name).glob("*/*-*.safetensors"):
                 found.append(read_record(path)["row"])
         return sorted(found, key=lambda row: (row["set"], -row["level"], row["a"], row["b"]))
+
+    # -- topology -----------------------------------------------------------------------------
+
+    def tree_file(self, set_name: str) -> Path:
+        return self.set_directory(set_name) / "tree.json"
+
+    def tree(self, set_name: str) -> list[dict[str, Any]]:
+        """`topology.grown`'s records of a set, levels from high to low; [] where no tree was grown.
+        Raises RunError."""
+        file = self.tree_file(set_name)
+        return read_json(file) if file.exists() else []
+
+    def snapshot_file(self, model: int, level: float) -> Path:
+        return self.directory / "snapshots" / f"{model}" / f"{level_name(level)}.safetensors"
+
+    def barrier_file(self, a: int, b: int) -> Path:
+        return self.directory / "barriers" / f"{a}-{b}.safetensors"
+
+    def save_path(self, path: Path, record: Row, points: Arrays, profile: np.ndarray) -> None:
+        """Keep a path (arrays [beads, ...]), its profile [points, 2] and its record."""
+        beside = dict(zip(PROFILE, np.asarray(profile).T.copy(), strict=True))
+        save_arrays(path, {**points, **beside}, {"path": record})
+
+    def load_path(self, path: Path) -> tuple[Arrays, np.ndarray, Row]:
+        """What `save_path` kept. Raises RunError for a damaged or altered file."""
+        arrays, record = load_arrays(path)
+        return arrays, np.stack([arrays.pop(name) for name in PROFILE], axis=1), record["path"]
+
+    def snapshots(self) -> list[Row]:
+        """The records of snapshots/, by model, and level from high to low. Raises RunError."""
+        found = self._paths("snapshots/*/*.safetensors")
+        return sorted(found, key=lambda record: (record["model"], -record["level"]))
+
+    def barriers(self) -> list[Row]:
+        """The records of barriers/, by pair. Raises RunError."""
+        found = self._paths("barriers/*.safetensors")
+        return sorted(found, key=lambda record: (record["a"], record["b"]))
+
+    def _paths(self, files: str) -> list[Row]:
+        return [read_record(path)["path"] for path in self.directory.glob(files)]
 
     def write_results(self) -> list[Row]:
         """Rewrite results.csv from the rows on disk, and return them."""

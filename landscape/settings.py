@@ -147,10 +147,13 @@ class Levels(Section):
 class Connect(Section):
     """How paths are searched and judged. None: as in training. With optimizer, learning_rate and
     weight_decay all None, polyak where the level's metric can be descended on few training data.
+    tries: with pairs `tree`, how many may fail that would join a model to the others; as many again
+    for a group of models each time that it is twice as large.
     """
 
     method: Literal["dss", "constrained", "straight"] = "dss"
     pairs: str = "all"
+    tries: Count = 4
     target: Annotated[float, Field(gt=0, le=1)] = 0.95
     tolerance: Annotated[float, Field(ge=1)] = 1.0
     insert: Literal["max", "midpoint"] = "max"
@@ -191,11 +194,12 @@ class Compute(Section):
 
 
 def pair_list(pairs: str, models: int) -> list[tuple[int, int]]:
-    """The pairs (a < b) that `all`, `disjoint` or a list such as `0-1,0-2` means, in that order.
+    """The pairs (a < b) that `all`, `disjoint` or a list such as `0-1,0-2` means, in that order;
+    for `tree`, those that it chooses from, all.
 
     Disjoint pairs are 0-1, 2-3, …; an odd model is left over. Raises ValueError naming the item.
     """
-    if pairs == "all":
+    if pairs in ("all", "tree"):
         return list(itertools.combinations(range(models), 2))
     if pairs == "disjoint":
         return [(a, a + 1) for a in range(0, models - 1, 2)]
@@ -207,7 +211,7 @@ def pair_list(pairs: str, models: int) -> list[tuple[int, int]]:
 
 
 def _given_pairs(pairs: str) -> list[tuple[int, int]]:
-    if pairs in ("all", "disjoint"):
+    if pairs in ("all", "disjoint", "tree"):
         return []
     given = []
     for item in pairs.split(","):
@@ -216,7 +220,7 @@ def _given_pairs(pairs: str) -> list[tuple[int, int]]:
         if a == b:
             raise ValueError(
                 f"'{item.strip()}' is not a pair of two models "
-                "(allowed: all, disjoint, or a list such as 0-1,0-2)"
+                "(allowed: all, disjoint, tree, or a list such as 0-1,0-2)"
             )
         given.append((a, b))
     return list(dict.fromkeys(given))

@@ -33,10 +33,12 @@ MAY_IMPORT = {
     "planes": {"trees"},
     "polyak": set(),
     "runs": set(),
-    "report": {"claims", "profile", "runs"},
+    "neb": {"base", "compute", "trees"},
+    "topology": set(),
+    "report": {"claims", "profile", "runs", "topology"},
     "stages": {
-        "base", "compute", "config", "data", "descend", "driver", "film", "methods", "paths",
-        "permute", "planes", "polyak", "runs", "settings", "tasks", "trees",
+        "base", "compute", "config", "data", "descend", "driver", "film", "methods", "neb", "paths",
+        "permute", "planes", "polyak", "runs", "settings", "tasks", "topology", "trees",
     },
 }  # fmt: skip
 
@@ -92,6 +94,7 @@ def test_methods_and_tasks_do_not_import_each_other(room):
         "import landscape.report",
         "import lscape_cli.main",
         "import landscape.tasks",
+        "import landscape.topology",
     ],
 )
 def test_starts_without_jax(statement):

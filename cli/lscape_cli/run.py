@@ -34,7 +34,7 @@ def run(
     """
     with console.working(quiet) as progress:
         from landscape.config import load_config
-        from landscape.stages.connect import connect
+        from landscape.stages.connect import connect, tree_of
         from landscape.stages.train import train
 
         settings = load_config(config, overrides, seed)
@@ -46,6 +46,7 @@ def run(
             for key, value in getattr(settings, name).model_dump(mode="json").items()
         ]
         rows = connect(trained, asked, None, progress)
+        tree = tree_of(trained, asked)
     write([trained], "json" if as_json else "table", quiet)
     if require_connected:
-        options.exit_unless_connected(rows)
+        options.exit_unless_connected(rows, tree)
