@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from landscape.runs import Run, RunError, open_run
     from landscape.stages.check import check
     from landscape.stages.connect import connect
+    from landscape.stages.measure import measure
     from landscape.stages.train import train
     from landscape.stages.verify import verify
 
@@ -27,13 +28,15 @@ _HOMES = {
     "landscape.runs": ("Run", "RunError", "open_run"),
     "landscape.stages.check": ("check",),
     "landscape.stages.connect": ("connect",),
+    "landscape.stages.measure": ("measure",),
     "landscape.stages.train": ("train",),
     "landscape.stages.verify": ("verify",),
 }
 
 __all__ = [
     "Config", "ConfigError", "DataError", "Landscape", "Run", "RunError", "Status", "Task", "bind",
-    "check", "config_from", "connect", "energy_task", "load_config", "open_run", "train", "verify",
+    "check", "config_from", "connect", "energy_task", "load_config", "measure", "open_run", "train",
+    "verify",
 ]  # fmt: skip
 
 

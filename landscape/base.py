@@ -6,7 +6,7 @@ import enum
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import jax
 import numpy as np
@@ -17,6 +17,17 @@ from landscape.trees import Params
 Scalar = Any
 Carry = Any
 Batch = Any
+
+
+class Outputs(NamedTuple):
+    """What a model says of its data, and how far two models' words are apart.
+
+    predict: (parameters, data of a split) → [samples, ...], deterministic; distance: `l2`, or `jsd`
+    where the last axis are logits (Jensen and Shannon's divergence of the softmax).
+    """
+
+    predict: Callable[[Any, Batch], jax.Array]
+    distance: Literal["l2", "jsd"]
 
 
 @dataclass(frozen=True)
@@ -33,6 +44,11 @@ class Task:
     data: split → pytree of arrays that share their leading axis, the samples; `()` for none.
         Training draws its batches from the split `train`.
     carry: the carry of the first step.
+    outputs: what the model says of a split's data, for lengths in function space; None for none.
+    averages: the metrics that are means over the samples of a split, so that second derivatives
+        may be taken a part of the samples at a time.
+    kinked: the metrics whose gradient jumps, as that of a mean absolute error where a residual
+        changes its sign: second derivatives of each sample miss the jumps.
     """
 
     init: Callable[[jax.Array], Any]
@@ -41,6 +57,24 @@ class Task:
     data: Mapping[str, Batch] = field(default_factory=lambda: {"train": ()})
     carry: Carry = ()
     descendable: tuple[str, ...] = ("loss",)
+    outputs: Outputs | None = None
+    averages: tuple[str, ...] = ()
+    kinked: tuple[str, ...] = ()
+
+
+class Curved(NamedTuple):
+    """The function whose second derivatives are taken: the level's metric where it has a gradient,
+    or the metric `loss` on the same split.
+
+    value: (params, data) → scalar; averaged: whether that is a mean over the samples of the data;
+    kinked: whether its gradient jumps.
+    """
+
+    name: str
+    value: Callable[[Params, Batch], Scalar]
+    data: Batch
+    averaged: bool
+    kinked: bool
 
 
 def energy_task(energy: Callable[[Any], Scalar], init: Callable[[jax.Array], Any]) -> Task:
@@ -59,7 +93,10 @@ class Landscape(NamedTuple):
     level: params → scalar, deterministic, what an energy level bounds;
     descent: params → scalar, the same metric on all training data, where it can be descended;
     samples: how many these data are;
-    shapes: name → jax.ShapeDtypeStruct.
+    shapes: name → jax.ShapeDtypeStruct;
+    measured: the data of the level's split;
+    slope: params → scalar, the level's metric itself where it has a gradient that is cheap enough;
+    curved: what second derivatives are taken of; outputs: over params and such data.
     """
 
     init: Callable[[jax.Array], Params]
@@ -69,6 +106,10 @@ class Landscape(NamedTuple):
     samples: int
     carry: Carry
     shapes: dict[str, jax.ShapeDtypeStruct]
+    measured: Batch = ()
+    slope: Callable[[Params], Scalar] | None = None
+    curved: Curved | None = None
+    outputs: Outputs | None = None
 
 
 def bind(
@@ -111,8 +152,36 @@ def bind(
     def descent(params: Params) -> Scalar:
         return measure(trees.from_named(template, params), drawn)
 
-    descended = descent if metric in task.descendable else None
-    return Landscape(init, loss, level, descended, samples, task.carry, shapes)
+    def predict(params: Params, data: Batch) -> jax.Array:
+        assert task.outputs is not None
+        return task.outputs.predict(trees.from_named(template, params), data)
+
+    def curved() -> Curved | None:
+        name = metric if metric in task.descendable else "loss"
+        if name not in task.metrics:
+            return None
+        return Curved(
+            name,
+            lambda params, data: task.metrics[name](trees.from_named(template, params), data),
+            measured,
+            name in task.averages,
+            name in task.kinked,
+        )
+
+    has_gradient = metric in task.descendable
+    return Landscape(
+        init,
+        loss,
+        level,
+        descent if has_gradient else None,
+        samples,
+        task.carry,
+        shapes,
+        measured,
+        level if has_gradient else None,
+        curved(),
+        task.outputs and task.outputs._replace(predict=predict),
+    )
 
 
 class Status(enum.StrEnum):

@@ -20,6 +20,10 @@ MAY_IMPORT = {
     "data": set(),
     "networks": {"compute", "settings"},
     "film": {"base", "paths", "profile", "trees"},
+    "geometry": {"paths", "trees"},
+    "hessian": {"base", "compute", "trees"},
+    "outputs": {"base", "compute", "paths", "trees"},
+    "shorten": {"base", "compute", "paths", "trees"},
     "profile": set(),
     "strings": {"base", "descend", "paths", "trees"},
     "methods": {"base", "descend", "strings", "trees"},
@@ -37,8 +41,9 @@ MAY_IMPORT = {
     "topology": set(),
     "report": {"claims", "profile", "runs", "topology"},
     "stages": {
-        "base", "compute", "config", "data", "descend", "driver", "film", "methods", "neb", "paths",
-        "permute", "planes", "polyak", "runs", "settings", "tasks", "topology", "trees",
+        "base", "compute", "config", "data", "descend", "driver", "film", "geometry", "hessian",
+        "methods", "neb", "outputs", "paths", "permute", "planes", "polyak", "runs", "settings",
+        "shorten", "tasks", "topology", "trees",
     },
 }  # fmt: skip
 

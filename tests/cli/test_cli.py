@@ -31,7 +31,8 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'cli'}"}
 START = "from lscape_cli.main import main; main(prog_name='lscape')"
 
 MODULES = ["landscape.config", "landscape.runs", "landscape.report", "landscape.report.plane"] + [
-    f"landscape.stages.{stage}" for stage in ("train", "connect", "verify", "check", "plane")
+    f"landscape.stages.{stage}"
+    for stage in ("train", "connect", "measure", "verify", "check", "plane")
 ]
 
 
@@ -78,13 +79,15 @@ def fake(monkeypatch):
         directory=Path("runs/r"),
         report_file=Path("runs/r/report.html"),
         results_file=Path("runs/r/results.csv"),
+        latest_measures_directory=Path("runs/r/measures/m"),
         models=lambda: [{"model": 0, "status": "TRAINED"}],
         load_plane=lambda name: ({}, {"kind": "models", "strings": [LEAVES]}),
     )
     section = SimpleNamespace(model_dump=lambda mode: {"method": "dss", "seed": None})
+    measuring = SimpleNamespace(model_dump=lambda mode: {"shorten": True})
     devices = SimpleNamespace(model_dump=lambda mode: {"devices": 2})
-    config = SimpleNamespace(connect=section, compute=devices)
-    fake = SimpleNamespace(calls=[], rows=[row()], strings=[])
+    config = SimpleNamespace(connect=section, measure=measuring, compute=devices)
+    fake = SimpleNamespace(calls=[], rows=[row()], strings=[], measures={})
     fake.report = {"runs": [{}], "levels": [level()], "claims": [], "against": [], "notes": []}
 
     def stage(name, result):
@@ -130,6 +133,7 @@ def fake(monkeypatch):
         },
         "train": {"train": stage("train", lambda: run)},
         "connect": {"connect": stage("connect", lambda: fake.rows)},
+        "measure": {"measure": stage("measure", lambda: fake.measures)},
         "verify": {"verify": stage("verify", lambda: fake.strings)},
         "check": {"check": stage("check", lambda: estimates)},
         "plane": {
@@ -259,14 +263,43 @@ def test_require_connected(fake, command):
 def test_run_asks_for_its_own_connect_section(fake):
     done = lscape("run", "c.yaml")
     assert done.exit_code == 0, done.output
-    assert [call[0] for call in fake.calls] == ["load_config", "train", "connect", "write_html"]
+    called = ["load_config", "train", "connect", "measure", "write_html"]
+    assert [call[0] for call in fake.calls] == called
     assert fake.calls[2][2] == [
         'connect.method="dss"',
         "connect.seed=null",
         "compute.devices=2",
     ]
+    assert fake.calls[3][2] == ["measure.shorten=true", "compute.devices=2"]
     assert "6/6" in done.stdout and done.stdout.endswith("report: runs/r/report.html\n")
     assert json.loads(lscape("run", "c.yaml", "--json").stdout) == fake.report
+
+
+def test_run_without_measuring(fake):
+    assert lscape("run", "c.yaml", "--no-measure").exit_code == 0
+    called = [call[0] for call in fake.calls]
+    assert called == ["load_config", "train", "connect", "write_html"]
+
+
+def measured(**changes):
+    known = {"normalized_length_found": 1.2, "normalized_length": 1.1, "total_curvature": 2.0}
+    return {**row(), **known, "shortening": "CONVERGED", "level_curvature_mean": None} | changes
+
+
+def test_measure(fake):
+    fake.measures = {
+        "strings": [measured(), measured(b=2, normalized_length=1.3, shortening="BUDGET")],
+        "models": [{"level": 0.1, "model": 0, "largest": 8.0, "smallest": -0.5, "trace": 20.0}],
+    }
+    done = lscape("measure", "r", "--level", "0.1", "--set", "measure.hessian=false")
+    assert done.exit_code == 0, done.output
+    assert fake.calls[0] == ("open_run", "r", "runs")
+    assert fake.calls[1][2:] == (("measure.hessian=false",), (0.1,))
+    lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
+    assert "dss 0.1 2 1.2 1.2 1/2 2" in lines and "0.1 1 8 -0.5 20" in lines
+    assert done.stdout.endswith("runs/r/measures/m\n")
+    found = json.loads(lscape("measure", "r", "--json").stdout)
+    assert len(found["strings"]) == 2 and found["models"][0]["largest"] == 8.0
 
 
 def test_report_table(fake):
