@@ -49,7 +49,7 @@ class Elastic:
 
     def __init__(self, landscape: Landscape, steps: int) -> None:
         self.steps = steps
-        self._pace = Pace(10)
+        self._pace = Pace(1)
 
         def loss(params: Params, key: jax.Array) -> Any:
             if landscape.descent is not None:

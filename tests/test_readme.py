@@ -151,6 +151,20 @@ def test_the_python_form(folder):
     assert verdict == "True" and "'clustered': 'model'" in mean
 
 
+def test_components(folder):
+    train, grow = commands("--pairs tree")
+    shell(folder, train)
+    said = shell(folder, grow).splitlines()
+    assert said[0].startswith("level 0.5:  6 models in 1 component; 0 of 15 pairs searched")
+    assert said[2] == "level 0.05: 6 models in 1 component; 5 of 15 pairs searched, 5 connected"
+    (folder / "components.py").write_text(
+        next(text for kind, text in BLOCKS if kind == "python" and "describe(" in text)
+    )
+    *levels, tree = shell(folder, "python components.py").splitlines()
+    assert levels[0] == "0.5 1 components at most: [[0, 1, 2, 3, 4, 5]]" and len(levels) == 3
+    assert tree.count(",") >= 4 and "lowers them" in tree
+
+
 def test_the_columns_and_words_are_those_of_the_code():
     from landscape.base import Status
 

@@ -87,7 +87,7 @@ def fake(monkeypatch):
     measuring = SimpleNamespace(model_dump=lambda mode: {"shorten": True})
     devices = SimpleNamespace(model_dump=lambda mode: {"devices": 2})
     config = SimpleNamespace(connect=section, measure=measuring, compute=devices)
-    fake = SimpleNamespace(calls=[], rows=[row()], strings=[], measures={})
+    fake = SimpleNamespace(calls=[], rows=[row()], tree=[], strings=[], measures={})
     fake.report = {"runs": [{}], "levels": [level()], "claims": [], "against": [], "notes": []}
 
     def stage(name, result):
@@ -132,7 +132,10 @@ def fake(monkeypatch):
             "write_html": lambda runs, report, path, pairs: fake.calls.append(("write_html", path)),
         },
         "train": {"train": stage("train", lambda: run)},
-        "connect": {"connect": stage("connect", lambda: fake.rows)},
+        "connect": {
+            "connect": stage("connect", lambda: fake.rows),
+            "tree_of": lambda *asked: fake.tree,
+        },
         "measure": {"measure": stage("measure", lambda: fake.measures)},
         "verify": {"verify": stage("verify", lambda: fake.strings)},
         "check": {"check": stage("check", lambda: estimates)},
@@ -247,6 +250,37 @@ def test_connect(fake):
     ]
     assert json.loads(lscape("connect", "r", "--json").stdout)["rows"] == fake.rows
     assert fake.calls[-1][2:] == ([], None)
+
+
+def joined(**changes):
+    return {
+        "level": 0.1, "models": 8, "components": [[0, 1, 2, 3, 4, 5, 6, 7]], "pairs": 28,
+        "searched": 7, "connected": 7,
+    } | changes  # fmt: skip
+
+
+def test_connect_a_tree(fake):
+    parts = [[0, 1, 2, 3, 4, 5], [6]]
+    fake.tree = [joined(searched=0, connected=0), joined(level=0.01, models=7, components=parts)]
+    done = lscape("connect", "r", "--pairs", "tree")
+    assert fake.calls[1][2:] == (["connect.pairs=tree"], None)
+    assert done.stdout.splitlines() == [
+        "level 0.1:  8 models in 1 component; 0 of 28 pairs searched, 0 connected",
+        "level 0.01: 7 models in 2 components; 7 of 28 pairs searched, 7 connected",
+        "components are an upper bound: paths that were not found may join more",
+        "results: runs/r/results.csv",
+    ]
+    assert json.loads(lscape("connect", "r", "--json").stdout)["tree"] == fake.tree
+
+
+@pytest.mark.parametrize("command", ["connect", "run"])
+def test_require_connected_of_a_tree(fake, command):
+    fake.rows, fake.tree = [row(status="STUCK")], [joined()]
+    assert lscape(command, "x", "--require-connected").exit_code == 0
+    fake.tree.append(joined(level=0.01, components=[[0, 1, 2, 3, 4, 5, 6], [7]]))
+    done = lscape(command, "x", "--require-connected")
+    assert done.exit_code == 3
+    assert "not in one component at 0.01" in done.stderr
 
 
 @pytest.mark.parametrize("command", ["connect", "run"])

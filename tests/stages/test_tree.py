@@ -2,6 +2,7 @@
 
 import itertools
 import textwrap
+from typing import Any
 
 import numpy as np
 import pytest
@@ -257,7 +258,8 @@ def flooded(half=3.2, n=501):
         low, high = max(values[at[a]], values[at[b]]), 2.0
         while high - low > 1e-5:
             middle = (low + high) / 2
-            parts, _ = label(values <= middle, np.ones((3, 3)))
+            labelled: Any = label(values <= middle, np.ones((3, 3)))
+            parts = labelled[0]
             joined = parts[at[a]] == parts[at[b]] > 0
             low, high = (low, middle) if joined else (middle, high)
         heights[a, b] = heights[b, a] = high
