@@ -57,7 +57,7 @@ def turning(points: Params) -> Turning:
             unit = steps[moving] / lengths[moving, None]
             apart += np.sum((unit[1:] - unit[:-1]) ** 2, axis=1)
             along += np.sum((unit[1:] + unit[:-1]) ** 2, axis=1)
-        angles[moving[1:]] = 2 * np.arctan2(np.sqrt(apart), np.sqrt(along))
+        angles[moving[:-1] + 1] = 2 * np.arctan2(np.sqrt(apart), np.sqrt(along))
     return Turning(paths.bead_places(points), angles, float(lengths.sum()))
 
 

@@ -6,8 +6,8 @@ it is highest (sequential quadratic programming; Nocedal and Wright 2006, ch. 18
 is a non-negative least-squares problem in 2n unknowns, however many parameters there are, and the
 step is as long as the landscape lets it be: ρ adapts to the exact ℓ1 merit. Constraints are on
 segments, not on beads: between two beads on a convex obstacle the segment is what touches it.
-Where the level's metric has no gradient, the beads beside a segment that rises too high stay where
-they were, and the others move.
+Where the level's metric has no gradient there are no constraints, and ρ grows at the beads beside
+a piece that rises too high, until they hardly move and the others do.
 
 Then the string is certified, its beads are doubled, and it is shortened again, until its certified
 length moves by less than the tolerance. Only a certified string is kept.
@@ -31,11 +31,11 @@ from landscape.compute import each
 from landscape.trees import Params
 
 PIECES = 2  # of a segment, each with its constraint, where it is highest
-PLACES = 2  # where a piece is looked at, and at one place more:
+PLACES = 3  # where a piece is looked at, and at one place more:
 NEAR = 1 / 32  # so far from the string's ends at first, then where the certificate was highest
 MARGIN = 5e-3  # of |limit|: how far below the limit pieces are aimed; doubled if not certified
 HELD = 0.8  # of the margin: how far above its aim a string may be to be certified
-FAILURES = 6  # to be certified with one number of beads
+FAILURES = 3  # to be certified before more beads are tried
 PENALTY = 1.5  # times the largest multiplier: the weight of what is too high, in the merit
 FORGIVEN = 4  # steps back that the merit may be compared with
 SHORTEST = 1 / 64  # nearest to a segment's ends that it is looked at
@@ -59,11 +59,12 @@ class Ended(enum.StrEnum):
 class Shortening:
     """A string that is being shortened: plain data, so that it can be kept and taken up again.
 
-    limit: what it must stay below; points: named arrays [beads, ...], as they stand; kept: the
-    shortest certified string; ends: the loss at its ends; extra [pieces]: a place of each, to be
-    looked at too; seen: of each piece, `excess` above what it is allowed at its worst place,
-    `place`, and `slope.<name>`, the gradient there; recent: (energy, total excess) after the
-    latest steps, penalty: the weight of excess in their merit; lengths: certified ones, one a
+    limit: what it must stay below; points: named arrays [beads, ...], as they stand; safe: as they
+    stood when they last held; kept: the shortest certified string; ends: the loss at its ends;
+    extra [pieces]: a place of each, to be looked at too; stiffness [beads]: ρ; seen: of each piece,
+    `excess` above what it is allowed at its worst place, `place`, and `slope.<name>`, the gradient
+    there; recent: (energy, total excess) after the latest steps, penalty: the weight of excess in
+    their merit; failures: to be certified with this number of beads; lengths: certified ones, one a
     number of beads; history: (sweeps, gradient evaluations, beads, length, 1 if certified or 0)
     after every step that was taken.
     """
@@ -71,14 +72,14 @@ class Shortening:
     name: str
     limit: float
     points: Params
+    safe: Params
     kept: Params
     ends: list[float]
     extra: np.ndarray
     lengths: list[float] = field(default_factory=list)
     seen: dict[str, np.ndarray] = field(default_factory=dict)
-    frozen: np.ndarray | None = None
     margin: float = MARGIN
-    stiffness: float = STIFF
+    stiffness: np.ndarray = field(default_factory=lambda: np.zeros(0))
     penalty: float = 0.0
     recent: list[list[float]] = field(default_factory=list)
     failures: int = 0
@@ -205,22 +206,19 @@ def mixed(matrix: np.ndarray, tree: Params) -> Params:
 
 
 def step(
-    points: Params, seen: dict[str, np.ndarray], stiffness: float, frozen: np.ndarray | None
+    points: Params, seen: dict[str, np.ndarray], stiffness: np.ndarray
 ) -> tuple[Params, float]:
-    """Where the beads go, and the constraints' largest multiplier; ends and frozen beads (booleans
-    [beads]) stay.
+    """Where the beads go, and the constraints' largest multiplier; the ends stay.
 
     With M = K + ρ, K the Laplacian of the moving beads, P = −K θ their pull and A the constraints'
     rows, weights W of the beads times unit gradients: step = M⁻¹(P − Aᵀλ) where λ ≥ 0 minimises
     ½ λᵀ(A M⁻¹ Aᵀ)λ + λᵀ(room − A M⁻¹ P).
     """
     segments = trees.count(points) - 1
-    free = np.ones(segments + 1, bool) if frozen is None else ~frozen
-    free[[0, -1]] = False
     steps = {name: np.diff(leaf, axis=0) for name, leaf in points.items()}
-    pull = {name: (np.diff(leaf, axis=0))[free[1:-1]] for name, leaf in steps.items()}
-    laplacian = 2 * np.eye(segments + 1) - np.eye(segments + 1, k=1) - np.eye(segments + 1, k=-1)
-    inverse = np.linalg.inv(laplacian[np.ix_(free, free)] + stiffness * np.eye(free.sum()))
+    pull = {name: np.diff(leaf, axis=0) for name, leaf in steps.items()}
+    laplacian = 2 * np.eye(segments - 1) - np.eye(segments - 1, k=1) - np.eye(segments - 1, k=-1)
+    inverse = np.linalg.inv(laplacian + np.diag(stiffness[1:-1]))
 
     slopes = {name: seen[f"slope.{name}"] for name in points}
     norms = np.sqrt(np.diag(products := gram(slopes, slopes)))
@@ -228,7 +226,7 @@ def step(
     segment = rows // PIECES
     weights = np.zeros((len(rows), segments + 1))
     weights[rows, segment], weights[rows, segment + 1] = shares(place, segment, segments - 1)
-    weights = weights[:, free]
+    weights = weights[:, 1:-1]
     bound = np.flatnonzero((norms > 0) & weights.any(1))
     forces, largest = pull, 0.0
     if len(bound):
@@ -247,7 +245,7 @@ def step(
     moves = mixed(inverse, forces)
     result = {name: np.array(leaf) for name, leaf in points.items()}
     for name, leaf in result.items():
-        leaf[free] += moves[name]
+        leaf[1:-1] += moves[name]
     return result, largest
 
 
@@ -276,7 +274,8 @@ class Shortener:
         history = [[0.0, 0.0, float(trees.count(points)), length, 1.0]]
         cut = subdivided(points, FIRST)
         extra = extra_places(trees.count(cut) - 1)
-        begun = Shortening(name, limit, cut, points, ends, extra, history=history)
+        begun = Shortening(name, limit, cut, cut, points, ends, extra, history=history)
+        begun.stiffness = np.full(trees.count(cut), STIFF)
         if trees.count(points) == 2 or length == 0:  # nothing is shorter than a straight segment
             begun.lengths, begun.ended = [length, length], Ended.CONVERGED
         return begun
@@ -289,7 +288,7 @@ class Shortener:
         going = [s for s in strings if s.ended is None]
         tried = []
         for string in going:
-            points, largest = step(string.points, string.seen, string.stiffness, string.frozen)
+            points, largest = step(string.points, string.seen, string.stiffness)
             string.penalty = max(PENALTY * largest, string.penalty)
             tried.append(points)
         for string, points, seen in zip(going, tried, self._look(going, tried), strict=True):
@@ -304,7 +303,7 @@ class Shortener:
 
     def _settled(self, string: Shortening) -> bool:
         """Whether nothing more is to be gained with this number of beads."""
-        if string.stiffness > STIFFEST:
+        if string.stiffness.min() > STIFFEST:
             return True
         merits = self._merits(string)
         if len(merits) <= WINDOW or string.seen["excess"].max() > self._held(string):
@@ -345,24 +344,20 @@ class Shortener:
         if self.differentiable:
             taken = merits[-1] < merits[-1 - FORGIVEN : -1].max()
         else:
-            taken = seen["excess"].max() <= max(0.0, string.seen["excess"].max())
+            taken = seen["excess"].max() <= 0
         if taken:
             segments, length = trees.count(points) - 1, paths.length(points)
-            string.points, string.seen, string.frozen = points, seen, None
-            string.stiffness = max(string.stiffness * SOFTER, (np.pi / segments) ** 2 / 100)
+            string.points, string.seen = points, seen
+            slowest = (np.pi / segments) ** 2  # eigenvalue of the Laplacian
+            string.stiffness = np.maximum(string.stiffness * SOFTER, slowest / 100)
             string.recent = string.recent[-2 * WINDOW :]
             string.history.append([string.sweeps, string.grad_evals, segments + 1, length, 0])
             return
         string.recent.pop()
-        if not self.differentiable:
-            high = np.flatnonzero(seen["excess"] > 0) // PIECES
-            frozen = np.zeros(trees.count(points), bool) if string.frozen is None else string.frozen
-            frozen[high] = frozen[high + 1] = True
-            if not frozen[1:-1].all():
-                string.frozen = frozen
-                return
-            string.frozen = None
-        string.stiffness *= STIFFER
+        high = np.flatnonzero(seen["excess"] > 0) // PIECES
+        beside = slice(None) if self.differentiable else np.concatenate([high, high + 1])
+        string.stiffness = string.stiffness.copy()
+        string.stiffness[beside] = np.minimum(string.stiffness[beside] * STIFFER, 2 * STIFFEST)
 
     def _certify(self, string: Shortening) -> None:
         """Keep the string if it holds, and double its beads or end; otherwise aim lower, and look
@@ -372,28 +367,41 @@ class Shortener:
         upper = found.maximum + found.change
         beads, length = trees.count(string.points), paths.length(string.points)
         string.recent, string.penalty = [], 0.0
-        string.stiffness = min(string.stiffness, STIFF)
+        string.stiffness = np.minimum(string.stiffness, STIFF)
         if upper.max() <= string.limit:
             string.history.append([string.sweeps, string.grad_evals, beads, length, 1])
+            string.safe = string.points
             string.lengths.append(length)
             if length < paths.length(string.kept):
                 string.kept = string.points
             if string.change is not None and string.change < self.tolerance:
                 string.ended = Ended.CONVERGED
-            elif 2 * beads - 1 > self.max_beads:
-                string.ended, string.reason = Ended.BUDGET, f"max_beads ({self.max_beads}) spent"
             else:
-                string.points, string.seen = doubled(string.points), {}
-                string.extra = extra_places(trees.count(string.points) - 1)
-                string.failures = 0
+                self._double(string, "max_beads ({}) spent")
             return
         string.failures += 1
         if string.failures > FAILURES:
-            string.ended, string.reason = Ended.BUDGET, f"not certified with {beads} beads"
+            self._double(string, "not certified with max_beads ({})")
+            return
         high = np.flatnonzero(upper > string.limit)
         place = np.clip(found.place[high], SHORTEST, 1 - SHORTEST)
         string.extra[PIECES * high + (PIECES * place).astype(int)] = place
         string.margin, string.seen = 2 * string.margin, {}
+        if not self.differentiable:  # nothing would bring it down
+            string.points = string.safe
+
+    def _double(self, string: Shortening, otherwise: str) -> None:
+        """Go on with twice the segments, or end with this reason."""
+        beads = 2 * trees.count(string.points) - 1
+        if beads > self.max_beads:
+            string.ended, string.reason = Ended.BUDGET, otherwise.format(self.max_beads)
+            return
+        string.points, string.safe = doubled(string.points), doubled(string.safe)
+        if not self.differentiable:
+            string.points = string.safe
+        string.extra, string.seen = extra_places(beads - 1), {}
+        string.stiffness = np.full(beads, string.stiffness.max())
+        string.margin, string.failures = MARGIN, 0
 
 
 def finish(shortener: Shortener, strings: list[Shortening]) -> list[Shortening]:

@@ -44,7 +44,7 @@ from landscape.stages.setup import (
 from landscape.trees import Params
 
 SHARE_OF_STRINGS = 2  # memory's part for strings shortened together, at their longest
-COPIES = 6  # of a string that is being shortened: itself, the best, gradients, and a trial of each
+COPIES = 7  # of a string that is being shortened: itself, the best, gradients, a trial of each
 OFF = "OFF"  # the word for a string that was not to be shortened
 
 
