@@ -10,7 +10,7 @@ from landscape.report.figures import DARK, Figure
 
 WORDS = (
     "search", "set", "status", "no path found", "reason", "claim", "verdict", "measure", "shape",
-    "shortening",
+    "shortening", "run",
 )  # fmt: skip  # of columns; the rest are numbers
 # nothing may be fetched, whatever a name in a run contains
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"

@@ -10,6 +10,8 @@ from typing import Any
 
 from landscape.report import figures, html, single, strings
 from landscape.report.figures import Figure
+from landscape.report.joined import joined_figures, persistence
+from landscape.report.measured import measured_figures
 from landscape.report.overview import LINEAR, overview
 from landscape.report.single import metric_of
 from landscape.report.verdicts import RULE, interval
@@ -94,6 +96,10 @@ def _page(
     rows = {about["run"]: run.rows() for about, run in zip(report["runs"], runs, strict=True)}
     metric = ", ".join(sorted({metric_of(about) for about in report["runs"]}))
     over = overview(report, rows, metric)
+    topologies = {one["run"]: one for one in report["topology"]}
+    joined = joined_figures(topologies, metric)
+    opened = {about["run"]: run for about, run in zip(report["runs"], runs, strict=True)}
+    measured = measured_figures(report, opened, metric)
     linear = html.paragraph(LINEAR) * any(level["level"] <= 0 for level in levels)
     parts = [
         single.part_of(run, about, report, own)
@@ -104,6 +110,8 @@ def _page(
         html.bullets(report["notes"], "notes"),
         html.section("As the loss falls", html.grid(over) + linear),
         html.section("The claims", _claims(report)),
+        html.section("What is joined", html.grid(joined) + _topologies(topologies)),
+        html.section("Measured", html.grid(measured) + _hessians(report["measured"])),
         html.section("By level", _table(levels)),
         html.section("Against the published figure", _against(report["against"])),
         *(
@@ -113,7 +121,35 @@ def _page(
         html.section("What the words mean", html.definitions(MEANINGS)),
         html.section("How to cite", CITE),
     ]
-    return html.document(title, body), over + [one for part in parts for one in part.figures]
+    kept = [*over, *joined, *measured, *(one for part in parts for one in part.figures)]
+    return html.document(title, body), kept
+
+
+def _topologies(topologies: dict[str, Any]) -> str:
+    several = len(topologies) > 1
+    return "".join(
+        html.part(name if several else "", "") * several
+        + html.bullets(one["notes"], "missing")
+        + persistence(one)
+        for name, one in topologies.items()
+        if one["levels"]
+    )
+
+
+def _hessians(measured: dict[str, Any]) -> str:
+    said = sorted({r["hessian"] for kind in measured.values() for r in kind if r["hessian"]})
+    peaks = [
+        [record["run"], record["set"], f"{record['level']:g}", str(record["measured"])]
+        + [", ".join(f"{count} {verdict}" for verdict, count in record["peaks"].items()) or "–"]
+        for record in measured["strings"]
+    ]
+    if not peaks and not said:
+        return html.paragraph("Nothing is measured yet; `lscape measure` does.")
+    head = ["run", "set", "level", "strings", "status"]
+    return html.table(head, peaks) + html.paragraph(
+        f"Status: what the highest point of each string is. Second derivatives: {'; '.join(said)}. "
+        "At the kinks of rectified units there are none: a derivative there is that of one side."
+    )
 
 
 def _headlines(report: dict[str, Any]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import Any
 
 from landscape.claims import SHAPES, Tried, Value, connectedness, growth
@@ -22,20 +22,26 @@ RULE = (
 )
 
 
-def claims_of(rows: Sequence[Row]) -> list[dict[str, Any]]:
+def claims_of(
+    rows: Sequence[Row], measures: Sequence[Row], topology: dict[str, Any]
+) -> list[dict[str, Any]]:
     """A record a set: {method, set, connected, curvier, sentences}.
 
-    connected: `connectedness` of the pairs whose models both reached the level; curvier: {measure:
-    `growth`}.
+    connected: `connectedness` of the pairs whose models both reached the level, joined by the
+    certified paths of any search of the run, of lower levels too where the models' own paths carry
+    them (`landscape.topology.components`); curvier: {measure: `growth`}, also of the measured
+    strings where there are any.
     """
     ordered = sorted(rows, key=lambda row: row["set"])
     found = []
     for name, group in groupby(ordered, key=lambda row: row["set"]):
         own = [row for row in group if row["status"] != UNREACHED]
         connected = connectedness(
-            Tried(row["a"], row["b"], row["level"], row["status"] == CONNECTED) for row in own
+            [Tried(row["a"], row["b"], row["level"], row["status"] == CONNECTED) for row in own]
+            + _carried(own, topology)
         )
-        curvier = {measure: growth(values) for measure, values in _measured(own).items()}
+        mine = [record for record in measures if record["set"] == name]
+        curvier = {measure: growth(values) for measure, values in _measured(own, mine).items()}
         method = next(row["method"] for row in rows if row["set"] == name)
         sentences = [_connected(connected)]
         sentences += [_curvier(measure, found) for measure, found in curvier.items()]
@@ -46,7 +52,19 @@ def claims_of(rows: Sequence[Row]) -> list[dict[str, Any]]:
     return found
 
 
-def _measured(rows: Sequence[Row]) -> dict[str, list[Value]]:
+def _carried(rows: Sequence[Row], topology: dict[str, Any]) -> list[Tried]:
+    """The components of the levels of these rows, as chains of joined models."""
+    limits = {(row["level"], row["limit"]) for row in rows}
+    return [
+        Tried(a, b, level["level"], True)
+        for level in topology["levels"]
+        if (level["level"], level["limit"]) in limits
+        for part in level["components"]
+        for a, b in pairwise(part)
+    ]
+
+
+def _measured(rows: Sequence[Row], measures: Sequence[Row]) -> dict[str, list[Value]]:
     def values(key: str, less: float = 0.0) -> list[Value]:
         return [
             Value(row["a"], row["b"], row["level"],
@@ -55,7 +73,19 @@ def _measured(rows: Sequence[Row]) -> dict[str, list[Value]]:
             if row["status"] != CONNECTED or row[key] is not None
         ]  # fmt: skip
 
-    return {"normalised length − 1": values("normalized_length", 1.0), "beads": values("beads")}
+    def shortened(key: str, less: float = 0.0) -> list[Value]:
+        lost = [v for v in values("beads") if v.value is None]
+        return lost + [
+            Value(record["a"], record["b"], record["level"], record[key] - less)
+            for record in measures
+            if record[key] is not None
+        ]
+
+    found = {"normalised length − 1": values("normalized_length", 1.0), "beads": values("beads")}
+    if measures:
+        found["shortened length − 1"] = shortened("normalized_length", 1.0)
+        found["total curvature"] = shortened("total_curvature")
+    return found
 
 
 def _connected(found: dict[str, Any]) -> str:
