@@ -139,10 +139,12 @@ def _topologies(topologies: dict[str, Any]) -> str:
 def _hessians(measured: dict[str, Any]) -> str:
     said = sorted({r["hessian"] for kind in measured.values() for r in kind if r["hessian"]})
     peaks = [
-        [record["run"], record["set"], f"{record['level']:g}", str(record["measured"])]
-        + [", ".join(f"{count} {verdict}" for verdict, count in record["peaks"].items()) or "–"]
+        [
+            record["run"], record["set"], f"{record['level']:g}", str(record["measured"]),
+            ", ".join(f"{n} {verdict}" for verdict, n in record["peaks"].items()) or "–",
+        ]
         for record in measured["strings"]
-    ]
+    ]  # fmt: skip
     if not peaks and not said:
         return html.paragraph("Nothing is measured yet; `lscape measure` does.")
     head = ["run", "set", "level", "strings", "status"]
