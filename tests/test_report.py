@@ -222,9 +222,9 @@ def test_the_page_stands_alone(run):
     inside = re.findall(r"(?:url\(#|href=\"#)([^)\"]+)", text)
     assert inside and set(inside) <= set(page.ids)
     labels = [value for name, value in page.attributes if name == "aria-label"]
-    assert len(labels) == page.tags.count("svg") == 3 + 2 + 1 + 3 and all(labels)
+    assert len(labels) == page.tags.count("svg") == 3 + 2 + 2 + 1 + 3 and all(labels)
     assert "All 6 pairs of digits networks were connected at all 2 levels" in text
-    assert text.count("<details") == 5
+    assert text.count("<details") == 6
 
 
 def test_a_failed_search_is_not_a_finding(run):
@@ -316,7 +316,7 @@ def test_levels_of_any_sign(run):
     rows = [row(0, 1, level, max_loss=level - 0.1) for level in (1.0, 0.0, -1.0)]
     save(run, rows)
     text = page_of(run)
-    assert text.count("<figure>") == 3 + 3 + 1 + 3 and "level axes are linear" in text
+    assert text.count("<figure>") == 3 + 1 + 3 + 1 + 3 and "level axes are linear" in text
 
 
 def test_a_missing_error_is_explained():
@@ -467,7 +467,7 @@ def test_the_claims_are_in_sentences_and_in_the_data(run):
 
 def test_failed_pairs_are_in_the_claims(run):
     lost = [
-        one | {"status": "STUCK", "reason": "x"} if one["level"] == 0.1 and one["a"] == 0 else one
+        one | {"status": "STUCK", "max_loss": 1.0} if one["level"] == 0.1 and one["a"] == 0 else one
         for one in MANY
     ]
     save(run, lost)
@@ -490,7 +490,8 @@ def test_figures_are_kept_as_files_with_their_numbers(run):
     folder = run.directory / "figures"
     names = {path.stem for path in folder.iterdir()}
     assert names == {
-        "length", "beads", "share", "training", "profiles-dss-1-0.5", "profiles-dss-1-0.1",
+        "length", "beads", "share", "components", "disconnectivity", "training",
+        "profiles-dss-1-0.5", "profiles-dss-1-0.1",
     }  # fmt: skip
     for name in names:
         svg, pdf = (folder / f"{name}.{kind}" for kind in ("svg", "pdf"))
@@ -537,7 +538,7 @@ def test_several_runs_share_their_figures(run, tmp_path):
             ["2 models make 1", "2 models, 5 are needed", "The one pair of digits networks was"],
         ),
         (
-            [row(a, b, status="NOT_FOUND", reason="spent") for a, b in [(0, 1), (2, 3)]],
+            [row(a, b, status="NOT_FOUND", max_loss=0.9) for a, b in [(0, 1), (2, 3)]],
             ["0 of 2 pairs were joined", "No path was found"],
         ),
     ],
