@@ -18,7 +18,16 @@ from landscape.report.figures import look
 from landscape.report.overview import overview
 from landscape.report.summary import mean_over_pairs, summarise
 from landscape.report.wording import INDEPENDENT, NO_ERROR, compared, footnotes, headline, number
-from landscape.runs import COLUMNS, RunError, create_run, write_bytes
+from landscape.runs import (
+    COLUMNS,
+    MODEL_COLUMNS,
+    STRING_COLUMNS,
+    RunError,
+    create_run,
+    read_record,
+    save_arrays,
+    write_bytes,
+)
 
 CONFIG = """\
 task: {name: digits}
@@ -557,3 +566,58 @@ def test_an_interrupted_training(tmp_path):
     text = page_of(made)
     assert "train is interrupted; the same command resumes it" in text
     assert "No pair has been tried yet" in text
+
+
+def measured(run, rows):
+    """Records of measures as `lscape measure` leaves them, with what the report reads."""
+    run.update_meta(measures="m")
+    for one in rows:
+        path = run.connection_file(one["set"], one["level"], one["a"], one["b"])
+        record = dict.fromkeys(STRING_COLUMNS) | {
+            "measures": "m", "shortening": "CONVERGED", "peak_verdict": "on a slope",
+            "source": read_record(path)["arrays_sha256"], "hessian_of": "train loss",
+            "hessian_by": "derivatives, one-sided at kinks", "total_curvature": 1 + one["level"],
+            "normalized_length_found": 1.2, "normalized_length": 1.1, "level_curvature_mean": 0.5,
+            **{key: one[key] for key in ("set", "method", "level", "a", "b")},
+        }  # fmt: skip
+        save_arrays(run.string_measure_file("m", one), {}, {"measured": record})
+    for level, model in itertools.product((0.5, 0.1), (0, 1)):
+        record = dict.fromkeys(MODEL_COLUMNS) | {
+            "measures": "m", "level": level, "model": model, "largest": 10 / level + model,
+            "trace": 3.0, "smallest": -0.1, "steps": None if model else 2,
+        }  # fmt: skip
+        nodes, weights = np.array([[0.0, 9.0], [1.0, 9.0]]), np.array([[0.8, 0.2], [0.6, 0.4]])
+        arrays = {} if model else {"spectrum.nodes": nodes, "spectrum.weights": weights}
+        save_arrays(run.model_measure_file("m", level, model), arrays, {"measured": record})
+
+
+def test_what_was_measured(run):
+    save(run, ALL)
+    measured(run, ALL)
+    found = report([run])
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    high, low = found["measured"]["strings"]
+    assert (high["level"], high["measured"], high["converged"]) == (0.5, 6, 6)
+    assert low["total_curvature"]["mean"] == pytest.approx(1.1) and low["peaks"] == {
+        "on a slope": 6
+    }
+    sharp = found["measured"]["minima"][1]
+    assert sharp["largest"] == {"mean": 100.5, "se": pytest.approx(0.5), "n": 2}
+    assert set(found["claims"][0]["curvier"]) >= {"shortened length − 1", "total curvature"}
+    text = page_of(run)
+    assert "At the kinks of rectified units there are none" in text and "6 on a slope" in text
+    assert "Spectrum of the Hessian at model 0" in text and "Shortening settled on 12 of 12" in text
+    lines = list(
+        csv.DictReader((run.directory / "figures/spectrum-0.csv").read_text().splitlines())
+    )
+    shares = [float(line["share"]) for line in lines if line["level"] == "0.1"]
+    assert sum(shares) == pytest.approx(1) and shares[-1] == pytest.approx(0.3)
+
+
+def test_levels_that_are_measured_in_part_are_no_evidence(run):
+    save(run, ALL)
+    measured(run, ALL[:8])
+    (claim,) = report([run])["claims"]
+    assert claim["curvier"]["total curvature"]["levels"] == [0.5]
+    assert "4 models, 5 are needed" in claim["sentences"][-1]
+    assert claim["curvier"]["total curvature"]["models"] == 4

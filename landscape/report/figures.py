@@ -155,6 +155,8 @@ def _level_axis(axes: Axes, levels: Sequence[Level], metric: str) -> None:
     values = [level["level"] for level in levels]
     if min(values) > 0:
         axes.set_xscale("log")
+        if max(values) < 30 * min(values):
+            axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.xaxis.set_major_formatter("{x:g}")
         axes.xaxis.set_minor_formatter("")
     axes.invert_xaxis()

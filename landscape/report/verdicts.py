@@ -30,7 +30,7 @@ def claims_of(
     connected: `connectedness` of the pairs whose models both reached the level, joined by the
     certified paths of any search of the run, of lower levels too where the models' own paths carry
     them (`landscape.topology.components`); curvier: {measure: `growth`}, also of the measured
-    strings where there are any.
+    strings, at the levels where all that are connected were measured.
     """
     ordered = sorted(rows, key=lambda row: row["set"])
     found = []
@@ -74,12 +74,11 @@ def _measured(rows: Sequence[Row], measures: Sequence[Row]) -> dict[str, list[Va
         ]  # fmt: skip
 
     def shortened(key: str, less: float = 0.0) -> list[Value]:
-        lost = [v for v in values("beads") if v.value is None]
-        return lost + [
-            Value(record["a"], record["b"], record["level"], record[key] - less)
-            for record in measures
-            if record[key] is not None
-        ]
+        beside = {(m["a"], m["b"], m["level"]): m[key] for m in measures if m[key] is not None}
+        pairs = [(row["a"], row["b"], row["level"]) for row in rows if row["status"] == CONNECTED]
+        missing = {pair[2] for pair in pairs if pair not in beside}  # a part of them could mislead
+        found = [v for v in values("beads") if v.value is None and v.level not in missing]
+        return found + [Value(*p, beside[p] - less) for p in pairs if p[2] not in missing]
 
     found = {"normalised length − 1": values("normalized_length", 1.0), "beads": values("beads")}
     if measures:
