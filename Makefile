@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-slow bench lint check lock clean
+.PHONY: demo test test-slow bench bench-full lint check lock clean
 
 demo: .venv/ready
 	$(BIN)/lscape run configs/quickstart.yaml
@@ -15,6 +15,13 @@ test-slow: .venv/ready-dev
 
 bench: .venv/ready-bench
 	$(BIN)/python benchmarks/steps.py --json benchmarks/steps.json
+	$(BIN)/python benchmarks/jobs.py quadratics --rounds 2 --json benchmarks/jobs.json
+
+bench-full: .venv/ready-bench
+	$(BIN)/python benchmarks/steps.py --json benchmarks/steps.json
+	$(BIN)/python benchmarks/jobs.py --json benchmarks/jobs.json
+	$(BIN)/python benchmarks/scaling.py --json benchmarks/scaling.json
+	$(BIN)/python benchmarks/startup.py --json benchmarks/startup.json
 
 lint: .venv/ready-dev
 	$(BIN)/ruff check .

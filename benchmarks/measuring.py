@@ -91,6 +91,13 @@ def lscape(*arguments: str | Path) -> list[str]:
     return [sys.executable, "-c", start, *map(str, arguments)]
 
 
+def compiled_in(folder: str | Path) -> dict[str, str]:
+    """The environment in which compiled programs are kept there, and data found as ever."""
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    data = os.environ.get("LSCAPE_DATA") or str(Path(home) / "lscape" / "data")
+    return {"XDG_CACHE_HOME": str(folder), "LSCAPE_DATA": data}
+
+
 def turns(calls: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, list[Any]]:
     """What each call returns, round by round: they take turns, so that all see the same machine."""
     results: dict[str, list[Any]] = {name: [] for name in calls}
@@ -103,6 +110,13 @@ def turns(calls: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, list
 def ratios(over: Sequence[Took], under: Sequence[Took]) -> Spread:
     """How many times longer, round by round."""
     return spread([a.seconds / b.seconds for a, b in zip(over, under, strict=True)])
+
+
+def introduce() -> None:
+    """Say what this is measured on."""
+    about = machine()
+    versions = ", ".join(f"{name} {number}" for name, number in about["versions"].items())
+    print(f"{about['processor']}, {about['cores']} cores, load {about['load']:.1f}; {versions}\n")
 
 
 def show(rows: Sequence[Mapping[str, Any]]) -> None:

@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from landscape.base import Landscape, Status, Task, bind, energy_task
+    from landscape.base import Landscape, Outputs, Status, Task, bind, energy_task
     from landscape.config import Config, ConfigError, config_from, load_config
     from landscape.data import DataError
     from landscape.runs import Run, RunError, open_run
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 # imported when first used, so that reading a run does not start JAX
 _HOMES = {
-    "landscape.base": ("Landscape", "Status", "Task", "bind", "energy_task"),
+    "landscape.base": ("Landscape", "Outputs", "Status", "Task", "bind", "energy_task"),
     "landscape.config": ("Config", "ConfigError", "config_from", "load_config"),
     "landscape.data": ("DataError",),
     "landscape.runs": ("Run", "RunError", "open_run"),
@@ -34,9 +34,9 @@ _HOMES = {
 }
 
 __all__ = [
-    "Config", "ConfigError", "DataError", "Landscape", "Run", "RunError", "Status", "Task", "bind",
-    "check", "config_from", "connect", "energy_task", "load_config", "measure", "open_run", "train",
-    "verify",
+    "Config", "ConfigError", "DataError", "Landscape", "Outputs", "Run", "RunError", "Status",
+    "Task", "bind", "check", "config_from", "connect", "energy_task", "load_config", "measure",
+    "open_run", "train", "verify",
 ]  # fmt: skip
 
 

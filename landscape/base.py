@@ -19,6 +19,21 @@ Carry = Any
 Batch = Any
 
 
+class Form(NamedTuple):
+    """A dense network without biases, Φ = W_K ρ(… ρ(W_1 x)), and its metric `loss`, for the methods
+    that construct their path: E|y − Φ(x)|² + κ·penalty over data (x, y), [samples, ·] each.
+
+    kernels: the names of W_1ᵀ … W_Kᵀ, [inputs, outputs] each, among the parameters, in that order;
+    penalty: `ridge`, Σ‖W_k‖²; or `l1`, Σᵢ ‖βᵢ‖₁‖wᵢ‖ over the units of one hidden layer, wᵢ their
+    incoming and βᵢ their outgoing weights.
+    """
+
+    kernels: tuple[str, ...]
+    activation: str
+    penalty: Literal["ridge", "l1"]
+    kappa: float
+
+
 class Outputs(NamedTuple):
     """What a model says of its data, and how far two models' words are apart.
 
@@ -45,10 +60,11 @@ class Task:
         Training draws its batches from the split `train`.
     carry: the carry of the first step.
     outputs: what the model says of a split's data, for lengths in function space; None for none.
-    averages: the metrics that are means over the samples of a split, so that second derivatives
-        may be taken a part of the samples at a time.
+    averages: the metrics that are means over the samples of a split, of what each sample gives
+        alone: derivatives may be taken a part of the samples at a time, or by sample.
     kinked: the metrics whose gradient jumps, as that of a mean absolute error where a residual
         changes its sign: second derivatives of each sample miss the jumps.
+    form: what network and loss this is, for the methods that must know.
     """
 
     init: Callable[[jax.Array], Any]
@@ -60,6 +76,7 @@ class Task:
     outputs: Outputs | None = None
     averages: tuple[str, ...] = ()
     kinked: tuple[str, ...] = ()
+    form: Form | None = None
 
 
 class Curved(NamedTuple):
@@ -92,9 +109,11 @@ class Landscape(NamedTuple):
     init: key → params; loss: (params, carry, key) → (scalar, carry);
     level: params → scalar, deterministic, what an energy level bounds;
     descent: params → scalar, the same metric on all training data, where it can be descended;
+    by_sample: params → (values [samples], gradients, named arrays [samples, ...]), of which the
+        descent is the mean, where it is one;
     samples: how many these data are;
     shapes: name → jax.ShapeDtypeStruct;
-    measured: the data of the level's split;
+    form: the task's, if the level's metric is the loss that it speaks of; data: the level's split;
     slope: params → scalar, the level's metric itself where it has a gradient that is cheap enough;
     curved: what second derivatives are taken of; outputs: over params and such data.
     """
@@ -103,10 +122,12 @@ class Landscape(NamedTuple):
     loss: Callable[[Params, Carry, jax.Array], tuple[Scalar, Carry]]
     level: Callable[[Params], Scalar]
     descent: Callable[[Params], Scalar] | None
+    by_sample: Callable[[Params], tuple[jax.Array, Params]] | None
     samples: int
     carry: Carry
     shapes: dict[str, jax.ShapeDtypeStruct]
-    measured: Batch = ()
+    form: Form | None = None
+    data: Batch = ()
     slope: Callable[[Params], Scalar] | None = None
     curved: Curved | None = None
     outputs: Outputs | None = None
@@ -152,6 +173,15 @@ def bind(
     def descent(params: Params) -> Scalar:
         return measure(trees.from_named(template, params), drawn)
 
+    def by_sample(params: Params) -> tuple[jax.Array, Params]:
+        def one(sample: Batch) -> Any:
+            alone = jax.tree.map(lambda leaf: leaf[None], sample)
+            return jax.value_and_grad(lambda p: measure(trees.from_named(template, p), alone))(
+                params
+            )
+
+        return jax.vmap(one)(drawn)
+
     def predict(params: Params, data: Batch) -> jax.Array:
         assert task.outputs is not None
         return task.outputs.predict(trees.from_named(template, params), data)
@@ -174,9 +204,11 @@ def bind(
         loss,
         level,
         descent if has_gradient else None,
+        by_sample if has_gradient and metric in task.averages else None,
         samples,
         task.carry,
         shapes,
+        task.form if metric == "loss" else None,
         measured,
         level if has_gradient else None,
         curved(),
@@ -203,6 +235,8 @@ class String:
     frames: one a look, {facts [round, level, highest loss, its fraction of the length], beads
     [their ids], places [beads] as fractions of the length, profile [points, 2]}; ids [beads]: an
     id is a bead at one position; left, left_ids: positions that beads have left, for the frames;
+    chained_from: the level of the string that it began from, None for a straight line;
+    facts: what a construction says of its curve and of its bound;
     ended: None while the search goes on, then the status that the method claims. Only the
     certificate turns a claim of CONNECTED into a verdict.
     """
@@ -215,6 +249,8 @@ class String:
     ids: np.ndarray = field(default_factory=lambda: np.arange(2))
     left: Params = field(default_factory=dict)
     left_ids: np.ndarray = field(default_factory=lambda: np.arange(0))
+    chained_from: float | None = None
+    facts: dict[str, float] = field(default_factory=dict)
     ended: str | None = None
     reason: str = ""
     rounds: int = 0

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import inspect
+import itertools
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -18,7 +21,17 @@ from pydantic import (
 from pydantic_core import to_jsonable_python
 
 from landscape.data import Store
-from landscape.settings import Compute, Connect, Data, Levels, Measure, Seed, Train, pair_list
+from landscape.settings import (
+    Compute,
+    Connect,
+    Data,
+    Levels,
+    Measure,
+    Seed,
+    Sweep,
+    Train,
+    pair_list,
+)
 from landscape.source import Source, to_yaml
 from landscape.tasks import TASKS, builder, load_factory
 from landscape.validation import ConfigError, Problem, parameters_of, shown, unknown, validated
@@ -95,7 +108,11 @@ def load_config(path: str | Path, overrides: Sequence[str] = (), seed: int | Non
     overrides: `key.path=value` with the value in YAML, laid over the file; seed: overrides `seed`.
     Raises ConfigError with every problem in file order.
     """
-    path = Path(path)
+    source, data = _read(Path(path))
+    return _resolve(source, data, Path(path).stem, overrides, seed)
+
+
+def _read(path: Path) -> tuple[Source, Any]:
     source = Source(str(path))
     try:
         content = path.read_bytes()
@@ -108,7 +125,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = (), seed: int | Non
     data = source.read(text, "", lambda line: f"{path}:{line}")
     if data is None:
         raise ConfigError(f"{path}: empty; a config has at least `task` and `levels`")
-    return _resolve(source, data, path.stem, overrides, seed)
+    return source, data
 
 
 def config_from(
@@ -127,6 +144,61 @@ def config_from(
     source = Source("")
     data = source.read(text, "", lambda line: "")
     return _resolve(source, data, name, overrides, seed)
+
+
+@dataclass(frozen=True)
+class SweepConfig:
+    """The runs of a sweep, in the grid's order: values of the swept keys, and the config with them.
+
+    Runs that differ in `connect` alone share a name, so a directory and its end points.
+    """
+
+    name: str
+    sweep: Sweep
+    runs: tuple[tuple[dict[str, Any], Config], ...]
+
+
+def load_sweep(
+    path: str | Path, overrides: Sequence[str] = (), seed: int | None = None
+) -> SweepConfig | None:
+    """Read a config with a `sweep` section; None for one without. Otherwise as `load_config`."""
+    path = Path(path)
+    source, data = _read(path)
+    _override(source, data, overrides, seed)
+    given = data.pop("sweep", None)
+    if given is None:
+        return None
+    sweep, problems = validated(Sweep, given, "sweep")
+    if sweep is None:
+        raise _error(source.places, problems)
+    for override in overrides:
+        key = override.partition("=")[0].strip()
+        if any(key == swept or swept.startswith(f"{key}.") for swept in sweep.over):
+            raise ConfigError(f"--set {override}: {key} is swept over (sweep.over)")
+    runs = []
+    for combination in itertools.product(*map(enumerate, sweep.over.values())):
+        own = Source("")
+        own.places, own.problems = dict(source.places), list(source.problems)
+        chosen, changed = {}, copy.deepcopy(data)
+        for key, (number, value) in zip(sweep.over, combination, strict=True):
+            place = source.places.get(f"sweep.over.{key}[{number}]", "")
+            own.override(changed, f"{key}={json.dumps(value)}", f"{place}: sweep.over")
+            chosen[key] = value
+        apart = {key: value for key, value in chosen.items() if not key.startswith("connect.")}
+        runs.append((chosen, _judged(own, changed, _labelled(apart) or path.stem)))
+    return SweepConfig(path.stem, sweep, tuple(runs))
+
+
+def _labelled(values: Mapping[str, Any]) -> str:
+    """hidden-8-inputs-2, usable as a directory's name."""
+    words = (f"{key.rpartition('.')[2]}-{json.dumps(value)}" for key, value in values.items())
+    return re.sub(r"[^A-Za-z0-9._]+", "-", "-".join(words)).strip("-")[:100]
+
+
+def sweep_name(config: SweepConfig) -> str:
+    """The name of the sweep's directory, from what its runs' training depends on."""
+    hashes = sorted({run_hash(run) for _, run in config.runs})
+    return f"{config.name}-{_digest(hashes)[:8]}"
 
 
 def revised(config: Config, overrides: Sequence[str]) -> Config:
@@ -157,6 +229,14 @@ def dump_section(section: Connect | Measure) -> str:
 def _resolve(
     source: Source, data: Any, name: str, overrides: Sequence[str], seed: int | None = None
 ) -> Config:
+    _override(source, data, overrides, seed)
+    if data.get("sweep") is not None:
+        message = "these are several runs, which `lscape run` makes; sweep: null leaves one"
+        raise _error(source.places, [("sweep", message)])
+    return _judged(source, {key: data[key] for key in data if key != "sweep"}, name)
+
+
+def _override(source: Source, data: Any, overrides: Sequence[str], seed: int | None = None) -> None:
     if not isinstance(data, dict):
         raise _error(source.places, [("", f"expected keys with values, got {shown(data)}")])
     for override in overrides:
@@ -164,8 +244,10 @@ def _resolve(
     if seed is not None:
         source.override(data, f"seed={seed}", f"--seed {seed}")
 
+
+def _judged(source: Source, data: dict[str, Any], name: str) -> Config:
     problems: list[Problem] = []
-    allowed = ["task", *_SECTIONS]
+    allowed = ["task", *_SECTIONS, "sweep"]
     problems += [(key, unknown(key, allowed)) for key in data if key not in allowed]
     task, found = _task(data["task"]) if "task" in data else (None, [("task", _no_task())])
     problems += found

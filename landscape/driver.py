@@ -36,7 +36,7 @@ class Connection:
         return self.length / self.chord if self.chord > 0 else None
 
     @property
-    def bound(self) -> float:
+    def upper(self) -> float:
         """The certificate's upper bound on the loss along the path."""
         return self.certificate.maximum + self.certificate.last_change
 
@@ -55,6 +55,8 @@ class Connection:
             "max_at": certificate.max_at,
             "last_change": certificate.last_change,
             "resolution": certificate.resolution,
+            "curve_max": string.facts.get("curve_max"),
+            "bound": string.facts.get("bound"),
         }
         finite = {k: v if v is not None and np.isfinite(v) else None for k, v in numbers.items()}
         return finite | {
@@ -64,12 +66,20 @@ class Connection:
             "grad_evals": string.grad_evals,
             "grid": certificate.grid,
             "reason": self.reason,
+            **({"facts": dict(string.facts)} if string.facts else {}),
         }
 
 
 def start(name: str, a: Params, b: Params) -> String:
     """The straight string between two models, to begin a search from."""
     return String(name, paths.straight(a, b))
+
+
+def chained(name: str, a: Params, b: Params, points: Params, level: float) -> String:
+    """The string between two models that passes through one found at another level, to begin a
+    search from: arrays [beads + 2, ...]."""
+    beads = trees.concatenate([trees.stack([a]), points, trees.stack([b])])
+    return String(name, beads, ids=np.arange(trees.count(beads)), chained_from=level)
 
 
 def steps(method: Method, search: Search) -> Iterator[Search]:

@@ -298,8 +298,8 @@ class Curvatures:
     value: np.ndarray
     gradient: np.ndarray
     extremes: np.ndarray
-    level_curvature: np.ndarray | None = None
-    normal: np.ndarray | None = None
+    level_curvature: np.ndarray
+    normal: np.ndarray
 
 
 def curvatures(
@@ -320,8 +320,9 @@ def curvatures(
         return _curvatures(hessian, trees.take(points, index), steps, key, along)
 
     parts = batched(hessian, points, steps, some)
-    columns = zip(*(vars(part).values() for part in parts), strict=True)
-    return Curvatures(*(None if c[0] is None else np.concatenate(c) for c in columns))
+    return Curvatures(
+        **{name: np.concatenate([vars(part)[name] for part in parts]) for name in vars(parts[0])}
+    )
 
 
 def _curvatures(
@@ -332,7 +333,9 @@ def _curvatures(
     starts = probes(points, key)
     extremes = lanczos(hessian, points, starts, steps, until_close=True).extremes
     if tangents is None:
-        return Curvatures(np.asarray(value, float), size, extremes)
+        undefined = np.full((len(size), 5), np.nan)
+        bent, normal = undefined[:, 0], undefined[:, 1:]
+        return Curvatures(np.asarray(value, float), size, extremes, bent, normal)
     largest = np.abs(extremes[:, [0, 2]]).max(1)
     epsilon = np.finfo(jax.tree.leaves(points)[0].dtype).eps
     clear = size > NOISE * epsilon * largest * np.sqrt(dots(points, points))

@@ -83,9 +83,9 @@ def make_function_length(
     if landscape.outputs is None:
         return None
     predict, kind = landscape.outputs
-    there = trees.count(landscape.measured)
+    there = trees.count(landscape.data)
     chosen = np.arange(min(samples, there)) * there // min(samples, there)
-    data = trees.take(landscape.measured, chosen)
+    data = trees.take(landscape.data, chosen)
 
     def piece(item: Any) -> jax.Array:
         left, right, start, end = item

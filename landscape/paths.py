@@ -24,6 +24,8 @@ ZOOMS = 12
 MOVED = 1e-4
 QUIET = 3
 
+Index = np.ndarray | slice
+
 
 def straight(a: Params, b: Params) -> Params:
     """The path of two beads."""
@@ -97,14 +99,22 @@ class Peaks:
     change: np.ndarray
 
 
+def local_maxima(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The maxima of profiles [n, points] as (profile, first point, last point), each [maxima]: runs
+    of equal values with lower neighbours; beyond the ends it is lower everywhere."""
+    differ = values[:, 1:] != values[:, :-1]
+    owner, first = np.nonzero(np.pad(differ, ((0, 0), (1, 0)), constant_values=True))
+    _, last = np.nonzero(np.pad(differ, ((0, 0), (0, 1)), constant_values=True))
+    walled = np.pad(values, ((0, 0), (1, 1)), constant_values=-np.inf)
+    height = values[owner, first]
+    local = (height > walled[owner, first]) & (height > walled[owner, last + 2])
+    return owner[local], first[local], last[local]
+
+
 def make_peaks(landscape: Landscape, grid: int) -> Callable[..., Peaks]:
     """The profiler of straight segments: peaks(lefts, rights, limit) for named arrays [n, ...].
 
-    Every segment is evaluated at t = 0, 1/grid, …, 1; then every local maximum is bracketed by
-    its neighbours and `ZOOM` new points are put into the bracket, again and again, until it has
-    moved by less than `MOVED`·max(|limit|, |maximum|) `QUIET` times running (one zoom can miss
-    what the next finds), or `ZOOMS` times. Its last change is the largest of those last moves.
-    `only_below=True` leaves it at the grid where a segment is above the limit there already.
+    `only_below=True` leaves a segment at the grid where it is above the limit there already.
     """
 
     def evaluate(item: Any) -> jax.Array:
@@ -113,54 +123,94 @@ def make_peaks(landscape: Landscape, grid: int) -> Callable[..., Peaks]:
 
     profile = each(evaluate)
 
-    def values_at(lefts: Params, rights: Params, places: np.ndarray) -> np.ndarray:
-        dtype = jax.tree.leaves(lefts)[0].dtype
-        values = np.asarray(profile((lefts, rights, places.astype(dtype))), np.float64)
-        return np.where(np.isfinite(values), values, np.inf)
-
     def peaks(lefts: Params, rights: Params, limit: float, only_below: bool = False) -> Peaks:
-        count = trees.count(lefts)
-        ts = np.linspace(0, 1, grid + 1)
-        values = values_at(lefts, rights, np.tile(ts, (count, 1)))
-        maximum, place = values.max(1), ts[values.argmax(1)]
-        upper = maximum.copy()
+        dtype = jax.tree.leaves(lefts)[0].dtype
 
-        walled = np.pad(values, ((0, 0), (1, 1)), constant_values=-np.inf)
-        local = (values >= walled[:, :-2]) & (values >= walled[:, 2:])
-        refined = maximum <= limit if only_below else np.isfinite(maximum)
-        owner, column = np.nonzero(local & refined[:, None])
-        at, top = ts[column], values[owner, column]
-        rise, quiet = np.zeros(len(owner)), np.zeros(len(owner), int)
-        low, high = ts[np.maximum(column - 1, 0)], ts[np.minimum(column + 1, grid)]
-        moving = np.arange(len(owner))
-        wall = np.full((len(owner), 1), -np.inf)
-        for _ in range(ZOOMS):
-            if not len(moving):
-                break
-            m = moving
-            new = low[m, None] + (high - low)[m, None] * np.arange(1, ZOOM + 1) / (ZOOM + 1)
-            found = values_at(*trees.take((lefts, rights), owner[m]), new)
-            xs = np.concatenate([low[m, None], new, at[m, None], high[m, None]], 1)
-            vs = np.concatenate([wall[m], found, top[m, None], wall[m]], 1)
-            order = np.argsort(xs, axis=1, kind="stable")
-            xs, vs = np.take_along_axis(xs, order, 1), np.take_along_axis(vs, order, 1)
-            row, stay = np.arange(len(m)), (order == ZOOM + 1).argmax(1)
-            best = np.where(vs.max(1) > top[m], vs.argmax(1), stay)
-            move, top[m] = vs[row, best] - top[m], vs[row, best]
-            low[m], at[m], high[m] = xs[row, best - 1], xs[row, best], xs[row, best + 1]
-            calm = move <= MOVED * np.maximum(abs(limit), abs(top[m]))
-            rise[m] = np.where(calm & (quiet[m] > 0), np.maximum(rise[m], move), move)
-            quiet[m] = np.where(calm, quiet[m] + 1, 0)
-            moving = m[np.isfinite(top[m]) & (quiet[m] < QUIET)]
+        def values_at(owner: Index, places: np.ndarray) -> np.ndarray:
+            return profile((*trees.take((lefts, rights), owner), places.astype(dtype)))
 
-        order = np.argsort(top, kind="stable")  # the highest of an owner is assigned last
-        maximum[owner[order]], place[owner[order]] = top[order], at[order]
-        np.maximum.at(upper, owner, np.where(np.isfinite(rise), top + rise, np.inf))
-        finite = np.isfinite(maximum)
-        change = np.where(finite, upper, 0.0) - np.where(finite, maximum, 0.0)
-        return Peaks(values, maximum, place, change)
+        return _refined(values_at, trees.count(lefts), grid, limit, only_below)
 
     return peaks
+
+
+def make_curve_peaks(landscape: Landscape, grid: int) -> Callable[..., Peaks]:
+    """The profiler of curves: peaks(curve, n, limit) for a curve of n pieces.
+
+    curve: pieces [p] and places [p] in 0 … 1 on them → parameters, named arrays [p, ...].
+    """
+    level = each(landscape.level)
+
+    def peaks(curve: Callable[..., Params], pieces: int, limit: float) -> Peaks:
+        def values_at(owner: Index, places: np.ndarray) -> np.ndarray:
+            numbers = np.repeat(np.arange(pieces)[owner], places.shape[1])
+            points = curve(numbers, places.ravel())
+            return level(points).reshape(places.shape)
+
+        return _refined(values_at, pieces, grid, limit)
+
+    return peaks
+
+
+def _refined(
+    evaluate: Callable[[Index, np.ndarray], np.ndarray],
+    count: int,
+    grid: int,
+    limit: float,
+    only_below: bool = False,
+) -> Peaks:
+    """The highest loss on each of `count` segments, by the rules of every certificate.
+
+    Every segment is evaluated at t = 0, 1/grid, …, 1; then every local maximum is bracketed by
+    its neighbours and `ZOOM` new points are put into the bracket, again and again, until it has
+    moved by less than `MOVED`·max(|limit|, |maximum|) `QUIET` times running (one zoom can miss
+    what the next finds), or `ZOOMS` times. Its last change is the largest of those last moves.
+    A plateau of equal values is one maximum: an error rate has many.
+    evaluate: an index of n segments, and places [n, p] on them → losses [n, p].
+    """
+
+    def values_at(owner: Index, places: np.ndarray) -> np.ndarray:
+        values = np.asarray(evaluate(owner, places), np.float64)
+        return np.where(np.isfinite(values), values, np.inf)
+
+    ts = np.linspace(0, 1, grid + 1)
+    values = values_at(slice(None), np.tile(ts, (count, 1)))
+    maximum, place = values.max(1), ts[values.argmax(1)]
+    upper = maximum.copy()
+
+    refined = maximum <= limit if only_below else np.isfinite(maximum)
+    owner, first, last = local_maxima(values)
+    owner, first, last = (index[refined[owner]] for index in (owner, first, last))
+    at, top = ts[(first + last) // 2], values[owner, first]
+    rise, quiet = np.zeros(len(owner)), np.zeros(len(owner), int)
+    low, high = ts[np.maximum(first - 1, 0)], ts[np.minimum(last + 1, grid)]
+    moving = np.arange(len(owner))
+    wall = np.full((len(owner), 1), -np.inf)
+    for _ in range(ZOOMS):
+        if not len(moving):
+            break
+        m = moving
+        new = low[m, None] + (high - low)[m, None] * np.arange(1, ZOOM + 1) / (ZOOM + 1)
+        found = values_at(owner[m], new)
+        xs = np.concatenate([low[m, None], new, at[m, None], high[m, None]], 1)
+        vs = np.concatenate([wall[m], found, top[m, None], wall[m]], 1)
+        order = np.argsort(xs, axis=1, kind="stable")
+        xs, vs = np.take_along_axis(xs, order, 1), np.take_along_axis(vs, order, 1)
+        row, stay = np.arange(len(m)), (order == ZOOM + 1).argmax(1)
+        best = np.where(vs.max(1) > top[m], vs.argmax(1), stay)
+        move, top[m] = vs[row, best] - top[m], vs[row, best]
+        low[m], at[m], high[m] = xs[row, best - 1], xs[row, best], xs[row, best + 1]
+        calm = move <= MOVED * np.maximum(abs(limit), abs(top[m]))
+        rise[m] = np.where(calm & (quiet[m] > 0), np.maximum(rise[m], move), move)
+        quiet[m] = np.where(calm, quiet[m] + 1, 0)
+        moving = m[np.isfinite(top[m]) & (quiet[m] < QUIET)]
+
+    order = np.argsort(top, kind="stable")  # the highest of an owner is assigned last
+    maximum[owner[order]], place[owner[order]] = top[order], at[order]
+    np.maximum.at(upper, owner, np.where(np.isfinite(rise), top + rise, np.inf))
+    finite = np.isfinite(maximum)
+    change = np.where(finite, upper, 0.0) - np.where(finite, maximum, 0.0)
+    return Peaks(values, maximum, place, change)
 
 
 def remembered(peaks: Callable[..., Peaks], most: int = 4096) -> Callable[..., Peaks]:

@@ -70,7 +70,8 @@ FORMAT = 1
 COLUMNS: tuple[str, ...] = (
     "task", "method", "level", "a", "b", "status", "beads", "length", "chord",
     "normalized_length", "max_loss", "barrier", "rounds", "grad_evals", "seconds",
-    "set", "limit", "loss_a", "loss_b", "max_at", "last_change", "resolution", "grid", "reason",
+    "set", "limit", "loss_a", "loss_b", "max_at", "last_change", "resolution", "grid",
+    "chained_from", "curve_max", "bound", "reason",
 )  # fmt: skip
 
 CERTIFIED = (
@@ -523,6 +524,27 @@ class Run:
         write_table(folder / "strings.csv", STRING_COLUMNS, strings)
         write_table(folder / "models.csv", MODEL_COLUMNS, models)
         return strings, models
+
+
+SWEEP_FILE = "sweep.json"
+
+
+def write_sweep(directory: Path, record: Mapping[str, Any]) -> None:
+    """Keep what a sweep is made of: {name, over, measures, chart, rate, runs}, each of the runs
+    {values, directory, set}, the directory's name within the sweep's."""
+    write_json(directory / SWEEP_FILE, {"format": FORMAT, **record})
+
+
+def open_sweep(path: str | Path, runs_dir: str | Path = "runs") -> tuple[Path, Any] | None:
+    """The directory of the sweep at a path, or of that name under runs_dir, and its record; None
+    for what is no sweep's directory. Raises RunError for a damaged record, or a newer format."""
+    for directory in (Path(path), Path(runs_dir) / path):
+        if (directory / SWEEP_FILE).is_file():
+            record = read_json(directory / SWEEP_FILE)
+            if not isinstance(record, dict) or record.get("format") != FORMAT:
+                raise RunError(f"{directory / SWEEP_FILE}: not a sweep of format {FORMAT}")
+            return directory, record
+    return None
 
 
 def create_run(directory: Path, config_text: str, meta: Mapping[str, Any]) -> Run:

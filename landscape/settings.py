@@ -20,6 +20,7 @@ from pydantic import (
 )
 
 Optimizer = Literal["adam", "sgd"]
+MethodName = Literal["dss", "constrained", "straight", "linear-network", "relu-construction"]
 Rate = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0)]
@@ -146,12 +147,14 @@ class Levels(Section):
 
 class Connect(Section):
     """How paths are searched and judged. None: as in training. With optimizer, learning_rate and
-    weight_decay all None, polyak where the level's metric can be descended on few training data.
+    weight_decay all None, gauss-newton or polyak where the level's metric can be descended on few
+    training data. start: the path that a search begins from, the straight line if left out.
     tries: with pairs `tree`, how many may fail that would join a model to the others; as many again
     for a group of models each time that it is twice as large.
     """
 
-    method: Literal["dss", "constrained", "straight"] = "dss"
+    method: MethodName = "dss"
+    start: Literal["straight", "linear-network", "relu-construction"] | None = None
     pairs: str = "all"
     tries: Count = 4
     target: Annotated[float, Field(gt=0, le=1)] = 0.95
@@ -164,9 +167,10 @@ class Connect(Section):
     max_steps_per_bead: Count = 20_000
     jitter: Annotated[float, Field(ge=0)] = 0.0
     retries: Annotated[int, Field(ge=0)] = 0
+    chain: bool = True
     zeta: Annotated[float, Field(ge=0)] = 0.0
     kappa: Annotated[float, Field(ge=0)] | Literal["project"] = "project"
-    optimizer: Optimizer | Literal["polyak"] | None = None
+    optimizer: Optimizer | Literal["gauss-newton", "polyak"] | None = None
     learning_rate: Rate | None = None
     weight_decay: WeightDecay | None = None
     length_over: str = "*"
@@ -184,6 +188,28 @@ class Connect(Section):
     def _readable(cls, pairs: str) -> str:
         _given_pairs(pairs)
         return pairs
+
+
+class Sweep(Section):
+    """A grid of runs. over: key → its values, every combination of which is a run. What the report
+    shows of them: measures, drawn as lines, or as a map over the two numeric keys; rate: fit
+    measure ∝ key^rate to every line.
+    """
+
+    over: Annotated[dict[str, Annotated[tuple[Any, ...], Field(min_length=1)]], Field(min_length=1)]
+    measures: Annotated[tuple[str, ...], Field(min_length=1)] = ("share", "normalized_length")
+    chart: Literal["lines", "map"] = "lines"
+    rate: bool = False
+
+    @field_validator("over")
+    @classmethod
+    def _of_a_run(cls, over: dict[str, tuple[Any, ...]]) -> dict[str, tuple[Any, ...]]:
+        for key, values in over.items():
+            if key.partition(".")[0] == "sweep":
+                raise ValueError(f"'{key}' is no key of a run")
+            if any(value in values[:number] for number, value in enumerate(values)):
+                raise ValueError(f"'{key}' has a value more than once")
+        return over
 
 
 class Measure(Section):

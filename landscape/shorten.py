@@ -7,7 +7,8 @@ is a non-negative least-squares problem in 2n unknowns, however many parameters 
 step is as long as the landscape lets it be: ρ adapts to the exact ℓ1 merit. Constraints are on
 segments, not on beads: between two beads on a convex obstacle the segment is what touches it.
 Where the level's metric has no gradient there are no constraints, and ρ grows at the beads beside
-a piece that rises too high, until they hardly move and the others do.
+a piece that rises too high, until they hardly move and the others do: a slower way, which leaves
+more of the excess length.
 
 Then the string is certified, its beads are doubled, and it is shortened again, until its certified
 length moves by less than the tolerance. Only a certified string is kept.

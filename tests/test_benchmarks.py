@@ -3,13 +3,10 @@
 import importlib
 from pathlib import Path
 
-import numpy as np
-import pytest
-
-torch = pytest.importorskip("torch")
-
 import jax
 import jax.numpy as jnp
+import numpy as np
+import pytest
 
 from landscape import paths, trees
 from landscape.base import Band
@@ -17,11 +14,14 @@ from landscape.config import config_from, resolved
 from landscape.networks.convolutional import MnistNet
 from landscape.runs import open_run
 
+torch = pytest.importorskip("torch")
+
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 
 
 @pytest.fixture
 def sequential(monkeypatch):
+    torch = pytest.importorskip("torch")
     monkeypatch.syspath_prepend(BENCHMARKS)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -106,7 +106,7 @@ def test_the_same_convolutional_network(sequential, last):
     images = drawn.integers(0, 256, (8, 28, 28), np.uint8)
     labels = drawn.integers(0, 10, 8, np.int32)
     data = {
-        f"{split}.{which}": torch.tensor(array)
+        f"{split}.{which}": sequential.torch.tensor(array)
         for split in ("train", "test")
         for which, array in (("x", images), ("y", labels))
     }
@@ -120,5 +120,6 @@ def test_the_same_convolutional_network(sequential, last):
     assert named.keys() == back.keys()
     assert all(np.array_equal(back[name], leaf) for name, leaf in named.items())
     problem.level()  # leaves the network in evaluation
-    logits = problem.net(torch.tensor(np.asarray(x)).permute(0, 3, 1, 2)).detach().numpy()
-    np.testing.assert_allclose(logits, model.apply({"params": params}, x), atol=1e-5)
+    pixels = sequential.torch.tensor(np.asarray(x)).permute(0, 3, 1, 2)
+    logits = problem.net(pixels).detach().numpy()
+    np.testing.assert_allclose(logits, np.asarray(model.apply({"params": params}, x)), atol=1e-5)

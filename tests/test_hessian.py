@@ -23,7 +23,7 @@ from landscape.tasks.digits import digits
 from landscape.tasks.polynomial import polynomial
 from tests.analytic import double_well_energy, ring_energy
 
-KEY = np.uint32([1, 2])
+KEY = np.array([1, 2], np.uint32)
 
 
 def small(task, metric="loss"):

@@ -2,12 +2,14 @@
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
+from scipy.signal import find_peaks
 
 from landscape import paths, trees
 from landscape.base import bind, energy_task
@@ -95,6 +97,34 @@ def test_a_finer_grid_finds_more_of_a_step_function():
 
     assert along(energy, line(0, 1), grid=10).holds(1.5)
     assert not along(energy, line(0, 1), grid=100_000).holds(1.5)
+
+
+@given(st.lists(st.lists(st.integers(0, 3), min_size=6, max_size=6), min_size=1, max_size=4))
+@settings(max_examples=100, deadline=None)
+def test_a_plateau_is_one_maximum(rows):
+    """Against SciPy, which leaves out those at an end."""
+    values = np.array(rows, float)
+    found = set(zip(*map(np.ndarray.tolist, paths.local_maxima(values)), strict=True))
+    walled = np.pad(values, ((0, 0), (1, 1)), constant_values=-1)
+    expected = set()
+    for row, profile in enumerate(walled):
+        _, plateau = find_peaks(profile, plateau_size=1)
+        edges = zip(plateau["left_edges"], plateau["right_edges"], strict=True)
+        expected |= {(row, int(left) - 1, int(right) - 1) for left, right in edges}
+    assert found == expected
+
+
+def test_an_error_rate_is_looked_at_once_a_plateau():
+    looks = []
+
+    def energy(x):
+        jax.debug.callback(lambda: looks.append(1))
+        return jnp.floor(4 * x[0]) % 2
+
+    found = along(energy, line(0, 1), grid=40)
+    jax.effects_barrier()
+    assert (found.maximum, found.last_change) == (1, 0)
+    assert len(looks) == 41 + 2 * paths.ZOOM * paths.QUIET  # of 18 points at 1, on two plateaus
 
 
 def test_the_barrier_is_over_the_straight_interpolation_of_the_ends():

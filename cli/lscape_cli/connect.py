@@ -9,6 +9,7 @@ import click
 
 from lscape_cli import console, options
 
+METHODS = ["dss", "constrained", "straight", "linear-network", "relu-construction"]
 PAIRS = (
     "all, disjoint (0-1, 2-3, ...), a list such as 0-1,0-2, or tree: only what can still join "
     "models, from the lowest level up."
@@ -27,9 +28,7 @@ UPPER = "components are an upper bound: paths that were not found may join more"
     metavar="LEVEL",
     help="Only this level of the run; may be repeated.",
 )
-@click.option(
-    "--method", type=click.Choice(["dss", "constrained", "straight"]), help="How to search."
-)
+@click.option("--method", type=click.Choice(METHODS), help="How to search.")
 @options.require_connected
 @options.changes
 @options.common

@@ -46,15 +46,21 @@ def report(
 
     Pairs connected, lengths, beads, losses and costs, per level and method. Only reads what was
     found. Also writes a page that opens offline: report.html in the run directory or, for several
-    runs, report-N-runs.html in the first one's; and the drawings of strings under pictures/.
+    runs, report-N-runs.html in the first one's; and the drawings of strings under pictures/. A RUN
+    may be the directory of a sweep, alone: then its combinations are set beside one another.
 
     \b
     Example:
       lscape report runs/quickstart-* --format csv
     """
     from landscape.report.against import read_published
-    from landscape.runs import open_run
+    from landscape.runs import RunError, open_run, open_sweep
 
+    sweeps = [run for run in runs if open_sweep(run, runs_dir)]
+    if sweeps:
+        if len(runs) > 1 or against or pairs:
+            raise RunError(f"{sweeps[0]}: a sweep is reported alone, without --against and --pairs")
+        return write_sweep(sweeps[0], "json" if as_json else form, quiet, runs_dir)
     published = read_published(against) if against else []
     opened = [open_run(run, runs_dir) for run in runs]
     opened = list({run.directory.resolve(): run for run in opened}.values())
@@ -97,6 +103,35 @@ def write(
             console.show(levels_csv(found).rstrip("\n"))
         else:
             _show_table(found)
+    if form == "table":
+        console.show(f"report: {page}")
+    else:
+        console.note(f"report: {page}", quiet)
+
+
+def write_sweep(directory: str | Path, form: str, quiet: bool, runs_dir: str = "runs") -> None:
+    """Print the report of a sweep, and write its page."""
+    from landscape.report.sweep import (
+        rates_said,
+        sweep_csv,
+        sweep_report,
+        sweep_table,
+        write_sweep_html,
+    )
+    from landscape.runs import open_sweep
+
+    found = open_sweep(directory, runs_dir)
+    assert found is not None
+    with console.working(quiet):
+        report = sweep_report(*found)
+        page = write_sweep_html(found[0], report)
+    if form == "json":
+        console.show_json(report)
+    elif form == "csv":
+        console.show(sweep_csv(report).rstrip("\n"))
+    else:
+        console.show_table(*sweep_table(report), texts=len(report["over"]))
+        console.show("\n".join([*rates_said(report), *report["notes"]]))
     if form == "table":
         console.show(f"report: {page}")
     else:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 import click
 
 from lscape_cli import console, options
-from lscape_cli.report import write
+from lscape_cli.report import write, write_sweep
 
 
 @click.command(cls=options.Command)
@@ -30,33 +27,33 @@ def run(
     """Train, connect, measure and report CONFIG in a row.
 
     Ends with a table and the path of the HTML report. The same command resumes an unfinished run.
+    With a sweep section in CONFIG, every combination of its keys is a run of its own.
 
     \b
     Example:
       lscape run configs/quickstart.yaml --set connect.pairs=disjoint
     """
     with console.working(quiet) as progress:
-        from landscape.config import load_config
-        from landscape.stages.connect import connect, tree_of
+        from landscape.config import load_config, load_sweep
+        from landscape.stages.connect import tree_of
         from landscape.stages.measure import measure
-        from landscape.stages.train import train
+        from landscape.stages.whole import asked, sweep
+        from landscape.stages.whole import run as run_whole
 
-        settings = load_config(config, overrides, seed)
-        trained = train(settings, runs_dir, progress)
-        asked = _asked(settings, "connect", "compute")
-        rows = connect(trained, asked, None, progress)
-        tree = tree_of(trained, asked)
-        if not no_measure:
-            measure(trained, _asked(settings, "measure", "compute"), None, progress)
-    write([trained], "json" if as_json else "table", quiet)
+        grid = load_sweep(config, overrides, seed)
+        tree = []
+        if grid is not None:
+            directory, rows = sweep(grid, runs_dir, progress)
+        else:
+            settings = load_config(config, overrides, seed)
+            trained, rows = run_whole(settings, runs_dir, progress)
+            tree = tree_of(trained, asked(settings, "connect", "compute"))
+            if not no_measure:
+                measure(trained, asked(settings, "measure", "compute"), None, progress)
+    form = "json" if as_json else "table"
+    if grid is not None:
+        write_sweep(directory, form, quiet)
+    else:
+        write([trained], form, quiet)
     if require_connected:
         options.exit_unless_connected(rows, tree)
-
-
-def _asked(settings: Any, *sections: str) -> list[str]:
-    """Sections as overrides: the run may be older than they, which are no part of its name."""
-    return [
-        f"{name}.{key}={json.dumps(value)}"
-        for name in sections
-        for key, value in getattr(settings, name).model_dump(mode="json").items()
-    ]

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
-from landscape.base import Method
+from landscape.base import Landscape, Method
 from landscape.methods.constrained import constrained
 from landscape.methods.dss import dss
+from landscape.methods.linear_network import deep_linear, linear_network
+from landscape.methods.relu_construction import one_hidden_layer, relu_construction
 from landscape.methods.straight import straight
 
 METHODS: dict[str, Callable[..., Method]] = {
     "constrained": constrained,
     "dss": dss,
+    "linear-network": linear_network,
+    "relu-construction": relu_construction,
     "straight": straight,
+}
+
+# the methods that construct a path, and what raises ValueError for a landscape outside of theirs
+HYPOTHESES: dict[str, Callable[[Landscape], Any]] = {
+    "linear-network": deep_linear,
+    "relu-construction": one_hidden_layer,
 }

@@ -20,6 +20,7 @@ from landscape.strings import (
     end,
     in_rounds,
     look,
+    move,
     put,
     remember,
     segment_lengths,
@@ -44,6 +45,9 @@ def dss(
 ) -> Method:
     """Bind Dynamic String Sampling to a landscape and a level.
 
+    Beads that a string begins with and that are above the level come down first, from where they
+    are (a round of its own, not counted).
+
     insert: where a new bead goes, the segment's `max` or its `midpoint`; first_midpoint: begin
     every string of two beads with a trained midpoint, failing or not, as the publication does
     (a round of its own, not counted); jitter: how far off the segment it starts, in lengths of the
@@ -56,6 +60,12 @@ def dss(
     def is_compulsory(string: String) -> bool:
         """Whether the string's next bead is its first midpoint."""
         return first_midpoint and trees.count(string.points) == 2
+
+    def too_high(string: String) -> np.ndarray:
+        """The beads above the level that the string began with, but for its ends."""
+        if len(string.frames) > 1:
+            return np.array([], int)
+        return np.flatnonzero(~(string.known["values"][1:, 0] <= band.level)) + 1
 
     def plan(string: String) -> np.ndarray:
         """The segments that get a bead now; none when the string has come to an end."""
@@ -83,13 +93,22 @@ def dss(
         for string in search.active:
             string.known.setdefault("tries", np.zeros(len(string.known["upper"])))
             remember(string, band.level)
-        owners, segments, starts, keys, reach = [], [], [], [], []
+        owners, places, starts, keys, reach = [], [], [], [], []
         for number, string in enumerate(search.strings):
             if string.ended is not None:
                 continue
+            lengths = segment_lengths(string)
+            high = too_high(string)
+            for bead in high:
+                starts.append(trees.take(string.points, bead))
+                keys.append(key_data(seed, "connect", string.name, band.level, "first", bead))
+                reach.append(max(lengths[bead - 1], lengths[bead]))
+                owners.append(number)
+                places.append(int(bead))
+            if len(high):
+                continue
             chosen = plan(string)
             begins = is_compulsory(string)
-            lengths = segment_lengths(string)
             for segment in chosen:
                 middle = begins or insert == "midpoint"
                 place = 0.5 if middle else float(string.known["place"][segment])
@@ -103,25 +122,30 @@ def dss(
                 keys.append(key)
                 reach.append(lengths[segment])
                 owners.append(number)
-                segments.append(int(segment))
+                places.append(int(segment))
         if owners:
             targets = np.full(len(owners), band.target)
             descent = descender.start(trees.stack(starts), np.stack(keys), targets, np.array(reach))
-            search.pending = {"owner": owners, "segment": segments, "descent": descent}
+            search.pending = {"owner": owners, "place": places, "descent": descent}
 
     def absorb(search: Search, descent: Descent) -> None:
         """Put the trained beads on their strings."""
         assert search.pending is not None
-        owner, segment = np.array(search.pending["owner"]), np.array(search.pending["segment"])
+        owner, place = np.array(search.pending["owner"]), np.array(search.pending["place"])
         for number in np.unique(owner):
             string, mine = search.strings[number], np.flatnonzero(owner == number)
             begins = is_compulsory(string)
-            values, segments = descent.value[mine], segment[mine]
-            string.rounds += not begins
+            values, places = descent.value[mine], place[mine]
             bad, high = ~np.isfinite(values), values > band.level
-            string.known["tries"][segments] = np.where(high, string.known["tries"][segments] + 1, 0)
-            again = high & (string.known["tries"][segments] <= retries) & ~bad
-            put(string, segments[~again], trees.take(descent.params, mine[~again]))
+            again = np.zeros(len(mine), bool)
+            if len(too_high(string)):
+                move(string, places, trees.take(descent.params, mine))
+            else:
+                tries = np.where(high, string.known["tries"][places] + 1, 0)
+                string.known["tries"][places] = tries
+                string.rounds += not begins
+                again = high & (tries <= retries) & ~bad
+                put(string, places[~again], trees.take(descent.params, mine[~again]))
             if bad.any():
                 why = f"{bad.sum()} of {len(mine)} beads became non-finite"
                 end(string, Status.NON_FINITE, why)

@@ -14,6 +14,7 @@ from landscape.base import key_data
 from landscape.compute import each
 from landscape.config import Config
 from landscape.descend import Descender
+from landscape.methods import HYPOTHESES
 from landscape.settings import pair_list
 from landscape.stages.connect import group_size
 from landscape.stages.setup import (
@@ -68,7 +69,7 @@ def check(config: Config, progress: Progress = silent) -> dict[str, Any]:
     progress("measuring", 4, 4)
 
     given = bool(config.train.files)
-    searches = 0 if connect.method == "straight" else pairs * len(levels)
+    searches = 0 if connect.method in ("straight", *HYPOTHESES) else pairs * len(levels)
     scalar = 8 if config.compute.precision == "float64" else 4
     size = trees.size(landscape.shapes)
     bead = size * scalar + kept_of_bead

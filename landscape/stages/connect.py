@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,10 +13,11 @@ from landscape import compute, paths, trees
 from landscape.base import Band, Landscape, Method, Search, Status, String
 from landscape.compute import each
 from landscape.config import Config, dump_section, revised, set_name
+from landscape.curves import begun
 from landscape.descend import Descent
-from landscape.driver import Connection, judge, start, steps
+from landscape.driver import Connection, chained, judge, start, steps
 from landscape.film import film
-from landscape.methods import METHODS
+from landscape.methods import HYPOTHESES, METHODS
 from landscape.runs import COLUMNS, Arrays, Row, Run, RunError, load_arrays, write_bytes
 from landscape.settings import pair_list
 from landscape.stages.setup import (
@@ -24,6 +26,7 @@ from landscape.stages.setup import (
     bead_optimizer,
     build_beads,
     build_landscape,
+    check_hypotheses,
     config_of,
     in_use,
     log,
@@ -65,7 +68,7 @@ def connect(
     if settings.pairs == "tree":
         complete = is_grown(run, config, chosen)
     else:
-        complete = len(wanted(run.rows())) == len(asked)
+        complete = len(wanted(run.rows())) == len(asked) and not _links(run, config, chosen, pairs)
     if complete and not _unfinished(run, name, chosen):
         log.info(f"{run.directory}: {name} is already finished for these pairs, nothing to do")
         return wanted(run.write_results())
@@ -78,6 +81,9 @@ def connect(
         else:
             for level in chosen:
                 tools.connect_level(level, pairs, progress)
+                tools.chain(_links(run, config, [level], pairs, below=False), progress)
+            for level in reversed(chosen):
+                tools.chain(_links(run, config, [level], pairs), progress)
         rows = run.write_results()
     return wanted(rows)
 
@@ -95,6 +101,40 @@ def tree_of(
 
 def _unfinished(run: Run, name: str, levels: Sequence[float]) -> bool:
     return any(run.search_file(name, level).exists() for level in levels)
+
+
+class Link(NamedTuple):
+    """A pair that was missed at a level, and its string of another level to begin from."""
+
+    missed: Row
+    found: Row
+
+
+def _links(
+    run: Run, config: Config, levels: Sequence[float], pairs: Sequence[Pair], below: bool = True
+) -> list[Link]:
+    """What `connect.chain` has still to do: each pair missed begins anew from its string at the
+    nearest level above that has one; if that misses as well, or there is none, from below."""
+    settings = config.connect
+    if not settings.chain or settings.method != "dss":
+        return []
+    name = set_name(settings)
+    rows = {(r["a"], r["b"], r["level"]): r for r in run.rows() if r["set"] == name}
+    links = []
+    for level, (a, b) in itertools.product(levels, pairs):
+        row = rows.get((a, b, level))
+        if row is None or row["status"] not in (Status.NOT_FOUND, Status.STUCK):
+            continue
+        found = [
+            r for key, r in rows.items() if key[:2] == (a, b) and r["status"] == Status.CONNECTED
+        ]
+        above = [r for r in found if r["level"] > level and row["chained_from"] is None]
+        under = [r for r in found if r["level"] < level and (row["chained_from"] or level) >= level]
+        if above:
+            links.append(Link(row, min(above, key=lambda r: r["level"])))
+        elif under and below:
+            links.append(Link(row, max(under, key=lambda r: r["level"])))
+    return links
 
 
 def group_size(parameters: int, config: Config) -> int:
@@ -117,6 +157,7 @@ class Tools:
             raise config.problem(
                 "connect.length_over", f"'{settings.length_over}' matches none of: {allowed}"
             )
+        check_hypotheses(config, landscape)
         self.optimizer = bead_optimizer(config, landscape)
         self.descend = functools.cache(build_beads(config, landscape))
         self.peaks = paths.remembered(paths.make_peaks(landscape, settings.grid))
@@ -125,7 +166,16 @@ class Tools:
         self.group = group_size(trees.size(landscape.shapes), config)
 
     def method(self, at: Band, max_rounds: int | None = None) -> Method:
-        return METHODS[self.settings.method](
+        """The search at a level; max_rounds over the settings' own."""
+        find = self._bound(self.settings.method, at, max_rounds)
+        if self.settings.start in HYPOTHESES:
+            return begun(self._bound(self.settings.start, at), find)
+        return find
+
+    def _bound(self, name: str, at: Band, max_rounds: int | None = None) -> Method:
+        return METHODS[name](
+            landscape=self.landscape,
+            grid=self.settings.grid,
             descend=self.descend,
             peaks=self.peaks,
             band=at,
@@ -167,6 +217,25 @@ class Tools:
             ]
             search = Search(strings)
             self._search_group(at, search, checkpoints, len(ready), first, progress)
+
+    def chain(self, links: list[Link], progress: Progress) -> None:
+        """Begin the pairs of a level that were missed anew, from a string of another level; their
+        rows replace the old ones and include what those took."""
+        if not links:
+            return
+        level = links[0].missed["level"]
+        checkpoints = Checkpoints(self.run.search_file(self.name, level))
+        for first in range(0, len(links), self.group):
+            strings = []
+            for missed, found in links[first : first + self.group]:
+                a, b = missed["a"], missed["b"]
+                points = self.run.load_connection(found)[0]
+                ends = self.ends.params(a, level), self.ends.params(b, level)
+                string = chained(f"{a}-{b}", *ends, points, found["level"])
+                string.grad_evals, string.seconds = missed["grad_evals"], missed["seconds"]
+                strings.append(string)
+            search = Search(strings)
+            self._search_group(self.band(level), search, checkpoints, len(links), first, progress)
 
     def _search_group(
         self,
@@ -334,11 +403,18 @@ def _empty_row(config: Config, name: str, level: float, a: int, b: int) -> Row:
 
 
 def _row(config: Config, name: str, at: Band, connection: Connection) -> Row:
-    a, b = map(int, connection.string.name.split("-"))
-    row = _empty_row(config, name, at.level, a, b)
-    return row | {"limit": at.limit} | connection.record()
+    string = connection.string
+    a, b = map(int, string.name.split("-"))
+    facts = {name: string.facts.get(name) for name in ("curve_max", "bound")}
+    return (
+        _empty_row(config, name, at.level, a, b)
+        | {"limit": at.limit, "chained_from": string.chained_from, **facts}
+        | connection.record()
+        | ({"facts": dict(string.facts)} if string.facts else {})
+    )
 
 
 def _verdict_event(row: Row) -> dict[str, Any]:
     keys = ("level", "a", "b", "status", "reason", "beads", "rounds", "grad_evals", "max_loss")
-    return {"event": "verdict", **{key: row[key] for key in keys}}
+    facts = {"facts": row["facts"]} if "facts" in row else {}
+    return {"event": "verdict", **{key: row[key] for key in keys}, **facts}

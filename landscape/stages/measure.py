@@ -329,7 +329,6 @@ def _along(
     }
     seed = key_data(tools.config.seed, "measure", key)
     found = curvatures(hessian, at, tools.settings.steps, seed, tangents)
-    assert found.level_curvature is not None and found.normal is not None
     smallest, smallest_error, largest, largest_error = found.extremes.T
     arrays = {
         "at": np.append(paths.bead_places(points)[chosen], certificate.max_at),

@@ -25,6 +25,8 @@ from landscape.base import Constraint, Landscape, Task, bind
 from landscape.config import Config, load_config
 from landscape.data import DataError, Store
 from landscape.descend import OPTIMIZERS, Descender
+from landscape.gauss_newton import gauss_newton
+from landscape.methods import HYPOTHESES
 from landscape.polyak import RATE, polyak
 from landscape.runs import Arrays, Run, RunError, load_arrays, save_arrays
 from landscape.settings import Data
@@ -33,6 +35,7 @@ from landscape.tasks import builder, load_factory
 log = logging.getLogger("lscape")
 
 FEW_SAMPLES = 10_000  # up to which a bead's steps see all where training's do not
+FEW_PARAMETERS = 64  # up to which their products with each other are cheap, too
 PACKAGES = ("lscape", "jax", "jaxlib", "flax", "optax", "numpy")
 
 
@@ -138,21 +141,42 @@ def _raised_at(error: Exception) -> str:
     return f" at {Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"
 
 
+def check_hypotheses(config: Config, landscape: Landscape) -> None:
+    """Raises ConfigError for a construction whose hypotheses the task does not meet."""
+    for key in ("method", "start"):
+        hypotheses = HYPOTHESES.get(str(getattr(config.connect, key)))
+        if hypotheses:
+            try:
+                hypotheses(landscape)
+            except ValueError as error:
+                raise config.problem(f"connect.{key}", str(error)) from None
+
+
 def bead_optimizer(config: Config, landscape: Landscape) -> str:
-    """The name of what beads descend by: what `connect` says, or polyak where that is possible,
-    cheap and like training, or what training descends by. Raises ConfigError."""
+    """The name of what beads descend by: what `connect` says, or gauss-newton or polyak where that
+    is possible, cheap and like training, or what training descends by. Raises ConfigError."""
     train, connect = config.train, config.connect
     named = f"'{config.levels.metric}'"
-    if connect.optimizer == "polyak":
+    asked = connect.optimizer
+    if asked in ("gauss-newton", "polyak"):
         if landscape.descent is None:
             allowed = ", ".join(OPTIMIZERS)
             raise config.problem(
                 "connect.optimizer",
-                f"polyak descends the level's metric itself, and the task does not name {named} "
+                f"{asked} descends the level's metric itself, and the task does not name {named} "
                 f"among its `descendable` metrics (allowed: {allowed})",
             )
+        if asked == "gauss-newton" and landscape.by_sample is None:
+            allowed = ", ".join([*OPTIMIZERS, "polyak"])
+            raise config.problem(
+                "connect.optimizer",
+                f"gauss-newton takes a metric apart by samples, and the task does not name {named} "
+                f"among its `averages` (allowed: {allowed})",
+            )
+        if asked == "gauss-newton" and connect.learning_rate:
+            raise config.problem("connect.learning_rate", f"does not go with optimizer: {asked}")
         if connect.weight_decay:
-            raise config.problem("connect.weight_decay", "does not go with optimizer: polyak")
+            raise config.problem("connect.weight_decay", f"does not go with optimizer: {asked}")
         if error := _no_gradient(landscape):
             raise config.problem("connect.optimizer", f"{named} has no gradient: {error}")
     if connect.optimizer:
@@ -170,7 +194,8 @@ def bead_optimizer(config: Config, landscape: Landscape) -> str:
     if error := _no_gradient(landscape):
         log.warning(f"beads descend by {train.optimizer}: {named} has no gradient: {error}")
         return train.optimizer
-    return "polyak"
+    few = landscape.samples <= FEW_SAMPLES and trees.size(landscape.shapes) <= FEW_PARAMETERS
+    return "gauss-newton" if landscape.by_sample and few else "polyak"
 
 
 def _no_gradient(landscape: Landscape) -> str:
@@ -186,12 +211,17 @@ def _no_gradient(landscape: Landscape) -> str:
 def build_beads(config: Config, landscape: Landscape) -> Callable[[Constraint | None], Descender]:
     """How beads descend, under what constrains them. Raises ConfigError."""
     steps = config.train.check_every, config.connect.max_steps_per_bead
-    if bead_optimizer(config, landscape) != "polyak":
+    name = bead_optimizer(config, landscape)
+    if name not in ("gauss-newton", "polyak"):
         optimizer = build_optimizer(config, landscape, beads=True)
         return lambda constraint=None: Descender(landscape, optimizer, *steps, constraint)
     descent: Any = landscape.descent
     own = landscape._replace(loss=lambda params, carry, key: (descent(params), carry))
-    optimizer = polyak(config.connect.learning_rate or RATE)
+    if name == "gauss-newton":
+        assert landscape.by_sample is not None
+        optimizer = gauss_newton(landscape.by_sample)
+    else:
+        optimizer = polyak(config.connect.learning_rate or RATE)
     return lambda constraint=None: Descender(own, optimizer, *steps, constraint, looks_early=True)
 
 

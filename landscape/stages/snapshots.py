@@ -47,7 +47,7 @@ def carry(tools: Any, level: float, progress: Progress) -> None:
             progress(stage, first, len(wanted), bent=len(above))
         for number, string in zip(above, search.strings, strict=True):
             bent = judge(string, tools.peaks, at)
-            found[number] = min(found[number], bent, key=lambda one: one.bound)
+            found[number] = min(found[number], bent, key=lambda one: one.upper)
         for (model, low), one in zip(group, found, strict=True):
             record = _record(one, model, level, low, at.limit)
             profile = one.certificate.profile

@@ -109,7 +109,7 @@ class _Barrier:
 
     @property
     def bound(self) -> float:
-        return self.best.bound
+        return self.best.upper
 
     @property
     def floor(self) -> float:
@@ -168,7 +168,7 @@ def _accept(
     found = _judged(tools, f"{barrier.a}-{barrier.b}", barrier.levels, points)
     barrier.grad_evals += STEPS * beads
     barrier.seconds += found.string.seconds
-    if found.bound < before:
+    if found.upper < before:
         barrier.best = found
         barrier.gradient = gradient if np.isfinite(gradient) else None
     if barrier.is_tight:
@@ -221,9 +221,9 @@ def _begun(tools: Tools, a: int, b: int) -> _Barrier:
     if (a, b) in direct:
         _, row = direct[a, b]
         known = _judged(tools, f"{a}-{b}", levels, _through(tools, row, levels))
-        if known.bound < best.bound:
+        if known.upper < best.upper:
             best, origin = known, f"{row['set']} at {row['level']:g}"
-    return _Barrier(a, b, levels, best, best.bound, origin)
+    return _Barrier(a, b, levels, best, best.upper, origin)
 
 
 def _judged(

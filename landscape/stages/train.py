@@ -24,6 +24,7 @@ from landscape.stages.setup import (
     bead_optimizer,
     build_landscape,
     build_optimizer,
+    check_hypotheses,
     in_use,
     log,
     silent,
@@ -51,6 +52,7 @@ def train(config: Config, runs_dir: str | Path = "runs", progress: Progress = si
             return run
     landscape = build_landscape(config, progress)
     bead_optimizer(config, landscape)  # a mistake is to be found before anything is trained
+    check_hypotheses(config, landscape)
     given = [_read_end(path, landscape, config) for path in config.train.files]
     if config.train.permute:
         _check_permutation(config, landscape)

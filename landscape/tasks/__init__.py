@@ -19,6 +19,7 @@ TASKS: dict[str, str] = {
     "mnist": "landscape.tasks.mnist:mnist",
     "polynomial": "landscape.tasks.polynomial:polynomial",
     "ptb": "landscape.tasks.ptb:ptb",
+    "regression": "landscape.tasks.regression:regression",
     "triangle": "landscape.tasks.triangle:triangle",
 }
 

@@ -32,7 +32,7 @@ START = "from lscape_cli.main import main; main(prog_name='lscape')"
 
 MODULES = ["landscape.config", "landscape.runs", "landscape.report", "landscape.report.plane"] + [
     f"landscape.stages.{stage}"
-    for stage in ("train", "connect", "measure", "verify", "check", "plane")
+    for stage in ("train", "connect", "measure", "verify", "check", "plane", "whole")
 ]
 
 
@@ -87,7 +87,7 @@ def fake(monkeypatch):
     measuring = SimpleNamespace(model_dump=lambda mode: {"shorten": True})
     devices = SimpleNamespace(model_dump=lambda mode: {"devices": 2})
     config = SimpleNamespace(connect=section, measure=measuring, compute=devices)
-    fake = SimpleNamespace(calls=[], rows=[row()], tree=[], strings=[], measures={})
+    fake = SimpleNamespace(calls=[], rows=[row()], tree=[], strings=[], sweep=None, measures={})
     fake.report = {"runs": [{}], "levels": [level()], "claims": [], "against": [], "notes": []}
 
     def stage(name, result):
@@ -121,11 +121,16 @@ def fake(monkeypatch):
         "config": {
             "ConfigError": ConfigError,
             "load_config": called("load_config", config),
+            "load_sweep": lambda *arguments: fake.sweep,
             "dump_config": lambda config: "seed: 0\n",
             "resolved": lambda config: {"seed": 0},
             "run_name": lambda config: "r",
         },
-        "runs": {"RunError": RunError, "open_run": called("open_run", run)},
+        "runs": {
+            "RunError": RunError,
+            "open_run": called("open_run", run),
+            "open_sweep": lambda path, runs_dir: None,
+        },
         "report": {
             "report": lambda runs, published: fake.report,
             "levels_csv": lambda report: "level,pairs\n0.1,6\n",
@@ -142,6 +147,10 @@ def fake(monkeypatch):
         "plane": {
             "plane": stage("plane", lambda: "models-0-1-2-0.1"),
             "write_plane": lambda run, name: [f"runs/r/planes/{name}.svg"],
+        },
+        "whole": {
+            "run": stage("run", lambda: (run, fake.rows)),
+            "sweep": stage("sweep", lambda: (Path("runs/s"), fake.rows)),
         },
     }
     for name in MODULES:
@@ -294,17 +303,9 @@ def test_require_connected(fake, command):
     json.loads(done.stdout)
 
 
-def test_run_asks_for_its_own_connect_section(fake):
+def test_run_reports_what_it_ran(fake):
     done = lscape("run", "c.yaml")
     assert done.exit_code == 0, done.output
-    called = ["load_config", "train", "connect", "measure", "write_html"]
-    assert [call[0] for call in fake.calls] == called
-    assert fake.calls[2][2] == [
-        'connect.method="dss"',
-        "connect.seed=null",
-        "compute.devices=2",
-    ]
-    assert fake.calls[3][2] == ["measure.shorten=true", "compute.devices=2"]
     assert "6/6" in done.stdout and done.stdout.endswith("report: runs/r/report.html\n")
     assert json.loads(lscape("run", "c.yaml", "--json").stdout) == fake.report
 

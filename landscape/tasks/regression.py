@@ -1,0 +1,151 @@
+"""Dense networks without biases on inputs that are drawn: what the theory speaks of.
+
+Freeman & Bruna 2017, Sec. 2: linear or half-rectified networks with the squared loss, and a penalty
+κ·Σ‖W_k‖² (Prop. 2.3) or κ·Σᵢ ‖βᵢ‖₁‖wᵢ‖ over the units of one hidden layer (Theorem 2.4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from pydantic import Field
+
+from landscape.base import Form, Task
+from landscape.networks import initialiser, predictor
+from landscape.networks.dense import MLP, Widths
+from landscape.networks.initial import HE, Initial
+from landscape.settings import Count, Seed
+
+Target = Literal["linear", "teacher", "density", "rectified-inputs", "two-gaussians"]
+Positive = Annotated[float, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0)]
+
+DENSE = 512  # units of a teacher that stands for a density of them
+FREQUENCIES = 32
+NORMALISING = 20_000  # samples for the mean square of a drawn target
+TINY = 1e-30
+
+
+def regression(
+    *,
+    target: Target,
+    inputs: Count = 2,
+    outputs: Count = 1,
+    hidden: Widths = (8,),
+    activation: Literal["linear", "relu"] = "relu",
+    weights: Initial = HE,
+    penalty: Literal["ridge", "l1"] = "l1",
+    kappa: NonNegative = 0.0,
+    design: Literal["normal", "circle"] = "normal",
+    samples: Count = 1000,
+    test_samples: Count = 1000,
+    noise: NonNegative = 0.0,
+    teacher_units: Count = 4,
+    decay: NonNegative = 1.0,
+    spread: Positive = 0.5,
+    data_seed: Seed = 0,
+) -> Task:
+    """E|y − Φ(x)|² + kappa·penalty. Metrics: loss, that; mse, without the penalty.
+
+    target: `linear`, y = Mx of a random M; `teacher`, a random ReLU network of teacher_units;
+    `density`, the mean over many units w of g(w)ρ(⟨w, x⟩), where g has frequencies k of amplitude
+    k^−decay; `rectified-inputs`, y = ρ(x); `two-gaussians`, x about ±e₁ by a hidden
+    sign z, with standard deviation spread, and y = z(x − z e₁), the paper's example (Sec. 2.3.1).
+    The first three are drawn, with E|Y|² = 1.
+    design: inputs are standard normal, or equally spaced on the circle of radius √2, over which a
+    network without biases and a target of its kind have the mean loss of normal inputs, exactly.
+    noise: the standard deviation of what is added to every y.
+    Raises ValueError for keys that do not go together.
+    """
+    if target in ("rectified-inputs", "two-gaussians") and outputs != inputs:
+        raise ValueError(f"target: {target} has as many outputs as inputs, {inputs}, not {outputs}")
+    if design == "circle" and (inputs != 2 or target == "two-gaussians"):
+        raise ValueError("design: circle is for 2 inputs, and not for target: two-gaussians")
+    if penalty == "l1" and kappa and len(hidden) != 1:
+        raise ValueError(f"penalty: l1 is for one hidden layer, not {len(hidden)}")
+    drawn = np.random.default_rng(data_seed)
+    teacher = _teacher(target, inputs, outputs, teacher_units, decay, drawn)
+
+    def sample(count: int) -> tuple[jax.Array, jax.Array]:
+        x = drawn.normal(size=(count, inputs))
+        if design == "circle":
+            angles = 2 * np.pi * (np.arange(count) + drawn.uniform()) / count
+            x = np.sqrt(2) * np.stack([np.cos(angles), np.sin(angles)], 1)
+        if target == "two-gaussians":
+            sign = drawn.choice([-1.0, 1.0], size=(count, 1))
+            y = sign * spread * x
+            x = sign * np.eye(1, inputs) + spread * x
+        else:
+            y = teacher(x)
+        return jnp.asarray(x), jnp.asarray(y + noise * drawn.normal(size=y.shape))
+
+    model = MLP(hidden, outputs, activation, "linear", weights, None)
+    predict = predictor(model)
+    kernels = tuple(f"Dense_{number}.kernel" for number in range(len(hidden) + 1))
+
+    def mse(params: Any, batch: Any) -> jax.Array:
+        x, y = batch
+        return jnp.square(predict(params, x) - y).sum(1).mean()
+
+    def ridge(params: Any) -> jax.Array:
+        return sum((jnp.square(leaf).sum() for leaf in jax.tree.leaves(params)), jnp.zeros(()))
+
+    def l1(params: Any) -> jax.Array:
+        inner, outer = (params[f"Dense_{number}"]["kernel"] for number in (0, 1))
+        sizes = jnp.sqrt(jnp.square(inner).sum(0) + TINY)  # with a gradient where a unit is off
+        return sizes @ jnp.abs(outer).sum(1)
+
+    def loss(params: Any, batch: Any) -> jax.Array:
+        if not kappa:
+            return mse(params, batch)
+        return mse(params, batch) + kappa * (ridge if penalty == "ridge" else l1)(params)
+
+    data = {"train": sample(samples), "test": sample(test_samples)}
+    return Task(
+        init=initialiser(model, data["train"][0][:1]),
+        loss=lambda params, carry, batch, key: (loss(params, batch), carry),
+        metrics={"loss": loss, "mse": mse},
+        data=data,
+        descendable=("loss", "mse"),
+        form=Form(kernels, activation, penalty, kappa),
+    )
+
+
+def _teacher(
+    target: Target, inputs: int, outputs: int, units: int, decay: float, drawn: np.random.Generator
+) -> Callable[[np.ndarray], np.ndarray]:
+    """x [samples, inputs] → y [samples, outputs], what is to be learnt, with E|Y|² = 1 for standard
+    normal x where it is drawn."""
+    if target == "rectified-inputs":
+        return lambda x: np.maximum(x, 0)
+    if target == "linear":
+        linear = drawn.normal(size=(inputs, outputs))
+        linear /= np.linalg.norm(linear)
+        return lambda x: x @ linear
+    inner = _directions(drawn, DENSE if target == "density" else units, inputs)
+    outer = drawn.normal(size=(len(inner), outputs))
+    if target == "density":
+        outer = _smooth(drawn, inner, outputs, decay)
+    tried = np.maximum(drawn.normal(size=(NORMALISING, inputs)) @ inner.T, 0) @ outer
+    outer /= np.sqrt(np.square(tried).sum(1).mean())
+    return lambda x: np.maximum(x @ inner.T, 0) @ outer
+
+
+def _directions(drawn: np.random.Generator, count: int, inputs: int) -> np.ndarray:
+    rows = drawn.normal(size=(count, inputs))
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def _smooth(
+    drawn: np.random.Generator, units: np.ndarray, outputs: int, decay: float
+) -> np.ndarray:
+    """Random functions of the units, [units, outputs]: Σ_k k^−decay cos(πk⟨u_k, w⟩ + φ_k)."""
+    order = np.arange(1, FREQUENCIES + 1)
+    phases = drawn.uniform(0, 2 * np.pi, size=(outputs, FREQUENCIES))
+    along = units @ _directions(drawn, FREQUENCIES, units.shape[1]).T
+    waves = np.cos(np.pi * order * along[:, None, :] + phases)
+    return waves @ order**-decay

@@ -1,0 +1,169 @@
+"""A sweep: every combination its own run, resumed, and reported together."""
+
+import csv
+import io
+import json
+
+import numpy as np
+import pytest
+
+from landscape.config import ConfigError, load_config, load_sweep, run_name, set_name, sweep_name
+from landscape.report.sweep import rates_said, sweep_csv, sweep_report, write_sweep_html
+from landscape.runs import RunError, open_run, open_sweep
+from landscape.stages import whole
+
+TEXT = """\
+task: {factory: "ring_task:ring"}
+train: {models: 3, learning_rate: 1e-2, max_steps: 3000}
+levels: {values: [0.1, 0.01]}
+connect: {max_steps_per_bead: 500}
+sweep:
+  over:
+    task.radius: [0.5, 1.0, 2.0]
+    connect.method: [straight, dss]
+  measures: [share, excess, final_loss, reached]
+  rate: true
+"""
+
+
+@pytest.fixture
+def config(workplace):
+    def write(text=TEXT):
+        (workplace / "rings.yaml").write_text(text)
+        return workplace / "rings.yaml"
+
+    return write
+
+
+def record_of(directory):
+    found = open_sweep(directory)
+    assert found is not None
+    return found
+
+
+def test_the_grid_is_every_combination_in_order(config):
+    found = load_sweep(config())
+    assert found is not None and [values for values, _ in found.runs] == [
+        {"task.radius": radius, "connect.method": method}
+        for radius in (0.5, 1.0, 2.0)
+        for method in ("straight", "dss")
+    ]
+    for values, own in found.runs:
+        assert own.task.keys["radius"] == values["task.radius"]
+        assert own.connect.method == values["connect.method"]
+    names = [run_name(own) for _, own in found.runs]
+    assert names[0] == names[1] and len(set(names)) == 3  # a search is no part of a run's name
+    assert names[0].startswith("radius-0.5-")
+    only = load_sweep(config(), ["connect.grid=20"])
+    assert only is not None and sweep_name(only) == sweep_name(found)
+    assert load_sweep(config(TEXT[: TEXT.index("sweep:")])) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "overrides", "words"),
+    [
+        (TEXT.replace("radius: [0.5", "radius: [a"), (), "rings.yaml:7: sweep.over: task.radius"),
+        (TEXT.replace("task.radius", "task.radios"), (), "did you mean 'radius'"),
+        (TEXT.replace("[0.5, 1.0, 2.0]", "[]"), (), "rings.yaml:7: sweep.over.task.radius"),
+        (TEXT.replace("[0.5, 1.0, 2.0]", "[1.0, 1.0]"), (), "more than once"),
+        (TEXT.replace("rate: true", "rites: true"), (), "unknown key; did you mean 'rate'"),
+        (TEXT, ("task.radius=3",), "task.radius is swept over"),
+        (TEXT.replace("max_steps: 3000", "max_step: 3"), (), "rings.yaml:2: train.max_step"),
+    ],
+)
+def test_mistakes_name_their_place(config, text, overrides, words):
+    with pytest.raises(ConfigError, match=words.replace("(", r"\(")):
+        load_sweep(config(text), overrides)
+
+
+def test_other_commands_say_that_these_are_several_runs(config):
+    with pytest.raises(ConfigError, match=r"rings\.yaml:5: sweep: these are several runs"):
+        load_config(config())
+    assert load_config(config(), ["sweep=null"]).name == "rings"
+
+
+def test_a_sweep_is_run_resumed_and_reported(config, monkeypatch):
+    found = load_sweep(config())
+    assert found is not None
+    made, stages = [], []
+    original = whole.train
+
+    def interrupted(own, *arguments):
+        made.append(own.name)
+        if len(made) == 4:
+            raise KeyboardInterrupt
+        return original(own, *arguments)
+
+    monkeypatch.setattr(whole, "train", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        whole.sweep(found)
+    opened = open_sweep(sweep_name(found))
+    assert opened is not None
+    report = sweep_report(*opened)
+    assert len(report["notes"]) == 3 and "task" not in report["notes"][0]
+    assert "radius 1.0, method dss: unfinished" in report["notes"][0]
+    assert "radius 2.0, method straight: not run yet" in report["notes"][1]
+
+    def progress(stage, done, total, **facts):
+        stages.append(stage)
+
+    directory, rows = whole.sweep(found, progress=progress)
+    assert len(rows) == 6 * 2 * 3
+    assert not any(stage.startswith("1/6 training") for stage in stages)  # it was finished
+    assert any(stage.startswith("5/6 training") for stage in stages)
+    before = {path: path.read_bytes() for path in directory.rglob("*.safetensors")}
+    whole.sweep(found)
+    assert {path: path.read_bytes() for path in directory.rglob("*.safetensors")} == before
+
+    report = sweep_report(*record_of(directory))
+    assert len(report["records"]) == 6 * 2
+    for record in report["records"]:
+        own = open_run(directory / record["run"])
+        (entry,) = (own_ for values, own_ in found.runs if values == record["values"])
+        assert record["set"] == set_name(entry.connect)
+        mine = [
+            row
+            for row in own.rows()
+            if (row["set"], row["level"]) == (record["set"], record["level"])
+        ]
+        measures = record["measures"]
+        assert measures["share"]["mean"] == np.mean([row["status"] == "CONNECTED" for row in mine])
+        above = [row["max_loss"] - max(row["loss_a"], row["loss_b"]) for row in mine]
+        assert measures["excess"]["mean"] == pytest.approx(np.mean(above))
+        assert measures["reached"] == {"mean": 1.0, "se": 0.0, "n": 3, "clustered": None}
+        ends = [model["value"] for model in own.models()]
+        assert measures["final_loss"]["mean"] == pytest.approx(np.mean(ends))
+
+    lines = list(csv.DictReader(io.StringIO(sweep_csv(report))))
+    assert len(lines) == 12 and lines[0]["task.radius"] == "0.5"
+    assert json.loads(json.dumps(report, allow_nan=False)) == report
+    page = write_sweep_html(directory, report).read_text()
+    assert page.count("<svg") == 4 and "task.radius" in page
+
+
+def test_rates_are_the_slopes_of_the_logarithms():
+    def record(width, inputs):
+        gap = {"mean": 3 * width ** (-1 / inputs), "se": None, "n": 1, "clustered": None}
+        values = {"task.hidden": [width], "task.inputs": inputs}
+        return {"values": values, "level": 0.1, "measures": {"excess": gap}}
+
+    over = {"task.hidden": [[2], [4], [8], [16]], "task.inputs": [2, 4]}
+    records = [record(w[0], n) for w in over["task.hidden"] for n in over["task.inputs"]]
+    from landscape.report.sweep import _rates
+
+    report = {"over": over, "records": records, "measures": ["excess"]}
+    found = _rates(report, "excess")
+    assert [(r["line"], round(r["rate"], 9)) for r in found] == [
+        ("inputs 2", -0.5),
+        ("inputs 4", -0.25),
+    ]
+    assert rates_said({"rates": found})[0].startswith("excess ∝ hidden^(-0.50 ± 0.00) for inputs 2")
+
+
+def test_a_measure_that_no_run_has(config):
+    found = load_sweep(config(TEXT.replace("final_loss", "lenght")), ["train.max_steps=10"])
+    assert found is not None
+    small = type(found)(found.name, found.sweep, found.runs[:1])
+    directory, _ = whole.sweep(small)
+    with pytest.raises(RunError, match=r"measure 'lenght' \(allowed: beads, bound"):
+        sweep_report(*record_of(directory))
