@@ -30,10 +30,16 @@ COMMANDS = sorted(main.commands)
 ENVIRONMENT = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'cli'}"}
 START = "from lscape_cli.main import main; main(prog_name='lscape')"
 
-MODULES = ["landscape.config", "landscape.runs", "landscape.report"] + [
+MODULES = ["landscape.config", "landscape.runs", "landscape.report", "landscape.report.plane"] + [
     f"landscape.stages.{stage}"
-    for stage in ("train", "connect", "measure", "verify", "check", "whole")
+    for stage in ("train", "connect", "measure", "verify", "check", "plane", "whole")
 ]
+
+
+LEAVES = {
+    "a": 0, "b": 1, "set": "dss", "status": "CONNECTED", "distance": 1.25, "distance_at": 0.3,
+    "chord": 2.5,
+}  # fmt: skip
 
 
 class ConfigError(ValueError):
@@ -75,13 +81,14 @@ def fake(monkeypatch):
         results_file=Path("runs/r/results.csv"),
         latest_measures_directory=Path("runs/r/measures/m"),
         models=lambda: [{"model": 0, "status": "TRAINED"}],
+        load_plane=lambda name: ({}, {"kind": "models", "strings": [LEAVES]}),
     )
     section = SimpleNamespace(model_dump=lambda mode: {"method": "dss", "seed": None})
     measuring = SimpleNamespace(model_dump=lambda mode: {"shorten": True})
     devices = SimpleNamespace(model_dump=lambda mode: {"devices": 2})
     config = SimpleNamespace(connect=section, measure=measuring, compute=devices)
     fake = SimpleNamespace(calls=[], rows=[row()], tree=[], strings=[], sweep=None, measures={})
-    fake.report = {"runs": [{}], "levels": [level()], "against": [], "notes": []}
+    fake.report = {"runs": [{}], "levels": [level()], "claims": [], "against": [], "notes": []}
 
     def stage(name, result):
         def call(*arguments):
@@ -137,6 +144,10 @@ def fake(monkeypatch):
         "measure": {"measure": stage("measure", lambda: fake.measures)},
         "verify": {"verify": stage("verify", lambda: fake.strings)},
         "check": {"check": stage("check", lambda: estimates)},
+        "plane": {
+            "plane": stage("plane", lambda: "models-0-1-2-0.1"),
+            "write_plane": lambda run, name: [f"runs/r/planes/{name}.svg"],
+        },
         "whole": {
             "run": stage("run", lambda: (run, fake.rows)),
             "sweep": stage("sweep", lambda: (Path("runs/s"), fake.rows)),
@@ -382,6 +393,34 @@ def test_verify(fake):
     assert "dss 0-2 0.1 0.25 0.1 200" in [" ".join(x.split()) for x in done.stdout.splitlines()]
     assert done.stdout.endswith("1 of 2 CONNECTED strings hold at grid 200\n")
     assert len(json.loads(lscape("verify", "r", "--json").stdout)["strings"]) == 2
+
+
+def test_plane(fake):
+    done = lscape("plane", "r", "--models", "0,1,2", "--level", "0.1", "--grid", "9")
+    assert done.exit_code == 0, done.output
+    assert fake.calls[-1][2:] == ((0, 1, 2), (), None, 0.1, 9)
+    assert done.stdout.splitlines() == [
+        "string 0-1 (dss, CONNECTED) leaves the plane by at most 1.25, 0.5 of its chord, at 0.30 "
+        "of its length",
+        "runs/r/planes/models-0-1-2-0.1.svg",
+    ]
+    found = json.loads(lscape("plane", "r", "--pair", "0,1", "--json").stdout)
+    assert found["plane"] == "models-0-1-2-0.1" and found["strings"] == [LEAVES]
+    assert fake.calls[-1][2:] == ((), (0, 1), None, None, 41)
+
+
+@pytest.mark.parametrize(
+    "arguments, said",
+    [
+        ([], "give one of --models"),
+        (["--pair", "0,1", "--random", "0"], "give one of --models"),
+        (["--models", "0,x"], "expected numbers of models such as 0,1; got '0,x'"),
+        (["--random", "0", "--grid", "2"], "--grid"),
+    ],
+)
+def test_planes_that_are_none(fake, arguments, said):
+    done = lscape("plane", "r", *arguments)
+    assert done.exit_code == 2 and said in done.stderr and not fake.calls
 
 
 def test_check(fake):
