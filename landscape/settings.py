@@ -212,6 +212,29 @@ class Sweep(Section):
         return over
 
 
+class Measure(Section):
+    """What is measured of connected strings and of models, and how finely.
+
+    shorten: lengths and curvatures of the string shortened inside its level set, until its length
+    moves by less than `tolerance` when its beads are doubled, or `max_beads` or `max_sweeps` are
+    spent; samples: of the split, for lengths in function space; hessian: second derivatives, at so
+    many `points` of a string, at its highest point, and at every model; steps: of Lanczos;
+    spectrum: how many models a level have their spectrum kept; probes: random vectors for the
+    spectrum and the trace.
+    """
+
+    shorten: bool = True
+    tolerance: Annotated[float, Field(gt=0, lt=1)] = 3e-3
+    max_beads: Annotated[int, Field(ge=5)] = 65
+    max_sweeps: Count = 400
+    samples: Count = 1000
+    hessian: bool = True
+    points: Count = 3
+    steps: Annotated[int, Field(ge=2)] = 60
+    spectrum: Annotated[int, Field(ge=0)] = 1
+    probes: Count = 8
+
+
 class Compute(Section):
     precision: Literal["float32", "float64"] = "float32"
     strategy: Literal["auto", "map", "vmap"] = "auto"

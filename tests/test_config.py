@@ -19,7 +19,7 @@ from landscape.config import (
     ConfigError,
     config_from,
     dump_config,
-    dump_connect,
+    dump_section,
     load_config,
     resolved,
     revised,
@@ -567,7 +567,7 @@ def test_a_dumped_config_loads_back_equal(tmp_path_factory, mapping):
     assert run_name(again) == run_name(config)
     assert dump_config(again) == dump_config(config)
     assert set(yaml_value(dump_config(config))) == set(resolved(config))
-    assert yaml_value(dump_connect(config.connect)) == yaml_value(dump_config(config))["connect"]
+    assert yaml_value(dump_section(config.connect)) == yaml_value(dump_config(config))["connect"]
 
 
 def test_a_run_is_named_by_what_its_training_depends_on(tmp_path):

@@ -21,6 +21,10 @@ MAY_IMPORT = {
     "data": set(),
     "networks": {"compute", "settings"},
     "film": {"base", "paths", "profile", "trees"},
+    "geometry": {"paths", "trees"},
+    "hessian": {"base", "compute", "trees"},
+    "outputs": {"base", "compute", "paths", "trees"},
+    "shorten": {"base", "compute", "paths", "trees"},
     "profile": set(),
     "strings": {"base", "descend", "paths", "trees"},
     "methods": {"base", "curves", "descend", "strings", "trees"},
@@ -38,8 +42,8 @@ MAY_IMPORT = {
     "report": {"profile", "runs", "topology"},
     "stages": {
         "base", "compute", "config", "curves", "data", "descend", "driver", "film",
-        "gauss_newton", "methods", "neb", "paths", "permute", "polyak", "runs", "settings", "tasks",
-        "topology", "trees",
+        "gauss_newton", "geometry", "hessian", "methods", "neb", "outputs", "paths", "permute",
+        "polyak", "runs", "settings", "shorten", "tasks", "topology", "trees",
     },
 }  # fmt: skip
 

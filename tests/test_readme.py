@@ -106,6 +106,22 @@ def test_the_commands(folder):
     assert (run / "report.html").is_file()
 
 
+def test_measuring(folder):
+    run_line, measure_line = commands("lscape measure")
+    shell(folder, run_line)
+    (run,) = (folder / "runs").iterdir()
+    assert not (run / "measures").exists()
+    said = shell(folder, measure_line)
+    assert "shortened" in said and "largest eigenvalue" in said
+    (measures,) = (run / "measures").iterdir()
+    with (measures / "strings.csv").open() as file:
+        (string,) = csv.DictReader(file)
+    assert string["shortening"] == "CONVERGED" and string["function_metric"] == "jsd"
+    assert float(string["chord"]) < float(string["length"]) < float(string["length_found"])
+    assert float(string["scaled_chord"]) < float(string["scaled_length"])
+    assert float(string["function_chord"]) < float(string["function_length"])
+
+
 def test_the_config_is_our_shape_and_complete(folder):
     (text,) = (text for kind, text in BLOCKS if kind == "yaml" and "seed: 0" in text)
     (folder / "whole.yaml").write_text(text)
@@ -115,6 +131,7 @@ def test_the_config_is_our_shape_and_complete(folder):
     defaults = config_from({"task": {"name": "digits"}, "levels": {"values": [1.0]}})
     assert config.connect == defaults.connect
     assert config.compute == defaults.compute
+    assert config.measure == defaults.measure
     assert config.train.model_copy(update={"batch_size": None}) == defaults.train
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from landscape import compute, paths, trees
 from landscape.base import Band, Landscape, Method, Search, Status, String
 from landscape.compute import each
-from landscape.config import Config, dump_connect, revised, set_name
+from landscape.config import Config, dump_section, revised, set_name
 from landscape.curves import begun
 from landscape.descend import Descent
 from landscape.driver import Connection, chained, judge, start, steps
@@ -57,7 +57,7 @@ def connect(
     config = revised(config_of(run), overrides)
     settings, name = config.connect, set_name(config.connect)
     pairs = pair_list(settings.pairs, config.train.models)
-    chosen = _chosen_levels(config, levels)
+    chosen = config.chosen_levels(levels)
     if run.stage_status("train") != "done":
         raise RunError(f"{run.directory}: training is not finished; `lscape train` resumes it")
     asked = {(level, *pair) for level in chosen for pair in pairs}
@@ -75,7 +75,7 @@ def connect(
     with run.stage(f"connect {name}"):
         tools = Tools(run, config, name, progress)
         used = settings.model_copy(update={"optimizer": tools.optimizer})
-        write_bytes(run.settings_file(name), dump_connect(used).encode())
+        write_bytes(run.settings_file(name), dump_section(used).encode())
         if settings.pairs == "tree":
             grow(tools, chosen, progress)
         else:
@@ -94,18 +94,9 @@ def tree_of(
     """With `pairs: tree`, the records of the levels asked for of the set that `connect` made: what
     was searched and joined (`topology.grown`). Otherwise []. Raises ConfigError, RunError."""
     config = revised(config_of(run), overrides)
-    chosen = _chosen_levels(config, levels)
+    chosen = config.chosen_levels(levels)
     records = run.tree(set_name(config.connect)) if config.connect.pairs == "tree" else []
     return [record for record in records if record["level"] in chosen]
-
-
-def _chosen_levels(config: Config, levels: Sequence[float] | None) -> list[float]:
-    known = list(config.levels.values)
-    for level in levels or ():
-        if level not in known:
-            allowed = ", ".join(map(str, known))
-            raise config.problem("levels.values", f"{level} is not a level (allowed: {allowed})")
-    return [level for level in known if levels is None or not levels or level in levels]
 
 
 def _unfinished(run: Run, name: str, levels: Sequence[float]) -> bool:
@@ -412,9 +403,15 @@ def _empty_row(config: Config, name: str, level: float, a: int, b: int) -> Row:
 
 
 def _row(config: Config, name: str, at: Band, connection: Connection) -> Row:
-    a, b = map(int, connection.string.name.split("-"))
-    row = _empty_row(config, name, at.level, a, b)
-    return row | {"limit": at.limit} | connection.record()
+    string = connection.string
+    a, b = map(int, string.name.split("-"))
+    facts = {name: string.facts.get(name) for name in ("curve_max", "bound")}
+    return (
+        _empty_row(config, name, at.level, a, b)
+        | {"limit": at.limit, "chained_from": string.chained_from, **facts}
+        | connection.record()
+        | ({"facts": dict(string.facts)} if string.facts else {})
+    )
 
 
 def _verdict_event(row: Row) -> dict[str, Any]:
