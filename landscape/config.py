@@ -157,6 +157,16 @@ class SweepConfig:
     sweep: Sweep
     runs: tuple[tuple[dict[str, Any], Config], ...]
 
+    @property
+    def values(self) -> dict[str, list[Any]]:
+        """Each swept key's values, in order, without repetition."""
+        found: dict[str, list[Any]] = {}
+        for values, _ in self.runs:
+            for key, value in values.items():
+                if value not in found.setdefault(key, []):
+                    found[key].append(value)
+        return found
+
 
 def load_sweep(
     path: str | Path, overrides: Sequence[str] = (), seed: int | None = None
@@ -171,19 +181,22 @@ def load_sweep(
     sweep, problems = validated(Sweep, given, "sweep")
     if sweep is None:
         raise _error(source.places, problems)
+    keys = [together.split(",") for together in sweep.over]
+    keys = [[key.strip() for key in together] for together in keys]
     for override in overrides:
         key = override.partition("=")[0].strip()
-        if any(key == swept or swept.startswith(f"{key}.") for swept in sweep.over):
+        if any(key == swept or swept.startswith(f"{key}.") for swept in itertools.chain(*keys)):
             raise ConfigError(f"--set {override}: {key} is swept over (sweep.over)")
     runs = []
     for combination in itertools.product(*map(enumerate, sweep.over.values())):
         own = Source("")
         own.places, own.problems = dict(source.places), list(source.problems)
         chosen, changed = {}, copy.deepcopy(data)
-        for key, (number, value) in zip(sweep.over, combination, strict=True):
-            place = source.places.get(f"sweep.over.{key}[{number}]", "")
-            own.override(changed, f"{key}={json.dumps(value)}", f"{place}: sweep.over")
-            chosen[key] = value
+        for given, together, (number, value) in zip(sweep.over, keys, combination, strict=True):
+            place = source.places.get(f"sweep.over.{given}[{number}]", "")
+            for key, one in zip(together, value if len(together) > 1 else [value], strict=True):
+                own.override(changed, f"{key}={json.dumps(one)}", f"{place}: sweep.over")
+                chosen[key] = one
         apart = {key: value for key, value in chosen.items() if not key.startswith("connect.")}
         runs.append((chosen, _judged(own, changed, _labelled(apart) or path.stem)))
     return SweepConfig(path.stem, sweep, tuple(runs))

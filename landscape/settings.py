@@ -191,9 +191,10 @@ class Connect(Section):
 
 
 class Sweep(Section):
-    """A grid of runs. over: key → its values, every combination of which is a run. What the report
-    shows of them: measures, drawn as lines, or as a map over the two numeric keys; rate: fit
-    measure ∝ key^rate to every line.
+    """A grid of runs. over: key → its values, every combination of which is a run; keys that are
+    joined by commas vary together, each value a list of one for each. What the report shows of the
+    runs: measures, drawn as lines, or as a map over the two numeric keys; rate: fit measure ∝
+    key^rate to every line.
     """
 
     over: Annotated[dict[str, Annotated[tuple[Any, ...], Field(min_length=1)]], Field(min_length=1)]
@@ -204,9 +205,14 @@ class Sweep(Section):
     @field_validator("over")
     @classmethod
     def _of_a_run(cls, over: dict[str, tuple[Any, ...]]) -> dict[str, tuple[Any, ...]]:
+        named = [key.strip() for together in over for key in together.split(",")]
+        for key in named:
+            if key.partition(".")[0] == "sweep" or named.count(key) > 1:
+                raise ValueError(f"'{key}' is no key of a run, or is given more than once")
         for key, values in over.items():
-            if key.partition(".")[0] == "sweep":
-                raise ValueError(f"'{key}' is no key of a run")
+            count = key.count(",") + 1
+            if count > 1 and not all(isinstance(v, list) and len(v) == count for v in values):
+                raise ValueError(f"each value of '{key}' must be a list of {count}, one a key")
             if any(value in values[:number] for number, value in enumerate(values)):
                 raise ValueError(f"'{key}' has a value more than once")
         return over

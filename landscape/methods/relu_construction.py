@@ -280,8 +280,10 @@ def _best(loss: Loss, a: Network, b: Network) -> tuple[tuple[Leg, Leg], Network,
     bests = [loss.fitted(*start) for start in starts]
     pool = loss.fitted(*(np.concatenate(both) for both in zip(*bests, strict=True)))
     found: Any = None
+    best = loss.energy  # e(m): fewer units are as many with some off
     for count in sorted({width, *(2**k for k in range(width.bit_length()) if 2**k < width)}):
         oracle = loss.descended(chosen(loss, pool, count)[1])
+        best = min(best, loss(oracle))
         picked = [chosen(loss, best, width - count) for best in bests]
         for alpha in ANGLES:
             legs = tuple(
@@ -291,7 +293,8 @@ def _best(loss: Loss, a: Network, b: Network) -> tuple[tuple[Leg, Leg], Network,
             facts = _terms(loss, legs, oracle, count, alpha)
             if found is None or facts["epsilon"] < found[2]["epsilon"]:
                 found = legs, oracle, facts
-    return found
+    legs, oracle, facts = found
+    return legs, oracle, facts | {"e(m)": best, "epsilon - e(m)": facts["epsilon"] - best}
 
 
 def _terms(

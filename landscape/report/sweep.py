@@ -25,15 +25,17 @@ MEANINGS = {
     "beads": "of the connected strings, both ends counted.",
     "excess": "how far the string that was found rises above its higher end, over all pairs whose "
     "ends reached the level, connected or not: an upper bound on the lowest barrier.",
-    "curve_excess": "the same of the constructed curve.",
+    "lowest_max": "the lowest maximum of any string that was found, over all pairs whose ends "
+    "reached the level, connected or not.",
+    "curve_excess": "how far the constructed curve rises above its higher end, over all pairs.",
     "curve_max": "the highest loss on the constructed curve, over all pairs.",
     "bound": "what the theorem says that the constructed curve stays below, over all pairs.",
     "final_loss": "the metric where training ended, over all models.",
-    "poor": "the share of models whose training ended more than 1 % of where it began above the "
-    "best model of the same combination. Some of them may only be slow.",
+    "poor": "the share of models whose training ended above the best of the same combination, by "
+    "more than a thousandth of the loss that training began with. Some of them may only be slow.",
     "reached": "the share of models that reached the level in training.",
 }
-POOR = 0.01
+POOR = 1e-3
 FACT = "a term that the construction says of its curve, over all pairs."
 
 Values = dict[str, Any]
@@ -96,6 +98,10 @@ def _record(
             return models[name]
         if name in facts:
             return mean_over_pairs([{**row, **row.get("facts", {})} for row in with_facts], name)
+        if name == "lowest_max":
+            known = [row["max_loss"] for row in reached if row["max_loss"] is not None]
+            lowest = min(known, default=None)
+            return {"mean": lowest, "se": None, "n": len(known), "clustered": None}
         if name in ("excess", "curve_excess", "curve_max", "bound"):
             return mean_over_pairs(reached, name)
         return None
@@ -163,17 +169,30 @@ def _at(record: Record, key: str, report: Record) -> float:
 
 def _lines(report: Record, key: str, measure: str) -> dict[str, list[tuple[float, Record]]]:
     levels = len({record["level"] for record in report["records"]})
+    kept = _telling(report, key)
     found: dict[str, list[tuple[float, Record]]] = {}
     for record in report["records"]:
-        others = {
-            k: v for k, v in record["values"].items() if k != key and len(report["over"][k]) > 1
-        }
+        others = {k: record["values"][k] for k in kept}
         if key != "level" and levels > 1:
             others["level"] = record["level"]
         measured = record["measures"][measure]
         if measured is not None and measured["mean"] is not None:
             found.setdefault(_said(others), []).append((_at(record, key, report), measured))
     return {name: sorted(line, key=lambda point: point[0]) for name, line in found.items()}
+
+
+def _telling(report: Record, apart: str) -> list[str]:
+    """The keys that tell lines apart: not those that others determine, as keys that vary together
+    can."""
+    values = [record["values"] for record in report["records"]]
+    kept = [key for key in report["over"] if len(report["over"][key]) > 1 and key != apart]
+    for key in reversed(list(kept)):
+        others = [apart, *(other for other in kept if other != key)]
+        seen = {json.dumps([v.get(other) for other in others]) for v in values}
+        with_key = {json.dumps([v.get(other) for other in [*others, key]]) for v in values}
+        if len(seen) == len(with_key):
+            kept.remove(key)
+    return kept
 
 
 def _said(values: Values) -> str:

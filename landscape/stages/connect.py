@@ -405,13 +405,7 @@ def _empty_row(config: Config, name: str, level: float, a: int, b: int) -> Row:
 def _row(config: Config, name: str, at: Band, connection: Connection) -> Row:
     string = connection.string
     a, b = map(int, string.name.split("-"))
-    facts = {name: string.facts.get(name) for name in ("curve_max", "bound")}
-    return (
-        _empty_row(config, name, at.level, a, b)
-        | {"limit": at.limit, "chained_from": string.chained_from, **facts}
-        | connection.record()
-        | ({"facts": dict(string.facts)} if string.facts else {})
-    )
+    return _empty_row(config, name, at.level, a, b) | {"limit": at.limit} | connection.record()
 
 
 def _verdict_event(row: Row) -> dict[str, Any]:

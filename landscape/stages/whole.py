@@ -42,7 +42,7 @@ def sweep(
         {"values": values, "directory": run_name(own), "set": set_name(own.connect)}
         for values, own in config.runs
     ]
-    shown = config.sweep.model_dump(mode="json")
+    shown = config.sweep.model_dump(mode="json") | {"over": config.values}
     write_sweep(directory, {"name": config.name, **shown, "runs": runs})
     rows = []
     for number, (values, own) in enumerate(config.runs, 1):

@@ -165,3 +165,36 @@ def test_another_metric_than_the_loss_is_refused():
     task = regression(target="linear", activation="linear", hidden=(4,))
     with pytest.raises(ValueError, match="metric: loss"):
         curve_between(bind(task, "mse"))
+
+
+@pytest.mark.parametrize("depth", [3, 4])
+def test_with_ridge_and_more_layers_zero_lies_behind_a_barrier_of_known_height(depth):
+    """Where E xxᵀ = 1, the loss at a product of singular values s is at least F(0) + Σ f(sᵢ),
+    f(s) = κK s^(2/K) − 2σ₁s + s², and the first maximum of f is met by every way out of 0."""
+    kappa, widths = 0.1, (4,) * (depth - 1)
+    landscape = linear(2, widths, 2, kappa=kappa, noise=0.0, design="circle")
+    x, y = (np.asarray(leaf) for leaf in landscape.data)
+    u, sigma, vt = np.linalg.svd(x.T @ y / len(x))
+    s = np.linspace(0, 0.5, 5001)
+    f = kappa * depth * s ** (2 / depth) - 2 * sigma[0] * s + s**2
+    top = int(np.flatnonzero(np.diff(f) < 0)[0])
+    assert f[top] > 0 and f.min() < 0  # a barrier, and something lower behind it
+
+    zero = {name: np.zeros(shape.shape) for name, shape in landscape.shapes.items()}
+    barrier = float(landscape.level(zero)) + f[top]
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        out = random_network(landscape, rng, False)
+        product = np.linalg.multi_dot([out[name] for name in sorted(out)])
+        size = (s[top] / np.linalg.norm(product, 2)) ** (1 / depth)
+        out = {name: size * leaf for name, leaf in out.items()}
+        assert float(landscape.level(out)) >= barrier - 1e-12
+
+    root = s[top] ** (1 / depth)
+    lowest = {name: np.zeros(shape.shape) for name, shape in landscape.shapes.items()}
+    first, *_, last = sorted(lowest)
+    for leaf in lowest.values():
+        leaf[0, 0] = root
+    lowest[first] = np.outer(u[:, 0], np.eye(4)[0]) * root
+    lowest[last] = np.outer(np.eye(4)[0], vt[0]) * root
+    assert float(landscape.level(lowest)) == pytest.approx(barrier, abs=1e-12)
