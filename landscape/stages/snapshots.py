@@ -11,7 +11,7 @@ from typing import Any
 from landscape import trees
 from landscape.base import Search
 from landscape.driver import Connection, judge, start, steps
-from landscape.runs import SNAPSHOT, Row
+from landscape.runs import SNAPSHOT, Row, Run
 from landscape.stages.setup import Progress
 
 SHORT = 4  # rounds of the search where the straight segment rises above the limit
@@ -24,12 +24,7 @@ def carry(tools: Any, level: float, progress: Progress) -> None:
     tools: of stages/connect.py. Kept in snapshots/, whether connected or not, once and for all.
     """
     run, at = tools.run, tools.band(level)
-    wanted = []
-    for model in range(tools.config.train.models):
-        lower = [below for below in tools.ends.levels(model) if below < level]
-        known = run.snapshot_file(model, level).exists()
-        if tools.ends.reached(model, level) and lower and not known:
-            wanted.append((model, max(lower)))
+    wanted = missing(run, level)
     stage = f"models' own paths at {level:g}"
     for first in range(0, len(wanted), tools.group):
         group = wanted[first : first + tools.group]
@@ -53,6 +48,17 @@ def carry(tools: Any, level: float, progress: Progress) -> None:
             profile = one.certificate.profile
             run.save_path(run.snapshot_file(model, level), record, one.string.points, profile)
         progress(stage, first + len(group), len(wanted), bent=len(above))
+
+
+def missing(run: Run, level: float) -> list[tuple[int, float]]:
+    """The models whose path from a level is not certified yet, each with its next lower level."""
+    found = []
+    for model in run.models():
+        met = [entry["level"] for entry in model["levels"] if entry["status"] == "REACHED"]
+        below = [other for other in met if other < level]
+        if level in met and below and not run.snapshot_file(model["model"], level).exists():
+            found.append((model["model"], max(below)))
+    return found
 
 
 def _ends(connection: Connection) -> tuple[Any, Any]:

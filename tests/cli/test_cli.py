@@ -154,6 +154,7 @@ def fake(monkeypatch):
         },
         "whole": {
             "run": stage("run", lambda: (run, fake.rows)),
+            "asked": lambda config, *sections: [],
             "sweep": stage("sweep", lambda: (Path("runs/s"), fake.rows)),
             "asked": lambda config, *sections: [],
         },
