@@ -11,10 +11,22 @@ from typing import Any
 from landscape import trees
 from landscape.base import Search
 from landscape.driver import Connection, judge, start, steps
-from landscape.runs import SNAPSHOT, Row
+from landscape.runs import SNAPSHOT, Row, Run
 from landscape.stages.setup import Progress
 
 SHORT = 4  # rounds of the search where the straight segment rises above the limit
+
+
+def missing(run: Run, level: float) -> list[tuple[int, float]]:
+    """(model, the next lower level that it met) of the models' own paths from a level that are not
+    there yet."""
+    found = []
+    for record in run.models():
+        met = [entry["level"] for entry in record["levels"] if entry["status"] == "REACHED"]
+        lower = [below for below in met if below < level]
+        if level in met and lower and not run.snapshot_file(record["model"], level).exists():
+            found.append((record["model"], max(lower)))
+    return found
 
 
 def carry(tools: Any, level: float, progress: Progress) -> None:
@@ -23,13 +35,7 @@ def carry(tools: Any, level: float, progress: Progress) -> None:
 
     tools: of stages/connect.py. Kept in snapshots/, whether connected or not, once and for all.
     """
-    run, at = tools.run, tools.band(level)
-    wanted = []
-    for model in range(tools.config.train.models):
-        lower = [below for below in tools.ends.levels(model) if below < level]
-        known = run.snapshot_file(model, level).exists()
-        if tools.ends.reached(model, level) and lower and not known:
-            wanted.append((model, max(lower)))
+    run, at, wanted = tools.run, tools.band(level), missing(tools.run, level)
     stage = f"models' own paths at {level:g}"
     for first in range(0, len(wanted), tools.group):
         group = wanted[first : first + tools.group]
