@@ -398,8 +398,9 @@ def set_name(connect: Connect) -> str:
 
 
 def measures_name(measure: Measure) -> str:
-    """The name of the measures that these settings make."""
-    return f"measures-{_digest(measure.model_dump(mode='json'))[:6]}"
+    """The name of the measures of strings and models that these settings make."""
+    settings = measure.model_dump(mode="json", exclude={"barriers"})
+    return f"measures-{_digest(settings)[:6]}"
 
 
 def _digest(data: Any) -> str:

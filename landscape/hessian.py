@@ -373,12 +373,11 @@ def spectrum(hessian: Hessian, point: Params, steps: int, count: int, key: np.nd
     steps = lanczos_steps(hessian.parameters, itemsize, steps)
     points = {name: np.broadcast_to(leaf, (count, *leaf.shape)) for name, leaf in point.items()}
     starts = probes(points, key, signs=True)
-    parts = batched(
-        hessian,
-        points,
-        steps,
-        lambda index: lanczos(hessian, *trees.take((points, starts), index), steps),
-    )
+
+    def some(index: np.ndarray) -> Ritz:
+        return lanczos(hessian, trees.take(points, index), trees.take(starts, index), steps)
+
+    parts = batched(hessian, points, steps, some)
     nodes, weights = (
         np.concatenate([np.pad(getattr(p, name), ((0, 0), (0, steps - p.values.shape[1])),
                                constant_values=np.nan) for p in parts])

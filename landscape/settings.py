@@ -226,7 +226,8 @@ class Measure(Section):
     spent; samples: of the split, for lengths in function space; hessian: second derivatives, at so
     many `points` of a string, at its highest point, and at every model; steps: of Lanczos;
     spectrum: how many models a level have their spectrum kept; probes: random vectors for the
-    spectrum and the trace.
+    spectrum and the trace; barriers: lower those of the disconnectivity graph, along the models'
+    own paths between their snapshots too. These are the run's, whatever else is measured.
     """
 
     shorten: bool = True
@@ -239,6 +240,7 @@ class Measure(Section):
     steps: Annotated[int, Field(ge=2)] = 60
     spectrum: Annotated[int, Field(ge=0)] = 1
     probes: Count = 8
+    barriers: bool = True
 
 
 class Compute(Section):

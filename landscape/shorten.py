@@ -8,7 +8,7 @@ step is as long as the landscape lets it be: ρ adapts to the exact ℓ1 merit. 
 segments, not on beads: between two beads on a convex obstacle the segment is what touches it.
 Where the level's metric has no gradient there are no constraints, and ρ grows at the beads beside
 a piece that rises too high, until they hardly move and the others do: a slower way, which leaves
-more of the excess length.
+more of the excess length, so that it ends STALLED, not CONVERGED.
 
 Then the string is certified, its beads are doubled, and it is shortened again, until its certified
 length moves by less than the tolerance. Only a certified string is kept.
@@ -50,9 +50,15 @@ FLAT = 1e-6  # of the largest: the least eigenvalue of the dual problem
 
 
 class Ended(enum.StrEnum):
-    """How shortening ended. Both keep the shortest certified string."""
+    """How shortening ended. All keep the shortest certified string.
+
+    STALLED is for a level without a gradient, where a step that rises too high can only be refused,
+    not turned along the level: that the length has stopped moving does not say that it is near the
+    least. It does say so (CONVERGED) within the tolerance of the straight line's.
+    """
 
     CONVERGED = "CONVERGED"  # doubling the beads moved the length by less than the tolerance
+    STALLED = "STALLED"  # so it did, but a string that is much shorter may well be there
     BUDGET = "BUDGET"  # the beads or the sweeps were spent first, or no shorter one was certified
 
 
@@ -376,7 +382,7 @@ class Shortener:
             if length < paths.length(string.kept):
                 string.kept = string.points
             if string.change is not None and string.change < self.tolerance:
-                string.ended = Ended.CONVERGED
+                self._stop(string)
             else:
                 self._double(string, "max_beads ({}) spent")
             return
@@ -390,6 +396,15 @@ class Shortener:
         string.margin, string.seen = 2 * string.margin, {}
         if not self.differentiable:  # nothing would bring it down
             string.points = string.safe
+
+    def _stop(self, string: Shortening) -> None:
+        """End where the length has stopped moving."""
+        least = paths.chord(string.kept)
+        if self.differentiable or paths.length(string.kept) <= (1 + self.tolerance) * least:
+            string.ended = Ended.CONVERGED
+        else:
+            string.ended = Ended.STALLED
+            string.reason = "the metric has no gradient: a much shorter string may be there"
 
     def _double(self, string: Shortening, otherwise: str) -> None:
         """Go on with twice the segments, or end with this reason."""

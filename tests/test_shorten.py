@@ -67,7 +67,7 @@ def test_the_ellipse():
 
 def test_a_convex_bowl_is_crossed_in_a_straight_line():
     a, b = (np.array(end, np.float32) for end in (CONVEX.a, CONVEX.b))
-    bent = {"params": np.stack([a, np.float32([0.2, -0.1, 0.1]), b])}
+    bent = {"params": np.stack([a, np.array([0.2, -0.1, 0.1], np.float32), b])}
     string = shortened(CONVEX.landscape, bent, CONVEX.level, ends=(0.14, 0.14), tolerance=1e-4)
     assert paths.length(string.kept) / paths.chord(string.kept) == pytest.approx(1, abs=1e-5)
     straight = {"params": np.stack([a, b])}

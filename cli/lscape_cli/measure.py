@@ -33,10 +33,11 @@ def measure(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Shorten the CONNECTED strings of RUN, and measure them and the models.
+    """Shorten the CONNECTED strings of RUN, measure them and the models, and lower the barriers.
 
     Lengths, turning angles, the curvature of the level sets, and the Hessian's eigenvalues. Other
-    settings than the run's own make other measures beside the first. The same command resumes.
+    settings than the run's own make other measures beside the first. Barriers are at no one level:
+    --level leaves them alone. The same command resumes.
 
     \b
     Example:
@@ -57,6 +58,8 @@ def measure(
     if found["models"]:
         columns = ["models at", "models", "largest eigenvalue", "smallest", "trace"]
         console.show_table(columns, _models(found), 0)
+    if found["barriers"]:
+        console.show(_barriers(found["barriers"]))
     console.show(f"means, without errors; each is in {opened.latest_measures_directory}")
 
 
@@ -83,6 +86,22 @@ def _models(found: dict[str, list[dict[str, Any]]]) -> list[list[str]]:
         [f"{level:g}", str(len(rows)), *(_mean(rows, k) for k in ("largest", "smallest", "trace"))]
         for level, rows in groups.items()
     ]
+
+
+def _barriers(records: list[dict[str, Any]]) -> str:
+    """barriers of 3 pairs (2 TIGHT, 1 CONVERGED): the highest at most 0.12, its ends at 0.1"""
+
+    def bound(record: dict[str, Any]) -> float:
+        return record["max_loss"] + record["last_change"]
+
+    counts = Counter(record["status"] for record in records)
+    statuses = ", ".join(f"{number} {status}" for status, number in sorted(counts.items()))
+    pairs = f"{len(records)} pair{'s' * (len(records) != 1)}"
+    top = max(records, key=bound)
+    ends = f"{top['loss_a']:.5g} and {top['loss_b']:.5g}"
+    return (
+        f"barriers of {pairs} ({statuses}): the highest at most {bound(top):.5g}, its ends {ends}"
+    )
 
 
 def _mean(rows: list[dict[str, Any]], key: str) -> str:

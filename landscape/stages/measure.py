@@ -1,5 +1,7 @@
 """The third stage: how long and how curved the connected strings are, and the levels around them.
 
+Then what components and barriers need beyond the searches (stages/topology.py).
+
 What needs the model is computed here, a file a string and a file a model, so that it resumes; the
 report only reads it.
 """
@@ -41,6 +43,8 @@ from landscape.stages.setup import (
     log,
     silent,
 )
+from landscape.stages.snapshots import missing
+from landscape.stages.topology import measure_barriers, measure_snapshots, pending_barriers
 from landscape.trees import Params
 
 SHARE_OF_STRINGS = 2  # memory's part for strings shortened together, at their longest
@@ -54,8 +58,11 @@ def measure(
     levels: Sequence[float] | None = None,
     progress: Progress = silent,
 ) -> dict[str, list[Row]]:
-    """Measure every CONNECTED string and every model of a run; returns the records of both,
-    {strings, models}, at the levels asked for.
+    """Measure every CONNECTED string and every model of a run, and lower its barriers; returns the
+    records, {strings, models, barriers}, at the levels asked for.
+
+    Barriers are between the deepest snapshots, at no one level: with some of the run's levels only
+    they are left alone, as with `measure.barriers=false`, and [] is returned of them.
 
     overrides: `measure.key=value` over the run's config; other settings make other measures beside
     the first. What is measured already is not measured again; an interrupted run resumes with the
@@ -80,7 +87,7 @@ def measure(
     if unfinished:
         log.warning(f"connecting is not finished ({', '.join(unfinished)}): what is there counts")
     tools = _Tools(run, config, name, progress)
-    if not any(part(tools, connected, chosen) for part in (pending_strings, pending_models)):
+    if not any(part(tools, connected, chosen) for part in PENDING):
         log.info(f"{run.directory}: {name} is already finished, nothing to do")
     with run.stage("measure"):
         run.update_meta(measures=name)
@@ -93,6 +100,7 @@ def measure(
     return {
         "strings": [row for row in strings if row["level"] in chosen],
         "models": [row for row in models if row["level"] in chosen],
+        "barriers": run.barriers() if tools.lowers(chosen) else [],
     }
 
 
@@ -139,6 +147,10 @@ class _Tools:
         scalar = 8 if self.config.compute.precision == "float64" else 4
         beads = COPIES * self.settings.max_beads * trees.size(self.landscape.shapes) * scalar
         return max(1, compute.memory() // SHARE_OF_STRINGS // beads)
+
+    def lowers(self, levels: Sequence[float]) -> bool:
+        """Whether barriers are asked for."""
+        return self.settings.barriers and set(levels) == set(self.config.levels.values)
 
     def hessian_facts(self) -> Row:
         hessian = self.hessian
@@ -315,7 +327,7 @@ def _along(
     beads = trees.count(points)
     inner = np.linspace(0, beads - 1, min(tools.settings.points, beads - 2) + 2)
     chosen = np.unique(np.round(inner).astype(int)[1:-1])
-    lengths, segment = paths.segment_lengths(points), certificate.segment
+    segment = certificate.segment
     start, end = paths.bead_places(points)[[segment, segment + 1]]
     t = (certificate.max_at - start) / (end - start) if end > start else 0.0
     left, right = trees.take(points, segment), trees.take(points, segment + 1)
@@ -343,7 +355,7 @@ def _along(
     normal = ("normal_mean", "normal_spread", "normal_smallest", "normal_largest")
     arrays |= dict(zip(normal, found.normal.T, strict=True))
     bent = found.level_curvature[np.isfinite(found.level_curvature)]
-    verdict = recognised(found.gradient[-1], found.extremes[-1], float(lengths.sum()))
+    verdict = recognised(found.gradient[-1], found.extremes[-1], paths.chord(points))
     numbers = tools.hessian_facts() | {
         "peak_at": certificate.max_at,
         "peak_loss": float(found.value[-1]),
@@ -442,8 +454,32 @@ def _measure_model(tools: _Tools, hessian: Hessian, level: float, model: int) ->
     )
 
 
+# -- the topology of the whole run -----------------------------------------------------------------
+
+
+def pending_topology(tools: _Tools, connected: list[Row], levels: list[float]) -> bool:
+    run = tools.run
+    return tools.lowers(levels) and bool(
+        any(missing(run, level) for level in levels) or pending_barriers(run)
+    )
+
+
+def measure_topology(
+    tools: _Tools, connected: list[Row], levels: list[float], progress: Progress
+) -> None:
+    if pending_topology(tools, connected, levels):
+        measure_snapshots(tools.run, tools.config, progress)
+        measure_barriers(tools.run, tools.config, progress)
+
+
 # what `measure` does, in this order: (tools, connected rows, levels, progress) → files
 PARTS: tuple[Callable[[_Tools, list[Row], list[float], Progress], None], ...] = (
     measure_strings,
     measure_models,
+    measure_topology,
+)
+PENDING: tuple[Callable[[_Tools, list[Row], list[float]], Any], ...] = (
+    pending_strings,
+    pending_models,
+    pending_topology,
 )

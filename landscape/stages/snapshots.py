@@ -17,14 +17,25 @@ from landscape.stages.setup import Progress
 SHORT = 4  # rounds of the search where the straight segment rises above the limit
 
 
+def missing(run: Run, level: float) -> list[tuple[int, float]]:
+    """(model, the next lower level that it met) of the models' own paths from a level that are not
+    there yet."""
+    found = []
+    for record in run.models():
+        met = [entry["level"] for entry in record["levels"] if entry["status"] == "REACHED"]
+        lower = [below for below in met if below < level]
+        if level in met and lower and not run.snapshot_file(record["model"], level).exists():
+            found.append((record["model"], max(lower)))
+    return found
+
+
 def carry(tools: Any, level: float, progress: Progress) -> None:
     """Certify every model's path from its snapshot at a level to the next lower one, below the
     level's limit; where the straight segment is not, search for a short while as connections are.
 
     tools: of stages/connect.py. Kept in snapshots/, whether connected or not, once and for all.
     """
-    run, at = tools.run, tools.band(level)
-    wanted = missing(run, level)
+    run, at, wanted = tools.run, tools.band(level), missing(tools.run, level)
     stage = f"models' own paths at {level:g}"
     for first in range(0, len(wanted), tools.group):
         group = wanted[first : first + tools.group]
@@ -48,17 +59,6 @@ def carry(tools: Any, level: float, progress: Progress) -> None:
             profile = one.certificate.profile
             run.save_path(run.snapshot_file(model, level), record, one.string.points, profile)
         progress(stage, first + len(group), len(wanted), bent=len(above))
-
-
-def missing(run: Run, level: float) -> list[tuple[int, float]]:
-    """The models whose path from a level is not certified yet, each with its next lower level."""
-    found = []
-    for model in run.models():
-        met = [entry["level"] for entry in model["levels"] if entry["status"] == "REACHED"]
-        below = [other for other in met if other < level]
-        if level in met and below and not run.snapshot_file(model["model"], level).exists():
-            found.append((model["model"], max(below)))
-    return found
 
 
 def _ends(connection: Connection) -> tuple[Any, Any]:

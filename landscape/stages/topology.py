@@ -55,12 +55,12 @@ def measure_barriers(run: Run, config: Config, progress: Progress = silent) -> l
     spent. Lowered barriers can change the tree, so until every merge's pair has been lowered. A
     path that is worse than the one before is never kept. The run must be held. Raises as `connect`.
     """
-    if not _pairs(run):
+    if not pending_barriers(run):
         return run.barriers()
     tools = Tools(run, config, set_name(config.connect), progress)
     elastic = Elastic(tools.landscape, STEPS)
     done = 0
-    while todo := _pairs(run):
+    while todo := pending_barriers(run):
         for first in range(0, len(todo), BATCH):
             batch = todo[first : first + BATCH]
             facts = {"pairs": f"{done + first}/{done + len(todo)}"}
@@ -78,7 +78,7 @@ def measure_barriers(run: Run, config: Config, progress: Progress = silent) -> l
     return run.barriers()
 
 
-def _pairs(run: Run) -> list[topology.Pair]:
+def pending_barriers(run: Run) -> list[topology.Pair]:
     """The pairs whose path, lowered, would lower the merges of the tree, of those not lowered yet:
     for each merge, of the pairs that it joins, the one with the lowest path known."""
     rows, snapshots, barriers = run.rows(), run.snapshots(), run.barriers()
