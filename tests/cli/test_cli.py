@@ -110,6 +110,10 @@ def fake(monkeypatch):
 
         return call
 
+    def opened(name, runs_dir):
+        fake.calls.append(("open_run", name, runs_dir))
+        return run if name == "r" else SimpleNamespace(**{**vars(run), "directory": Path(name)})
+
     estimates = {
         "task": "digits", "parameters": 2410, "models": 4, "pairs": 6, "levels": [1.0, 0.1],
         "device": "cpu", "step_seconds": 1.2e-5, "bead_seconds": 2e-5, "optimizer": "adam",
@@ -128,7 +132,7 @@ def fake(monkeypatch):
         },
         "runs": {
             "RunError": RunError,
-            "open_run": called("open_run", run),
+            "open_run": opened,
             "open_sweep": lambda path, runs_dir: None,
         },
         "report": {
@@ -151,7 +155,7 @@ def fake(monkeypatch):
         "whole": {
             "run": stage("run", lambda: (run, fake.rows)),
             "sweep": stage("sweep", lambda: (Path("runs/s"), fake.rows)),
-            "asked": lambda config: [],
+            "asked": lambda config, *sections: [],
         },
     }
     for name in MODULES:
@@ -314,7 +318,7 @@ def test_run_reports_what_it_ran(fake):
 def test_run_without_measuring(fake):
     assert lscape("run", "c.yaml", "--no-measure").exit_code == 0
     called = [call[0] for call in fake.calls]
-    assert called == ["load_config", "train", "connect", "write_html"]
+    assert called == ["load_config", "run", "write_html"]
 
 
 def measured(**changes):
