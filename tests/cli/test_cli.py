@@ -156,7 +156,6 @@ def fake(monkeypatch):
             "run": stage("run", lambda: (run, fake.rows)),
             "asked": lambda config, *sections: [],
             "sweep": stage("sweep", lambda: (Path("runs/s"), fake.rows)),
-            "asked": lambda config, *sections: [],
         },
     }
     for name in MODULES:
