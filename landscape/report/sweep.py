@@ -25,8 +25,8 @@ MEANINGS = {
     "beads": "of the connected strings, both ends counted.",
     "excess": "how far the string that was found rises above its higher end, over all pairs whose "
     "ends reached the level, connected or not: an upper bound on the lowest barrier.",
-    "lowest_max": "the lowest maximum of any string that was found, over all pairs whose ends reached "
-    "the level, connected or not.",
+    "lowest_max": "the lowest maximum of any string that was found, over all pairs whose ends "
+    "reached the level, connected or not.",
     "curve_excess": "how far the constructed curve rises above its higher end, over all pairs.",
     "curve_max": "the highest loss on the constructed curve, over all pairs.",
     "bound": "what the theorem says that the constructed curve stays below, over all pairs.",
@@ -36,6 +36,7 @@ MEANINGS = {
     "reached": "the share of models that reached the level in training.",
 }
 POOR = 1e-3
+SMALL = 1e-5
 FACT = "a term that the construction says of its curve, over all pairs."
 
 Values = dict[str, Any]
@@ -204,10 +205,12 @@ def _shown(value: Any) -> str:
 
 
 def _rates(report: Record, measure: str) -> list[Record]:
-    """The slopes of the lines' logarithms, of three points and more, with their standard errors."""
+    """The slopes of the lines' logarithms, of three points and more, with their standard errors;
+    what is below SMALL of a line's highest is rounding."""
     found, key = [], _horizontal(report)
     for name, line in _lines(report, key, measure).items():
-        points = [(at, m["mean"]) for at, m in line if at > 0 and m["mean"] > 0]
+        least = SMALL * max(m["mean"] for _, m in line)
+        points = [(at, m["mean"]) for at, m in line if at > 0 and m["mean"] > max(least, 0)]
         if len(points) > 2:
             x, y = np.log(np.array(points)).T
             slope, offset = np.polyfit(x, y, 1)

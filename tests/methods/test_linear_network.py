@@ -178,7 +178,7 @@ def test_with_ridge_and_more_layers_zero_lies_behind_a_barrier_of_known_height(d
     s = np.linspace(0, 0.5, 5001)
     f = kappa * depth * s ** (2 / depth) - 2 * sigma[0] * s + s**2
     top = int(np.flatnonzero(np.diff(f) < 0)[0])
-    assert 0 < f[top] and f.min() < 0  # a barrier, and something lower behind it
+    assert f[top] > 0 and f.min() < 0  # a barrier, and something lower behind it
 
     zero = {name: np.zeros(shape.shape) for name, shape in landscape.shapes.items()}
     barrier = float(landscape.level(zero)) + f[top]
