@@ -1,14 +1,14 @@
-"""Whole jobs, from the shell to the report, against a plain PyTorch script that does the same work.
+"""Whole jobs, from the shell to the last certificate, against a plain PyTorch script.
 
     python benchmarks/jobs.py [NAME …] [--rounds N] [--json FILE]
 
-`lscape run` of one of the paper's configs at one level takes turns with benchmarks/sequential.py,
-which starts from the same initial models and data and follows the same protocol, at its best number
-of threads. Ours run with the paper's settings and with our own defaults under the same limit and
-grid, cold (nothing compiled is kept) and warm; every time is a process's, with starting, compiling,
-training, searching, certifying and, for ours, the report. PyTorch's strings are judged by our
-certificate, outside the times. Gradients and lengths are means over pairs, lengths over those
-that connected.
+Training and connecting by one of the paper's configs at one level, as `lscape run` does before it
+measures and reports, takes turns with benchmarks/sequential.py, which starts from the same initial
+models and data and follows the same protocol, at its best number of threads. Ours run with the
+paper's settings and with our own defaults under the same limit and grid, cold (nothing compiled is
+kept) and warm; every time is a process's, with starting, compiling, training, searching and
+certifying. PyTorch's strings are judged by our certificate, outside the times. Gradients and
+lengths are means over pairs, lengths over those that connected.
 
 The useful share of a stage is the steps that its models made, over those that all devices would
 have made if none had waited for the slowest in any call; where models share a device one at a time,
@@ -43,6 +43,13 @@ from landscape.stages.connect import connect
 from landscape.stages.setup import build_task
 from landscape.stages.train import initial, train
 
+# what `lscape run` does before it measures and reports, which the script does not
+TRAIN_AND_CONNECT = """
+import sys
+from landscape.config import load_config
+from landscape.stages.whole import run
+run(load_config(sys.argv[1]), sys.argv[2])
+"""
 HERE = Path(__file__).parent
 PAPER = HERE.parent / "configs" / "paper"
 KEPT = ("method", "pairs", "tolerance", "grid")  # of the paper's settings, in our defaults
@@ -110,7 +117,7 @@ def ours(config: Config, folder: Path, cold: bool) -> Outcome:
     with tempfile.TemporaryDirectory(dir=folder) as place:
         file, runs = Path(place) / f"{config.name}.yaml", Path(place) / "runs"
         file.write_text(dump_config(config))
-        command = measuring.lscape("run", file, "--quiet", "--runs-dir", runs)
+        command = [sys.executable, "-c", TRAIN_AND_CONNECT, str(file), str(runs)]
         cache = Path(place) / "cache" if cold else folder / "cache"
         took = measuring.took(command, **measuring.compiled_in(cache))
         rows = open_run(next(runs.iterdir())).rows()

@@ -101,12 +101,12 @@ def levels(runs: Path) -> Iterator[Point]:
 
 
 def large_pairs(runs: Path) -> Iterator[Point]:
-    """Every string gets a midpoint that has to make its steps."""
+    """Every string gets a midpoint that has to make its steps, and no more beads."""
     changes = (AT_ONCE, "task.hidden=[964,964]", f"train.models={MODELS}")
     lscape("train", DIGITS, "--runs-dir", runs / "trained", changes=changes)
     run = only_run(runs / "trained")
-    searching = ("target=1e-9", "first_midpoint=true", "max_steps_per_bead=5", "grid=10")
-    asked = tuple(f"connect.{setting}" for setting in searching)
+    searching = ("target=1e-9", "first_midpoint=true", "max_steps_per_bead=5", "grid=2")
+    asked = tuple(f"connect.{setting}" for setting in (*searching, "max_beads=3"))
     yield from searched(runs, run, (1, 4, 16, 64), *asked, f"compute.memory={MEMORY}")
 
 

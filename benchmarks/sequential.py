@@ -16,7 +16,7 @@ import math
 import statistics
 import time
 from collections.abc import Callable, Iterator
-from itertools import pairwise
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -163,12 +163,13 @@ def highest(
     top = max(values)
     if top > limit:
         return top, ts[values.index(top)]
-    walled = [-math.inf, *values, -math.inf]
-    found = []
-    for i, value in enumerate(values):
-        if value >= max(walled[i], walled[i + 2]):
-            ends = ts[max(i - 1, 0)], ts[min(i + 1, grid)]
-            found.append(refined(at, ts[i], value, *ends, limit))
+    walled, found, first = [-math.inf, *values, -math.inf], [], 0
+    for value, run in groupby(values):  # a plateau is one maximum
+        after = first + len(list(run))
+        if value > max(walled[first], walled[after + 1]):
+            ends = ts[max(first - 1, 0)], ts[min(after, grid)]
+            found.append(refined(at, ts[(first + after - 1) // 2], value, *ends, limit))
+        first = after
     top, place, _ = max(found)
     return max(top + rise for top, _, rise in found), place
 
@@ -184,8 +185,8 @@ def refined(
         points.sort(key=lambda point: point[0])  # stable: an end of the segment stays within
         before = top
         if max(value for _, value in inner) > top:
-            top, place = max((value, t) for t, value in inner)
-        here = points.index((place, top))
+            place, top = max(inner, key=lambda point: point[1])
+        here = max(i for i, point in enumerate(points) if point == (place, top))
         low, high = points[here - 1][0], points[here + 1][0]
         move = top - before
         calm = move <= MOVED * max(abs(limit), abs(top))

@@ -34,6 +34,17 @@ class Form(NamedTuple):
     kappa: float
 
 
+class Outputs(NamedTuple):
+    """What a model says of its data, and how far two models' words are apart.
+
+    predict: (parameters, data of a split) → [samples, ...], deterministic; distance: `l2`, or `jsd`
+    where the last axis are logits (Jensen and Shannon's divergence of the softmax).
+    """
+
+    predict: Callable[[Any, Batch], jax.Array]
+    distance: Literal["l2", "jsd"]
+
+
 @dataclass(frozen=True)
 class Task:
     """What is trained and what an energy level bounds. Parameters may be any pytree of floats.
@@ -48,8 +59,11 @@ class Task:
     data: split → pytree of arrays that share their leading axis, the samples; `()` for none.
         Training draws its batches from the split `train`.
     carry: the carry of the first step.
+    outputs: what the model says of a split's data, for lengths in function space; None for none.
     averages: the metrics that are means over the samples of a split, of what each sample gives
-        alone.
+        alone: derivatives may be taken a part of the samples at a time, or by sample.
+    kinked: the metrics whose gradient jumps, as that of a mean absolute error where a residual
+        changes its sign: second derivatives of each sample miss the jumps.
     form: what network and loss this is, for the methods that must know.
     """
 
@@ -59,8 +73,25 @@ class Task:
     data: Mapping[str, Batch] = field(default_factory=lambda: {"train": ()})
     carry: Carry = ()
     descendable: tuple[str, ...] = ("loss",)
+    outputs: Outputs | None = None
     averages: tuple[str, ...] = ()
+    kinked: tuple[str, ...] = ()
     form: Form | None = None
+
+
+class Curved(NamedTuple):
+    """The function whose second derivatives are taken: the level's metric where it has a gradient,
+    or the metric `loss` on the same split.
+
+    value: (params, data) → scalar; averaged: whether that is a mean over the samples of the data;
+    kinked: whether its gradient jumps.
+    """
+
+    name: str
+    value: Callable[[Params, Batch], Scalar]
+    data: Batch
+    averaged: bool
+    kinked: bool
 
 
 def energy_task(energy: Callable[[Any], Scalar], init: Callable[[jax.Array], Any]) -> Task:
@@ -82,7 +113,9 @@ class Landscape(NamedTuple):
         descent is the mean, where it is one;
     samples: how many these data are;
     shapes: name → jax.ShapeDtypeStruct;
-    form: the task's, if the level's metric is the loss that it speaks of; data: the level's.
+    form: the task's, if the level's metric is the loss that it speaks of; data: the level's split;
+    slope: params → scalar, the level's metric itself where it has a gradient that is cheap enough;
+    curved: what second derivatives are taken of; outputs: over params and such data.
     """
 
     init: Callable[[jax.Array], Params]
@@ -95,6 +128,9 @@ class Landscape(NamedTuple):
     shapes: dict[str, jax.ShapeDtypeStruct]
     form: Form | None = None
     data: Batch = ()
+    slope: Callable[[Params], Scalar] | None = None
+    curved: Curved | None = None
+    outputs: Outputs | None = None
 
 
 def bind(
@@ -146,11 +182,37 @@ def bind(
 
         return jax.vmap(one)(drawn)
 
-    descended = descent if metric in task.descendable else None
-    parted = by_sample if descended and metric in task.averages else None
-    form = task.form if metric == "loss" else None
+    def predict(params: Params, data: Batch) -> jax.Array:
+        assert task.outputs is not None
+        return task.outputs.predict(trees.from_named(template, params), data)
+
+    def curved() -> Curved | None:
+        name = metric if metric in task.descendable else "loss"
+        if name not in task.metrics:
+            return None
+        return Curved(
+            name,
+            lambda params, data: task.metrics[name](trees.from_named(template, params), data),
+            measured,
+            name in task.averages,
+            name in task.kinked,
+        )
+
+    has_gradient = metric in task.descendable
     return Landscape(
-        init, loss, level, descended, parted, samples, task.carry, shapes, form, measured
+        init,
+        loss,
+        level,
+        descent if has_gradient else None,
+        by_sample if has_gradient and metric in task.averages else None,
+        samples,
+        task.carry,
+        shapes,
+        task.form if metric == "loss" else None,
+        measured,
+        level if has_gradient else None,
+        curved(),
+        task.outputs and task.outputs._replace(predict=predict),
     )
 
 

@@ -26,6 +26,7 @@ from landscape.settings import (
     Connect,
     Data,
     Levels,
+    Measure,
     Seed,
     Sweep,
     Train,
@@ -66,6 +67,7 @@ class Config:
     train: Train
     levels: Levels
     connect: Connect
+    measure: Measure
     seed: int
     compute: Compute
     data: Data
@@ -75,11 +77,21 @@ class Config:
         """The error to raise about a key (`levels.metric`), naming its file and line if known."""
         return _error(self._places, [(key, message)])
 
+    def chosen_levels(self, levels: Sequence[float] | None) -> list[float]:
+        """Those of the config's levels that are asked for, or all. Raises ConfigError."""
+        known = list(self.levels.values)
+        for level in levels or ():
+            if level not in known:
+                allowed = ", ".join(map(str, known))
+                raise self.problem("levels.values", f"{level} is not a level (allowed: {allowed})")
+        return [level for level in known if not levels or level in levels]
+
 
 _SECTIONS: dict[str, Any] = {
     "train": Train,
     "levels": Levels,
     "connect": Connect,
+    "measure": Measure,
     "seed": Seed,
     "compute": Compute,
     "data": Data,
@@ -222,9 +234,9 @@ def dump_config(config: Config) -> str:
     return to_yaml(resolved(config))
 
 
-def dump_connect(connect: Connect) -> str:
-    """A search's settings as YAML, every key of them."""
-    return to_yaml(to_jsonable_python(connect))
+def dump_section(section: Connect | Measure) -> str:
+    """A section's settings as YAML, every key of them."""
+    return to_yaml(to_jsonable_python(section))
 
 
 def _resolve(
@@ -380,9 +392,14 @@ def run_name(config: Config) -> str:
 
 
 def set_name(connect: Connect) -> str:
-    """The name of a search's set of rows: its method, and a hash of all settings but the pairs."""
-    settings = connect.model_dump(mode="json", exclude={"pairs"}, exclude_none=True)
+    """The name of a search's set of rows: its method, and a hash of all but which pairs."""
+    settings = connect.model_dump(mode="json", exclude={"pairs", "tries"}, exclude_none=True)
     return f"{connect.method}-{_digest(settings)[:6]}"
+
+
+def measures_name(measure: Measure) -> str:
+    """The name of the measures that these settings make."""
+    return f"measures-{_digest(measure.model_dump(mode='json'))[:6]}"
 
 
 def _digest(data: Any) -> str:

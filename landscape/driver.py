@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -33,6 +34,41 @@ class Connection:
     def normalized_length(self) -> float | None:
         """|γ| / ‖θA − θB‖; None when the ends are one point."""
         return self.length / self.chord if self.chord > 0 else None
+
+    @property
+    def upper(self) -> float:
+        """The certificate's upper bound on the loss along the path."""
+        return self.certificate.maximum + self.certificate.last_change
+
+    def record(self) -> dict[str, Any]:
+        """What is known of the path as plain data; None for a number that is not finite."""
+        certificate, string = self.certificate, self.string
+        numbers = {
+            "length": self.length,
+            "chord": self.chord,
+            "normalized_length": self.normalized_length,
+            "max_loss": certificate.maximum,
+            "barrier": certificate.barrier,
+            "seconds": round(string.seconds, 3),
+            "loss_a": float(certificate.profile[0, 1]),
+            "loss_b": float(certificate.profile[-1, 1]),
+            "max_at": certificate.max_at,
+            "last_change": certificate.last_change,
+            "resolution": certificate.resolution,
+            "curve_max": string.facts.get("curve_max"),
+            "bound": string.facts.get("bound"),
+        }
+        finite = {k: v if v is not None and np.isfinite(v) else None for k, v in numbers.items()}
+        return finite | {
+            "status": self.status,
+            "beads": self.beads,
+            "rounds": string.rounds,
+            "grad_evals": string.grad_evals,
+            "grid": certificate.grid,
+            "chained_from": string.chained_from,
+            "reason": self.reason,
+            **({"facts": dict(string.facts)} if string.facts else {}),
+        }
 
 
 def start(name: str, a: Params, b: Params) -> String:

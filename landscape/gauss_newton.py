@@ -67,20 +67,20 @@ def gauss_newton(
 def _step(values: jax.Array, gradients: Any, goal: jax.Array, longest: jax.Array) -> jax.Array:
     """Of the steps [parameters] on the ladder of dampings that are at most so long, the first one
     that promises a mean at the goal, as far as it has to go, or the one that promises most."""
-    rows = [leaf.reshape(len(values), -1) for leaf in jax.tree.leaves(gradients)]
-    jacobian = jnp.concatenate(rows, 1)
-    weights = 1 / jnp.maximum(values, FLOOR * values.mean())
-    weighted = jacobian * weights[:, None]
-    spectrum, axes = jnp.linalg.eigh(weighted.T @ jacobian)
-    damping = spectrum[-1] * jnp.asarray(LADDER, spectrum.dtype)
-    slopes = axes.T @ (weighted.T @ values)
-    steps = -axes @ (slopes[:, None] / (jnp.maximum(spectrum, 0)[:, None] + damping[None, :]))
-    lengths = jnp.linalg.norm(steps, axis=0)
-    promised = jnp.abs(values[:, None] + jacobian @ steps).mean(0)
+    rows = [leaf.reshape(len(values), -1).T for leaf in jax.tree.leaves(gradients)]
+    jacobian = jnp.concatenate(rows)  # [parameters, n], which is faster than its transpose
+    weighted = jacobian / jnp.maximum(values, FLOOR * values.mean())[None]
+    spectrum, axes = jnp.linalg.eigh(weighted @ jacobian.T)
+    damping = spectrum[-1] * jnp.array(LADDER, values.dtype)
+    damped = jnp.maximum(spectrum, 0)[None] + damping[:, None]
+    steps = -((axes.T @ (weighted @ values))[None] / damped) @ axes.T
+    lengths = jnp.linalg.norm(steps, axis=1)
+    promised = jnp.abs(values[None] + steps @ jacobian).mean(1)
     allowed = lengths <= longest
     enough = allowed & (promised <= goal)
     most = jnp.argmin(jnp.where(allowed, promised, jnp.inf))
     chosen = jnp.where(enough.any(), jnp.argmax(enough), most)
     # the model is convex, so this part of the step still promises the goal
-    part = (values.mean() - goal) / jnp.maximum(values.mean() - promised[chosen], 1e-30)
-    return steps[:, chosen] * jnp.clip(jnp.minimum(part, longest / lengths[chosen]), 0, 1)
+    tiny = jnp.finfo(values.dtype).tiny
+    part = (values.mean() - goal) / jnp.maximum(values.mean() - promised[chosen], tiny)
+    return steps[chosen] * jnp.clip(jnp.minimum(part, longest / lengths[chosen]), 0, 1)

@@ -70,6 +70,20 @@ def bead_places(points: Params) -> np.ndarray:
     return np.append(starts, 1.0)
 
 
+def at(points: Params, places: np.ndarray) -> Params:
+    """The points (named arrays [p, ...]) of a path at fractions [p] of its length."""
+    beads = bead_places(points)
+    left = np.clip(np.searchsorted(beads, places, side="right") - 1, 0, len(beads) - 2)
+    width = beads[left + 1] - beads[left]
+    t = np.where(width > 0, (places - beads[left]) / np.where(width > 0, width, 1), 0)
+
+    def between(leaf: np.ndarray) -> np.ndarray:
+        share = t.reshape(-1, *(1 for _ in leaf.shape[1:]))
+        return ((1 - share) * leaf[left] + share * leaf[left + 1]).astype(leaf.dtype)
+
+    return {name: between(leaf) for name, leaf in points.items()}
+
+
 @dataclass(frozen=True)
 class Peaks:
     """The loss on n segments: where each is highest, and how sure that is.

@@ -9,8 +9,35 @@ runs/<name>-<hash>/
     sets/<set>/settings.yaml        the connect section that made this set
     sets/<set>/events.jsonl         {level, a, b, event, ...}: what the search did
     sets/<set>/<level>/<a>-<b>.safetensors   the string, its profile, its row
+    sets/<set>/tree.json            a record a level: what `pairs: tree` searched, and what not
+    snapshots/<model>/<level>.safetensors    the path from where a model met a level to where it
+                                    met the next lower one, its profile, its record
+    barriers/<a>-<b>.safetensors    the path of the lowest maximum known between the deepest
+                                    snapshots of two models, its profile, its record
     results.csv                     the rows of all sets
+    measures/<measures>/settings.yaml           the measure section that made these measures
+    measures/<measures>/strings/<set>/<level>/<a>-<b>.safetensors   a connected string, measured
+    measures/<measures>/models/<level>/<model>.safetensors          a model at a level, measured
+    measures/<measures>/strings.csv, models.csv the records of these files
     report.html
+
+A record of snapshots/ is `SNAPSHOT`'s keys, of barriers/ `BARRIER`'s. Of both, max_loss +
+last_change bounds the loss on the whole path; landscape/topology.py makes components, the
+disconnectivity graph and persistence of them and the rows.
+
+What is measured is a flat record (STRING_COLUMNS, MODEL_COLUMNS; None where it does not apply,
+`reason` says why) beside arrays (NaN where a number does not apply). A string's arrays:
+    shortened.<parameter> [beads, ...]  the shortened string, certified below the row's limit
+    history [steps, 5]                  (sweeps, gradient evaluations, beads, length, certified or
+                                        not) while the string was shortened
+    turning.found, turning [beads, 2]   (fraction of the length, turning angle in radians), of the
+                                        string as found and of the shortened one
+    beads.<name> [k]                    at k points, its beads evenly spread and its highest point:
+        at (fraction of the length), loss, gradient (its norm), level_curvature, smallest, largest
+        (eigenvalues), smallest_error, largest_error, normal_mean, normal_spread, normal_smallest,
+        normal_largest (normal curvatures of the level set)
+A model's arrays, where its spectrum was asked for:
+    spectrum.nodes, spectrum.weights [probes, steps]   every probe's weights sum to 1
 """
 
 from __future__ import annotations
@@ -40,6 +67,43 @@ COLUMNS: tuple[str, ...] = (
     "normalized_length", "max_loss", "barrier", "rounds", "grad_evals", "seconds",
     "set", "limit", "loss_a", "loss_b", "max_at", "last_change", "resolution", "grid",
     "chained_from", "curve_max", "bound", "reason",
+)  # fmt: skip
+
+CERTIFIED = (
+    "max_loss", "last_change", "max_at", "resolution", "grid", "beads", "length", "chord",
+    "normalized_length", "grad_evals", "seconds", "status", "reason",
+)  # fmt: skip
+# from the model's snapshot at `level` to the one at `lower`; CONNECTED below `limit`, the level's
+SNAPSHOT = ("model", "level", "lower", "limit", *CERTIFIED)
+# between the snapshots at level_a and level_b, whose losses are loss_a and loss_b: no barrier is
+# lower than the greater. start: the bound of the path that was lowered; origin: its set and level,
+# or `straight`; gradient: its norm at the band's highest bead, None where nothing was lowered;
+# status: TIGHT (near the ends' losses), CONVERGED, BUDGET, or KEPT (not lowered: reason)
+BARRIER = (
+    "a", "b", "level_a", "level_b", "loss_a", "loss_b", "start", "origin", "gradient", *CERTIFIED,
+)  # fmt: skip
+
+STRING_COLUMNS: tuple[str, ...] = (
+    "measures", "set", "method", "level", "a", "b", "limit",
+    "shortening", "beads_found", "beads", "sweeps", "grad_evals", "seconds",
+    "length_found", "length", "chord", "normalized_length_found", "normalized_length",
+    "length_change", "max_loss", "max_at", "last_change", "resolution", "grid",
+    "scaled_length_found", "scaled_length", "scaled_chord",
+    "function_length_found", "function_length", "function_chord", "function_change",
+    "function_metric", "function_samples",
+    "total_curvature_found", "total_curvature", "curvature_density", "curvature_middle",
+    "largest_angle", "largest_angle_at",
+    "peak_at", "peak_loss", "peak_gradient", "peak_smallest", "peak_smallest_error",
+    "peak_largest", "peak_largest_error", "peak_verdict",
+    "level_curvature_mean", "level_curvature_lowest", "level_curvature_highest",
+    "level_curvature_points", "hessian_of", "hessian_by", "hessian_step", "source", "reason",
+)  # fmt: skip
+
+MODEL_COLUMNS: tuple[str, ...] = (
+    "measures", "level", "model", "value", "seconds",
+    "loss", "gradient", "smallest", "smallest_error", "largest", "largest_error", "trace",
+    "trace_error", "probes", "steps", "hessian_of", "hessian_by", "hessian_step", "source",
+    "reason",
 )  # fmt: skip
 
 PROFILE = ("profile.position", "profile.loss")
@@ -162,6 +226,14 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
         with contextlib.suppress(ValueError):
             records.append(json.loads(line))
     return records
+
+
+def write_table(path: Path, columns: Sequence[str], rows: Sequence[Row]) -> None:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(columns), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_bytes(path, text.getvalue().encode())
 
 
 def level_name(level: float) -> str:
@@ -320,15 +392,112 @@ class Run:
                 found.append(read_record(path)["row"])
         return sorted(found, key=lambda row: (row["set"], -row["level"], row["a"], row["b"]))
 
+    # -- topology -----------------------------------------------------------------------------
+
+    def tree_file(self, set_name: str) -> Path:
+        return self.set_directory(set_name) / "tree.json"
+
+    def tree(self, set_name: str) -> list[dict[str, Any]]:
+        """`topology.grown`'s records of a set, levels from high to low; [] where no tree was grown.
+        Raises RunError."""
+        file = self.tree_file(set_name)
+        return read_json(file) if file.exists() else []
+
+    def snapshot_file(self, model: int, level: float) -> Path:
+        return self.directory / "snapshots" / f"{model}" / f"{level_name(level)}.safetensors"
+
+    def barrier_file(self, a: int, b: int) -> Path:
+        return self.directory / "barriers" / f"{a}-{b}.safetensors"
+
+    def save_path(self, path: Path, record: Row, points: Arrays, profile: np.ndarray) -> None:
+        """Keep a path (arrays [beads, ...]), its profile [points, 2] and its record."""
+        beside = dict(zip(PROFILE, np.asarray(profile).T.copy(), strict=True))
+        save_arrays(path, {**points, **beside}, {"path": record})
+
+    def load_path(self, path: Path) -> tuple[Arrays, np.ndarray, Row]:
+        """What `save_path` kept. Raises RunError for a damaged or altered file."""
+        arrays, record = load_arrays(path)
+        return arrays, np.stack([arrays.pop(name) for name in PROFILE], axis=1), record["path"]
+
+    def snapshots(self) -> list[Row]:
+        """The records of snapshots/, by model, and level from high to low. Raises RunError."""
+        found = self._paths("snapshots/*/*.safetensors")
+        return sorted(found, key=lambda record: (record["model"], -record["level"]))
+
+    def barriers(self) -> list[Row]:
+        """The records of barriers/, by pair. Raises RunError."""
+        found = self._paths("barriers/*.safetensors")
+        return sorted(found, key=lambda record: (record["a"], record["b"]))
+
+    def _paths(self, files: str) -> list[Row]:
+        return [read_record(path)["path"] for path in self.directory.glob(files)]
+
     def write_results(self) -> list[Row]:
         """Rewrite results.csv from the rows on disk, and return them."""
         rows = self.rows()
-        text = io.StringIO()
-        writer = csv.DictWriter(text, list(COLUMNS), extrasaction="ignore", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        write_bytes(self.results_file, text.getvalue().encode())
+        write_table(self.results_file, COLUMNS, rows)
         return rows
+
+    # -- measures -----------------------------------------------------------------------------
+
+    def measures_directory(self, measures: str) -> Path:
+        return self.directory / "measures" / measures
+
+    def string_measure_file(self, measures: str, row: Row) -> Path:
+        folder = self.measures_directory(measures) / "strings" / row["set"]
+        return folder / level_name(row["level"]) / f"{row['a']}-{row['b']}.safetensors"
+
+    def model_measure_file(self, measures: str, level: float, model: int) -> Path:
+        folder = self.measures_directory(measures) / "models" / level_name(level)
+        return folder / f"{model}.safetensors"
+
+    def latest_measures(self) -> str | None:
+        """The name of the measures that were made last."""
+        return self.meta().get("measures")
+
+    @property
+    def latest_measures_directory(self) -> Path:
+        return self.measures_directory(self.latest_measures() or "")
+
+    def string_measures(self, measures: str | None = None) -> list[Row]:
+        """The records of measured strings, of the latest measures unless named; by set, level from
+        high to low, and pair. What has been measured of a string that is no longer there, or no
+        longer CONNECTED, is left out. [] where nothing is measured. Raises RunError."""
+        found = []
+        for row in self._measured(measures, "strings/*/*/*.safetensors"):
+            path = self.connection_file(row["set"], row["level"], row["a"], row["b"])
+            if path.exists():
+                now = read_record(path)
+                connected = now["row"]["status"] == "CONNECTED"
+                if connected and now["arrays_sha256"] == row["source"]:
+                    found.append(row)
+        return sorted(found, key=lambda row: (row["set"], -row["level"], row["a"], row["b"]))
+
+    def model_measures(self, measures: str | None = None) -> list[Row]:
+        """The same of measured models, by level from high to low, and model."""
+        found = self._measured(measures, "models/*/*.safetensors")
+        return sorted(found, key=lambda row: (-row["level"], row["model"]))
+
+    def _measured(self, measures: str | None, files: str) -> list[Row]:
+        name = measures or self.latest_measures()
+        paths = self.measures_directory(name).glob(files) if name else ()
+        return [read_record(path)["measured"] for path in paths]
+
+    def load_measures(self, record: Row) -> Arrays:
+        """The arrays beside a record of `string_measures` or `model_measures`. Raises RunError."""
+        if "model" in record:
+            path = self.model_measure_file(record["measures"], record["level"], record["model"])
+        else:
+            path = self.string_measure_file(record["measures"], record)
+        return load_arrays(path)[0]
+
+    def write_measures(self, measures: str) -> tuple[list[Row], list[Row]]:
+        """Rewrite strings.csv and models.csv from the files on disk, and return the records."""
+        strings, models = self.string_measures(measures), self.model_measures(measures)
+        folder = self.measures_directory(measures)
+        write_table(folder / "strings.csv", STRING_COLUMNS, strings)
+        write_table(folder / "models.csv", MODEL_COLUMNS, models)
+        return strings, models
 
 
 SWEEP_FILE = "sweep.json"

@@ -149,11 +149,14 @@ class Connect(Section):
     """How paths are searched and judged. None: as in training. With optimizer, learning_rate and
     weight_decay all None, gauss-newton or polyak where the level's metric can be descended on few
     training data. start: the path that a search begins from, the straight line if left out.
+    tries: with pairs `tree`, how many may fail that would join a model to the others; as many again
+    for a group each time that it is twice as large. A tree does not chain: it tries another pair.
     """
 
     method: MethodName = "dss"
     start: Literal["straight", "linear-network", "relu-construction"] | None = None
     pairs: str = "all"
+    tries: Count = 4
     target: Annotated[float, Field(gt=0, le=1)] = 0.95
     tolerance: Annotated[float, Field(ge=1)] = 1.0
     insert: Literal["max", "midpoint"] = "max"
@@ -215,6 +218,29 @@ class Sweep(Section):
         return over
 
 
+class Measure(Section):
+    """What is measured of connected strings and of models, and how finely.
+
+    shorten: lengths and curvatures of the string shortened inside its level set, until its length
+    moves by less than `tolerance` when its beads are doubled, or `max_beads` or `max_sweeps` are
+    spent; samples: of the split, for lengths in function space; hessian: second derivatives, at so
+    many `points` of a string, at its highest point, and at every model; steps: of Lanczos;
+    spectrum: how many models a level have their spectrum kept; probes: random vectors for the
+    spectrum and the trace.
+    """
+
+    shorten: bool = True
+    tolerance: Annotated[float, Field(gt=0, lt=1)] = 3e-3
+    max_beads: Annotated[int, Field(ge=5)] = 65
+    max_sweeps: Count = 400
+    samples: Count = 1000
+    hessian: bool = True
+    points: Count = 3
+    steps: Annotated[int, Field(ge=2)] = 60
+    spectrum: Annotated[int, Field(ge=0)] = 1
+    probes: Count = 8
+
+
 class Compute(Section):
     precision: Literal["float32", "float64"] = "float32"
     strategy: Literal["auto", "map", "vmap"] = "auto"
@@ -223,11 +249,12 @@ class Compute(Section):
 
 
 def pair_list(pairs: str, models: int) -> list[tuple[int, int]]:
-    """The pairs (a < b) that `all`, `disjoint` or a list such as `0-1,0-2` means, in that order.
+    """The pairs (a < b) that `all`, `disjoint` or a list such as `0-1,0-2` means, in that order;
+    for `tree`, those that it chooses from, all.
 
     Disjoint pairs are 0-1, 2-3, …; an odd model is left over. Raises ValueError naming the item.
     """
-    if pairs == "all":
+    if pairs in ("all", "tree"):
         return list(itertools.combinations(range(models), 2))
     if pairs == "disjoint":
         return [(a, a + 1) for a in range(0, models - 1, 2)]
@@ -239,7 +266,7 @@ def pair_list(pairs: str, models: int) -> list[tuple[int, int]]:
 
 
 def _given_pairs(pairs: str) -> list[tuple[int, int]]:
-    if pairs in ("all", "disjoint"):
+    if pairs in ("all", "disjoint", "tree"):
         return []
     given = []
     for item in pairs.split(","):
@@ -248,7 +275,7 @@ def _given_pairs(pairs: str) -> list[tuple[int, int]]:
         if a == b:
             raise ValueError(
                 f"'{item.strip()}' is not a pair of two models "
-                "(allowed: all, disjoint, or a list such as 0-1,0-2)"
+                "(allowed: all, disjoint, tree, or a list such as 0-1,0-2)"
             )
         given.append((a, b))
     return list(dict.fromkeys(given))

@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import count
+from itertools import combinations, count
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -19,7 +19,7 @@ from landscape.config import (
     ConfigError,
     config_from,
     dump_config,
-    dump_connect,
+    dump_section,
     load_config,
     resolved,
     revised,
@@ -144,6 +144,7 @@ def test_levels_descend():
     [
         ("all", [(0, 1), (0, 2), (0, 3), (0, 4), (1, 2), (1, 3), (1, 4), (2, 3), (2, 4), (3, 4)]),
         ("disjoint", [(0, 1), (2, 3)]),
+        ("tree", list(combinations(range(5), 2))),
         ("3-1, 0-2,1-3", [(1, 3), (0, 2)]),
     ],
 )
@@ -155,7 +156,7 @@ def test_pairs(pairs, expected):
     "pairs, message",
     [
         ("0-1,2-2", "'2-2' is not a pair"),
-        ("some", "'some' is not a pair of two models (allowed: all, disjoint, or a list"),
+        ("some", "'some' is not a pair of two models (allowed: all, disjoint, tree, or a list"),
         ("0-1,", "'' is not a pair"),
         ("-1-2", "'-1-2' is not a pair"),
         ("0-7", "no pair 0-7: the 5 models are 0 to 4"),
@@ -566,7 +567,7 @@ def test_a_dumped_config_loads_back_equal(tmp_path_factory, mapping):
     assert run_name(again) == run_name(config)
     assert dump_config(again) == dump_config(config)
     assert set(yaml_value(dump_config(config))) == set(resolved(config))
-    assert yaml_value(dump_connect(config.connect)) == yaml_value(dump_config(config))["connect"]
+    assert yaml_value(dump_section(config.connect)) == yaml_value(dump_config(config))["connect"]
 
 
 def test_a_run_is_named_by_what_its_training_depends_on(tmp_path):
@@ -603,7 +604,7 @@ def test_changed_code_or_endpoints_are_another_run(tmp_path, factory):
 def test_a_set_is_named_by_its_settings_but_not_its_pairs():
     name = set_name(Connect())
     assert name.startswith("dss-") and len(name) == len("dss-") + 6
-    assert set_name(Connect(pairs="0-1")) == name
+    assert set_name(Connect(pairs="0-1")) == set_name(Connect(pairs="tree", tries=9)) == name
     assert set_name(Connect(target=0.9)) != name
     assert set_name(Connect(method="straight")).startswith("straight-")
 

@@ -1,5 +1,7 @@
 """Gauss-Newton steps: against linear programming, and what they do where a step fails."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -44,7 +46,7 @@ def by_sample_of(value, *data):
     return by_sample
 
 
-def evaluations(optimizer, energy, start, target, most=2000):
+def evaluations(optimizer: Any, energy, start, target, most=2000):
     """How many gradients it takes to come to the target, and where that is."""
     params, state = jnp.asarray(start), optimizer.init(jnp.asarray(start))
     update = jax.jit(optimizer.update)
@@ -86,7 +88,7 @@ def test_a_step_is_as_long_as_it_has_to_be(gap):
 
 def test_a_step_that_did_not_lower_the_loss_is_taken_back_and_shortened():
     by_sample = by_sample_of(lambda x, row: jnp.abs(row @ x), jnp.eye(2))
-    made = gauss_newton(by_sample)
+    made: Any = gauss_newton(by_sample)
     start = jnp.array([10.0, 10.0])
 
     def after(value, state, x):
@@ -103,7 +105,7 @@ def test_a_step_that_did_not_lower_the_loss_is_taken_back_and_shortened():
 
 def test_at_the_target_it_stays_once_and_then_goes_on_below():
     by_sample = by_sample_of(lambda x, row: jnp.abs(row @ x), jnp.eye(2))
-    made = gauss_newton(by_sample)
+    made: Any = gauss_newton(by_sample)
     x = jnp.array([1.0, 1.0])
     seen = {"value": jnp.array(1.0), "target": jnp.array(1.0), "reach": jnp.array(100.0)}
     stayed, state = made.update(x, made.init(x), x, **seen)
@@ -115,7 +117,7 @@ def test_at_the_target_it_stays_once_and_then_goes_on_below():
 
 def test_the_samples_are_the_metric_taken_apart():
     config = config_from(QUADRATIC)
-    landscape = bind(build_task(config), "mae", "test")
+    landscape: Any = bind(build_task(config), "mae", "test")
     params = landscape.init(jax.random.key(3))
     values, gradients = landscape.by_sample(params)
     value, gradient = jax.value_and_grad(landscape.descent)(params)
@@ -127,7 +129,7 @@ def test_the_samples_are_the_metric_taken_apart():
 
 @pytest.mark.parametrize("cut", [1, 7])
 def test_the_way_down_is_the_same_however_it_is_cut(cut, monkeypatch):
-    landscape = bind(build_task(config_from(QUADRATIC)), "mae")
+    landscape: Any = bind(build_task(config_from(QUADRATIC)), "mae")
     own = landscape._replace(loss=lambda params, carry, key: (landscape.descent(params), carry))
     start = jax.tree.map(lambda leaf: np.asarray(leaf)[None], landscape.init(jax.random.key(1)))
 

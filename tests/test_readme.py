@@ -106,6 +106,22 @@ def test_the_commands(folder):
     assert (run / "report.html").is_file()
 
 
+def test_measuring(folder):
+    run_line, measure_line = commands("lscape measure")
+    shell(folder, run_line)
+    (run,) = (folder / "runs").iterdir()
+    assert not (run / "measures").exists()
+    said = shell(folder, measure_line)
+    assert "shortened" in said and "largest eigenvalue" in said
+    (measures,) = (run / "measures").iterdir()
+    with (measures / "strings.csv").open() as file:
+        (string,) = csv.DictReader(file)
+    assert string["shortening"] == "CONVERGED" and string["function_metric"] == "jsd"
+    assert float(string["chord"]) < float(string["length"]) < float(string["length_found"])
+    assert float(string["scaled_chord"]) < float(string["scaled_length"])
+    assert float(string["function_chord"]) < float(string["function_length"])
+
+
 def test_the_config_is_our_shape_and_complete(folder):
     (text,) = (text for kind, text in BLOCKS if kind == "yaml" and "seed: 0" in text)
     (folder / "whole.yaml").write_text(text)
@@ -115,6 +131,7 @@ def test_the_config_is_our_shape_and_complete(folder):
     defaults = config_from({"task": {"name": "digits"}, "levels": {"values": [1.0]}})
     assert config.connect == defaults.connect
     assert config.compute == defaults.compute
+    assert config.measure == defaults.measure
     assert config.train.model_copy(update={"batch_size": None}) == defaults.train
 
 
@@ -149,6 +166,20 @@ def test_the_python_form(folder):
     *lines, verdict, mean = shell(folder, "python form.py").splitlines()
     assert len(lines) == 6 and all("CONNECTED" in line for line in lines)
     assert verdict == "True" and "'clustered': 'model'" in mean
+
+
+def test_components(folder):
+    train, grow = commands("--pairs tree")
+    shell(folder, train)
+    said = shell(folder, grow).splitlines()
+    assert said[0].startswith("level 0.5:  6 models in 1 component; 0 of 15 pairs searched")
+    assert said[2] == "level 0.05: 6 models in 1 component; 5 of 15 pairs searched, 5 connected"
+    (folder / "components.py").write_text(
+        next(text for kind, text in BLOCKS if kind == "python" and "describe(" in text)
+    )
+    *levels, tree = shell(folder, "python components.py").splitlines()
+    assert levels[0] == "0.5 1 components at most: [[0, 1, 2, 3, 4, 5]]" and len(levels) == 3
+    assert tree.count(",") >= 4 and "lowers them" in tree
 
 
 def test_the_columns_and_words_are_those_of_the_code():

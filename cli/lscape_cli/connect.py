@@ -10,11 +10,16 @@ import click
 from lscape_cli import console, options
 
 METHODS = ["dss", "constrained", "straight", "linear-network", "relu-construction"]
+PAIRS = (
+    "all, disjoint (0-1, 2-3, ...), a list such as 0-1,0-2, or tree: only what can still join "
+    "models, from the lowest level up."
+)
+UPPER = "components are an upper bound: paths that were not found may join more"
 
 
 @click.command(cls=options.Command)
 @options.run_argument
-@click.option("--pairs", metavar="WHICH", help="all, disjoint (0-1, 2-3, ...) or a list: 0-1,0-2.")
+@click.option("--pairs", metavar="WHICH", help=PAIRS)
 @click.option(
     "--level",
     "levels",
@@ -47,22 +52,25 @@ def connect(
     \b
     Example:
       lscape connect runs/quickstart-* --pairs disjoint --level 0.5 --method straight
+      lscape connect runs/quickstart-* --pairs tree
     """
     given = {"pairs": pairs, "method": method, "seed": seed}
     asked = [f"connect.{key}={value}" for key, value in given.items() if value is not None]
     with console.working(quiet) as progress:
         from landscape.runs import open_run
         from landscape.stages.connect import connect as connect_pairs
+        from landscape.stages.connect import tree_of
 
         opened = open_run(run, runs_dir)
         rows = connect_pairs(opened, [*overrides, *asked], levels or None, progress)
+        tree = tree_of(opened, [*overrides, *asked], levels or None)
     if as_json:
-        console.show_json({"run": str(opened.directory), "rows": rows})
+        console.show_json({"run": str(opened.directory), "rows": rows, "tree": tree})
     else:
-        console.show("\n".join(_verdicts(rows)))
+        console.show("\n".join(_components(tree) if tree else _verdicts(rows)))
         console.show(f"results: {opened.results_file}")
     if require_connected:
-        options.exit_unless_connected(rows)
+        options.exit_unless_connected(rows, tree)
 
 
 def _verdicts(rows: list[dict[str, Any]]) -> list[str]:
@@ -77,3 +85,17 @@ def _verdicts(rows: list[dict[str, Any]]) -> list[str]:
         line = f"level {f'{level:g}:':<{width}} {connected} of {pairs} pairs connected"
         lines.append(f"{line} ({others})" if others else line)
     return lines
+
+
+def _components(tree: list[dict[str, Any]]) -> list[str]:
+    """A line a level: level 0.05: 8 models in 2 components; 9 of 28 pairs searched, 6 connected."""
+    lines = []
+    width = max(len(f"{record['level']:g}:") for record in tree)
+    for record in tree:
+        level, count = f"{record['level']:g}:", len(record["components"])
+        lines.append(
+            f"level {level:<{width}} {record['models']} models in {count or 'no'} "
+            f"component{'s' * (count != 1)}; {record['searched']} of {record['pairs']} pairs "
+            f"searched, {record['connected']} connected"
+        )
+    return [*lines, UPPER]

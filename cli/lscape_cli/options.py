@@ -103,8 +103,16 @@ require_connected = click.option(
 )
 
 
-def exit_unless_connected(rows: list[dict[str, Any]]) -> None:
-    missing = sum(row["status"] != "CONNECTED" for row in rows)
-    if missing:
-        console.error(f"--require-connected: {missing} of {len(rows)} were not connected")
+def exit_unless_connected(
+    rows: list[dict[str, Any]], tree: list[dict[str, Any]] | None = None
+) -> None:
+    """Of a tree, unless all the models that met a level are in one component there."""
+    if tree:
+        apart = [f"{r['level']:g}" for r in tree if len(r["components"]) != 1]
+        said = f"the models are not in one component at {', '.join(apart)}" if apart else ""
+    else:
+        missing = sum(row["status"] != "CONNECTED" for row in rows)
+        said = f"{missing} of {len(rows)} were not connected" if missing else ""
+    if said:
+        console.error(f"--require-connected: {said}")
         sys.exit(3)

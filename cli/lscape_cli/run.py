@@ -11,18 +11,20 @@ from lscape_cli.report import write, write_sweep
 @click.command(cls=options.Command)
 @options.config_argument
 @options.require_connected
+@click.option("--no-measure", is_flag=True, help="Leave out shortening, curvatures and Hessians.")
 @options.changes
 @options.common
 def run(
     config: str,
     require_connected: bool,
+    no_measure: bool,
     overrides: tuple[str, ...],
     seed: int | None,
     runs_dir: str,
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Train, connect and report CONFIG in a row.
+    """Train, connect, measure and report CONFIG in a row.
 
     Ends with a table and the path of the HTML report. The same command resumes an unfinished run.
     With a sweep section in CONFIG, every combination of its keys is a run of its own.
@@ -33,19 +35,25 @@ def run(
     """
     with console.working(quiet) as progress:
         from landscape.config import load_config, load_sweep
+        from landscape.stages.connect import tree_of
+        from landscape.stages.measure import measure
+        from landscape.stages.whole import asked, sweep
         from landscape.stages.whole import run as run_whole
-        from landscape.stages.whole import sweep
 
         grid = load_sweep(config, overrides, seed)
+        tree = []
         if grid is not None:
             directory, rows = sweep(grid, runs_dir, progress)
         else:
             settings = load_config(config, overrides, seed)
             trained, rows = run_whole(settings, runs_dir, progress)
+            tree = tree_of(trained, asked(settings, "connect", "compute"))
+            if not no_measure:
+                measure(trained, asked(settings, "measure", "compute"), None, progress)
     form = "json" if as_json else "table"
     if grid is not None:
         write_sweep(directory, form, quiet)
     else:
         write([trained], form, quiet)
     if require_connected:
-        options.exit_unless_connected(rows)
+        options.exit_unless_connected(rows, tree)

@@ -90,6 +90,13 @@ def _notes(run: Run, about: dict[str, Any], rows: Sequence[dict[str, Any]]) -> l
         over = _length_over(run.settings_file(name))
         if over != "*":
             notes.append(f"{name}: lengths and chords are over the parameters {over} only")
+    for name in run.sets():
+        if tree := run.tree(name):
+            searched, pairs = (sum(record[key] for record in tree) for key in ("searched", "pairs"))
+            notes.append(
+                f"{name}: pairs were chosen to join what was not joined ({searched} of {pairs} "
+                "pairs and levels searched): shares, lengths and beads are of these, not of all"
+            )
     if not rows:
         notes.append("no pair has been tried yet; `lscape connect` does")
     loose = sorted({(row["level"], row["limit"]) for row in rows if row["limit"] is not None})

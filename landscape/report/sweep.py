@@ -304,7 +304,9 @@ def _drawn(report: Record) -> list[str]:
             at = f" at level {level:g}" if level is not None else ""
             caption = f"{measure}{at}: {MEANINGS.get(measure, FACT)}"
             label = f"{measure}{at} against the swept keys"
-            legend = 0 if mapped else LINE_INCHES * len(_lines(report, _horizontal(report), measure))
+            legend = (
+                0 if mapped else LINE_INCHES * len(_lines(report, _horizontal(report), measure))
+            )
             svg = figures.draw(plot, f"w{place}-{other}", label, (4.8, 3.2 + legend))
             found.append(page.figure(svg, caption))
     return found

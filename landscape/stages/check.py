@@ -43,7 +43,8 @@ def check(config: Config, progress: Progress = silent) -> dict[str, Any]:
     progress("measuring", 0, 4)
     landscape = build_landscape(config, progress)
     models, train, connect = config.train.models, config.train, config.connect
-    pairs = len(pair_list(connect.pairs, models))
+    tree = connect.pairs == "tree"
+    pairs = models - 1 if tree else len(pair_list(connect.pairs, models))
     levels = list(config.levels.values)
     by = bead_optimizer(config, landscape)
     progress("measuring", 1, 4)

@@ -12,7 +12,7 @@ import numpy as np
 from landscape import compute, paths, trees
 from landscape.base import Band, Landscape, Method, Search, Status, String
 from landscape.compute import each
-from landscape.config import Config, dump_connect, revised, set_name
+from landscape.config import Config, dump_section, revised, set_name
 from landscape.curves import begun
 from landscape.descend import Descent
 from landscape.driver import Connection, chained, judge, start, steps
@@ -32,6 +32,7 @@ from landscape.stages.setup import (
     log,
     silent,
 )
+from landscape.stages.tree import grow, is_grown
 
 SHARE_OF_STRINGS = 2  # memory's part for strings searched together, at their longest
 
@@ -44,7 +45,8 @@ def connect(
     levels: Sequence[float] | None = None,
     progress: Progress = silent,
 ) -> list[Row]:
-    """Search a path for every pair and level of a trained run; returns the rows asked for.
+    """Search a path for every pair and level of a trained run; returns the rows asked for: with
+    `pairs: tree`, those there are (`Run.tree` has why there are no more).
 
     overrides: `connect.key=value` over the run's config; other settings are another set of rows
     beside the first (those of `compute` are not). Rows that are there already are not searched
@@ -55,7 +57,7 @@ def connect(
     config = revised(config_of(run), overrides)
     settings, name = config.connect, set_name(config.connect)
     pairs = pair_list(settings.pairs, config.train.models)
-    chosen = _chosen_levels(config, levels)
+    chosen = config.chosen_levels(levels)
     if run.stage_status("train") != "done":
         raise RunError(f"{run.directory}: training is not finished; `lscape train` resumes it")
     asked = {(level, *pair) for level in chosen for pair in pairs}
@@ -63,30 +65,38 @@ def connect(
     def wanted(rows: list[Row]) -> list[Row]:
         return [r for r in rows if r["set"] == name and (r["level"], r["a"], r["b"]) in asked]
 
-    complete = len(wanted(run.rows())) == len(asked) and not _links(run, config, chosen, pairs)
+    if settings.pairs == "tree":
+        complete = is_grown(run, config, chosen)
+    else:
+        complete = len(wanted(run.rows())) == len(asked) and not _links(run, config, chosen, pairs)
     if complete and not _unfinished(run, name, chosen):
         log.info(f"{run.directory}: {name} is already finished for these pairs, nothing to do")
         return wanted(run.write_results())
     with run.stage(f"connect {name}"):
-        tools = _Tools(run, config, name, progress)
+        tools = Tools(run, config, name, progress)
         used = settings.model_copy(update={"optimizer": tools.optimizer})
-        write_bytes(run.settings_file(name), dump_connect(used).encode())
-        for level in chosen:
-            tools.connect_level(level, pairs, progress)
-            tools.chain(_links(run, config, [level], pairs, below=False), progress)
-        for level in reversed(chosen):
-            tools.chain(_links(run, config, [level], pairs), progress)
+        write_bytes(run.settings_file(name), dump_section(used).encode())
+        if settings.pairs == "tree":
+            grow(tools, chosen, progress)
+        else:
+            for level in chosen:
+                tools.connect_level(level, pairs, progress)
+                tools.chain(_links(run, config, [level], pairs, below=False), progress)
+            for level in reversed(chosen):
+                tools.chain(_links(run, config, [level], pairs), progress)
         rows = run.write_results()
     return wanted(rows)
 
 
-def _chosen_levels(config: Config, levels: Sequence[float] | None) -> list[float]:
-    known = list(config.levels.values)
-    for level in levels or ():
-        if level not in known:
-            allowed = ", ".join(map(str, known))
-            raise config.problem("levels.values", f"{level} is not a level (allowed: {allowed})")
-    return [level for level in known if levels is None or not levels or level in levels]
+def tree_of(
+    run: Run, overrides: Sequence[str] = (), levels: Sequence[float] | None = None
+) -> list[dict[str, Any]]:
+    """With `pairs: tree`, the records of the levels asked for of the set that `connect` made: what
+    was searched and joined (`topology.grown`). Otherwise []. Raises ConfigError, RunError."""
+    config = revised(config_of(run), overrides)
+    chosen = config.chosen_levels(levels)
+    records = run.tree(set_name(config.connect)) if config.connect.pairs == "tree" else []
+    return [record for record in records if record["level"] in chosen]
 
 
 def _unfinished(run: Run, name: str, levels: Sequence[float]) -> bool:
@@ -135,7 +145,7 @@ def group_size(parameters: int, config: Config) -> int:
     )
 
 
-class _Tools:
+class Tools:
     """What is compiled once for a set: the descender and the profiler."""
 
     def __init__(self, run: Run, config: Config, name: str, progress: Progress) -> None:
@@ -152,16 +162,17 @@ class _Tools:
         self.descend = functools.cache(build_beads(config, landscape))
         self.peaks = paths.remembered(paths.make_peaks(landscape, settings.grid))
         self.seed = config.seed if settings.seed is None else settings.seed
-        self.ends = _Ends(run, config, landscape)
+        self.ends = Ends(run, config, landscape)
         self.group = group_size(trees.size(landscape.shapes), config)
 
-    def method(self, at: Band) -> Method:
-        find = self._bound(self.settings.method, at)
+    def method(self, at: Band, max_rounds: int | None = None) -> Method:
+        """The search at a level; max_rounds over the settings' own."""
+        find = self._bound(self.settings.method, at, max_rounds)
         if self.settings.start in HYPOTHESES:
             return begun(self._bound(self.settings.start, at), find)
         return find
 
-    def _bound(self, name: str, at: Band) -> Method:
+    def _bound(self, name: str, at: Band, max_rounds: int | None = None) -> Method:
         return METHODS[name](
             landscape=self.landscape,
             grid=self.settings.grid,
@@ -171,7 +182,7 @@ class _Tools:
             seed=self.seed,
             insert=self.settings.insert,
             first_midpoint=self.settings.first_midpoint,
-            max_rounds=self.settings.max_rounds,
+            max_rounds=self.settings.max_rounds if max_rounds is None else max_rounds,
             max_beads=self.settings.max_beads,
             jitter=self.settings.jitter,
             retries=self.settings.retries,
@@ -182,7 +193,7 @@ class _Tools:
     def band(self, level: float) -> Band:
         return Band(level, self.settings.target, self.settings.tolerance)
 
-    def connect_level(self, level: float, pairs: list[Pair], progress: Progress) -> None:
+    def connect_level(self, level: float, pairs: Sequence[Pair], progress: Progress) -> None:
         at = self.band(level)
         checkpoints = Checkpoints(self.run.search_file(self.name, level))
         kept = checkpoints.load()
@@ -314,7 +325,7 @@ class _Tools:
         self.run.append_events(self.name, [_verdict_event(row)])
 
 
-class _Ends:
+class Ends:
     """The end points of a run, read once, checked against the losses recorded for them."""
 
     def __init__(self, run: Run, config: Config, landscape: Landscape) -> None:
@@ -331,6 +342,10 @@ class _Ends:
     def reached(self, model: int, level: float) -> bool:
         return (model, level) in self._reached
 
+    def levels(self, model: int) -> list[float]:
+        """The levels that a model met."""
+        return [level for m, level in self._reached if m == model]
+
     def params(self, model: int, level: float) -> Arrays:
         path = self._run.model_file(model, level)
         return in_use(load_arrays(path)[0], self._landscape, path)
@@ -339,7 +354,7 @@ class _Ends:
         """The task must still give what it gave in training: code and data can change."""
         level_of = each(self._landscape.level)
         for model in range(config.train.models):
-            mine = sorted(level for m, level in self._reached if m == model)
+            mine = sorted(self.levels(model))
             if not mine:
                 continue
             path = self._run.model_file(model, mine[0])
@@ -388,39 +403,9 @@ def _empty_row(config: Config, name: str, level: float, a: int, b: int) -> Row:
 
 
 def _row(config: Config, name: str, at: Band, connection: Connection) -> Row:
-    string, certificate = connection.string, connection.certificate
+    string = connection.string
     a, b = map(int, string.name.split("-"))
-    numbers = {
-        "length": connection.length,
-        "chord": connection.chord,
-        "normalized_length": connection.normalized_length,
-        "max_loss": certificate.maximum,
-        "barrier": certificate.barrier,
-        "seconds": round(string.seconds, 3),
-        "limit": at.limit,
-        "loss_a": float(certificate.profile[0, 1]),
-        "loss_b": float(certificate.profile[-1, 1]),
-        "max_at": certificate.max_at,
-        "last_change": certificate.last_change,
-        "resolution": certificate.resolution,
-        "curve_max": string.facts.get("curve_max"),
-        "bound": string.facts.get("bound"),
-    }
-    finite = {k: v if v is not None and np.isfinite(v) else None for k, v in numbers.items()}
-    return (
-        _empty_row(config, name, at.level, a, b)
-        | finite
-        | {
-            "status": connection.status,
-            "beads": connection.beads,
-            "rounds": string.rounds,
-            "grad_evals": string.grad_evals,
-            "grid": certificate.grid,
-            "chained_from": string.chained_from,
-            "reason": connection.reason,
-        }
-        | ({"facts": dict(string.facts)} if string.facts else {})
-    )
+    return _empty_row(config, name, at.level, a, b) | {"limit": at.limit} | connection.record()
 
 
 def _verdict_event(row: Row) -> dict[str, Any]:

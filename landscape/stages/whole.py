@@ -18,13 +18,16 @@ def run(
 ) -> tuple[Run, list[Row]]:
     """Train and connect, or what of it has not been done. Raises as `train` and `connect`."""
     trained = train(config, runs_dir, progress)
-    # the run may be older than these sections, which are no part of its name
-    asked = [
+    return trained, connect(trained, asked(config, "connect", "compute"), None, progress)
+
+
+def asked(config: Config, *sections: str) -> list[str]:
+    """Sections that are no part of a run's name, as overrides: the run may be older."""
+    return [
         f"{name}.{key}={json.dumps(value)}"
-        for name in ("connect", "compute")
+        for name in sections
         for key, value in getattr(config, name).model_dump(mode="json").items()
     ]
-    return trained, connect(trained, asked, None, progress)
 
 
 def sweep(

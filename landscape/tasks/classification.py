@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from landscape.base import Task
+from landscape.base import Outputs, Task
 from landscape.data import DataError
 
 Predict = Callable[[Any, jax.Array], jax.Array]
@@ -71,4 +71,11 @@ def classification(
         wrong = logits_of(params, x).argmax(-1) != labels
         return 100 * wrong.mean(dtype=jnp.result_type(float))
 
-    return Task(init, training_loss, {"loss": loss, "error": error}, data)
+    return Task(
+        init,
+        training_loss,
+        {"loss": loss, "error": error},
+        data,
+        outputs=Outputs(lambda params, batch: logits_of(params, batch[0]), "jsd"),
+        averages=("loss", "error"),
+    )

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from pydantic import Field
 
-from landscape.base import Task
+from landscape.base import Outputs, Task
 from landscape.networks import initialiser, predictor
 from landscape.networks.dense import MLP, Activation, Widths
 from landscape.networks.initial import UNIT_UNIFORM, Initial
@@ -59,5 +59,7 @@ def polynomial(
         metrics=metrics,
         data=data,
         descendable=("loss", "mae", "mse"),
+        outputs=Outputs(lambda params, batch: predict(params, batch[0]), "l2"),
         averages=("loss", "mae", "mse"),
+        kinked=("mae", "loss") if loss == "mae" else ("mae",),
     )

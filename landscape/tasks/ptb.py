@@ -39,7 +39,8 @@ def ptb(
 
     Training descends the cross-entropy in nats summed over a window, averaged over the streams,
     its gradient truncated at the window. Metrics, over a whole text (of test, its first
-    test_words): loss, the mean cross-entropy of a word; perplexity, its exponential.
+    test_words): loss, the mean cross-entropy of a word; perplexity, its exponential. It has no
+    outputs to compare: the chances of every word of the vocabulary at every word of a text.
     Raises DataError.
     """
     tokens, words = files.load(store, train_file, test_file, vocabulary)
@@ -76,7 +77,8 @@ def ptb(
 
     def loss(params: Any, text: Any) -> jax.Array:
         def over(state: Any, at: jax.Array) -> tuple[Any, jax.Array]:
-            losses, state = cross_entropy(params, state, text, at)
+            # without the checkpoint a gradient would keep what every window went through
+            losses, state = jax.checkpoint(cross_entropy)(params, state, text, at)
             return state, losses.mean()
 
         places = jnp.arange(0, text.shape[1] - 1, window)

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from landscape.base import Task
+from landscape.base import Outputs, Task
 from landscape.networks import initialiser, predictor
 from landscape.networks.dense import MLP
 from landscape.networks.initial import HE, Initial
@@ -41,5 +41,6 @@ def triangle(*, hidden: Count = 3, weights: Initial = HE) -> Task:
         loss=lambda params, carry, batch, key: (loss(params, batch), carry),
         metrics={"loss": loss},
         data={"train": (x, jnp.roll(x, -1, axis=0))},
+        outputs=Outputs(lambda params, batch: predict(params, batch[0]), "l2"),
         averages=("loss",),
     )

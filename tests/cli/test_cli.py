@@ -31,7 +31,8 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'cli'}"}
 START = "from lscape_cli.main import main; main(prog_name='lscape')"
 
 MODULES = ["landscape.config", "landscape.runs", "landscape.report"] + [
-    f"landscape.stages.{stage}" for stage in ("train", "connect", "verify", "check", "whole")
+    f"landscape.stages.{stage}"
+    for stage in ("train", "connect", "measure", "verify", "check", "whole")
 ]
 
 
@@ -72,12 +73,14 @@ def fake(monkeypatch):
         directory=Path("runs/r"),
         report_file=Path("runs/r/report.html"),
         results_file=Path("runs/r/results.csv"),
+        latest_measures_directory=Path("runs/r/measures/m"),
         models=lambda: [{"model": 0, "status": "TRAINED"}],
     )
     section = SimpleNamespace(model_dump=lambda mode: {"method": "dss", "seed": None})
+    measuring = SimpleNamespace(model_dump=lambda mode: {"shorten": True})
     devices = SimpleNamespace(model_dump=lambda mode: {"devices": 2})
-    config = SimpleNamespace(connect=section, compute=devices)
-    fake = SimpleNamespace(calls=[], rows=[row()], strings=[], sweep=None)
+    config = SimpleNamespace(connect=section, measure=measuring, compute=devices)
+    fake = SimpleNamespace(calls=[], rows=[row()], tree=[], strings=[], sweep=None, measures={})
     fake.report = {"runs": [{}], "levels": [level()], "against": [], "notes": []}
 
     def stage(name, result):
@@ -127,12 +130,17 @@ def fake(monkeypatch):
             "write_html": lambda runs, report, path, pairs: fake.calls.append(("write_html", path)),
         },
         "train": {"train": stage("train", lambda: run)},
-        "connect": {"connect": stage("connect", lambda: fake.rows)},
+        "connect": {
+            "connect": stage("connect", lambda: fake.rows),
+            "tree_of": lambda *asked: fake.tree,
+        },
+        "measure": {"measure": stage("measure", lambda: fake.measures)},
         "verify": {"verify": stage("verify", lambda: fake.strings)},
         "check": {"check": stage("check", lambda: estimates)},
         "whole": {
             "run": stage("run", lambda: (run, fake.rows)),
             "sweep": stage("sweep", lambda: (Path("runs/s"), fake.rows)),
+            "asked": lambda config: [],
         },
     }
     for name in MODULES:
@@ -243,6 +251,37 @@ def test_connect(fake):
     assert fake.calls[-1][2:] == ([], None)
 
 
+def joined(**changes):
+    return {
+        "level": 0.1, "models": 8, "components": [[0, 1, 2, 3, 4, 5, 6, 7]], "pairs": 28,
+        "searched": 7, "connected": 7,
+    } | changes  # fmt: skip
+
+
+def test_connect_a_tree(fake):
+    parts = [[0, 1, 2, 3, 4, 5], [6]]
+    fake.tree = [joined(searched=0, connected=0), joined(level=0.01, models=7, components=parts)]
+    done = lscape("connect", "r", "--pairs", "tree")
+    assert fake.calls[1][2:] == (["connect.pairs=tree"], None)
+    assert done.stdout.splitlines() == [
+        "level 0.1:  8 models in 1 component; 0 of 28 pairs searched, 0 connected",
+        "level 0.01: 7 models in 2 components; 7 of 28 pairs searched, 7 connected",
+        "components are an upper bound: paths that were not found may join more",
+        "results: runs/r/results.csv",
+    ]
+    assert json.loads(lscape("connect", "r", "--json").stdout)["tree"] == fake.tree
+
+
+@pytest.mark.parametrize("command", ["connect", "run"])
+def test_require_connected_of_a_tree(fake, command):
+    fake.rows, fake.tree = [row(status="STUCK")], [joined()]
+    assert lscape(command, "x", "--require-connected").exit_code == 0
+    fake.tree.append(joined(level=0.01, components=[[0, 1, 2, 3, 4, 5, 6], [7]]))
+    done = lscape(command, "x", "--require-connected")
+    assert done.exit_code == 3
+    assert "not in one component at 0.01" in done.stderr
+
+
 @pytest.mark.parametrize("command", ["connect", "run"])
 def test_require_connected(fake, command):
     assert lscape(command, "x", "--require-connected").exit_code == 0
@@ -259,6 +298,33 @@ def test_run_reports_what_it_ran(fake):
     assert done.exit_code == 0, done.output
     assert "6/6" in done.stdout and done.stdout.endswith("report: runs/r/report.html\n")
     assert json.loads(lscape("run", "c.yaml", "--json").stdout) == fake.report
+
+
+def test_run_without_measuring(fake):
+    assert lscape("run", "c.yaml", "--no-measure").exit_code == 0
+    called = [call[0] for call in fake.calls]
+    assert called == ["load_config", "train", "connect", "write_html"]
+
+
+def measured(**changes):
+    known = {"normalized_length_found": 1.2, "normalized_length": 1.1, "total_curvature": 2.0}
+    return {**row(), **known, "shortening": "CONVERGED", "level_curvature_mean": None} | changes
+
+
+def test_measure(fake):
+    fake.measures = {
+        "strings": [measured(), measured(b=2, normalized_length=1.3, shortening="BUDGET")],
+        "models": [{"level": 0.1, "model": 0, "largest": 8.0, "smallest": -0.5, "trace": 20.0}],
+    }
+    done = lscape("measure", "r", "--level", "0.1", "--set", "measure.hessian=false")
+    assert done.exit_code == 0, done.output
+    assert fake.calls[0] == ("open_run", "r", "runs")
+    assert fake.calls[1][2:] == (("measure.hessian=false",), (0.1,))
+    lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
+    assert "dss 0.1 2 1.2 1.2 1/2 2" in lines and "0.1 1 8 -0.5 20" in lines
+    assert done.stdout.endswith("runs/r/measures/m\n")
+    found = json.loads(lscape("measure", "r", "--json").stdout)
+    assert len(found["strings"]) == 2 and found["models"][0]["largest"] == 8.0
 
 
 def test_report_table(fake):

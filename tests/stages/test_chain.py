@@ -62,7 +62,7 @@ def test_a_string_of_a_lower_level_serves_the_one_above(ring, tmp_path):
     points, *_ = run.load_connection(found[pair])
     landscape, band = RING.landscape, Band(0.03)
     ends = [run_end(run, model, 0.03) for model in pair]
-    string = driver.chained("0-1", *ends, points, 0.02)
+    string = driver.chained("0-1", ends[0], ends[1], points, 0.02)
     assert trees.count(string.points) == found[pair]["beads"] + 2
     peaks = make_peaks(landscape._replace(level=lambda p: RING.energy(p["x"])), 50)
     method = METHODS["dss"](descend=lambda held=None: None, peaks=peaks, band=band, seed=0)
@@ -74,7 +74,7 @@ def test_beads_above_the_level_come_down_before_any_is_added():
     landscape = RING.landscape
     ends = [{"params": np.array(end, np.float32)} for end in (RING.a, RING.b)]
     beads = {"params": np.array([[0.6, 0.6], [0.0, 0.7], [-0.6, 0.6]], np.float32)}
-    string = driver.chained("0-1", *ends, beads, 0.5)
+    string = driver.chained("0-1", ends[0], ends[1], beads, 0.5)
     method = METHODS["dss"](
         descend=lambda held=None: Descender(landscape, polyak(), 10, 1000, held, looks_early=True),
         peaks=make_peaks(landscape, 50), band=Band(0.01), seed=0,

@@ -35,7 +35,7 @@ def config(workplace):
     return write
 
 
-def opened(directory):
+def record_of(directory):
     found = open_sweep(directory)
     assert found is not None
     return found
@@ -115,7 +115,7 @@ def test_a_sweep_is_run_resumed_and_reported(config, monkeypatch):
     whole.sweep(found)
     assert {path: path.read_bytes() for path in directory.rglob("*.safetensors")} == before
 
-    report = sweep_report(*opened(directory))
+    report = sweep_report(*record_of(directory))
     assert len(report["records"]) == 6 * 2
     for record in report["records"]:
         own = open_run(directory / record["run"])
@@ -166,4 +166,4 @@ def test_a_measure_that_no_run_has(config):
     small = type(found)(found.name, found.sweep, found.runs[:1])
     directory, _ = whole.sweep(small)
     with pytest.raises(RunError, match=r"measure 'lenght' \(allowed: beads, bound"):
-        sweep_report(*opened(directory))
+        sweep_report(*record_of(directory))

@@ -1,0 +1,94 @@
+"""lscape measure"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import click
+
+from lscape_cli import console, options
+
+
+@click.command(cls=options.Command)
+@options.run_argument
+@click.option(
+    "--level",
+    "levels",
+    type=float,
+    multiple=True,
+    metavar="LEVEL",
+    help="Only this level of the run; may be repeated.",
+)
+@click.option(
+    "--set", "overrides", multiple=True, metavar="measure.KEY=VALUE",
+    help="Change a key of the config's measure section; may be repeated.",
+)  # fmt: skip
+@options.common
+def measure(
+    run: str,
+    levels: tuple[float, ...],
+    overrides: tuple[str, ...],
+    runs_dir: str,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Shorten the CONNECTED strings of RUN, and measure them and the models.
+
+    Lengths, turning angles, the curvature of the level sets, and the Hessian's eigenvalues. Other
+    settings than the run's own make other measures beside the first. The same command resumes.
+
+    \b
+    Example:
+      lscape measure runs/quickstart-* --level 0.1 --set measure.hessian=false
+    """
+    with console.working(quiet) as progress:
+        from landscape.runs import open_run
+        from landscape.stages.measure import measure as measure_run
+
+        opened = open_run(run, runs_dir)
+        found = measure_run(opened, overrides, levels or None, progress)
+    if as_json:
+        console.show_json({"run": str(opened.directory), **found})
+        return
+    if found["strings"]:
+        columns = ["set", "level", "strings", "length found", "shortened", "converged"]
+        console.show_table([*columns, "total curvature", "level curvature"], _strings(found), 1)
+    if found["models"]:
+        columns = ["models at", "models", "largest eigenvalue", "smallest", "trace"]
+        console.show_table(columns, _models(found), 0)
+    console.show(f"means, without errors; each is in {opened.latest_measures_directory}")
+
+
+def _strings(found: dict[str, list[dict[str, Any]]]) -> list[list[str]]:
+    """A line a set and level, from means over its strings."""
+    groups: dict[tuple[str, float], list[dict[str, Any]]] = {}
+    for row in found["strings"]:
+        groups.setdefault((row["set"], row["level"]), []).append(row)
+    keys = "normalized_length_found", "normalized_length", "total_curvature", "level_curvature_mean"
+    lines = []
+    for (name, level), rows in groups.items():
+        before, after, turned, bent = (_mean(rows, key) for key in keys)
+        converged = Counter(row["shortening"] for row in rows)["CONVERGED"]
+        share = f"{converged}/{len(rows)}"
+        lines.append([name, f"{level:g}", str(len(rows)), before, after, share, turned, bent])
+    return lines
+
+
+def _models(found: dict[str, list[dict[str, Any]]]) -> list[list[str]]:
+    groups: dict[float, list[dict[str, Any]]] = {}
+    for row in found["models"]:
+        groups.setdefault(row["level"], []).append(row)
+    return [
+        [f"{level:g}", str(len(rows)), *(_mean(rows, k) for k in ("largest", "smallest", "trace"))]
+        for level, rows in groups.items()
+    ]
+
+
+def _mean(rows: list[dict[str, Any]], key: str) -> str:
+    """With how many it is of, where that is not all."""
+    known = [row[key] for row in rows if row[key] is not None]
+    if not known:
+        return ""
+    text = f"{sum(known) / len(known):.5g}"
+    return text if len(known) == len(rows) else f"{text} (of {len(known)})"

@@ -1,0 +1,449 @@
+"""The third stage: how long and how curved the connected strings are, and the levels around them.
+
+What needs the model is computed here, a file a string and a file a model, so that it resumes; the
+report only reads it.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import yaml
+
+from landscape import compute, geometry, paths, trees
+from landscape.base import Landscape, Status, key_data
+from landscape.config import Config, ConfigError, dump_section, measures_name, revised
+from landscape.hessian import Curvatures, Hessian, curvatures, recognised, spectrum
+from landscape.outputs import make_function_length
+from landscape.runs import (
+    MODEL_COLUMNS,
+    STRING_COLUMNS,
+    Arrays,
+    Row,
+    Run,
+    RunError,
+    load_arrays,
+    read_record,
+    save_arrays,
+    write_bytes,
+)
+from landscape.shorten import Shortener, Shortening
+from landscape.stages.setup import (
+    Checkpoints,
+    Progress,
+    build_landscape,
+    config_of,
+    in_use,
+    log,
+    silent,
+)
+from landscape.trees import Params
+
+SHARE_OF_STRINGS = 2  # memory's part for strings shortened together, at their longest
+COPIES = 7  # of a string that is being shortened: itself, the best, gradients, a trial of each
+OFF = "OFF"  # the word for a string that was not to be shortened
+
+
+def measure(
+    run: Run,
+    overrides: Sequence[str] = (),
+    levels: Sequence[float] | None = None,
+    progress: Progress = silent,
+) -> dict[str, list[Row]]:
+    """Measure every CONNECTED string and every model of a run; returns the records of both,
+    {strings, models}, at the levels asked for.
+
+    overrides: `measure.key=value` over the run's config; other settings make other measures beside
+    the first. What is measured already is not measured again; an interrupted run resumes with the
+    same result. Raises ConfigError, RunError (nothing connected yet, damaged files, a run in use),
+    OSError (disk).
+    """
+    for override in overrides:
+        if not override.startswith(("measure.", "compute.")):
+            raise ConfigError(f"--set {override}: only keys of `measure` can be changed here")
+    config = revised(config_of(run), overrides)
+    name = measures_name(config.measure)
+    chosen = config.chosen_levels(levels)
+    if run.stage_status("train") != "done":
+        raise RunError(f"{run.directory}: training is not finished; `lscape train` resumes it")
+    rows = run.rows()
+    if not rows:
+        raise RunError(f"{run.directory}: nothing to measure yet; `lscape connect` searches paths")
+    connected = [r for r in rows if r["status"] == Status.CONNECTED and r["level"] in chosen]
+    if not connected:
+        log.warning(f"{run.directory}: no CONNECTED strings; only the models are measured")
+    unfinished = [s for s in run.sets() if run.stage_status(f"connect {s}") != "done"]
+    if unfinished:
+        log.warning(f"connecting is not finished ({', '.join(unfinished)}): what is there counts")
+    tools = _Tools(run, config, name, progress)
+    if not any(part(tools, connected, chosen) for part in (pending_strings, pending_models)):
+        log.info(f"{run.directory}: {name} is already finished, nothing to do")
+    with run.stage("measure"):
+        run.update_meta(measures=name)
+        write_bytes(
+            run.measures_directory(name) / "settings.yaml", dump_section(config.measure).encode()
+        )
+        for part in PARTS:
+            part(tools, connected, chosen, progress)
+        strings, models = run.write_measures(name)
+    return {
+        "strings": [row for row in strings if row["level"] in chosen],
+        "models": [row for row in models if row["level"] in chosen],
+    }
+
+
+class _Tools:
+    """What is built once: the landscape and what measures it."""
+
+    def __init__(self, run: Run, config: Config, name: str, progress: Progress) -> None:
+        self.run, self.config, self.name, self.settings = run, config, name, config.measure
+        self.report = progress
+
+    @functools.cached_property
+    def landscape(self) -> Landscape:
+        return build_landscape(self.config, self.report)
+
+    @functools.cache  # noqa: B019  a run's tools live as long as the stage
+    def peaks(self, grid: int) -> Callable[..., paths.Peaks]:
+        return paths.remembered(paths.make_peaks(self.landscape, grid))
+
+    @functools.cache  # noqa: B019
+    def shortener(self, grid: int) -> Shortener:
+        asked = self.settings
+        return Shortener(
+            self.landscape, self.peaks(grid), asked.tolerance, asked.max_beads, asked.max_sweeps
+        )
+
+    @functools.cached_property
+    def function_length(self) -> Any:
+        return make_function_length(self.landscape, self.settings.samples)
+
+    @functools.cached_property
+    def hessian(self) -> Hessian | None:
+        wanted = self.settings.hessian and self.landscape.curved is not None
+        return Hessian(self.landscape) if wanted else None
+
+    @property
+    def no_hessian(self) -> str:
+        if self.hessian or not self.settings.hessian:
+            return ""
+        return "no second derivatives: the task has no metric `loss`"
+
+    @property
+    def group(self) -> int:
+        """How many strings are shortened together."""
+        scalar = 8 if self.config.compute.precision == "float64" else 4
+        beads = COPIES * self.settings.max_beads * trees.size(self.landscape.shapes) * scalar
+        return max(1, compute.memory() // SHARE_OF_STRINGS // beads)
+
+    def hessian_facts(self) -> Row:
+        hessian = self.hessian
+        if hessian is None:
+            return {}
+        return {"hessian_of": hessian.of, "hessian_by": hessian.by, "hessian_step": hessian.step}
+
+
+def _finite(numbers: Row) -> Row:
+    """JSON and CSV have no NaN: what is not finite does not apply."""
+    return {
+        key: None if isinstance(value, float) and not np.isfinite(value) else value
+        for key, value in numbers.items()
+    }
+
+
+# -- strings ---------------------------------------------------------------------------------------
+
+
+def pending_strings(tools: _Tools, connected: list[Row], levels: list[float]) -> list[Row]:
+    """The CONNECTED rows that are not measured yet, or were another string when they were."""
+    run = tools.run
+
+    def measured(row: Row) -> bool:
+        path = run.string_measure_file(tools.name, row)
+        return path.exists() and read_record(path)["measured"]["source"] == _source(run, row)
+
+    return [row for row in connected if not measured(row)]
+
+
+def _source(run: Run, row: Row) -> str:
+    path = run.connection_file(row["set"], row["level"], row["a"], row["b"])
+    return read_record(path)["arrays_sha256"]
+
+
+def _key(row: Row) -> str:
+    return f"{row['set']}/{row['level']!r}/{row['a']}-{row['b']}"
+
+
+def measure_strings(
+    tools: _Tools, connected: list[Row], levels: list[float], progress: Progress
+) -> None:
+    checkpoints = Checkpoints(tools.run.measures_directory(tools.name) / "shortening.safetensors")
+    pending = {_key(row): row for row in pending_strings(tools, connected, levels)}
+    kept = checkpoints.load() or []
+    begun = [Shortening(**s) for s in kept if s["name"] in pending]  # a group that was interrupted
+    total, done = len(pending), 0
+    while pending:
+        for grid in {row["grid"] for row in pending.values()}:
+            alike = [key for key, row in pending.items() if row["grid"] == grid]
+            break
+        group = begun or [_begun(tools, pending[key]) for key in alike[: tools.group]]
+        begun = []
+        shortener = tools.shortener(pending[group[0].name]["grid"])
+        while any(string.ended is None for string in group):
+            before = [string.ended is None for string in group]
+            began = time.perf_counter()
+            shortener.sweep(group)
+            seconds = (time.perf_counter() - began) / sum(before)
+            for string, going in zip(group, before, strict=True):
+                string.seconds += seconds * going
+            checkpoints.keep(lambda group=group: [vars(string) for string in group])
+            ended = sum(string.ended is not None for string in group)
+            beads = max(trees.count(string.points) for string in group)
+            part = sum(s.sweeps for s in group) / (len(group) * shortener.max_sweeps)
+            progress("shortening", done + max(ended, part), total, ended=done + ended, beads=beads)
+        checkpoints.keep(lambda group=group: [vars(string) for string in group], now=True)
+        for string in group:
+            row = pending.pop(string.name)
+            _measure_string(tools, row, string)
+            done += 1
+            progress("measuring strings", done, total)
+        checkpoints.drop()
+
+
+def _begun(tools: _Tools, row: Row) -> Shortening:
+    points = _points(tools, row)
+    begun = tools.shortener(row["grid"]).start(
+        _key(row), points, row["limit"], [row["loss_a"], row["loss_b"]]
+    )
+    if not tools.settings.shorten:
+        begun.ended = OFF
+    return begun
+
+
+def _points(tools: _Tools, row: Row) -> Params:
+    run = tools.run
+    path = run.connection_file(row["set"], row["level"], row["a"], row["b"])
+    points = run.load_connection(row)[0]
+    beads = {name: leaf[0] for name, leaf in points.items()}
+    in_use(beads, tools.landscape, path)
+    shapes = tools.landscape.shapes
+    return {name: points[name].astype(shape.dtype) for name, shape in shapes.items()}
+
+
+def _measure_string(tools: _Tools, row: Row, string: Shortening) -> None:
+    """Everything of one string, into its file."""
+    began = time.perf_counter()
+    found, points = _points(tools, row), string.kept
+    over = yaml.safe_load(tools.run.settings_file(row["set"]).read_text())["length_over"]
+    certificate = paths.certify(points, tools.peaks(row["grid"]), row["limit"])
+    if not certificate.holds(row["limit"]):
+        raise RunError(
+            f"{tools.run.directory}: {_key(row)} no longer holds below {row['limit']:.6g} "
+            f"({certificate.maximum:.6g}): its code or data have changed; see `lscape verify`"
+        )
+    turned, turned_found = geometry.turning(points), geometry.turning(found)
+    chord = paths.chord(points, over)
+    record: Row = dict.fromkeys(STRING_COLUMNS)
+    record |= {key: row[key] for key in ("set", "method", "level", "a", "b", "limit")}
+    record |= {
+        "measures": tools.name,
+        "source": _source(tools.run, row),
+        "shortening": string.ended,
+        "beads_found": trees.count(found),
+        "beads": trees.count(points),
+        "sweeps": string.sweeps,
+        "grad_evals": string.grad_evals,
+        "length_found": paths.length(found, over),
+        "length": paths.length(points, over),
+        "chord": chord,
+        "length_change": string.change,
+        "max_loss": certificate.maximum,
+        "max_at": certificate.max_at,
+        "last_change": certificate.last_change,
+        "resolution": certificate.resolution,
+        "grid": certificate.grid,
+        "scaled_length_found": geometry.scaled_length(found),
+        "scaled_length": geometry.scaled_length(points),
+        "scaled_chord": geometry.scaled_distance(points),
+        "total_curvature_found": turned_found.total,
+        "total_curvature": turned.total,
+        "curvature_density": turned.density,
+        "curvature_middle": turned.middle,
+        "largest_angle": float(turned.angles.max()),
+        "largest_angle_at": float(turned.places[turned.angles.argmax()]),
+    }
+    for end in ("_found", ""):
+        record[f"normalized_length{end}"] = record[f"length{end}"] / chord if chord > 0 else None
+    arrays: Arrays = {
+        "history": np.array(string.history, float),
+        "turning.found": np.column_stack([turned_found.places, turned_found.angles]),
+        "turning": np.column_stack([turned.places, turned.angles]),
+    }
+    arrays |= {f"shortened.{name}": leaf for name, leaf in points.items()}
+    notes = [string.reason, tools.no_hessian]
+    if tools.function_length is None:
+        notes.append("no length in function space: the task does not say its outputs")
+    else:
+        before, after = tools.function_length(found), tools.function_length(points)
+        record |= {
+            "function_length_found": before.length,
+            "function_length": after.length,
+            "function_chord": after.chord,
+            "function_change": after.change,
+            "function_metric": tools.landscape.outputs and tools.landscape.outputs.distance,
+            "function_samples": after.samples,
+        }
+    if tools.hessian is not None:
+        numbers, along, why = _along(tools, tools.hessian, points, certificate, _key(row))
+        record |= numbers
+        notes.append(why)
+        arrays |= {f"beads.{name}": array for name, array in along.items()}
+    record["seconds"] = round(string.seconds + time.perf_counter() - began, 3)
+    record["reason"] = "; ".join(filter(None, notes))
+    path = tools.run.string_measure_file(tools.name, row)
+    save_arrays(path, arrays, {"measured": _finite(record)})
+
+
+def _along(
+    tools: _Tools, hessian: Hessian, points: Params, certificate: paths.Certificate, key: str
+) -> tuple[Row, Arrays, str]:
+    """The Hessian and the level set at beads, evenly spread, and at the highest point, the last."""
+    beads = trees.count(points)
+    inner = np.linspace(0, beads - 1, min(tools.settings.points, beads - 2) + 2)
+    chosen = np.unique(np.round(inner).astype(int)[1:-1])
+    lengths, segment = paths.segment_lengths(points), certificate.segment
+    start, end = paths.bead_places(points)[[segment, segment + 1]]
+    t = (certificate.max_at - start) / (end - start) if end > start else 0.0
+    left, right = trees.take(points, segment), trees.take(points, segment + 1)
+    peak = {n: np.asarray(trees.lerp(left[n], right[n], t), left[n].dtype) for n in left}
+    at = {n: np.concatenate([points[n][chosen], peak[n][None]]) for n in points}
+    tangents = {
+        n: np.concatenate(
+            [points[n][chosen + 1] - points[n][chosen - 1], (right[n] - left[n])[None]]
+        )
+        for n in points
+    }
+    seed = key_data(tools.config.seed, "measure", key)
+    found = curvatures(hessian, at, tools.settings.steps, seed, tangents)
+    smallest, smallest_error, largest, largest_error = found.extremes.T
+    arrays = {
+        "at": np.append(paths.bead_places(points)[chosen], certificate.max_at),
+        "loss": found.value,
+        "gradient": found.gradient,
+        "level_curvature": found.level_curvature,
+        "smallest": smallest,
+        "smallest_error": smallest_error,
+        "largest": largest,
+        "largest_error": largest_error,
+    }
+    normal = ("normal_mean", "normal_spread", "normal_smallest", "normal_largest")
+    arrays |= dict(zip(normal, found.normal.T, strict=True))
+    bent = found.level_curvature[np.isfinite(found.level_curvature)]
+    verdict = recognised(found.gradient[-1], found.extremes[-1], float(lengths.sum()))
+    numbers = tools.hessian_facts() | {
+        "peak_at": certificate.max_at,
+        "peak_loss": float(found.value[-1]),
+        "peak_gradient": float(found.gradient[-1]),
+        "peak_smallest": float(smallest[-1]),
+        "peak_smallest_error": float(smallest_error[-1]),
+        "peak_largest": float(largest[-1]),
+        "peak_largest_error": float(largest_error[-1]),
+        "peak_verdict": verdict,
+        "level_curvature_points": len(bent),
+    }
+    if len(bent):
+        numbers |= {
+            "level_curvature_mean": float(bent.mean()),
+            "level_curvature_lowest": float(bent.min()),
+            "level_curvature_highest": float(bent.max()),
+        }
+    undefined = len(at[next(iter(at))]) - len(bent)
+    why = f"level curvature undefined at {undefined} points (gradient at its noise floor)"
+    return numbers, arrays, why if undefined else ""
+
+
+# -- models ----------------------------------------------------------------------------------------
+
+
+def pending_models(
+    tools: _Tools, connected: list[Row], levels: list[float]
+) -> list[tuple[float, int]]:
+    """(level, model) of the models that are not measured yet, where each reached its level."""
+    run, pending = tools.run, []
+    if not tools.settings.hessian:
+        return []
+    for record in run.models():
+        for entry in record["levels"]:
+            level, model = entry["level"], record["model"]
+            if level not in levels or entry["status"] != "REACHED":
+                continue
+            path = run.model_measure_file(tools.name, level, model)
+            source = read_record(run.model_file(model, level))["arrays_sha256"]
+            if not path.exists() or read_record(path)["measured"]["source"] != source:
+                pending.append((level, model))
+    return sorted(pending, key=lambda unit: (-unit[0], unit[1]))
+
+
+def measure_models(
+    tools: _Tools, connected: list[Row], levels: list[float], progress: Progress
+) -> None:
+    pending = pending_models(tools, connected, levels)
+    hessian = tools.hessian
+    if hessian is None:
+        if pending:
+            log.warning(f"models are not measured: {tools.no_hessian}")
+        return
+    for number, (level, model) in enumerate(pending):
+        _measure_model(tools, hessian, level, model)
+        progress("measuring models", number + 1, len(pending))
+
+
+def _measure_model(tools: _Tools, hessian: Hessian, level: float, model: int) -> None:
+    began = time.perf_counter()
+    run, settings = tools.run, tools.settings
+    path = run.model_file(model, level)
+    arrays, kept = load_arrays(path)
+    point = in_use(arrays, tools.landscape, path)
+    seed = key_data(tools.config.seed, "measure", model, level)
+    found: Curvatures = curvatures(hessian, trees.stack([point]), settings.steps, seed)
+    with_spectrum = model < settings.spectrum
+    steps = settings.steps if with_spectrum else 1
+    density = spectrum(hessian, point, steps, settings.probes, seed)
+    smallest, smallest_error, largest, largest_error = map(float, found.extremes[0])
+    record: Row = dict.fromkeys(MODEL_COLUMNS)
+    record |= tools.hessian_facts() | {
+        "measures": tools.name,
+        "source": kept["arrays_sha256"],
+        "level": level,
+        "model": model,
+        "value": kept["value"],
+        "loss": float(found.value[0]),
+        "gradient": float(found.gradient[0]),
+        "smallest": smallest,
+        "smallest_error": smallest_error,
+        "largest": largest,
+        "largest_error": largest_error,
+        "trace": density.trace,
+        "trace_error": density.trace_error,
+        "probes": settings.probes,
+        "steps": density.nodes.shape[1] if with_spectrum else None,
+        "reason": "",
+        "seconds": round(time.perf_counter() - began, 3),
+    }
+    beside = {}
+    if with_spectrum:
+        beside = {"spectrum.nodes": density.nodes, "spectrum.weights": density.weights}
+    save_arrays(
+        run.model_measure_file(tools.name, level, model), beside, {"measured": _finite(record)}
+    )
+
+
+# what `measure` does, in this order: (tools, connected rows, levels, progress) → files
+PARTS: tuple[Callable[[_Tools, list[Row], list[float], Progress], None], ...] = (
+    measure_strings,
+    measure_models,
+)

@@ -1,0 +1,65 @@
+"""A model's own path from where it met a level to where it met the next lower one.
+
+What is proved between snapshots at a lower level holds at a higher one only through these: training
+may have risen above the level in between.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from landscape import trees
+from landscape.base import Search
+from landscape.driver import Connection, judge, start, steps
+from landscape.runs import SNAPSHOT, Row
+from landscape.stages.setup import Progress
+
+SHORT = 4  # rounds of the search where the straight segment rises above the limit
+
+
+def carry(tools: Any, level: float, progress: Progress) -> None:
+    """Certify every model's path from its snapshot at a level to the next lower one, below the
+    level's limit; where the straight segment is not, search for a short while as connections are.
+
+    tools: of stages/connect.py. Kept in snapshots/, whether connected or not, once and for all.
+    """
+    run, at = tools.run, tools.band(level)
+    wanted = []
+    for model in range(tools.config.train.models):
+        lower = [below for below in tools.ends.levels(model) if below < level]
+        known = run.snapshot_file(model, level).exists()
+        if tools.ends.reached(model, level) and lower and not known:
+            wanted.append((model, max(lower)))
+    stage = f"models' own paths at {level:g}"
+    for first in range(0, len(wanted), tools.group):
+        group = wanted[first : first + tools.group]
+        strings = [
+            start(f"{model} itself", tools.ends.params(model, level), tools.ends.params(model, low))
+            for model, low in group
+        ]
+        sides = (trees.stack([trees.take(s.points, end) for s in strings]) for end in (0, -1))
+        tools.peaks(*sides, at.limit)  # of all at once; the verdicts look them up
+        found = [judge(string, tools.peaks, at) for string in strings]
+        above = [n for n, one in enumerate(found) if not one.certificate.holds(at.limit)]
+        search = Search([start(strings[n].name, *_ends(found[n])) for n in above])
+        for stepped in steps(tools.method(at, min(SHORT, tools.settings.max_rounds)), search):
+            search = stepped
+            progress(stage, first, len(wanted), bent=len(above))
+        for number, string in zip(above, search.strings, strict=True):
+            bent = judge(string, tools.peaks, at)
+            found[number] = min(found[number], bent, key=lambda one: one.upper)
+        for (model, low), one in zip(group, found, strict=True):
+            record = _record(one, model, level, low, at.limit)
+            profile = one.certificate.profile
+            run.save_path(run.snapshot_file(model, level), record, one.string.points, profile)
+        progress(stage, first + len(group), len(wanted), bent=len(above))
+
+
+def _ends(connection: Connection) -> tuple[Any, Any]:
+    points = connection.string.points
+    return trees.take(points, 0), trees.take(points, -1)
+
+
+def _record(one: Connection, model: int, level: float, lower: float, limit: float) -> Row:
+    known = {"model": model, "level": level, "lower": lower, "limit": limit, **one.record()}
+    return {key: known[key] for key in SNAPSHOT}

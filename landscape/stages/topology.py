@@ -1,0 +1,269 @@
+"""What components and barriers need beyond the searches: the models' own paths, lower barriers.
+
+Both are parts of `lscape measure`, which holds the run while they work.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+
+from landscape import paths, topology, trees
+from landscape.base import String, key_data
+from landscape.config import Config, set_name
+from landscape.driver import Connection, judge
+from landscape.neb import Elastic
+from landscape.runs import BARRIER, Row, Run
+from landscape.stages.connect import Tools
+from landscape.stages.setup import Progress, silent
+from landscape.stages.snapshots import carry
+
+BEADS = (17, 33, 65)  # of a band: the least that is not fewer than its stretch had
+STEPS = 100  # a cycle, of one gradient a bead
+GRADIENTS = 10_000  # a pair: after the cycle in which they are spent there is no other
+BETWEEN = 0.25  # of the height above the ends: that much above all beads, beads are missing
+TOLERANCE = 0.01  # of what a barrier is above the ends: a cycle that lowers it by less is the last
+TIGHT = 0.01  # of the barrier: above the ends by less, it is not lowered further
+BATCH = 16  # pairs lowered together: what is lost when interrupted
+
+
+def measure_snapshots(run: Run, config: Config, progress: Progress = silent) -> list[Row]:
+    """The models' own paths between their snapshots, certified; returns snapshots/'s records.
+
+    By the settings of config.connect; what is there already is left as it is. The run must be held
+    (`run.stage`). Raises ConfigError, RunError, OSError as `connect`.
+    """
+    tools = Tools(run, config, set_name(config.connect), progress)
+    for level in config.levels.values:
+        carry(tools, level, progress)
+    return run.snapshots()
+
+
+def measure_barriers(run: Run, config: Config, progress: Progress = silent) -> list[Row]:
+    """Lower the barriers of the disconnectivity graph; returns barriers/'s records.
+
+    For every merge, the best known path between the deepest snapshots of a pair that it joins is
+    lowered by elastic bands (landscape/neb.py) on its highest stretch, until it is near the ends'
+    losses, or a cycle lowers it by less than TOLERANCE of its height above them, or GRADIENTS are
+    spent. Lowered barriers can change the tree, so until every merge's pair has been lowered. A
+    path that is worse than the one before is never kept. The run must be held. Raises as `connect`.
+    """
+    tools = Tools(run, config, set_name(config.connect), progress)
+    elastic = Elastic(tools.landscape, STEPS)
+    done = 0
+    while todo := _pairs(run):
+        for first in range(0, len(todo), BATCH):
+            batch = todo[first : first + BATCH]
+            facts = {"pairs": f"{done + first}/{done + len(todo)}"}
+            for fraction, barriers in _lowered(tools, elastic, batch):
+                progress(
+                    "lowering barriers",
+                    done + first + fraction * len(batch),
+                    done + len(todo),
+                    **facts,
+                    highest=max(barrier.bound for barrier in barriers),
+                )
+                for barrier in barriers if fraction == 1 else ():
+                    _save(tools, barrier)
+        done += len(todo)
+    return run.barriers()
+
+
+def _pairs(run: Run) -> list[topology.Pair]:
+    """The pairs whose path, lowered, would lower the merges of the tree, of those not lowered yet:
+    for each merge, of the pairs that it joins, the one with the lowest path known."""
+    rows, snapshots, barriers = run.rows(), run.snapshots(), run.barriers()
+    minima = topology.leaves(run.models())
+    tree = topology.merges(minima, topology.edges(rows, snapshots, barriers))
+    lowest = topology.direct(minima, rows, snapshots, barriers)
+    lowered = {(record["a"], record["b"]) for record in barriers}
+    found = []
+    for merge in tree:
+        pairs = [(min(a, b), max(a, b)) for a in merge.older for b in merge.younger]
+        best = min(pairs, key=lambda pair: (lowest.get(pair, (np.inf, None))[0], pair))
+        if best not in lowered:
+            found.append(best)
+    return found
+
+
+@dataclass
+class _Barrier:
+    """A path between the deepest snapshots of two models on its way down."""
+
+    a: int
+    b: int
+    levels: tuple[float, float]
+    best: Connection
+    start: float
+    origin: str
+    status: str = ""
+    reason: str = ""
+    gradient: float | None = None
+    grad_evals: int = 0
+    seconds: float = 0.0
+
+    @property
+    def bound(self) -> float:
+        return self.best.upper
+
+    @property
+    def floor(self) -> float:
+        """The greater loss of the ends: no barrier is lower."""
+        return float(self.best.certificate.profile[[0, -1], 1].max())
+
+    @property
+    def is_tight(self) -> bool:
+        return self.bound - self.floor <= TIGHT * abs(self.bound)
+
+    @property
+    def spent(self) -> float:
+        """The fraction done, when it has come to an end or as if its budget is what ends it."""
+        return 1.0 if self.status else min(0.99, self.grad_evals / GRADIENTS)
+
+
+def _lowered(
+    tools: Tools, elastic: Elastic, pairs: Sequence[topology.Pair]
+) -> Iterator[tuple[float, list[_Barrier]]]:
+    """The fraction done, and the barriers as they are; at 1, as they stay."""
+    barriers = [_begun(tools, *pair) for pair in pairs]
+    why = _fixed(tools)
+    for barrier in barriers:
+        if barrier.is_tight:
+            barrier.status = "TIGHT"
+        elif why or not np.isfinite(barrier.bound):
+            barrier.status, barrier.reason = "KEPT", why or "the loss on its path is not finite"
+    while going := [barrier for barrier in barriers if not barrier.status]:
+        yield float(np.mean([barrier.spent for barrier in barriers])), barriers
+        cuts = [_highest_stretch(barrier) for barrier in going]
+        sizes = [trees.count(middle) for _, middle, _ in cuts]
+        for size in sorted(set(sizes)):
+            mine = [n for n, beads in enumerate(sizes) if beads == size]
+            some = [going[n] for n in mine]
+            keys = [key_data(tools.seed, "barrier", b.a, b.b, b.grad_evals) for b in some]
+            bands = elastic.start(trees.stack([cuts[n][1] for n in mine]), np.stack(keys))
+            while elastic.going(bands):
+                began = time.perf_counter()
+                bands = elastic.advance(bands)
+                for barrier in some:
+                    barrier.seconds += (time.perf_counter() - began) / len(some)
+                yield float(np.mean([barrier.spent for barrier in barriers])), barriers
+            for number, (n, barrier) in enumerate(zip(mine, some, strict=True)):
+                left, _, right = cuts[n]
+                moved = trees.take(bands.points, number)
+                points = trees.concatenate([left, moved, right])
+                _accept(tools, barrier, points, float(bands.gradient[number]), size)
+    yield 1, barriers
+
+
+def _accept(
+    tools: Tools, barrier: _Barrier, points: trees.Params, gradient: float, beads: int
+) -> None:
+    """Keep a lowered path if it is lower, and say whether to go on."""
+    before, above = barrier.bound, barrier.bound - barrier.floor
+    found = _judged(tools, f"{barrier.a}-{barrier.b}", barrier.levels, points)
+    barrier.grad_evals += STEPS * beads
+    barrier.seconds += found.string.seconds
+    if found.upper < before:
+        barrier.best = found
+        barrier.gradient = gradient if np.isfinite(gradient) else None
+    if barrier.is_tight:
+        barrier.status = "TIGHT"
+    elif before - barrier.bound < TOLERANCE * above:
+        barrier.status = "CONVERGED"
+    elif barrier.grad_evals >= GRADIENTS:
+        barrier.status = "BUDGET"
+
+
+def _highest_stretch(barrier: _Barrier) -> tuple[Any, Any, Any]:
+    """A path cut in three: the beads before, a band of its highest stretch, and the beads after.
+
+    The stretch is around the maximum, where the loss is above that of the ends; above half the
+    height where the maximum is between two beads, so that there are more of them.
+    """
+    points, certificate = barrier.best.string.points, barrier.best.certificate
+    at, (where, loss) = paths.bead_places(points), certificate.profile.T
+    highest, above = np.interp(at, where, loss).max(), barrier.bound - barrier.floor
+    missing = trees.count(points) > 2 and barrier.bound - highest > BETWEEN * above
+    cut = barrier.floor + (above / 2 if missing else 0.0)
+    low = where[(where < certificate.max_at) & (loss <= cut)]
+    high = where[(where > certificate.max_at) & (loss <= cut)]
+    start, stop = low.max(initial=0.0), high.min(initial=1.0)
+    ends = paths.at(points, np.array([start, stop]))
+    inside = trees.take(points, (at > start) & (at < stop))
+    first, last = (trees.take(ends, slice(n, n + 1)) for n in (0, 1))
+    stretch = trees.concatenate([first, inside, last])
+    beads = next((n for n in BEADS if n >= trees.count(stretch)), BEADS[-1])
+    band = paths.at(stretch, np.linspace(0, 1, beads))
+    return trees.take(points, at < start), band, trees.take(points, at > stop)
+
+
+def _fixed(tools: Tools) -> str:
+    """Why barriers cannot be lowered; nothing if they can."""
+    landscape = tools.landscape
+    if landscape.descent is None and jax.tree.leaves(landscape.carry):
+        return "the metric has no gradient, and the training loss needs a state that is carried on"
+    return ""
+
+
+def _begun(tools: Tools, a: int, b: int) -> _Barrier:
+    """The lowest path known between the deepest snapshots of two models, or the straight one."""
+    run = tools.run
+    minima = topology.leaves(run.models())
+    levels = minima[a].level, minima[b].level
+    ends = [tools.ends.params(model, level) for model, level in zip((a, b), levels, strict=True)]
+    best, origin = _judged(tools, f"{a}-{b}", levels, paths.straight(*ends)), "straight"
+    direct = topology.direct(minima, run.rows(), run.snapshots())
+    if (a, b) in direct:
+        _, row = direct[a, b]
+        known = _judged(tools, f"{a}-{b}", levels, _through(tools, row, levels))
+        if known.upper < best.upper:
+            best, origin = known, f"{row['set']} at {row['level']:g}"
+    return _Barrier(a, b, levels, best, best.upper, origin)
+
+
+def _judged(
+    tools: Tools, name: str, levels: tuple[float, float], points: trees.Params
+) -> Connection:
+    return judge(String(name, points), tools.peaks, tools.band(max(levels)))
+
+
+def _through(tools: Tools, row: Row, levels: tuple[float, float]) -> trees.Params:
+    """A connection's string, from deepest snapshot to deepest snapshot by the models' own paths."""
+    run = tools.run
+    string, _, _ = run.load_connection(row)
+    sides = []
+    for model, deepest in zip((row["a"], row["b"]), levels, strict=True):
+        down = []
+        for record in run.snapshots():
+            if record["model"] == model and deepest < record["level"] <= row["level"]:
+                points, _, _ = run.load_path(run.snapshot_file(model, record["level"]))
+                down.append(trees.take(points, slice(1, None)))
+        sides.append(down)
+    up = [trees.take(part, slice(None, None, -1)) for part in reversed(sides[0])]
+    joined = trees.concatenate([*up, string, *sides[1]])
+    return {name: leaf.astype(string[name].dtype) for name, leaf in joined.items()}
+
+
+def _save(tools: Tools, barrier: _Barrier) -> None:
+    profile = barrier.best.certificate.profile
+    known = barrier.best.record() | {
+        "a": barrier.a,
+        "b": barrier.b,
+        "level_a": barrier.levels[0],
+        "level_b": barrier.levels[1],
+        "start": barrier.start if np.isfinite(barrier.start) else None,
+        "origin": barrier.origin,
+        "gradient": barrier.gradient,
+        "grad_evals": barrier.grad_evals,
+        "seconds": round(barrier.seconds, 3),
+        "status": barrier.status,
+        "reason": barrier.reason,
+    }
+    record = {key: known[key] for key in BARRIER}
+    file = tools.run.barrier_file(barrier.a, barrier.b)
+    tools.run.save_path(file, record, barrier.best.string.points, profile)

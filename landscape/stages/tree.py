@@ -1,0 +1,94 @@
+"""`pairs: tree`: search only what can still join components, from the lowest level up.
+
+A connection at a low level holds at every higher one through the models' own paths, so that N
+models joined at the lowest level cost N − 1 connections in all; what fails there is searched again
+higher up, where it is easier.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from landscape.base import Band
+from landscape.config import Config, set_name
+from landscape.runs import Run, write_json
+from landscape.stages.setup import Progress
+from landscape.stages.snapshots import carry
+from landscape.topology import Pair, grown, next_pairs, reached
+
+HELD_BYTES = 2**28  # of models, while distances are measured
+
+
+def grow(tools: Any, levels: Sequence[float], progress: Progress) -> None:
+    """Join what can be joined at each level, round by round; a record a level in the set's tree.
+
+    tools: of stages/connect.py. The pairs of a round depend on the rows alone that are there at
+    this level and below, so that an interrupted tree grows on as it would have.
+    """
+    run, tries = tools.run, tools.settings.tries
+    for level in sorted(levels):
+        carry(tools, level, progress)
+        tools.connect_level(level, [], progress)  # what was interrupted
+        who = reached(run.models(), level)
+        distance = _distances(tools, who, level)
+        number = 0
+        while True:
+            record = _grown(run, tools.config, level)
+            failed = [(r["a"], r["b"]) for r in _rows(run, tools.name) if r["level"] == level]
+            pairs = next_pairs(record["components"], distance, failed, tries)[: tools.group]
+            if not pairs:
+                break
+            number += 1
+
+            def told(stage: str, done: float, total: float, number: int = number, **facts: Any):
+                progress(f"{stage}, round {number}", done, total, **facts)
+
+            tools.connect_level(level, pairs, told)
+        _keep(run, tools.name, record)
+
+
+def is_grown(run: Run, config: Config, levels: Sequence[float]) -> bool:
+    """Whether the set's tree is complete at these levels, and still what its rows say."""
+    kept = {record["level"]: record for record in run.tree(set_name(config.connect))}
+    return all(level in kept and kept[level] == _grown(run, config, level) for level in levels)
+
+
+def _grown(run: Run, config: Config, level: float) -> dict[str, Any]:
+    settings = config.connect
+    limit = Band(level, settings.target, settings.tolerance).limit
+    rows = _rows(run, set_name(settings))
+    return grown(rows, run.snapshots(), run.models(), level, limit, settings.tries)
+
+
+def _rows(run: Run, name: str) -> list[dict[str, Any]]:
+    return [row for row in run.rows() if row["set"] == name]
+
+
+def _keep(run: Run, name: str, record: dict[str, Any]) -> None:
+    others = [other for other in run.tree(name) if other["level"] != record["level"]]
+    records = sorted([*others, record], key=lambda one: -one["level"])
+    write_json(run.tree_file(name), records)
+
+
+def _distances(tools: Any, who: Sequence[int], level: float) -> dict[Pair, float]:
+    """Euclidean distances between snapshots at a level, reading some models at a time."""
+
+    def flat(model: int) -> np.ndarray:
+        params = tools.ends.params(model, level)
+        return np.concatenate([np.ravel(leaf) for _, leaf in sorted(params.items())])
+
+    found = {}
+    start = 0
+    while start < len(who):
+        held = [flat(who[start])]
+        many = max(1, HELD_BYTES // held[0].nbytes)
+        held += [flat(model) for model in who[start + 1 : start + many]]
+        for place, b in enumerate(who[start:], start):
+            other = held[place - start] if place < start + len(held) else flat(b)
+            for a, mine in zip(who[start:place], held, strict=False):
+                found[a, b] = float(np.linalg.norm(mine - other))
+        start += len(held)
+    return found

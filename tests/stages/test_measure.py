@@ -1,0 +1,146 @@
+"""Measure a run: what is kept, that it resumes, what is not measured again, and what goes wrong."""
+
+import numpy as np
+import pytest
+
+from landscape import paths
+from landscape.config import ConfigError
+from landscape.runs import MODEL_COLUMNS, STRING_COLUMNS, RunError, load_arrays
+from landscape.stages.connect import connect
+from landscape.stages.measure import measure
+from landscape.stages.setup import Checkpoints
+from landscape.stages.train import train
+
+FEW = {"train": {"models": 3}, "levels": {"values": [0.1, 0.01]}}
+QUICK = {"tolerance": 0.01, "probes": 32, "points": 2}
+
+
+@pytest.fixture
+def connected(ring):
+    run = train(ring(measure=QUICK, **FEW))
+    connect(run)
+    return run
+
+
+def timeless(rows):
+    return [{k: v for k, v in row.items() if k != "seconds"} for row in rows]
+
+
+def test_a_ring_is_measured(connected, caplog):
+    caplog.set_level("INFO", logger="lscape")
+    run = connected
+    found = measure(run)
+    strings, models = found["strings"], found["models"]
+    assert len(strings) == 2 * 3 and len(models) == 2 * 3
+    assert tuple(strings[0]) == STRING_COLUMNS and tuple(models[0]) == MODEL_COLUMNS
+    for row in strings:
+        assert row["shortening"] == "CONVERGED" and row["length_change"] < 0.01
+        assert row["length"] <= row["length_found"] * (1 + 1e-6) and row["length"] >= row["chord"]
+        arrays = run.load_measures(row)
+        points = {"x": arrays["shortened.x"]}
+        assert paths.length(points) == pytest.approx(row["length"])
+        radius = np.linalg.norm(points["x"], axis=1)
+        assert ((radius**2 - 1) ** 2 <= row["level"] + 1e-6).all()
+        assert np.array_equal(
+            points["x"][0], load_arrays(run.model_file(row["a"], row["level"]))[0]["x"]
+        )
+        assert arrays["turning"][:, 1].sum() == pytest.approx(row["total_curvature"])
+        assert arrays["history"][0].tolist()[2:] == [row["beads_found"], row["length_found"], 1]
+        defined = arrays["beads.level_curvature"][np.isfinite(arrays["beads.level_curvature"])]
+        assert len(arrays["beads.at"]) <= 3 and len(defined) == row["level_curvature_points"]
+        # on the inner wall it bends away from the string, by its radius
+        assert (((defined > -1.3) & (defined < -0.9)) | ((defined > 0.8) & (defined < 1))).all()
+        assert row["hessian_of"] == "loss" and "derivatives" in row["hessian_by"]
+        assert row["function_length"] is None and "function space" in row["reason"]
+        scaled = row["scaled_length"], row["scaled_chord"]
+        assert scaled[0] >= scaled[1] - 1e-6 and scaled[1] <= np.pi + 0.1
+    for row in models:
+        x = load_arrays(run.model_file(row["model"], row["level"]))[0]["x"]
+        square = float(x @ x)
+        dense = 8 * np.outer(x, x) + 4 * (square - 1) * np.eye(2)
+        ends = np.linalg.eigvalsh(dense)
+        assert [row["smallest"], row["largest"]] == pytest.approx(ends, rel=1e-3, abs=1e-3)
+        assert abs(row["trace"] - ends.sum()) <= 4 * row["trace_error"] + 1e-4
+        weights = run.load_measures(row).get("spectrum.weights")
+        assert (weights is not None) == (row["model"] == 0)
+    assert run.string_measures() == strings and run.model_measures() == models
+    folder = run.latest_measures_directory
+    assert (folder / "strings.csv").read_text().splitlines()[0] == ",".join(STRING_COLUMNS)
+    assert len((folder / "models.csv").read_text().splitlines()) == 1 + 6
+    assert run.meta()["stages"]["measure"] == "done"
+    assert not (folder / "shortening.safetensors").exists()
+
+    before = {f: f.stat().st_mtime_ns for f in folder.glob("**/*.safetensors")}
+    assert measure(run) == found and "nothing to do" in caplog.text
+    assert before == {f: f.stat().st_mtime_ns for f in folder.glob("**/*.safetensors")}
+
+
+@pytest.mark.parametrize("after", [0, 3])
+def test_an_interrupted_measure_resumes_to_the_same_result(ring, tmp_path, monkeypatch, after):
+    whole = train(ring(measure=QUICK, **FEW), runs_dir=tmp_path / "whole")
+    connect(whole)
+    wanted = measure(whole)
+    cut = train(ring(measure=QUICK, **FEW), runs_dir=tmp_path / "cut")
+    connect(cut)
+    calls, keep = iter(range(10**9)), Checkpoints.keep
+
+    def keep_then_stop(self, make, now=False):
+        keep(self, make, now)
+        if next(calls) == after:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoints, "keep", keep_then_stop)
+        with pytest.raises(KeyboardInterrupt):
+            measure(cut)
+    assert cut.meta()["status"] == "interrupted"
+    found = measure(cut)
+    for kind in ("strings", "models"):
+        assert timeless(found[kind]) == timeless(wanted[kind])
+    for row in found["strings"]:
+        mine, other = cut.load_measures(row), whole.load_measures(row)
+        for name in mine:
+            assert np.array_equal(mine[name], other[name], equal_nan=True), name
+
+
+def test_other_settings_are_other_measures_and_a_level_can_be_asked_for(connected):
+    run = connected
+    off = ["measure.shorten=false", "measure.hessian=false"]
+    found = measure(run, off, levels=[0.1])
+    assert {row["level"] for row in found["strings"]} == {0.1} and not found["models"]
+    for row in found["strings"]:
+        assert row["shortening"] == "OFF" and row["length"] == row["length_found"]
+        assert row["hessian_of"] is None and row["total_curvature"] == row["total_curvature_found"]
+    first = run.latest_measures()
+    measure(run, ["measure.hessian=false"], levels=[0.1])
+    assert run.latest_measures() != first and len(run.string_measures(first)) == 3
+
+
+def test_what_is_no_longer_connected_is_left_out(connected):
+    run = connected
+    measure(run, ["measure.hessian=false"], levels=[0.1])
+    row = run.string_measures()[0]
+    (old,) = (r for r in run.rows() if all(r[k] == row[k] for k in ("set", "level", "a", "b")))
+    points, profile, film = run.load_connection(old)
+    run.save_connection(old | {"status": "NOT_FOUND"}, points, profile, film)
+    assert len(run.string_measures()) == 2
+    run.save_connection(old, {"x": points["x"] * np.float32(1.001)}, profile, film)
+    assert len(run.string_measures()) == 2, "measured of another string"
+
+
+def test_mistakes_and_what_is_missing(ring, caplog):
+    run = train(ring(**FEW))
+    with pytest.raises(RunError, match="nothing to measure yet"):
+        measure(run)
+    for row in connect(run):
+        points, profile, film = run.load_connection(row)
+        run.save_connection(row | {"status": "NOT_FOUND"}, points, profile, film)
+    with pytest.raises(ConfigError, match="only keys of `measure`"):
+        measure(run, ["train.models=3"])
+    with pytest.raises(ConfigError, match=r"measure\.beads: unknown"):
+        measure(run, ["measure.beads=3"])
+    with pytest.raises(ConfigError, match=r"0\.5 is not a level"):
+        measure(run, levels=[0.5])
+    found = measure(run, levels=[0.01])
+    assert not found["strings"] and len(found["models"]) == 3
+    assert "no CONNECTED strings; only the models" in caplog.text

@@ -1,0 +1,221 @@
+"""Second derivatives against dense ones, SciPy's, and landscapes whose curvature is known."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.flatten_util import ravel_pytree
+from scipy.sparse.linalg import LinearOperator, eigsh
+
+from landscape import compute
+from landscape.base import Curved, bind, energy_task
+from landscape.hessian import (
+    Hessian,
+    curvatures,
+    in_parts,
+    intermediate_bytes,
+    lanczos,
+    probes,
+    recognised,
+    spectrum,
+)
+from landscape.tasks.digits import digits
+from landscape.tasks.polynomial import polynomial
+from tests.analytic import double_well_energy, ring_energy
+
+KEY = np.array([1, 2], np.uint32)
+
+
+def small(task, metric="loss"):
+    """A landscape, a point of it, its dense Hessian, and how to flatten."""
+    landscape = bind(task, metric)
+    params = jax.device_get(landscape.init(jax.random.key(0)))
+    flat, unravel = ravel_pytree(params)
+    dense = np.asarray(jax.hessian(lambda x: landscape.level(unravel(x)))(flat))
+    return landscape, {name: leaf[None] for name, leaf in params.items()}, dense, unravel
+
+
+@pytest.fixture
+def network(float64):
+    return small(polynomial(coefficients=(0.1, 0.25, 0.5), points=300, loss="mse"))
+
+
+def flattened(tree):
+    return np.stack([ravel_pytree({n: x[i] for n, x in tree.items()})[0] for i in range(1)])
+
+
+def test_products_are_the_dense_ones(network):
+    landscape, point, dense, _ = network
+    vector = probes(point, KEY)
+    found = flattened(Hessian(landscape).products(point, vector))
+    np.testing.assert_allclose(found[0], dense @ flattened(vector)[0], rtol=1e-9, atol=1e-12)
+
+
+def test_eigenvalues_are_the_dense_ones_and_scipys(network):
+    landscape, point, dense, unravel = network
+    hessian = Hessian(landscape)
+    found = curvatures(hessian, point, 60, KEY)
+    smallest, _, largest, _ = found.extremes[0]
+    wanted = np.linalg.eigvalsh(dense)[[0, -1]]
+    np.testing.assert_allclose([smallest, largest], wanted, rtol=1e-4, atol=1e-4 * wanted[1])
+
+    def product(v):
+        vector = {n: np.asarray(x)[None] for n, x in unravel(jnp.asarray(v.ravel())).items()}
+        return flattened(hessian.products(point, vector))[0]
+
+    operator = LinearOperator(dense.shape, matvec=product, dtype=float)  # type: ignore[call-arg]
+    both = eigsh(operator, 2, which="BE", return_eigenvectors=False)
+    np.testing.assert_allclose([smallest, largest], np.sort(both), rtol=1e-4, atol=1e-4 * both[-1])
+    gradient = np.asarray(
+        jax.grad(landscape.level)({n: x[0] for n, x in point.items()})["Dense_0.kernel"]
+    )
+    assert found.gradient[0] >= np.linalg.norm(gradient)
+
+
+def test_few_steps_are_within_their_own_errors(network):
+    landscape, point, dense, _ = network
+    ritz = lanczos(Hessian(landscape), point, probes(point, KEY), 6)
+    wanted = np.linalg.eigvalsh(dense)
+    smallest, low, largest, high = ritz.extremes[0]
+    assert np.abs(wanted - smallest).min() <= low + 1e-9 and low > 0
+    assert np.abs(wanted - largest).min() <= high + 1e-9
+    assert wanted[-1] == pytest.approx(largest, rel=1e-2)
+
+
+def test_a_spectrum_has_the_mass_and_the_moments(network):
+    landscape, point, dense, _ = network
+    one = {name: leaf[0] for name, leaf in point.items()}
+    found = spectrum(Hessian(landscape), one, 40, 64, KEY)
+    np.testing.assert_allclose(np.nansum(found.weights, axis=1), 1, rtol=1e-9)
+    assert found.trace_error is not None
+    assert abs(found.trace - np.trace(dense)) < 4 * found.trace_error
+    squares = len(dense) * np.nansum(found.weights * found.nodes**2, axis=1)
+    assert abs(squares.mean() - np.sum(dense**2)) < 4 * squares.std() / 8
+    alone = spectrum(Hessian(landscape), one, 1, 64, KEY)
+    assert alone.trace == pytest.approx(found.trace) and alone.nodes.shape == (64, 1)
+
+
+def test_samples_in_parts_are_all_samples(network, monkeypatch):
+    landscape, point, _, _ = network
+    vector = probes(point, KEY)
+    whole, value = (
+        Hessian(landscape).products(point, vector),
+        Hessian(landscape).gradients(point)[0],
+    )
+    monkeypatch.setattr(compute, "memory", lambda: 8 * 20_000)
+    parted = Hessian(landscape)
+    for name, leaf in parted.products(point, vector).items():
+        np.testing.assert_allclose(leaf, whole[name], rtol=1e-9, atol=1e-14)
+    assert parted.gradients(point)[0] == pytest.approx(value)
+
+
+def test_a_part_is_small_enough(monkeypatch):
+    seen = []
+
+    def function(w, data):
+        seen.append(data.shape)
+        return jnp.tanh(data @ w).mean()
+
+    shape = jax.ShapeDtypeStruct((10,), jnp.float32)
+    data = jnp.ones((1000, 10))
+    bytes_of = intermediate_bytes(function, shape, jax.ShapeDtypeStruct((100, 10), jnp.float32))
+    assert 2 * 400 <= bytes_of <= 3 * 400
+    monkeypatch.setattr(compute, "memory", lambda: 8 * 8 * 90)
+    summed = in_parts(function, Curved("loss", function, data, True, False), shape)
+    seen.clear()
+    assert float(summed(jnp.ones(10))) == pytest.approx(float(jnp.tanh(10.0)))
+    assert {count for count, _ in seen} == {90, 10}
+
+
+def test_a_mean_absolute_error_by_differences(float64):
+    """E|θ − y| over uniform y has the second derivative 2·density, which samples' kinks hide."""
+    from landscape.base import Task
+
+    y = jnp.linspace(-1, 1, 20_001)
+    task = Task(
+        init=lambda key: jnp.full((1,), 0.3),
+        loss=lambda p, carry, batch, key: (jnp.abs(p[0] - batch).mean(), carry),
+        metrics={"loss": lambda p, data: jnp.abs(p[0] - data).mean()},
+        data={"train": y},
+        averages=("loss",),
+        kinked=("loss",),
+    )
+    hessian = Hessian(bind(task))
+    assert hessian.by == "differences of gradients" and hessian.step == 1e-3
+    found = hessian.products({"params": np.array([[0.3]])}, {"params": np.array([[2.0]])})
+    assert found["params"][0, 0] == pytest.approx(2.0, rel=0.2)
+
+
+def test_which_function_is_taken():
+    error = bind(digits(hidden=(3,)), "error")
+    assert Hessian(error).of == "loss" and error.slope is None
+    assert Hessian(bind(polynomial(coefficients=(1,), points=10), "mae")).of == "mae"
+    with pytest.raises(ValueError, match="no metric `loss`"):
+        Hessian(error._replace(curved=None))
+
+
+# -- the level set ---------------------------------------------------------------------------------
+
+
+def at(energy, *points, tangent=(0.3, 1.0)):
+    landscape = bind(energy_task(energy, lambda key: jnp.zeros(2)))
+    points = np.array(points)
+    tangents = np.tile(tangent, (len(points), 1))
+    return curvatures(Hessian(landscape), {"params": points}, 10, KEY, {"params": tangents})
+
+
+def test_the_ring_bends_by_one_over_its_radius(float64):
+    found = at(ring_energy, (0.9, 0.0), (1.1, 0.0))
+    np.testing.assert_allclose(found.level_curvature, [-1 / 0.9, 1 / 1.1], rtol=1e-9)
+    np.testing.assert_allclose(found.normal[:, 0], [-1 / 0.9, 1 / 1.1], rtol=1e-6)
+    np.testing.assert_allclose(found.normal[:, 1], 0, atol=1e-6)
+
+
+def test_normal_curvatures_of_an_ellipsoid(float64):
+    scales = jnp.array([1.0, 4.0, 9.0])
+    landscape = bind(energy_task(lambda x: 0.5 * jnp.sum(scales * x**2), lambda key: jnp.zeros(3)))
+    point, along = {"params": np.array([[2.0, 0, 0]])}, {"params": np.array([[0.0, 1, 0]])}
+    found = curvatures(Hessian(landscape), point, 10, KEY, along)
+    np.testing.assert_allclose(found.level_curvature, [4 / 2])
+    np.testing.assert_allclose(found.normal[0, 2:], [4 / 2, 9 / 2])
+    np.testing.assert_allclose(found.extremes[0, [0, 2]], [1, 9])
+
+
+def test_where_the_gradient_is_noise_there_is_no_level_set():
+    found = at(ring_energy, (1.0, 0.0), (1.0, 1e-5), (0.9, 0.0))
+    assert np.isnan(found.level_curvature).tolist() == [True, True, False]
+    assert np.isnan(found.normal).all(1).tolist() == [True, True, False]
+    assert np.isfinite(found.extremes).all()
+    across = at(ring_energy, (0.9, 0.0), tangent=(1.0, 0.0))
+    assert np.isnan(across.level_curvature).all() and np.isfinite(across.normal).all()
+
+
+@pytest.mark.parametrize(
+    "point, said",
+    [
+        ((0.0, 0.03), "near a saddle"),
+        ((0.0, 0.0), "near a saddle"),
+        ((0.0, 0.4), "on a slope"),
+        ((0.7, 0.3), "on a slope"),
+        ((1.0, 0.01), "near a minimum"),
+    ],
+)
+def test_a_double_wells_saddle_is_recognised(point, said):
+    found = at(double_well_energy, point)
+    assert recognised(found.gradient[0], found.extremes[0], chord=2.0) == said
+    if point == (0.0, 0.0):
+        assert found.value[0] == 1 and found.extremes[0, 0] == pytest.approx(-4)
+
+
+def test_nothing_is_said_of_what_is_not_a_number():
+    assert recognised(np.nan, np.zeros(4), 1.0) == "unknown"
+
+
+def test_the_memory_of_a_large_network_is_bounded(monkeypatch):
+    """Ten million parameters: as many Lanczos vectors as fit, and no matrix."""
+    from landscape.hessian import lanczos_steps
+
+    monkeypatch.setattr(compute, "memory", lambda: 2**30)
+    assert lanczos_steps(10**7, 4, 60) == 2**29 // (4 * 10**7)
+    assert lanczos_steps(10**9, 4, 60) == 2
+    assert lanczos_steps(20, 4, 60) == 20

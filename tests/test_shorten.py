@@ -1,0 +1,177 @@
+"""Strings shortened inside their level sets: known answers, certificates, and how they end."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.spatial import ConvexHull
+
+from landscape import paths, trees
+from landscape.base import Task, bind, energy_task
+from landscape.config import config_from
+from landscape.geometry import turning
+from landscape.shorten import Ended, Shortener, doubled, finish, step, subdivided
+from landscape.stages.setup import _pack, _unpack, build_landscape
+from tests.analytic import CONVEX, ring_energy
+
+
+def polygon(axes=(1.0, 1.0), beads=16):
+    """A zigzag around an ellipse, from its right end to its left."""
+    t = np.linspace(0, np.pi, beads)
+    return {"params": np.stack([axes[0] * np.cos(t), axes[1] * np.sin(t)], axis=1, dtype="f")}
+
+
+def shortened(landscape, points, limit, ends=(0.0, 0.0), max_beads=129, **settings):
+    settings = {"tolerance": 3e-3, "max_sweeps": 400} | settings
+    peaks = paths.make_peaks(landscape, 50)
+    shortener = Shortener(landscape, peaks, max_beads=max_beads, **settings)
+    (string,) = finish(shortener, [shortener.start("0-1", points, limit, list(ends))])
+    assert paths.certify(string.kept, peaks, limit).holds(limit)
+    for end in (0, -1):
+        assert np.array_equal(string.kept["params"][end], points["params"][end])
+    return string
+
+
+def plane(energy):
+    return bind(energy_task(energy, lambda key: jax.random.normal(key, (2,))))
+
+
+@pytest.mark.parametrize("level, beads", [(0.1, 16), (0.01, 24), (0.001, 32)])
+def test_the_ring(level, beads):
+    """architecture: √s + r(π/2 − arccos r) over the chord, turning by π − 2 arccos r."""
+    string = shortened(plane(ring_energy), polygon(beads=beads), level)
+    s = np.sqrt(level)
+    r = np.sqrt(1 - s)
+    length = paths.length(string.kept) / paths.chord(string.kept)
+    assert string.ended == Ended.CONVERGED and (string.change or 0) < 3e-3
+    assert length == pytest.approx(np.sqrt(s) + r * (np.pi / 2 - np.arccos(r)), rel=5e-3)
+    assert turning(string.kept).total == pytest.approx(np.pi - 2 * np.arccos(r), rel=0.01)
+
+
+def test_the_ellipse():
+    axes, level = np.array([2.0, 1.0]), 0.01
+
+    def energy(x):
+        return (jnp.sum((x / axes.astype(np.float32)) ** 2) - 1) ** 2
+
+    string = shortened(plane(energy), polygon(tuple(axes), beads=40), level)
+    t = np.linspace(0, np.pi, 20_001)
+    wall = np.sqrt(1 - np.sqrt(level)) * axes * np.stack([np.cos(t), np.sin(t)], axis=1)
+    ends = np.array([[2.0, 0], [-2.0, 0]])
+    hull = ConvexHull(np.concatenate([ends, wall]))  # a taut band around the inner wall
+    assert string.ended == Ended.CONVERGED
+    assert paths.length(string.kept) == pytest.approx(
+        float(np.asarray(hull.area)) - 4, rel=5e-3
+    )  # perimeter
+
+
+def test_a_convex_bowl_is_crossed_in_a_straight_line():
+    a, b = (np.array(end, np.float32) for end in (CONVEX.a, CONVEX.b))
+    bent = {"params": np.stack([a, np.float32([0.2, -0.1, 0.1]), b])}
+    string = shortened(CONVEX.landscape, bent, CONVEX.level, ends=(0.14, 0.14), tolerance=1e-4)
+    assert paths.length(string.kept) / paths.chord(string.kept) == pytest.approx(1, abs=1e-5)
+    straight = {"params": np.stack([a, b])}
+    assert shortened(CONVEX.landscape, straight, CONVEX.level).sweeps == 0
+
+
+def test_a_level_without_a_gradient_is_straightened_all_the_same():
+    def inside(p, data):
+        return 100.0 * (jnp.sum(p**2) < 0.81)
+
+    task = Task(
+        init=lambda key: jax.random.normal(key, (2,)),
+        loss=lambda p, carry, batch, key: (jnp.sum(p**2), carry),
+        metrics={"error": inside, "loss": lambda p, data: jnp.sum(p**2)},
+    )
+    points = {"params": 1.3 * polygon(beads=24)["params"]}
+    string = shortened(bind(task, metric="error"), points, 50.0, max_sweeps=300)
+    taut = 2 * (np.sqrt(1.3**2 - 0.81) + 0.9 * (np.pi / 2 - np.arccos(0.9 / 1.3)))
+    found, kept = paths.length(points), paths.length(string.kept)
+    assert 0 <= kept - taut < 0.5 * (found - taut), "slower than with a gradient, and not all of it"
+
+
+def test_ends_at_their_limit():
+    """Trained to just below the level, a first segment has no room to rise in."""
+    level = 0.01
+    r = np.sqrt(1 - np.sqrt(level) * 0.9999)
+    points = polygon(beads=24)
+    points["params"][[0, -1]] *= np.float32(r)
+    string = shortened(plane(ring_energy), points, level, ends=(0.009998, 0.009998))
+    assert string.ended == Ended.CONVERGED
+    assert paths.length(string.kept) == pytest.approx(r * np.pi, rel=5e-3)
+
+
+def test_what_ends_on_a_budget_keeps_a_certified_string():
+    few = shortened(plane(ring_energy), polygon(), 0.1, max_sweeps=3)
+    assert few.ended == Ended.BUDGET and few.reason == "max_sweeps (3) spent"
+    beads = shortened(plane(ring_energy), polygon(), 0.1, max_beads=17, tolerance=1e-4)
+    assert beads.ended == Ended.BUDGET and beads.reason == "max_beads (17) spent"
+    assert trees.count(beads.kept) <= 17
+
+
+def test_a_network_resumes_to_the_same_string():
+    config = config_from(
+        {
+            "task": {"name": "polynomial", "coefficients": [0.1, 0.25, 0.5], "points": 200},
+            "levels": {"values": [0.1]},
+        }
+    )
+    landscape = build_landscape(config)
+    rng = np.random.default_rng(0)
+    line = {
+        n: np.linspace(0, 1, 7, dtype="f").reshape(-1, *[1] * len(s.shape))
+        * rng.normal(size=s.shape).astype("f")
+        for n, s in landscape.shapes.items()
+    }
+    bent = {n: x + 0.3 * rng.normal(size=x.shape).astype("f") for n, x in line.items()}
+    limit = float(paths.certify(bent, paths.make_peaks(landscape, 50), 1.0).maximum) * 1.001
+    shortener = Shortener(landscape, paths.make_peaks(landscape, 50), 3e-3, 65, 200)
+    ends = [limit / 2, limit / 2]
+    whole = finish(shortener, [shortener.start("x", bent, limit, ends)])[0]
+    cut = shortener.start("x", bent, limit, ends)
+    for _ in range(5):
+        shortener.sweep([cut])
+    arrays = {}
+    cut = type(cut)(**_unpack(_pack(vars(cut), arrays), arrays))
+    finish(shortener, [cut])
+    assert whole.history == cut.history and whole.grad_evals == cut.grad_evals
+    assert paths.length(whole.kept) < 0.9 * paths.length(bent)
+    for name in whole.kept:
+        assert np.array_equal(whole.kept[name], cut.kept[name])
+
+
+def test_subdividing_and_doubling_leave_the_path():
+    points = polygon(beads=4)
+    for finer in (subdivided(points, 10), doubled(points)):
+        assert paths.length(finer) == pytest.approx(paths.length(points))
+        assert turning(finer).total == pytest.approx(turning(points).total, rel=1e-5)
+    assert trees.count(doubled(points)) == 7 and trees.count(subdivided(points, 10)) > 10
+
+
+def test_a_step_is_the_quadratic_programs(float64):
+    """Against the same program solved with all its variables."""
+    from scipy.optimize import minimize
+
+    rng = np.random.default_rng(5)
+    x = rng.normal(size=(5, 3))
+    slopes, place = rng.normal(size=(8, 3)), rng.uniform(0.1, 0.9, 8)
+    seen = {"excess": rng.normal(size=8) * 0.1, "place": place, "slope.params": slopes}
+    moved, largest = step({"params": x}, seen, np.full(5, 0.7))
+    segment = np.arange(8) // 2
+    left = np.where(segment == 0, 0, np.where(segment == 3, 1, 1 - place))
+    right = np.where(segment == 3, 0, np.where(segment == 0, 1, place))
+
+    def whole(d):
+        return np.concatenate([[np.zeros(3)], d.reshape(3, 3), [np.zeros(3)]])
+
+    def cost(d):
+        return 0.5 * np.sum(np.diff(x + whole(d), axis=0) ** 2) + 0.35 * np.sum(d**2)
+
+    def room(d):
+        d = whole(d)
+        at = left[:, None] * d[segment] + right[:, None] * d[segment + 1]
+        return -seen["excess"] - np.sum(slopes * at, axis=1)
+
+    wanted = minimize(cost, np.zeros(9), constraints={"type": "ineq", "fun": room}, tol=1e-12)
+    assert wanted.success and largest > 0
+    np.testing.assert_allclose((moved["params"] - x)[1:-1].ravel(), wanted.x, atol=2e-4)
