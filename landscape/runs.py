@@ -19,6 +19,11 @@ runs/<name>-<hash>/
     measures/<measures>/strings/<set>/<level>/<a>-<b>.safetensors   a connected string, measured
     measures/<measures>/models/<level>/<model>.safetensors          a model at a level, measured
     measures/<measures>/strings.csv, models.csv the records of these files
+    planes/<name>.safetensors       the loss on a plane: x, y, loss [y, x], models [n, 2], and
+                                    string.<number> [beads, 4]: x, y, fraction of the length,
+                                    distance from the plane; its record {kind, models, level,
+                                    grid, metric, strings: [{a, b, set, status, distance,
+                                    distance_at, chord}]}
     report.html
 
 A record of snapshots/ is `SNAPSHOT`'s keys, of barriers/ `BARRIER`'s. Of both, max_loss +
@@ -383,6 +388,27 @@ class Run:
         path = self.connection_file(row["set"], row["level"], row["a"], row["b"])
         with _opened(path) as (file, _):
             return np.stack([file.get_tensor(name) for name in PROFILE], axis=1)
+
+    # -- planes -------------------------------------------------------------------------------
+
+    def plane_file(self, name: str) -> Path:
+        return self.directory / "planes" / f"{name}.safetensors"
+
+    def plane_checkpoint(self, name: str) -> Path:
+        return self.directory / "planes" / f"{name}.partial"
+
+    def save_plane(self, name: str, arrays: Arrays, record: Mapping[str, Any]) -> None:
+        save_arrays(self.plane_file(name), arrays, {"plane": record})
+
+    def load_plane(self, name: str) -> tuple[Arrays, dict[str, Any]]:
+        """A plane's arrays and record. Raises RunError for a damaged or altered file."""
+        arrays, record = load_arrays(self.plane_file(name))
+        return arrays, record["plane"]
+
+    def planes(self) -> list[str]:
+        return sorted(path.stem for path in (self.directory / "planes").glob("*.safetensors"))
+
+    # -- results ------------------------------------------------------------------------------
 
     def rows(self) -> list[Row]:
         """The rows of all sets, by set, level from high to low, and pair. Raises RunError."""

@@ -324,7 +324,10 @@ def describe(
     return {
         "levels": found,
         "leaves": [{"model": m, **leaf._asdict()} for m, leaf in minima.items()],
-        "merges": [merge._asdict() for merge in tree],
+        "merges": [
+            {"height": height, "older": list(older), "younger": list(younger)}
+            for height, older, younger in tree
+        ],
         "persistence": persistence(minima, tree),
         "unjoined": len(minima) - len(tree),
         "notes": _notes(models, rows, snapshots, barriers, len(minima) - len(tree)),

@@ -32,18 +32,20 @@ MAY_IMPORT = {
     "validation": set(),
     "source": {"validation"},
     "settings": set(),
+    "claims": set(),
     "config": {"data", "settings", "source", "tasks", "validation"},
     "permute": {"trees"},
+    "planes": {"trees"},
     "gauss_newton": set(),
     "polyak": set(),
     "runs": set(),
     "neb": {"base", "compute", "trees"},
     "topology": set(),
-    "report": {"profile", "runs", "topology"},
+    "report": {"claims", "profile", "runs", "topology"},
     "stages": {
         "base", "compute", "config", "curves", "data", "descend", "driver", "film",
         "gauss_newton", "geometry", "hessian", "methods", "neb", "outputs", "paths", "permute",
-        "polyak", "runs", "settings", "shorten", "tasks", "topology", "trees",
+        "planes", "polyak", "runs", "settings", "shorten", "tasks", "topology", "trees",
     },
 }  # fmt: skip
 

@@ -80,6 +80,7 @@ ROWS: dict[str, dict[str, Any]] = {
         "train.weight_decay": None,
         "train.batch_size": 100,
         "train.check_every": 60_000 // 100,
+        "connect.optimizer": "adam",
         "levels.values": [.7, .75, .775, .8, .85, .9, 1, 1.5, 2, 4],
         "connect.tolerance": 1.02,
     },

@@ -106,6 +106,16 @@ def test_the_commands(folder):
     assert (run / "report.html").is_file()
 
 
+def test_the_planes(folder):
+    outputs = [shell(folder, line) for line in commands("lscape plane")]
+    (run,) = (folder / "planes").iterdir()
+    names = {path.name for path in (run / "planes").iterdir()}
+    stems = ("models-0-1-2-1.0", "pair-0-1-1.0", "random-0-1.0")
+    kinds = ("safetensors", "svg", "pdf", "csv")
+    assert names == {f"{stem}.{kind}" for stem in stems for kind in kinds}
+    assert all("leaves the plane by at most" in said for said in outputs[2:4])
+
+
 def test_measuring(folder):
     run_line, measure_line = commands("lscape measure")
     shell(folder, run_line)

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import csv
 import itertools
 import json
 import re
 import subprocess
 import sys
+import xml.dom.minidom
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -12,9 +14,20 @@ import numpy as np
 import pytest
 
 from landscape.report import levels_csv, read_published, report, write_html
+from landscape.report.figures import look
+from landscape.report.overview import overview
 from landscape.report.summary import mean_over_pairs, summarise
 from landscape.report.wording import INDEPENDENT, NO_ERROR, compared, footnotes, headline, number
-from landscape.runs import COLUMNS, RunError, create_run, write_bytes
+from landscape.runs import (
+    COLUMNS,
+    MODEL_COLUMNS,
+    STRING_COLUMNS,
+    RunError,
+    create_run,
+    read_record,
+    save_arrays,
+    write_bytes,
+)
 
 CONFIG = """\
 task: {name: digits}
@@ -218,9 +231,9 @@ def test_the_page_stands_alone(run):
     inside = re.findall(r"(?:url\(#|href=\"#)([^)\"]+)", text)
     assert inside and set(inside) <= set(page.ids)
     labels = [value for name, value in page.attributes if name == "aria-label"]
-    assert len(labels) == page.tags.count("svg") == 3 + 2 + 1 + 3 and all(labels)
+    assert len(labels) == page.tags.count("svg") == 3 + 2 + 2 + 1 + 3 and all(labels)
     assert "All 6 pairs of digits networks were connected at all 2 levels" in text
-    assert text.count("<details>") == 5
+    assert text.count("<details") == 6
 
 
 def test_a_failed_search_is_not_a_finding(run):
@@ -280,8 +293,12 @@ def test_several_runs(run, tmp_path):
     names = {level["run"] for level in found["levels"]}
     assert names == {str(run.directory), str(other.directory)}
     assert "these runs differ in task: digits, toy" in found["notes"]
-    page = Page(page_of(run, other))
+    path = tmp_path / "report-2-runs.html"
+    write_html([run, other], found, path)
+    page = Page(path.read_text())
     assert len(page.ids) == len(set(page.ids))
+    names = {file.stem for file in (tmp_path / "figures-2-runs").iterdir()}
+    assert {"length", "training-1", "profiles-dss-1-0.5-1", "profiles-dss-1-0.5-2"} <= names
 
 
 def test_names_are_escaped(tmp_path):
@@ -308,7 +325,7 @@ def test_levels_of_any_sign(run):
     rows = [row(0, 1, level, max_loss=level - 0.1) for level in (1.0, 0.0, -1.0)]
     save(run, rows)
     text = page_of(run)
-    assert text.count("<figure>") == 3 + 3 + 1 + 3 and "level axes are linear" in text
+    assert text.count("<figure>") == 3 + 1 + 3 + 1 + 3 and "level axes are linear" in text
 
 
 def test_a_missing_error_is_explained():
@@ -425,3 +442,182 @@ def test_the_published_row_of_the_paper():
     assert len(found) == 10
     assert found[0.01]["length"] == {"mean": 1.476, "lo": 1.372, "hi": 1.58}
     assert found[0.001]["beads"] == {"mean": 62.4, "lo": 56.5, "hi": 68.3}
+
+
+# -- the claims, the files, and what is missing ----------------------------------------------------
+
+MANY = [
+    row(a, b, level, length=1 + 0.1 * np.exp(-level) * (1 + 0.01 * a), beads=3 + b)
+    for level in (0.5, 0.4, 0.3, 0.2, 0.1)
+    for a, b in itertools.combinations(range(8), 2)
+]
+
+
+def test_the_claims_are_in_sentences_and_in_the_data(run):
+    save(run, MANY)
+    found = report([run])
+    (claim,) = found["claims"]
+    assert claim["run"] == run.directory.name and claim["set"] == "dss-1"
+    assert claim["connected"]["verdict"] == "supported"
+    assert claim["curvier"]["normalised length − 1"]["verdict"] == "supported"
+    assert claim["curvier"]["beads"]["verdict"] == "not supported"
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    first, second, third = claim["sentences"]
+    assert first.startswith("Level sets stay connected: supported. All pairs were joined at every")
+    assert "28 of 28" in first and "51 to 100 % at 0.5, counted in 4 independent pairs" in first
+    assert second.startswith("Normalised length − 1, exponential in the level: supported. ")
+    assert "by a factor of 1.49 [" in second and "best in 100 % of 1,000 resamples" in second
+    assert third.startswith("Beads, exponential in the level: not supported.")
+    text = page_of(run)
+    for sentence in claim["sentences"]:
+        assert sentence.partition(". ")[2] in text
+    assert "rate 1 [" in text and "The best is, for dss: exponential" in text
+
+
+def test_failed_pairs_are_in_the_claims(run):
+    lost = [
+        one | {"status": "STUCK", "max_loss": 1.0} if one["level"] == 0.1 and one["a"] == 0 else one
+        for one in MANY
+    ]
+    save(run, lost)
+    (claim,) = report([run])["claims"]
+    assert "Searches failed at 1 of 5 levels, which shows nothing" in claim["sentences"][0]
+    assert "7 searches failed; with these counted as worse than the worst" in claim["sentences"][1]
+
+
+def test_pairs_that_did_not_reach_a_level_are_no_evidence(run):
+    rows = MANY + [row(0, b, 0.05, "LEVEL_NOT_REACHED", limit=None) for b in (1, 2, 3)]
+    save(run, rows)
+    (claim,) = report([run])["claims"]
+    assert claim["connected"]["verdict"] == "supported"
+    assert [level["level"] for level in claim["connected"]["levels"]][-1] == 0.1
+
+
+def test_figures_are_kept_as_files_with_their_numbers(run):
+    save(run, ALL)
+    page_of(run)
+    folder = run.directory / "figures"
+    names = {path.stem for path in folder.iterdir()}
+    assert names == {
+        "length", "beads", "share", "components", "disconnectivity", "training",
+        "profiles-dss-1-0.5", "profiles-dss-1-0.1",
+    }  # fmt: skip
+    for name in names:
+        svg, pdf = (folder / f"{name}.{kind}" for kind in ("svg", "pdf"))
+        xml.dom.minidom.parse(str(svg))
+        assert "currentColor" not in svg.read_text() and pdf.read_bytes().startswith(b"%PDF")
+        assert b"CreationDate" not in pdf.read_bytes()
+    lines = list(csv.DictReader((folder / "length.csv").read_text().splitlines()))
+    means = [line for line in lines if not line["a"]]
+    assert [(line["level"], line["value"], line["pairs"]) for line in means] == [
+        ("0.5", "1.2", "6"), ("0.1", "1.2", "6"),
+    ]  # fmt: skip
+    assert len(lines) == 2 + len(ALL)
+    lines = list(csv.DictReader((folder / "profiles-dss-1-0.5.csv").read_text().splitlines()))
+    assert len(lines) == 6 * 3 and lines[1]["train loss"] == "0.495"
+    again = {path.name: path.read_bytes() for path in folder.iterdir()}
+    page_of(run)
+    assert again == {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_several_runs_share_their_figures(run, tmp_path):
+    others = []
+    for place in range(7):
+        other = create_run(tmp_path / f"digits-{place}", CONFIG, {})
+        with other.stage("train"):
+            other.write_models([])
+        save(other, ALL)
+        others.append(other)
+    save(run, ALL)
+    runs = [run, *others]
+    found = report(runs)
+    rows = {about["run"]: one.rows() for about, one in zip(found["runs"], runs, strict=True)}
+    length = overview(found, rows, "train loss")[0]
+    assert all(f"{one.directory.name} dss" in length.svg for one in runs)
+    assert {line["run"] for line in length.table} == set(rows)
+    assert len({str(sorted(look(place).items())) for place in range(24)}) == 24
+
+
+@pytest.mark.parametrize(
+    "rows, said",
+    [
+        ([], ["No pair has been tried yet", "`lscape connect` does"]),
+        (
+            [row(0, 1)],
+            ["2 models make 1", "2 models, 5 are needed", "The one pair of digits networks was"],
+        ),
+        (
+            [row(a, b, status="NOT_FOUND", max_loss=0.9) for a, b in [(0, 1), (2, 3)]],
+            ["0 of 2 pairs were joined", "No path was found"],
+        ),
+    ],
+)
+def test_what_is_missing_is_said(run, rows, said):
+    save(run, rows)
+    text = page_of(run)
+    for words in said:
+        assert words in text
+
+
+def test_an_interrupted_training(tmp_path):
+    made = create_run(tmp_path / "digits-12345678", CONFIG, {})
+    with pytest.raises(KeyboardInterrupt), made.stage("train"):
+        raise KeyboardInterrupt
+    text = page_of(made)
+    assert "train is interrupted; the same command resumes it" in text
+    assert "No pair has been tried yet" in text
+
+
+def measured(run, rows):
+    """Records of measures as `lscape measure` leaves them, with what the report reads."""
+    run.update_meta(measures="m")
+    for one in rows:
+        path = run.connection_file(one["set"], one["level"], one["a"], one["b"])
+        record = dict.fromkeys(STRING_COLUMNS) | {
+            "measures": "m", "shortening": "CONVERGED", "peak_verdict": "on a slope",
+            "source": read_record(path)["arrays_sha256"], "hessian_of": "train loss",
+            "hessian_by": "derivatives, one-sided at kinks", "total_curvature": 1 + one["level"],
+            "normalized_length_found": 1.2, "normalized_length": 1.1, "level_curvature_mean": 0.5,
+            **{key: one[key] for key in ("set", "method", "level", "a", "b")},
+        }  # fmt: skip
+        save_arrays(run.string_measure_file("m", one), {}, {"measured": record})
+    for level, model in itertools.product((0.5, 0.1), (0, 1)):
+        record = dict.fromkeys(MODEL_COLUMNS) | {
+            "measures": "m", "level": level, "model": model, "largest": 10 / level + model,
+            "trace": 3.0, "smallest": -0.1, "steps": None if model else 2,
+        }  # fmt: skip
+        nodes, weights = np.array([[0.0, 9.0], [1.0, 9.0]]), np.array([[0.8, 0.2], [0.6, 0.4]])
+        arrays = {} if model else {"spectrum.nodes": nodes, "spectrum.weights": weights}
+        save_arrays(run.model_measure_file("m", level, model), arrays, {"measured": record})
+
+
+def test_what_was_measured(run):
+    save(run, ALL)
+    measured(run, ALL)
+    found = report([run])
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    high, low = found["measured"]["strings"]
+    assert (high["level"], high["measured"], high["converged"]) == (0.5, 6, 6)
+    assert low["total_curvature"]["mean"] == pytest.approx(1.1) and low["peaks"] == {
+        "on a slope": 6
+    }
+    sharp = found["measured"]["minima"][1]
+    assert sharp["largest"] == {"mean": 100.5, "se": pytest.approx(0.5), "n": 2}
+    assert set(found["claims"][0]["curvier"]) >= {"shortened length − 1", "total curvature"}
+    text = page_of(run)
+    assert "At the kinks of rectified units there are none" in text and "6 on a slope" in text
+    assert "Spectrum of the Hessian at model 0" in text and "Shortening settled on 12 of 12" in text
+    lines = list(
+        csv.DictReader((run.directory / "figures/spectrum-0.csv").read_text().splitlines())
+    )
+    shares = [float(line["share"]) for line in lines if line["level"] == "0.1"]
+    assert sum(shares) == pytest.approx(1) and shares[-1] == pytest.approx(0.3)
+
+
+def test_levels_that_are_measured_in_part_are_no_evidence(run):
+    save(run, ALL)
+    measured(run, ALL[:8])
+    (claim,) = report([run])["claims"]
+    assert claim["curvier"]["total curvature"]["levels"] == [0.5]
+    assert "4 models, 5 are needed" in claim["sentences"][-1]
+    assert claim["curvier"]["total curvature"]["models"] == 4

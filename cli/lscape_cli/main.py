@@ -7,6 +7,7 @@ import click
 from lscape_cli.check import check
 from lscape_cli.connect import connect
 from lscape_cli.measure import measure
+from lscape_cli.plane import plane
 from lscape_cli.report import report
 from lscape_cli.run import run
 from lscape_cli.train import train
@@ -20,7 +21,7 @@ class InOrder(click.Group):
 
 @click.group(
     cls=InOrder,
-    commands=[run, train, connect, measure, report, verify, check],
+    commands=[run, train, connect, measure, plane, report, verify, check],
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(package_name="lscape")

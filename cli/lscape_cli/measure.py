@@ -88,7 +88,7 @@ def _models(found: dict[str, list[dict[str, Any]]]) -> list[list[str]]:
 
 
 def _barriers(records: list[dict[str, Any]]) -> str:
-    """barriers of 3 pairs (1 CONVERGED, 2 TIGHT): the highest at most 0.12, its ends 0.1 and 0.09"""
+    """barriers of 2 pairs (1 BUDGET, 1 TIGHT): the highest at most 0.31, its ends 0.1 and 0.09"""
     from landscape.topology import upper_bound
 
     highest = max(records, key=upper_bound)

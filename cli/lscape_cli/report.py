@@ -63,6 +63,7 @@ def report(
         return write_sweep(sweeps[0], "json" if as_json else form, quiet, runs_dir)
     published = read_published(against) if against else []
     opened = [open_run(run, runs_dir) for run in runs]
+    opened = list({run.directory.resolve(): run for run in opened}.values())
     drawn = _pairs(pairs, opened) if pairs else []
     write(opened, "json" if as_json else form, quiet, published, drawn)
 
@@ -164,4 +165,13 @@ def _show_table(report: dict[str, Any]) -> None:
     if report["against"]:
         console.show_table(COMPARED, [compared(r, report["against"]) for r in report["against"]])
         console.show(DIFFERENCE)
-    console.show("\n".join([*footnotes(levels), *report["notes"]]))
+    said = [sentence for claim in report["claims"] for sentence in _sentences(claim, report)]
+    console.show("\n".join([*footnotes(levels), *report["notes"], *said]))
+
+
+def _sentences(claim: dict[str, Any], report: dict[str, Any]) -> list[str]:
+    from landscape.report.wording import series
+
+    several = len(report["claims"]) > 1
+    name = f"{series(claim, report['claims'])}: " if several else ""
+    return [name + sentence for sentence in claim["sentences"]]

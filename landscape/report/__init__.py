@@ -12,24 +12,29 @@ from typing import Any
 import yaml
 
 from landscape.report.against import Published, compare, read_published
+from landscape.report.measured import measures_of
 from landscape.report.page import write_html
 from landscape.report.summary import summarise
+from landscape.report.verdicts import claims_of
 from landscape.runs import Run, RunError
+from landscape.topology import describe
 
 __all__ = ["levels_csv", "read_published", "report", "write_html"]
 
 
 def report(runs: Sequence[Run], published: Sequence[Published] = ()) -> dict[str, Any]:
-    """{runs, levels, against, notes} of one or more runs, as strict JSON data.
+    """{runs, levels, claims, topology, measured, against, notes} of runs, as strict JSON data.
 
     runs: one record a run, its directory, task, metric, split, levels, models and meta.json's
-    facts; levels: `summarise`'s records, each with its `run`; against: `compare`'s, with the
-    published figures of the task that a run's config is named after; notes: what could mislead a
-    reader.
+    facts; levels: `summarise`'s records, claims: `claims_of`'s, topology:
+    `landscape.topology.describe`'s, measured: `measures_of`'s, each with its `run`; against:
+    `compare`'s, with the published figures of the task that a run's config is named after; notes:
+    what could mislead a reader.
     Raises RunError for damaged or altered files.
     """
     counts = Counter(run.directory.name for run in runs)
-    described, levels, notes = [], [], []
+    described, levels, claims, topologies, notes = [], [], [], [], []
+    measured: dict[str, list[Any]] = {"strings": [], "minima": []}
     for run in runs:
         name = run.directory.name
         name = name if counts[name] == 1 else str(run.directory)
@@ -37,6 +42,11 @@ def report(runs: Sequence[Run], published: Sequence[Published] = ()) -> dict[str
         about = _about(run, name)
         described.append(about)
         levels += [{"run": name, **level} for level in summarise(rows)]
+        topology = describe(_trained(run), rows, run.snapshots(), run.barriers())
+        topologies.append({"run": name, **topology})
+        claims += [{"run": name, **c} for c in claims_of(rows, run.string_measures(), topology)]
+        for kind, records in measures_of(run).items():
+            measured[kind] += [{"run": name, **record} for record in records]
         prefix = f"{name}: " if len(runs) > 1 else ""
         notes += [prefix + note for note in _notes(run, about, rows)]
     configs = {about["run"]: about["config"] for about in described}
@@ -51,7 +61,15 @@ def report(runs: Sequence[Run], published: Sequence[Published] = ()) -> dict[str
         found = sorted({str(about[key]) for about in described})
         if len(found) > 1:
             notes.append(f"these runs differ in {key}: {', '.join(found)}")
-    return {"runs": described, "levels": levels, "against": against, "notes": notes}
+    return {
+        "runs": described, "levels": levels, "claims": claims, "topology": topologies,
+        "measured": measured, "against": against, "notes": notes,
+    }  # fmt: skip
+
+
+def _trained(run: Run) -> list[dict[str, Any]]:
+    """The records of the models, where training has written any."""
+    return run.models() if run.stage_status("train") == "done" else []
 
 
 def _about(run: Run, name: str) -> dict[str, Any]:

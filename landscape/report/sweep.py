@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from landscape.report import figures, page
+from landscape.report import figures, html
 from landscape.report.summary import mean_over_pairs, summarise
 from landscape.report.wording import number
 from landscape.runs import Run, RunError, open_run, write_bytes
@@ -301,7 +301,7 @@ def _drawn(report: Record) -> list[str]:
             at = f" at level {level:g}" if level is not None else ""
             caption = f"{measure}{at}: {MEANINGS.get(measure, FACT)}"
             svg = figures.draw(plot, f"w{place}-{other}", f"{measure}{at} against the swept keys")
-            found.append(page.figure(svg, caption))
+            found.append(html.figure(svg, caption))
     return found
 
 
@@ -356,17 +356,13 @@ def write_sweep_html(directory: Path, report: Record) -> Path:
     head, rows = sweep_table(report)
     runs = dict.fromkeys(record["run"] for record in report["records"])
     title = f"lscape: {directory.name}"
-    content = "\n".join(
-        [
-            f"<header><h1>{escape(directory.name)}</h1></header>",
-            page.listed(report["notes"], "notes"),
-            page.section(
-                "Against what was swept", f"<div class=two>{''.join(_drawn(report))}</div>"
-            ),
-            page.listed(rates_said(report), "rates"),
-            page.section("Every combination", page.grid(head, rows)),
-            page.section("Runs", page.listed(list(runs), "runs")),
-        ]
-    )
-    write_bytes(path, page.document(title, content).encode())
+    body = [
+        f"<header><h1>{escape(directory.name)}</h1></header>",
+        html.bullets(report["notes"], "notes"),
+        html.section("Against what was swept", f"<div class=two>{''.join(_drawn(report))}</div>"),
+        html.bullets(rates_said(report), "rates"),
+        html.section("Every combination", html.table(head, rows)),
+        html.section("Runs", html.bullets(list(runs), "runs")),
+    ]
+    write_bytes(path, html.document(title, body).encode())
     return path

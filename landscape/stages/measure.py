@@ -469,7 +469,7 @@ def pending_topology(tools: _Tools, connected: list[Row], levels: list[float]) -
 def measure_topology(
     tools: _Tools, connected: list[Row], levels: list[float], progress: Progress
 ) -> None:
-    if pending_topology(tools, connected, levels):
+    if tools.lowers(levels):
         measure_snapshots(tools.run, tools.config, progress)
         measure_barriers(tools.run, tools.config, progress)
 

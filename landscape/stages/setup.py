@@ -36,6 +36,7 @@ log = logging.getLogger("lscape")
 
 FEW_SAMPLES = 10_000  # up to which a bead's steps see all where training's do not
 FEW_PARAMETERS = 64  # up to which their products with each other are cheap, too
+BEAD_RATE = 1e-3  # of Adam, at least: a bead has only to come down, not to be trained well
 PACKAGES = ("lscape", "jax", "jaxlib", "flax", "optax", "numpy")
 
 
@@ -228,10 +229,13 @@ def build_beads(config: Config, landscape: Landscape) -> Callable[[Constraint | 
 def build_optimizer(
     config: Config, landscape: Landscape, beads: bool = False
 ) -> optax.GradientTransformation:
-    """What training, or a bead as in training, descends by. Raises ConfigError."""
+    """What training, or a bead as in training, descends by; Adam of a bead whose optimizer nobody
+    chose at BEAD_RATE or more. Raises ConfigError."""
     train, connect = config.train, config.connect
     name, rate, decay = train.optimizer, train.learning_rate, train.weight_decay
     if beads:
+        if name == "adam" and not connect.optimizer:
+            rate = max(rate, BEAD_RATE)
         name, rate = connect.optimizer or name, connect.learning_rate or rate
         decay = connect.weight_decay or decay
     parts = []

@@ -21,7 +21,7 @@ from landscape.neb import Elastic
 from landscape.runs import BARRIER, Row, Run
 from landscape.stages.connect import Tools
 from landscape.stages.setup import Progress, silent
-from landscape.stages.snapshots import carry
+from landscape.stages.snapshots import carry, missing
 
 BEADS = (17, 33, 65)  # of a band: the least that is not fewer than its stretch had
 STEPS = 100  # a cycle, of one gradient a bead
@@ -38,9 +38,11 @@ def measure_snapshots(run: Run, config: Config, progress: Progress = silent) -> 
     By the settings of config.connect; what is there already is left as it is. The run must be held
     (`run.stage`). Raises ConfigError, RunError, OSError as `connect`.
     """
-    tools = Tools(run, config, set_name(config.connect), progress)
-    for level in config.levels.values:
-        carry(tools, level, progress)
+    levels = [level for level in config.levels.values if missing(run, level)]
+    if levels:
+        tools = Tools(run, config, set_name(config.connect), progress)
+        for level in levels:
+            carry(tools, level, progress)
     return run.snapshots()
 
 
@@ -53,6 +55,8 @@ def measure_barriers(run: Run, config: Config, progress: Progress = silent) -> l
     spent. Lowered barriers can change the tree, so until every merge's pair has been lowered. A
     path that is worse than the one before is never kept. The run must be held. Raises as `connect`.
     """
+    if not pending_barriers(run):
+        return run.barriers()
     tools = Tools(run, config, set_name(config.connect), progress)
     elastic = Elastic(tools.landscape, STEPS)
     done = 0

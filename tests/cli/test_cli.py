@@ -30,10 +30,16 @@ COMMANDS = sorted(main.commands)
 ENVIRONMENT = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'cli'}"}
 START = "from lscape_cli.main import main; main(prog_name='lscape')"
 
-MODULES = ["landscape.config", "landscape.runs", "landscape.report"] + [
+MODULES = ["landscape.config", "landscape.runs", "landscape.report", "landscape.report.plane"] + [
     f"landscape.stages.{stage}"
-    for stage in ("train", "connect", "measure", "verify", "check", "whole")
+    for stage in ("train", "connect", "measure", "verify", "check", "plane", "whole")
 ]
+
+
+LEAVES = {
+    "a": 0, "b": 1, "set": "dss", "status": "CONNECTED", "distance": 1.25, "distance_at": 0.3,
+    "chord": 2.5,
+}  # fmt: skip
 
 
 class ConfigError(ValueError):
@@ -75,13 +81,14 @@ def fake(monkeypatch):
         results_file=Path("runs/r/results.csv"),
         latest_measures_directory=Path("runs/r/measures/m"),
         models=lambda: [{"model": 0, "status": "TRAINED"}],
+        load_plane=lambda name: ({}, {"kind": "models", "strings": [LEAVES]}),
     )
     section = SimpleNamespace(model_dump=lambda mode: {"method": "dss", "seed": None})
     measuring = SimpleNamespace(model_dump=lambda mode: {"shorten": True})
     devices = SimpleNamespace(model_dump=lambda mode: {"devices": 2})
     config = SimpleNamespace(connect=section, measure=measuring, compute=devices)
     fake = SimpleNamespace(calls=[], rows=[row()], tree=[], strings=[], sweep=None, measures={})
-    fake.report = {"runs": [{}], "levels": [level()], "against": [], "notes": []}
+    fake.report = {"runs": [{}], "levels": [level()], "claims": [], "against": [], "notes": []}
 
     def stage(name, result):
         def call(*arguments):
@@ -103,6 +110,10 @@ def fake(monkeypatch):
 
         return call
 
+    def opened(path, runs_dir):
+        fake.calls.append(("open_run", path, runs_dir))
+        return SimpleNamespace(**vars(run) | {"directory": Path("runs") / path})
+
     estimates = {
         "task": "digits", "parameters": 2410, "models": 4, "pairs": 6, "levels": [1.0, 0.1],
         "device": "cpu", "step_seconds": 1.2e-5, "bead_seconds": 2e-5, "optimizer": "adam",
@@ -121,7 +132,7 @@ def fake(monkeypatch):
         },
         "runs": {
             "RunError": RunError,
-            "open_run": called("open_run", run),
+            "open_run": opened,
             "open_sweep": lambda path, runs_dir: None,
         },
         "report": {
@@ -137,10 +148,14 @@ def fake(monkeypatch):
         "measure": {"measure": stage("measure", lambda: fake.measures)},
         "verify": {"verify": stage("verify", lambda: fake.strings)},
         "check": {"check": stage("check", lambda: estimates)},
+        "plane": {
+            "plane": stage("plane", lambda: "models-0-1-2-0.1"),
+            "write_plane": lambda run, name: [f"runs/r/planes/{name}.svg"],
+        },
         "whole": {
             "run": stage("run", lambda: (run, fake.rows)),
-            "sweep": stage("sweep", lambda: (Path("runs/s"), fake.rows)),
             "asked": lambda config, *sections: [],
+            "sweep": stage("sweep", lambda: (Path("runs/s"), fake.rows)),
         },
     }
     for name in MODULES:
@@ -296,14 +311,14 @@ def test_require_connected(fake, command):
 def test_run_reports_what_it_ran(fake):
     done = lscape("run", "c.yaml")
     assert done.exit_code == 0, done.output
+    assert [call[0] for call in fake.calls] == ["load_config", "run", "measure", "write_html"]
     assert "6/6" in done.stdout and done.stdout.endswith("report: runs/r/report.html\n")
     assert json.loads(lscape("run", "c.yaml", "--json").stdout) == fake.report
 
 
 def test_run_without_measuring(fake):
     assert lscape("run", "c.yaml", "--no-measure").exit_code == 0
-    called = [call[0] for call in fake.calls]
-    assert called == ["load_config", "train", "connect", "write_html"]
+    assert [call[0] for call in fake.calls] == ["load_config", "run", "write_html"]
 
 
 def measured(**changes):
@@ -390,6 +405,34 @@ def test_verify(fake):
     assert "dss 0-2 0.1 0.25 0.1 200" in [" ".join(x.split()) for x in done.stdout.splitlines()]
     assert done.stdout.endswith("1 of 2 CONNECTED strings hold at grid 200\n")
     assert len(json.loads(lscape("verify", "r", "--json").stdout)["strings"]) == 2
+
+
+def test_plane(fake):
+    done = lscape("plane", "r", "--models", "0,1,2", "--level", "0.1", "--grid", "9")
+    assert done.exit_code == 0, done.output
+    assert fake.calls[-1][2:] == ((0, 1, 2), (), None, 0.1, 9)
+    assert done.stdout.splitlines() == [
+        "string 0-1 (dss, CONNECTED) leaves the plane by at most 1.25, 0.5 of its chord, at 0.30 "
+        "of its length",
+        "runs/r/planes/models-0-1-2-0.1.svg",
+    ]
+    found = json.loads(lscape("plane", "r", "--pair", "0,1", "--json").stdout)
+    assert found["plane"] == "models-0-1-2-0.1" and found["strings"] == [LEAVES]
+    assert fake.calls[-1][2:] == ((), (0, 1), None, None, 41)
+
+
+@pytest.mark.parametrize(
+    "arguments, said",
+    [
+        ([], "give one of --models"),
+        (["--pair", "0,1", "--random", "0"], "give one of --models"),
+        (["--models", "0,x"], "expected numbers of models such as 0,1; got '0,x'"),
+        (["--random", "0", "--grid", "2"], "--grid"),
+    ],
+)
+def test_planes_that_are_none(fake, arguments, said):
+    done = lscape("plane", "r", *arguments)
+    assert done.exit_code == 2 and said in done.stderr and not fake.calls
 
 
 def test_check(fake):

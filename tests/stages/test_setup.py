@@ -56,6 +56,17 @@ def test_beads_descend_as_training_does_unless_told_otherwise(params, ones):
     assert np.allclose(told["Dense_0.kernel"], -0.3)
 
 
+def test_beads_of_adam_do_not_crawl_as_a_training_may(params, ones):
+    def first_step(rate, **connect):
+        (update,) = steps(optimizer(True, connect, learning_rate=rate)[0], params, [ones])
+        return float(-update["Dense_0.kernel"][0, 0])
+
+    assert first_step(1e-4) == pytest.approx(1e-3, rel=1e-4)
+    assert first_step(1e-2) == pytest.approx(1e-2, rel=1e-4)
+    assert first_step(1e-4, optimizer="adam") == pytest.approx(1e-4, rel=1e-4)
+    assert first_step(1e-4, learning_rate=3e-4) == pytest.approx(3e-4, rel=1e-4)
+
+
 def test_the_rate_is_full_and_then_halved(params, ones):
     made, _ = optimizer(optimizer="sgd", learning_rate=0.8, rate_decay={"after": 3, "every": 2})
     found = [float(-u["Dense_0.kernel"][0, 0]) for u in steps(made, params, [ones] * 8)]
