@@ -91,13 +91,21 @@ def disc(radius):
 def test_a_level_without_a_gradient_is_straightened_all_the_same():
     points = {"params": 1.3 * polygon(beads=24)["params"]}
     string = shortened(disc(0.9), points, 50.0, max_sweeps=300)
-    print(string.ended, string.reason, string.sweeps, string.change)
+    assert string.ended == Ended.BUDGET
     taut = 2 * (np.sqrt(1.3**2 - 0.81) + 0.9 * (np.pi / 2 - np.arccos(0.9 / 1.3)))
     found, kept = paths.length(points), paths.length(string.kept)
     assert 0 <= kept - taut < 0.5 * (found - taut), "slower than with a gradient, and not all of it"
 
-    string = shortened(disc(0.0), points, 50.0)
-    print(string.ended, string.reason, string.sweeps, string.change, paths.length(string.kept))
+
+
+def test_without_a_gradient_a_length_that_stops_moving_is_not_called_converged():
+    points = {"params": 1.3 * polygon(beads=8)["params"]}
+    around = shortened(disc(0.9), points, 50.0, tolerance=0.03)
+    assert around.ended == Ended.STALLED and "no gradient" in around.reason
+    assert (around.change or 0) < 0.03 < paths.length(around.kept) / 2.6 - 1
+    across = shortened(disc(0.0), points, 50.0, tolerance=0.03)  # nothing is shorter than a line
+    assert across.ended == Ended.CONVERGED and not across.reason
+    assert paths.length(across.kept) == pytest.approx(2.6, rel=1e-5)
 
 
 def test_ends_at_their_limit():

@@ -86,11 +86,11 @@ def test_an_interrupted_measure_resumes_to_the_same_result(ring, tmp_path, monke
     assert [row["status"] for row in wanted["barriers"]] == ["TIGHT"]
     assert len(whole.snapshots()) == 2
 
-    def measure_until(stage, times=1):
+    def measure_until(part, times=1):
         calls = iter(range(times))
 
-        def stop(now, done, total, **facts):
-            if now.startswith(stage) and next(calls) == times - 1:
+        def stop(stage, done, total, **facts):
+            if stage.startswith(part) and next(calls) == times - 1:
                 raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
@@ -101,8 +101,8 @@ def test_an_interrupted_measure_resumes_to_the_same_result(ring, tmp_path, monke
         patch.setenv("LSCAPE_CHECKPOINT_SECONDS", "0")
         measure_until("shortening", times=3)
     assert list(cut.directory.glob("measures/*/shortening.safetensors"))
-    for stage in ("measuring models", "models' own paths", "lowering barriers"):
-        measure_until(stage)
+    for part in ("measuring models", "models' own paths", "lowering barriers"):
+        measure_until(part)
     found = measure(cut)
     for kind, rows in wanted.items():
         assert timeless(found[kind]) == timeless(rows)
