@@ -27,7 +27,7 @@ NORMAL_STEPS = 20  # of Lanczos, for the spread of the normal curvatures
 CLOSE = 1e-4  # of the largest magnitude: the error at which extremes are close enough
 LOOK = 10  # steps between two looks at the extremes
 ENDED = 1e-5  # of the magnitudes so far: a remainder below which the Krylov space is whole
-NOISE = 10  # times the rounding error of a gradient: its noise floor
+NOISE = 10  # times the rounding error: the noise floor of a gradient or a product
 ALONG = 1e-3  # a tangent's least part within the level set
 NEAR = 0.05  # of the chord: how far from a saddle, by its smallest eigenvalue, a peak may be
 TRIED = 32, 64  # samples, to see what a sample costs
@@ -179,7 +179,8 @@ def units(tree: Params) -> Params:
 class Ritz:
     """What Lanczos found of n operators: values [n, m] of the tridiagonal matrices, their weights
     [n, m] (first components of the eigenvectors, squared), and errors [n, m], |β_m| times the last
-    components, within which each value has an eigenvalue. Unused places are NaN."""
+    components and what rounding does to the products, within which each value has an eigenvalue.
+    Unused places are NaN."""
 
     values: np.ndarray
     weights: np.ndarray
@@ -204,15 +205,17 @@ class Ritz:
         return np.sqrt(square)
 
 
-def ritz(alphas: np.ndarray, betas: np.ndarray, sizes: np.ndarray) -> Ritz:
+def ritz(alphas: np.ndarray, betas: np.ndarray, sizes: np.ndarray, rounding: float) -> Ritz:
     """Of tridiagonal matrices with diagonals alphas [n, m]; betas [n, m] below them, the last one
-    the remainder's norm; sizes [n]: how much of each is used."""
+    the remainder's norm; sizes [n]: how much of each is used; rounding: of a product, relative to
+    the largest magnitude."""
     found = np.full((3, *alphas.shape), np.nan)
     for row, size in enumerate(sizes):
         off = betas[row, : size - 1]
         matrix = np.diag(alphas[row, :size]) + np.diag(off, 1) + np.diag(off, -1)
         values, vectors = np.linalg.eigh(matrix)
-        found[:, row, :size] = values, vectors[0] ** 2, abs(betas[row, size - 1] * vectors[-1])
+        errors = abs(betas[row, size - 1] * vectors[-1]) + rounding * abs(values).max()
+        found[:, row, :size] = values, vectors[0] ** 2, errors
     return Ritz(*found)
 
 
@@ -244,6 +247,7 @@ def lanczos(
     count = trees.count(points)
     alphas, betas = np.zeros((count, steps)), np.zeros((count, steps))
     sizes, basis = np.full(count, steps), [vector]
+    rounding = NOISE * float(np.finfo(jax.tree.leaves(points)[0].dtype).eps)
     for k in range(steps):
         rest = within(hessian.products(points, vector))
         alphas[:, k] = dots(rest, vector)
@@ -253,14 +257,15 @@ def lanczos(
         betas[:, k] = np.sqrt(dots(rest, rest))
         size = np.abs(alphas[:, : k + 1]).max(1) + betas[:, : k + 1].max(1)
         ended = (betas[:, k] <= ENDED * size) & (sizes == steps)
-        sizes[ended], betas[ended, k] = k + 1, 0
+        sizes[ended] = k + 1
         last = k + 1 == steps or (sizes < steps).all()
         if until_close and not last and (k + 1) % LOOK == 0:
-            found = ritz(alphas, betas, np.minimum(sizes, k + 1)).extremes
+            found = ritz(alphas, betas, np.minimum(sizes, k + 1), rounding).extremes
             most = np.abs(found[:, [0, 2]]).max(1, keepdims=True)
             last = bool((found[:, [1, 3]] <= CLOSE * most).all())
         if last:
-            return ritz(alphas[:, : k + 1], betas[:, : k + 1], np.minimum(sizes, k + 1))
+            used = alphas[:, : k + 1], betas[:, : k + 1], np.minimum(sizes, k + 1)
+            return ritz(*used, rounding)
         vector = units(within(rest))
         vector = plus(vector, np.where(sizes < steps, -1.0, 0.0), vector)  # those that ended
         basis.append(vector)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -539,6 +539,7 @@ def section(**keys: st.SearchStrategy) -> st.SearchStrategy:
     return st.fixed_dictionaries({}, optional=keys)
 
 
+@settings(deadline=None)
 @given(
     st.fixed_dictionaries(
         {

@@ -74,20 +74,38 @@ def test_a_convex_bowl_is_crossed_in_a_straight_line():
     assert shortened(CONVEX.landscape, straight, CONVEX.level).sweeps == 0
 
 
-def test_a_level_without_a_gradient_is_straightened_all_the_same():
+def disc(radius):
+    """An error of 100 % within a disc and of 0 outside."""
+
     def inside(p, data):
-        return 100.0 * (jnp.sum(p**2) < 0.81)
+        return 100.0 * (jnp.sum(p**2) < radius**2)
 
     task = Task(
         init=lambda key: jax.random.normal(key, (2,)),
         loss=lambda p, carry, batch, key: (jnp.sum(p**2), carry),
         metrics={"error": inside, "loss": lambda p, data: jnp.sum(p**2)},
     )
+    return bind(task, metric="error")
+
+
+def test_a_level_without_a_gradient_is_straightened_all_the_same():
     points = {"params": 1.3 * polygon(beads=24)["params"]}
-    string = shortened(bind(task, metric="error"), points, 50.0, max_sweeps=300)
+    string = shortened(disc(0.9), points, 50.0, max_sweeps=300)
+    assert string.ended == Ended.BUDGET
     taut = 2 * (np.sqrt(1.3**2 - 0.81) + 0.9 * (np.pi / 2 - np.arccos(0.9 / 1.3)))
     found, kept = paths.length(points), paths.length(string.kept)
     assert 0 <= kept - taut < 0.5 * (found - taut), "slower than with a gradient, and not all of it"
+
+
+
+def test_without_a_gradient_a_length_that_stops_moving_is_not_called_converged():
+    points = {"params": 1.3 * polygon(beads=8)["params"]}
+    around = shortened(disc(0.9), points, 50.0, tolerance=0.03)
+    assert around.ended == Ended.STALLED and "no gradient" in around.reason
+    assert (around.change or 0) < 0.03 < paths.length(around.kept) / 2.6 - 1
+    across = shortened(disc(0.0), points, 50.0, tolerance=0.03)  # nothing is shorter than a line
+    assert across.ended == Ended.CONVERGED and not across.reason
+    assert paths.length(across.kept) == pytest.approx(2.6, rel=1e-5)
 
 
 def test_ends_at_their_limit():

@@ -53,7 +53,7 @@ def measure(
         console.show_json({"run": str(opened.directory), **found})
         return
     if found["strings"]:
-        columns = ["set", "level", "strings", "length found", "shortened", "converged"]
+        columns = ["set", "level", "strings", "length found", "shortened", "ended"]
         console.show_table([*columns, "total curvature", "level curvature"], _strings(found), 1)
     if found["models"]:
         columns = ["models at", "models", "largest eigenvalue", "smallest", "trace"]
@@ -72,9 +72,8 @@ def _strings(found: dict[str, list[dict[str, Any]]]) -> list[list[str]]:
     lines = []
     for (name, level), rows in groups.items():
         before, after, turned, bent = (_mean(rows, key) for key in keys)
-        converged = Counter(row["shortening"] for row in rows)["CONVERGED"]
-        share = f"{converged}/{len(rows)}"
-        lines.append([name, f"{level:g}", str(len(rows)), before, after, share, turned, bent])
+        ended = _counts(rows, "shortening")
+        lines.append([name, f"{level:g}", str(len(rows)), before, after, ended, turned, bent])
     return lines
 
 
@@ -89,19 +88,18 @@ def _models(found: dict[str, list[dict[str, Any]]]) -> list[list[str]]:
 
 
 def _barriers(records: list[dict[str, Any]]) -> str:
-    """barriers of 3 pairs (2 TIGHT, 1 CONVERGED): the highest at most 0.12, its ends at 0.1"""
+    """barriers of 2 pairs (1 BUDGET, 1 TIGHT): the highest at most 0.31, its ends 0.1 and 0.09"""
+    from landscape.topology import upper_bound
 
-    def bound(record: dict[str, Any]) -> float:
-        return record["max_loss"] + record["last_change"]
+    highest = max(records, key=upper_bound)
+    pairs = f"{len(records)} pair{'s' * (len(records) != 1)} ({_counts(records, 'status')})"
+    ends = f"{highest['loss_a']:.5g} and {highest['loss_b']:.5g}"
+    return f"barriers of {pairs}: the highest at most {upper_bound(highest):.5g}, its ends {ends}"
 
-    counts = Counter(record["status"] for record in records)
-    statuses = ", ".join(f"{number} {status}" for status, number in sorted(counts.items()))
-    pairs = f"{len(records)} pair{'s' * (len(records) != 1)}"
-    top = max(records, key=bound)
-    ends = f"{top['loss_a']:.5g} and {top['loss_b']:.5g}"
-    return (
-        f"barriers of {pairs} ({statuses}): the highest at most {bound(top):.5g}, its ends {ends}"
-    )
+
+def _counts(records: list[dict[str, Any]], key: str) -> str:
+    counts = Counter(str(record[key]) for record in records)
+    return ", ".join(f"{number} {word}" for word, number in sorted(counts.items()))
 
 
 def _mean(rows: list[dict[str, Any]], key: str) -> str:

@@ -27,7 +27,8 @@ def run(
     """Train, connect, measure and report CONFIG in a row.
 
     Ends with a table and the path of the HTML report. The same command resumes an unfinished run.
-    With a sweep section in CONFIG, every combination of its keys is a run of its own.
+    With a sweep section in CONFIG, every combination of its keys is a run of its own; these are
+    not measured (`lscape measure RUN` does).
 
     \b
     Example:

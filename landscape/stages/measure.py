@@ -300,7 +300,9 @@ def _measure_string(tools: _Tools, row: Row, string: Shortening) -> None:
     if tools.function_length is None:
         notes.append("no length in function space: the task does not say its outputs")
     else:
-        before, after = tools.function_length(found), tools.function_length(points)
+        before = tools.function_length(found)
+        moved = any(not np.array_equal(points[name], found[name]) for name in points)
+        after = tools.function_length(points) if moved else before
         record |= {
             "function_length_found": before.length,
             "function_length": after.length,
@@ -467,7 +469,7 @@ def pending_topology(tools: _Tools, connected: list[Row], levels: list[float]) -
 def measure_topology(
     tools: _Tools, connected: list[Row], levels: list[float], progress: Progress
 ) -> None:
-    if pending_topology(tools, connected, levels):
+    if tools.lowers(levels):
         measure_snapshots(tools.run, tools.config, progress)
         measure_barriers(tools.run, tools.config, progress)
 

@@ -326,17 +326,25 @@ def measured(**changes):
     return {**row(), **known, "shortening": "CONVERGED", "level_curvature_mean": None} | changes
 
 
+def lowered(**changes):
+    known = {"a": 0, "b": 1, "loss_a": 0.1, "loss_b": 0.09, "max_loss": 0.12, "last_change": 0.01}
+    return known | {"status": "TIGHT"} | changes
+
+
 def test_measure(fake):
     fake.measures = {
         "strings": [measured(), measured(b=2, normalized_length=1.3, shortening="BUDGET")],
         "models": [{"level": 0.1, "model": 0, "largest": 8.0, "smallest": -0.5, "trace": 20.0}],
+        "barriers": [lowered(), lowered(b=2, max_loss=0.3, status="BUDGET")],
     }
     done = lscape("measure", "r", "--level", "0.1", "--set", "measure.hessian=false")
     assert done.exit_code == 0, done.output
     assert fake.calls[0] == ("open_run", "r", "runs")
     assert fake.calls[1][2:] == (("measure.hessian=false",), (0.1,))
     lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
-    assert "dss 0.1 2 1.2 1.2 1/2 2" in lines and "0.1 1 8 -0.5 20" in lines
+    assert "dss 0.1 2 1.2 1.2 1 BUDGET, 1 CONVERGED 2" in lines and "0.1 1 8 -0.5 20" in lines
+    barriers = "barriers of 2 pairs (1 BUDGET, 1 TIGHT): the highest at most 0.31, its ends 0.1 and"
+    assert f"{barriers} 0.09" in lines
     assert done.stdout.endswith("runs/r/measures/m\n")
     found = json.loads(lscape("measure", "r", "--json").stdout)
     assert len(found["strings"]) == 2 and found["models"][0]["largest"] == 8.0

@@ -1,18 +1,20 @@
 """Measure a run: what is kept, that it resumes, what is not measured again, and what goes wrong."""
 
+import shutil
+
 import numpy as np
 import pytest
 
 from landscape import paths
 from landscape.config import ConfigError
-from landscape.runs import MODEL_COLUMNS, STRING_COLUMNS, RunError, load_arrays
+from landscape.runs import MODEL_COLUMNS, STRING_COLUMNS, Run, RunError, load_arrays
 from landscape.stages.connect import connect
 from landscape.stages.measure import measure
-from landscape.stages.setup import Checkpoints
 from landscape.stages.train import train
 
 FEW = {"train": {"models": 3}, "levels": {"values": [0.1, 0.01]}}
-QUICK = {"tolerance": 0.01, "probes": 32, "points": 2}
+PAIR = {"train": {"models": 2}, "levels": {"values": [0.1, 0.01]}}
+QUICK = {"tolerance": 0.01, "probes": 32, "points": 2, "barriers": False}
 
 
 @pytest.fixture
@@ -75,32 +77,56 @@ def test_a_ring_is_measured(connected, caplog):
     assert before == {f: f.stat().st_mtime_ns for f in folder.glob("**/*.safetensors")}
 
 
-@pytest.mark.parametrize("after", [0, 3])
-def test_an_interrupted_measure_resumes_to_the_same_result(ring, tmp_path, monkeypatch, after):
-    whole = train(ring(measure=QUICK, **FEW), runs_dir=tmp_path / "whole")
+def test_an_interrupted_measure_resumes_to_the_same_result(ring, tmp_path, monkeypatch):
+    """Cut while a string is shortened, and in every part after that."""
+    whole = train(ring(measure={**QUICK, "barriers": True}, **PAIR))
     connect(whole)
+    cut = Run(shutil.copytree(whole.directory, tmp_path / "cut"))
     wanted = measure(whole)
-    cut = train(ring(measure=QUICK, **FEW), runs_dir=tmp_path / "cut")
-    connect(cut)
-    calls, keep = iter(range(10**9)), Checkpoints.keep
+    assert [row["status"] for row in wanted["barriers"]] == ["TIGHT"]
+    assert len(whole.snapshots()) == 2
 
-    def keep_then_stop(self, make, now=False):
-        keep(self, make, now)
-        if next(calls) == after:
-            raise KeyboardInterrupt
+    def measure_until(part, times=1):
+        calls = iter(range(times))
+
+        def stop(stage, done, total, **facts):
+            if stage.startswith(part) and next(calls) == times - 1:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            measure(cut, progress=stop)
+        assert cut.meta()["status"] == "interrupted"
 
     with monkeypatch.context() as patch:
-        patch.setattr(Checkpoints, "keep", keep_then_stop)
-        with pytest.raises(KeyboardInterrupt):
-            measure(cut)
-    assert cut.meta()["status"] == "interrupted"
+        patch.setenv("LSCAPE_CHECKPOINT_SECONDS", "0")
+        measure_until("shortening", times=3)
+    assert list(cut.directory.glob("measures/*/shortening.safetensors"))
+    for part in ("measuring models", "models' own paths", "lowering barriers"):
+        measure_until(part)
     found = measure(cut)
-    for kind in ("strings", "models"):
-        assert timeless(found[kind]) == timeless(wanted[kind])
+    for kind, rows in wanted.items():
+        assert timeless(found[kind]) == timeless(rows)
     for row in found["strings"]:
         mine, other = cut.load_measures(row), whole.load_measures(row)
         for name in mine:
             assert np.array_equal(mine[name], other[name], equal_nan=True), name
+
+
+def test_barriers_are_of_no_one_level_and_name_no_measures(ring, caplog):
+    caplog.set_level("INFO", logger="lscape")
+    run = train(ring(measure={"shorten": False, "hessian": False, "barriers": False}, **PAIR))
+    connect(run)
+    assert measure(run)["barriers"] == [] == run.barriers() == run.snapshots()
+    lowers = ["measure.barriers=true"]
+    assert measure(run, lowers, levels=[0.1])["barriers"] == [] == run.barriers()
+    name, strings = run.latest_measures(), run.string_measures()
+    assert caplog.text.count("nothing to do") == 1
+    found = measure(run, lowers)
+    assert found["barriers"] == run.barriers() and len(run.barriers()) == 1
+    assert (run.latest_measures(), found["strings"]) == (name, strings)
+    assert caplog.text.count("nothing to do") == 1
+    measure(run, lowers)
+    assert caplog.text.count("nothing to do") == 2
 
 
 def test_other_settings_are_other_measures_and_a_level_can_be_asked_for(connected):
