@@ -97,7 +97,6 @@ def test_a_level_without_a_gradient_is_straightened_all_the_same():
     assert 0 <= kept - taut < 0.5 * (found - taut), "slower than with a gradient, and not all of it"
 
 
-
 def test_without_a_gradient_a_length_that_stops_moving_is_not_called_converged():
     points = {"params": 1.3 * polygon(beads=8)["params"]}
     around = shortened(disc(0.9), points, 50.0, tolerance=0.03)
