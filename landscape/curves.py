@@ -140,10 +140,10 @@ def _why_not(string: String, band: Band) -> str:
 
 
 def begun(first: Method, then: Method) -> Method:
-    """`then`, on the strings that `first` has constructed."""
+    """`then`, on the strings that `first` has constructed, and on those that have beads already."""
 
     def step(search: Search) -> Search:
-        fresh = [string for string in search.active if not string.facts]
+        fresh = [s for s in search.active if not s.facts and trees.count(s.points) == 2]
         if not fresh:
             return then(search)
         first(Search(fresh[:1]))

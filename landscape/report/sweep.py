@@ -36,6 +36,8 @@ MEANINGS = {
     "reached": "the share of models that reached the level in training.",
 }
 POOR = 1e-3
+SMALL = 1e-5
+LINE_INCHES = 0.17  # of a legend
 FACT = "a term that the construction says of its curve, over all pairs."
 
 Values = dict[str, Any]
@@ -204,10 +206,12 @@ def _shown(value: Any) -> str:
 
 
 def _rates(report: Record, measure: str) -> list[Record]:
-    """The slopes of the lines' logarithms, of three points and more, with their standard errors."""
+    """The slopes of the lines' logarithms, of three points and more, with their standard errors;
+    what is below SMALL of a line's highest is rounding."""
     found, key = [], _horizontal(report)
     for name, line in _lines(report, key, measure).items():
-        points = [(at, m["mean"]) for at, m in line if at > 0 and m["mean"] > 0]
+        least = SMALL * max(m["mean"] for _, m in line)
+        points = [(at, m["mean"]) for at, m in line if at > 0 and m["mean"] > max(least, 0)]
         if len(points) > 2:
             x, y = np.log(np.array(points)).T
             slope, offset = np.polyfit(x, y, 1)
@@ -242,8 +246,7 @@ def _against(axes: Axes, report: Record, measure: str) -> None:
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter("{x:g}")
         axes.xaxis.set_minor_formatter("")
-        if key != "level":
-            axes.set_xticks(sorted(set(places)))
+        axes.set_xticks(sorted(set(places)))
     if means and min(means) > 0 and max(means) > 10 * min(means):
         axes.set_yscale("log")
     if measure in ("share", "poor", "reached"):
@@ -253,7 +256,7 @@ def _against(axes: Axes, report: Record, measure: str) -> None:
     axes.set_xlabel("level, falling to the right" if key == "level" else key)
     axes.set_ylabel(measure)
     if len(lines) > 1:
-        axes.legend(fontsize=8)
+        axes.figure.legend(loc="outside lower center", fontsize=8)
 
 
 def _bars(measured: Record) -> tuple[float, float]:
@@ -300,7 +303,11 @@ def _drawn(report: Record) -> list[str]:
 
             at = f" at level {level:g}" if level is not None else ""
             caption = f"{measure}{at}: {MEANINGS.get(measure, FACT)}"
-            svg = figures.draw(plot, f"w{place}-{other}", f"{measure}{at} against the swept keys")
+            label = f"{measure}{at} against the swept keys"
+            legend = (
+                0 if mapped else LINE_INCHES * len(_lines(report, _horizontal(report), measure))
+            )
+            svg = figures.draw(plot, f"w{place}-{other}", label, (4.8, 3.2 + legend))
             found.append(html.figure(svg, caption))
     return found
 

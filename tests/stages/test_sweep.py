@@ -97,9 +97,9 @@ def test_a_sweep_is_run_resumed_and_reported(config, monkeypatch):
     monkeypatch.setattr(whole, "train", interrupted)
     with pytest.raises(KeyboardInterrupt):
         whole.sweep(found)
-    opened = open_sweep(sweep_name(found))
-    assert opened is not None
-    report = sweep_report(*opened)
+    begun = open_sweep(sweep_name(found))
+    assert begun is not None
+    report = sweep_report(*begun)
     assert len(report["notes"]) == 3 and "task" not in report["notes"][0]
     assert "radius 1.0, method dss: unfinished" in report["notes"][0]
     assert "radius 2.0, method straight: not run yet" in report["notes"][1]
