@@ -55,12 +55,14 @@ SECONDS = 0.5  # of one turn, about
 
 @dataclass(frozen=True)
 class Theirs:
-    """A network of PyTorch's, and what its training descends: a function of its output."""
+    """A network of PyTorch's, and what its training descends: a function of its output; clip: the
+    longest gradient."""
 
     net: Callable[[], nn.Module]
     x: torch.Tensor
     loss: Callable[[torch.Tensor], torch.Tensor]
     optimizer: Callable[[Any], torch.optim.Optimizer]
+    clip: float | None = None
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,8 @@ def one_after_the_other(theirs: Theirs, last: bool, compiled: bool) -> Way:
     def train() -> None:
         optimizer.zero_grad(set_to_none=True)
         theirs.loss(run(x)).backward()
+        if theirs.clip:
+            nn.utils.clip_grad_norm_(net.parameters(), theirs.clip)
         optimizer.step()
 
     def forward() -> None:
@@ -280,7 +284,7 @@ def lstm() -> Case:
 
     flop = 2.0 * streams * window * (2 * 400 * 800 + 200 * vocabulary)
     optimizer = optax.chain(optax.clip_by_global_norm(5.0), optax.sgd(1.0))
-    theirs = Theirs(TorchLanguageModel, text[:-1], summed, sgd(1.0))
+    theirs = Theirs(TorchLanguageModel, text[:-1], summed, sgd(1.0), clip=5.0)
     return Case(landscape, landscape.level, optimizer, flop, theirs)
 
 
