@@ -18,7 +18,7 @@ bench: .venv/ready-bench
 	$(BIN)/python benchmarks/jobs.py quadratics --rounds 2 --json benchmarks/jobs.json
 
 bench-full: .venv/ready-bench
-	$(BIN)/python benchmarks/steps.py --json benchmarks/steps.json
+	$(BIN)/python benchmarks/steps.py --full --json benchmarks/steps.json
 	$(BIN)/python benchmarks/jobs.py --json benchmarks/jobs.json
 	$(BIN)/python benchmarks/scaling.py --json benchmarks/scaling.json
 	$(BIN)/python benchmarks/startup.py --json benchmarks/startup.json
