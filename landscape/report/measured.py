@@ -23,9 +23,9 @@ STRINGS = {
 }
 MINIMA = {"largest": "largest eigenvalue", "trace": "trace", "smallest": "smallest eigenvalue"}
 DRAWN = {
-    "normalized_length": "of the strings as shortened inside their level set; 1 is straight",
-    "total_curvature": "of the shortened strings, the sum of their turning angles",
-    "level_curvature_mean": "uᵀHu/‖∇F‖ of the level set along the shortened strings, mean of "
+    "normalized_length": "of the strings as {which}; 1 is straight",
+    "total_curvature": "of the strings as {which}, the sum of their turning angles",
+    "level_curvature_mean": "uᵀHu/‖∇F‖ of the level set along the strings as {which}, mean of "
     "their points",
 }
 BINS = 60
@@ -33,9 +33,9 @@ BINS = 60
 
 def measures_of(run: Run) -> dict[str, list[dict[str, Any]]]:
     """{strings, minima}: a record a set and level, {set, method, level, measured, converged,
-    peaks: {verdict: strings}, and a `mean_over_pairs` of each of STRINGS}; a record a level,
-    {level, measured, and {mean, se, n} of each of MINIMA}. hessian: what the second derivatives
-    are of and by."""
+    shortened (how many were tried to be), peaks: {verdict: strings}, and a `mean_over_pairs` of
+    each of STRINGS}; a record a level, {level, measured, and {mean, se, n} of each of MINIMA}.
+    hessian: what the second derivatives are of and by."""
     strings, minima = run.string_measures(), run.model_measures()
     return {
         "strings": [
@@ -64,6 +64,7 @@ def _strings(records: Sequence[Row]) -> dict[str, Any]:
         **{key: records[0][key] for key in ("set", "method", "level")},
         "measured": len(records),
         "converged": sum(record["shortening"] == "CONVERGED" for record in records),
+        "shortened": sum(record["shortening"] != "OFF" for record in records),
         "peaks": {verdict: verdicts.count(verdict) for verdict in sorted(set(verdicts))},
         "hessian": _hessian(records),
         **{key: mean_over_pairs(records, key) for key in STRINGS},
@@ -85,10 +86,13 @@ def measured_figures(report: dict[str, Any], runs: dict[str, Run], metric: str) 
     """Means against the level, and the spectra of the minima whose spectrum was kept."""
     strings, minima = report["measured"]["strings"], report["measured"]["minima"]
     kept = {name: run.string_measures() for name, run in runs.items()}
+    shortened = any(record["shortened"] for record in strings)
+    which = "shortened inside their level set" if shortened else "found"
     found = [
-        _against(key, said, strings, kept, metric)
+        _against(key, said.format(which=which), strings, kept, metric)
         for key, said in DRAWN.items()
         if any(record[key]["mean"] is not None for record in strings)
+        and (shortened or key != "normalized_length")  # which is drawn above
     ]
     if any(record["largest"]["mean"] is not None for record in minima):
         found.append(_sharpness(minima, metric))
@@ -115,9 +119,10 @@ def _against(
         for level in levels
     ]
     means = ", ".join(f"{number(level[key])} at {level['level']:g}" for level in levels)
-    whole = sum(level["measured"] for level in levels)
+    tried = sum(level["shortened"] for level in levels)
     settled = sum(level["converged"] for level in levels)
-    caption = f"{title[0].upper()}{title[1:]} {said}. Shortening settled on {settled} of {whole}."
+    caption = f"{title[0].upper()}{title[1:]} {said}."
+    caption += f" Shortening settled on {settled} of {tried}." * bool(tried)
     return Figure(key.replace("_", "-"), f"{title} against level: {means}", caption, plot, table)
 
 
@@ -166,6 +171,7 @@ def _spectrum(run: Run, records: Sequence[Row], name: str) -> Figure:
             style = figures.look(place)
             axes.stairs(density, edges, color=style["color"], ls=style["ls"], label=f"{level:g}")
         axes.set_yscale("log")
+        axes.yaxis.set_major_formatter("{x:g}")
         axes.set_xlabel("eigenvalue")
         axes.set_ylabel("share of the spectrum")
         figures.legend(axes)

@@ -81,8 +81,9 @@ def _measured(rows: Sequence[Row], measures: Sequence[Row]) -> dict[str, list[Va
         return found + [Value(*p, beside[p] - less) for p in pairs if p[2] not in missing]
 
     found = {"normalised length − 1": values("normalized_length", 1.0), "beads": values("beads")}
-    if measures:
+    if any(record["shortening"] != "OFF" for record in measures):
         found["shortened length − 1"] = shortened("normalized_length", 1.0)
+    if measures:
         found["total curvature"] = shortened("total_curvature")
     return found
 
