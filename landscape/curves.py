@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from landscape import paths, trees
-from landscape.base import Band, Landscape, Method, Search, Status, String
+from landscape.base import Band, Form, Landscape, Method, Search, Status, String
 from landscape.strings import Profiler, end
 from landscape.trees import Params
 
@@ -38,6 +38,16 @@ class Curve:
         """Piece `numbers[i]` at t = `places[i]`, as named arrays [n, ...]."""
         chosen = zip(numbers, places, strict=True)
         return trees.stack([self.pieces[number].at(float(place)) for number, place in chosen])
+
+
+def form_of(landscape: Landscape, method: str) -> Form:
+    """What network and loss a landscape is. Raises ValueError where it does not say."""
+    if landscape.form is None:
+        raise ValueError(
+            f"{method} needs dense layers without biases and the squared loss: a task that says "
+            "its form, such as regression, and metric: loss"
+        )
+    return landscape.form
 
 
 def line(name: str, a: Any, b: Any) -> Piece:

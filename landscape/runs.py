@@ -233,12 +233,17 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     return records
 
 
-def write_table(path: Path, columns: Sequence[str], rows: Sequence[Row]) -> None:
+def table_text(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
+    """CSV with a line of the columns' names."""
     text = io.StringIO()
     writer = csv.DictWriter(text, list(columns), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    write_bytes(path, text.getvalue().encode())
+    return text.getvalue()
+
+
+def write_table(path: Path, columns: Sequence[str], rows: Sequence[Row]) -> None:
+    write_bytes(path, table_text(columns, rows).encode())
 
 
 def level_name(level: float) -> str:

@@ -20,14 +20,7 @@ UPPER = "components are an upper bound: paths that were not found may join more"
 @click.command(cls=options.Command)
 @options.run_argument
 @click.option("--pairs", metavar="WHICH", help=PAIRS)
-@click.option(
-    "--level",
-    "levels",
-    type=float,
-    multiple=True,
-    metavar="LEVEL",
-    help="Only this level of the run; may be repeated.",
-)
+@options.only_levels
 @click.option("--method", type=click.Choice(METHODS), help="How to search.")
 @options.require_connected
 @options.changes

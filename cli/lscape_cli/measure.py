@@ -12,14 +12,7 @@ from lscape_cli import console, options
 
 @click.command(cls=options.Command)
 @options.run_argument
-@click.option(
-    "--level",
-    "levels",
-    type=float,
-    multiple=True,
-    metavar="LEVEL",
-    help="Only this level of the run; may be repeated.",
-)
+@options.only_levels
 @click.option(
     "--set", "overrides", multiple=True, metavar="measure.KEY=VALUE",
     help="Change a key of the config's measure section; may be repeated.",

@@ -98,6 +98,11 @@ changes = _together(
 config_argument = click.argument("config", type=click.Path())
 run_argument = click.argument("run", type=click.Path())
 
+only_levels = click.option(
+    "--level", "levels", type=float, multiple=True, metavar="LEVEL",
+    help="Only this level of the run; may be repeated.",
+)  # fmt: skip
+
 require_connected = click.option(
     "--require-connected", is_flag=True, help="Exit with 3 unless every pair is connected."
 )

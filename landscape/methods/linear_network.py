@@ -15,7 +15,7 @@ import numpy as np
 from scipy.linalg import schur
 
 from landscape.base import Band, Form, Landscape, Method
-from landscape.curves import Curve, Piece, constructed, line, reverse
+from landscape.curves import Curve, Piece, constructed, form_of, line, reverse
 from landscape.strings import Profiler
 from landscape.trees import Params
 
@@ -41,12 +41,7 @@ def linear_network(
 
 def deep_linear(landscape: Landscape) -> Form:
     """The form of a landscape that Prop. 2.3 speaks of. Raises ValueError for any other."""
-    form = landscape.form
-    if form is None:
-        raise ValueError(
-            "linear-network needs dense layers without biases and the squared loss: a task that "
-            "says its form, such as regression, and metric: loss"
-        )
+    form = form_of(landscape, "linear-network")
     if len(form.kernels) > 1 and form.activation != "linear":
         raise ValueError(f"linear-network needs activation: linear, not {form.activation}")
     shapes = [landscape.shapes[name].shape for name in form.kernels]

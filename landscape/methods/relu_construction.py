@@ -24,7 +24,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from landscape.base import Band, Form, Landscape, Method
-from landscape.curves import Curve, Piece, constructed, line, reverse
+from landscape.curves import Curve, Piece, constructed, form_of, line, reverse
 from landscape.strings import Profiler
 from landscape.trees import Params
 
@@ -53,12 +53,7 @@ def relu_construction(
 
 def one_hidden_layer(landscape: Landscape) -> Form:
     """The form of a landscape that Theorem 2.4 speaks of. Raises ValueError for any other."""
-    form = landscape.form
-    if form is None:
-        raise ValueError(
-            "relu-construction needs dense layers without biases and the squared loss: a task that "
-            "says its form, such as regression, and metric: loss"
-        )
+    form = form_of(landscape, "relu-construction")
     if form.activation != "relu":
         raise ValueError(f"relu-construction needs activation: relu, not {form.activation}")
     if len(form.kernels) != 2:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +14,7 @@ from landscape.report.measured import measures_of
 from landscape.report.page import write_html
 from landscape.report.summary import summarise
 from landscape.report.verdicts import claims_of
-from landscape.runs import Run, RunError
+from landscape.runs import Run, RunError, table_text
 from landscape.topology import describe
 
 __all__ = ["levels_csv", "read_published", "report", "write_html"]
@@ -144,8 +142,4 @@ def levels_csv(report: dict[str, Any]) -> str:
             line |= {f"{key}_{part}": value for part, value in level[key].items()}
         line["statuses"] = " ".join(f"{n} {name}" for name, n in level["statuses"].items())
         lines.append(line)
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(lines[0]) if lines else ["level"], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(lines)
-    return text.getvalue()
+    return table_text(list(lines[0]) if lines else ["level"], lines)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -17,7 +15,7 @@ from matplotlib.axes import Axes
 from landscape.report import figures, html
 from landscape.report.summary import mean_over_pairs, summarise
 from landscape.report.wording import number
-from landscape.runs import Run, RunError, open_run, write_bytes
+from landscape.runs import Run, RunError, open_run, table_text, write_bytes
 
 MEANINGS = {
     "share": "the share of pairs connected, with its 95 % Wilson interval.",
@@ -350,11 +348,7 @@ def sweep_csv(report: Record) -> str:
             parts = measured or {"mean": None, "se": None, "n": 0}
             line |= {f"{name}_{part}": parts[part] for part in ("mean", "se", "n")}
         lines.append(line)
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(lines[0]) if lines else ["level"], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(lines)
-    return text.getvalue()
+    return table_text(list(lines[0]) if lines else ["level"], lines)
 
 
 def write_sweep_html(directory: Path, report: Record) -> Path:
