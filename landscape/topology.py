@@ -19,7 +19,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from scipy.cluster.hierarchy import DisjointSet
+import scipy  # its parts are loaded when they are used
 
 Row = dict[str, Any]
 Snapshot = tuple[int, float]
@@ -95,7 +95,7 @@ def reached(models: Iterable[Row], level: float) -> list[int]:
 def forest(known: Iterable[Edge], limit: float = math.inf) -> list[Edge]:
     """The minimum spanning forest of the edges that stay below a limit, lowest first (Kruskal)."""
     kept = []
-    joined: Any = DisjointSet()
+    joined: Any = scipy.cluster.hierarchy.DisjointSet()
     for edge in sorted(known, key=lambda edge: (edge.upper, edge.a, edge.b)):
         joined.add(edge.a)
         joined.add(edge.b)
@@ -105,7 +105,7 @@ def forest(known: Iterable[Edge], limit: float = math.inf) -> list[Edge]:
 
 
 def _joined(known: Iterable[Edge], points: Iterable[Snapshot]) -> Any:
-    joined: Any = DisjointSet(points)
+    joined: Any = scipy.cluster.hierarchy.DisjointSet(points)
     for edge in known:
         joined.add(edge.a)
         joined.add(edge.b)
@@ -131,7 +131,7 @@ def merges(minima: Mapping[int, Leaf], known: Iterable[Edge]) -> list[Merge]:
     groups: dict[Any, tuple[int, ...]] = {
         (model, leaf.level): (model,) for model, leaf in minima.items()
     }
-    joined: Any = DisjointSet(groups)
+    joined: Any = scipy.cluster.hierarchy.DisjointSet(groups)
 
     def lowest(group: tuple[int, ...]) -> tuple[float, int]:
         return min((minima[model].energy, model) for model in group)

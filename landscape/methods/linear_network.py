@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from scipy.linalg import schur
+import scipy  # its parts are loaded when they are used
 
 from landscape.base import Band, Form, Landscape, Method
 from landscape.curves import Curve, Piece, constructed, form_of, line, reverse
@@ -103,7 +103,7 @@ def rotation(a: np.ndarray, b: np.ndarray) -> Callable[[float], np.ndarray]:
     An orthogonal matrix is normal, so its real Schur form is diagonal but for rotations by an angle
     in the plane of two neighbours; its −1s are even in number, and two of them turn by π.
     """
-    form, basis, *_ = schur(a.T @ b, output="real")
+    form, basis, *_ = scipy.linalg.schur(a.T @ b, output="real")
     skew = np.zeros(len(form))
     planes, single, place = [], [], 0
     while place < len(form):

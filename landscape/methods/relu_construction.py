@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.optimize import minimize
+import scipy  # its parts are loaded when they are used
 
 from landscape.base import Band, Form, Landscape, Method
 from landscape.curves import Curve, Piece, constructed, form_of, line, reverse
@@ -151,7 +151,7 @@ class Loss:
         begun = np.concatenate([(network.units * size).ravel(), (network.outer / size).ravel()])
         options = {"maxiter": ORACLE_STEPS}
         # not L-BFGS-B, whose tiny BLAS calls wait for threads where cores are shared
-        found = minimize(objective, begun, jac=True, method="CG", options=options)
+        found = scipy.optimize.minimize(objective, begun, jac=True, method="CG", options=options)
         rescaled = normalised(unpacked(found.x))
         return min([self.fitted(*rescaled), network], key=self)
 
