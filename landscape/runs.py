@@ -56,6 +56,7 @@ import json
 import os
 import re
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,7 +84,8 @@ SNAPSHOT = ("model", "level", "lower", "limit", *CERTIFIED)
 # between the snapshots at level_a and level_b, whose losses are loss_a and loss_b: no barrier is
 # lower than the greater. start: the bound of the path that was lowered; origin: its set and level,
 # or `straight`; gradient: its norm at the band's highest bead, None where nothing was lowered;
-# status: TIGHT (near the ends' losses), CONVERGED, BUDGET, or KEPT (not lowered: reason)
+# status: TIGHT (near the ends' losses), CONVERGED, BUDGET, KEPT (not lowered: reason), or RAISED
+# (`lscape verify` has found it higher than it was known to be: reason)
 BARRIER = (
     "a", "b", "level_a", "level_b", "loss_a", "loss_b", "start", "origin", "gradient", *CERTIFIED,
 )  # fmt: skip
@@ -110,6 +112,9 @@ MODEL_COLUMNS: tuple[str, ...] = (
     "trace_error", "probes", "steps", "hessian_of", "hessian_by", "hessian_step", "source",
     "reason",
 )  # fmt: skip
+
+RAISED = "RAISED"  # of a barrier
+DOWNGRADED = "DOWNGRADED"  # of a shortened string that a finer grid found above its limit
 
 PROFILE = ("profile.position", "profile.loss")
 FILM = "film."
@@ -474,6 +479,10 @@ class Run:
     def measures_directory(self, measures: str) -> Path:
         return self.directory / "measures" / measures
 
+    def measures(self) -> list[str]:
+        """The names of all measures that were made."""
+        return sorted(path.name for path in (self.directory / "measures").glob("*"))
+
     def string_measure_file(self, measures: str, row: Row) -> Path:
         folder = self.measures_directory(measures) / "strings" / row["set"]
         return folder / level_name(row["level"]) / f"{row['a']}-{row['b']}.safetensors"
@@ -492,17 +501,28 @@ class Run:
 
     def string_measures(self, measures: str | None = None) -> list[Row]:
         """The records of measured strings, of the latest measures unless named; by set, level from
-        high to low, and pair. What has been measured of a string that is no longer there, or no
-        longer CONNECTED, is left out. [] where nothing is measured. Raises RunError."""
-        found = []
-        for row in self._measured(measures, "strings/*/*/*.safetensors"):
-            path = self.connection_file(row["set"], row["level"], row["a"], row["b"])
-            if path.exists():
-                now = read_record(path)
-                connected = now["row"]["status"] == "CONNECTED"
-                if connected and now["arrays_sha256"] == row["source"]:
-                    found.append(row)
+        high to low, and pair. What no longer counts (`measures_left_out`) is left out. [] where
+        nothing is measured. Raises RunError."""
+        every = self._measured(measures, "strings/*/*/*.safetensors")
+        found = [row for row in every if not self._why_not(row)]
         return sorted(found, key=lambda row: (row["set"], -row["level"], row["a"], row["b"]))
+
+    def measures_left_out(self, measures: str | None = None) -> dict[str, int]:
+        """How many measured strings `string_measures` leaves out, by the reason."""
+        every = self._measured(measures, "strings/*/*/*.safetensors")
+        return dict(Counter(filter(None, map(self._why_not, every))))
+
+    def _why_not(self, row: Row) -> str:
+        """Why what was measured of a string no longer counts; nothing where it does."""
+        path = self.connection_file(row["set"], row["level"], row["a"], row["b"])
+        now = read_record(path) if path.exists() else None
+        if now is None or now["arrays_sha256"] != row["source"]:
+            return "they have been searched again since"
+        if now["row"]["status"] != "CONNECTED":
+            return "they are no longer CONNECTED"
+        if row["shortening"] == DOWNGRADED:
+            return "shortened, they did not hold on a finer grid"
+        return ""
 
     def model_measures(self, measures: str | None = None) -> list[Row]:
         """The same of measured models, by level from high to low, and model."""

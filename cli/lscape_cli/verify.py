@@ -6,6 +6,14 @@ import click
 
 from lscape_cli import console, options
 
+KINDS = {
+    "strings": "CONNECTED strings",
+    "snapshots": "models' own paths",
+    "barriers": "lowered barriers",
+    "shortened": "shortened strings",
+    "failed": "bounds on strings that failed, but hold the disconnectivity graph together,",
+}
+
 
 @click.command(cls=options.Command)
 @options.run_argument
@@ -17,10 +25,12 @@ from lscape_cli import console, options
 )
 @options.common
 def verify(run: str, grid: int | None, runs_dir: str, quiet: bool, as_json: bool) -> None:
-    """Judge the CONNECTED strings of RUN again, on a finer grid.
+    """Judge the paths of RUN again, on a finer grid.
 
-    Reads the saved strings alone. One on which the finer grid finds a loss above the limit is
-    downgraded. Exits with 0 whatever it finds.
+    Reads the saved paths alone: the CONNECTED strings, the models' own paths between levels, the
+    lowered barriers and the shortened strings. One on which the finer grid finds a loss above what
+    was certified is downgraded, and no result rests on it any longer. Exits with 0 whatever it
+    finds.
 
     \b
     Example:
@@ -31,21 +41,23 @@ def verify(run: str, grid: int | None, runs_dir: str, quiet: bool, as_json: bool
         from landscape.stages.verify import verify as judge_again
 
         opened = open_run(run, runs_dir)
-        strings = judge_again(opened, grid, progress)
+        paths = judge_again(opened, grid, progress)
     if as_json:
-        console.show_json({"run": str(opened.directory), "strings": strings})
+        kinds = {kind: [path for path in paths if path["kind"] == kind] for kind in KINDS}
+        console.show_json({"run": str(opened.directory), **kinds})
         return
-    lost = [string for string in strings if not string["agreed"]]
+    lost = [path for path in paths if not path["agreed"]]
     if lost:
         rows = [
-            [s["set"], f"{s['a']}-{s['b']}"]
-            + [f"{s[key]:.6g}" for key in ("level", "max_loss", "limit", "grid")]
-            for s in lost
+            [path["name"], *(f"{path[key]:.6g}" for key in ("max_loss", "limit", "grid"))]
+            for path in lost
         ]
-        console.show_table(["set", "pair", "level", "max loss", "limit", "grid"], rows, texts=2)
-    grids = ", ".join(str(n) for n in sorted({string["grid"] for string in strings}))
-    held = len(strings) - len(lost)
-    if strings:
-        console.show(f"{held} of {len(strings)} CONNECTED strings hold at grid {grids}")
-    else:
-        console.show(f"{opened.directory} has no CONNECTED strings")
+        console.show_table(["path", "max loss", "limit", "grid"], rows)
+    for kind, said in KINDS.items():
+        own = [path for path in paths if path["kind"] == kind]
+        grids = ", ".join(str(n) for n in sorted({path["grid"] for path in own}))
+        held = sum(path["agreed"] for path in own)
+        if own:
+            console.show(f"{held} of {len(own)} {said} hold at grid {grids}")
+        elif kind == "strings":
+            console.show(f"{opened.directory} has no CONNECTED strings")

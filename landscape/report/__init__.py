@@ -119,9 +119,20 @@ def _notes(run: Run, about: dict[str, Any], rows: Sequence[dict[str, Any]]) -> l
     if any(limit > level for level, limit in loose):
         limits = ", ".join(f"{limit:g} at {level:g}" for level, limit in reversed(loose))
         notes.append(f"tolerance is above 1: a path may rise above its level, to {limits}")
-    lowered = sum(row["reason"].startswith("verify ") for row in rows)
-    if lowered:
-        notes.append(f"lscape verify downgraded {lowered} strings on a finer grid")
+    return notes + _verified(run, rows)
+
+
+def _verified(run: Run, rows: Sequence[dict[str, Any]]) -> list[str]:
+    """What `lscape verify` found that does not hold, and what is left out."""
+    counts = {
+        "strings": sum(row["reason"].startswith("verify ") for row in rows),
+        "models' own paths": sum("verify at grid" in r["reason"] for r in run.snapshots()),
+        "barriers": sum("verify at grid" in r["reason"] for r in run.barriers()),
+    }
+    lost = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
+    notes = [f"lscape verify downgraded {lost} on a finer grid"] * bool(lost)
+    for why, count in run.measures_left_out().items():
+        notes.append(f"what was measured of {count} strings is left out: {why}")
     return notes
 
 

@@ -1,83 +1,216 @@
-"""Judge again, from the saved strings alone, on a finer grid."""
+"""Judge again, from the saved paths alone, on a finer grid."""
 
 from __future__ import annotations
 
-from typing import Any
+import functools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from landscape import paths
 from landscape.base import Status
-from landscape.runs import Run, RunError, load_arrays
+from landscape.runs import DOWNGRADED, RAISED, Row, Run, RunError, load_arrays, save_arrays
 from landscape.stages.setup import Progress, build_landscape, config_of, in_use, log, silent
+from landscape.topology import edges, forest, upper_bound
 
 FINER = 4
 
 
-def verify(run: Run, grid: int | None = None, progress: Progress = silent) -> list[dict[str, Any]]:
-    """Certify every CONNECTED string of a run again, on `grid` points a segment (4 times the
-    search's own by default), and its ends against the models' files, bit for bit.
+class Kept(NamedTuple):
+    """A path on disk: its record, in which its certificate is, and the files of its two ends.
 
-    A string that does not hold is downgraded to NOT_FOUND in its file and in results.csv.
-    Returns a record a string: {set, method, level, a, b, grid, max_loss, limit, agreed, reason}.
-    Raises RunError (damaged or altered files, a grid coarser than a string was certified on).
+    section: the record's name in the file; prefix: of the names of the path's arrays; status: the
+    record's key of the word for what is known of the path, and `lost`, that word where it does not
+    hold (None: it is left).
+    """
+
+    kind: str
+    name: str
+    file: Path
+    ends: tuple[Path, Path]
+    record: Row
+    section: str
+    prefix: str = ""
+    status: str = "status"
+    lost: str | None = None
+
+    @property
+    def limit(self) -> float | None:
+        """What the path is said to stay below; None where only its bound is known."""
+        below = self.record[self.status] == Status.CONNECTED or self.kind == "shortened"
+        return self.record["limit"] if below else None
+
+
+def verify(run: Run, grid: int | None = None, progress: Progress = silent) -> list[dict[str, Any]]:
+    """Certify every path that a run's results rest on again, on `grid` points a segment (4 times
+    the path's own by default), and its ends against the models' files, bit for bit.
+
+    These are, by `kind`: `strings`, those CONNECTED; `snapshots`, the models' own paths;
+    `barriers`, lowered; `shortened`, the measured strings; `failed`, strings that are not CONNECTED
+    but hold the disconnectivity graph together. What was below a limit must be so again; of the
+    others the bound on their loss must not rise by more than a certificate's accuracy. Where it
+    does not hold, the path's file says so, with the reason: a string or a model's own path becomes
+    NOT_FOUND, a barrier RAISED, a shortened string DOWNGRADED, which leaves its measures out of
+    every result. A bound that rises inside its limit is kept as it rose.
+
+    Returns a record a path: {kind, name, grid, max_loss, limit (or the bound that was known),
+    agreed, reason}; of strings also {set, method, level, a, b}. Raises RunError (damaged or
+    altered files, a grid coarser than a path was certified on).
     """
     config = config_of(run)
-    rows = [row for row in run.rows() if row["status"] == Status.CONNECTED]
-    coarsest = max((row["grid"] for row in rows), default=0)
+    first = [*_strings(run), *_snapshots(run), *_barriers(run)]
+    measured = list(_shortened(run))
+    coarsest = max((kept.record["grid"] for kept in (*first, *measured)), default=0)
     if grid is not None and grid < coarsest:
         raise RunError(f"{run.directory}: certified at grid {coarsest}; {grid} is coarser")
-    if not rows:
+    if not first:
         return []
     landscape = build_landscape(config, progress)
-    profilers: dict[int, Any] = {}
+
+    @functools.cache
+    def peaks(finer: int) -> Callable[..., paths.Peaks]:
+        return paths.remembered(paths.make_peaks(landscape, finer))
+
     records = []
     with run.stage("verify"):
-        for number, row in enumerate(rows):
-            points, profile, film = run.load_connection(row)
-            points = in_use_string(points, landscape, run, row)
-            finer = grid or FINER * row["grid"]
-            if finer not in profilers:
-                profilers[finer] = paths.make_peaks(landscape, finer)
-            found = paths.certify(points, profilers[finer], row["limit"])
-            agreed = found.holds(row["limit"])
-            reason = ""
-            if not agreed:
-                reason = (
-                    f"verify at grid {finer} found {found.maximum:.6g} at {found.max_at:.4f} "
-                    f"of the string, above {row['limit']:.6g}"
-                )
-                finite = bool(np.isfinite(found.maximum))
-                lowered = {
-                    "status": Status.NOT_FOUND if finite else Status.NON_FINITE,
-                    "max_loss": found.maximum if finite else None,
-                    "barrier": found.barrier if finite else None,
-                    "max_at": found.max_at,
-                    "last_change": found.last_change,
-                    "resolution": found.resolution,
-                    "grid": finer,
-                    "reason": reason,
-                }
-                run.save_connection(row | lowered, points, profile, film)
-                where = f"{row['set']} at {row['level']:g}, pair {row['a']}-{row['b']}"
-                log.warning(f"DOWNGRADED {where}: {reason}")
-            keys = ("set", "method", "level", "a", "b", "limit")
-            records.append(
-                {key: row[key] for key in keys}
-                | {"grid": finer, "max_loss": found.maximum, "agreed": agreed, "reason": reason}
-            )
-            progress("verifying", number + 1, len(rows), agreed=sum(r["agreed"] for r in records))
+        total = len(first) + len(measured)
+        for kept in _in_turn(run, first):
+            finer = max(grid or FINER * kept.record["grid"], kept.record["grid"])
+            records.append(_judged_again(kept, landscape, peaks(finer), finer))
+            total = max(total, len(records))
+            agreed = sum(record["agreed"] for record in records)
+            progress("verifying", len(records), total, agreed=agreed)
+        progress("verifying", total, total)
         run.write_results()
+        for measures in run.measures():
+            run.write_measures(measures)
     return records
 
 
-def in_use_string(points: Any, landscape: Any, run: Run, row: dict[str, Any]) -> Any:
-    """The string, if its ends are the run's own models bit for bit. Raises RunError if not."""
-    for end, model in ((0, row["a"]), (-1, row["b"])):
-        path = run.model_file(model, row["level"])
-        params = in_use(load_arrays(path)[0], landscape, path)
-        for name, leaf in params.items():
-            if name not in points or not np.array_equal(points[name][end], leaf):
-                file = run.connection_file(row["set"], row["level"], row["a"], row["b"])
-                raise RunError(f"{file}: its end {name} is not that of {path}")
+def _in_turn(run: Run, first: list[Kept]) -> Iterator[Kept]:
+    """Then what is measured of strings that still hold, then what the graph has come to rest on."""
+    yield from first
+    yield from _shortened(run)
+    known = {kept.file for kept in first}
+    while failed := [kept for kept in _holding(run) if kept.file not in known]:
+        for kept in failed:
+            known.add(kept.file)
+            yield kept
+
+
+def _judged_again(kept: Kept, landscape: Any, peaks: Any, grid: int) -> dict[str, Any]:
+    arrays, header = load_arrays(kept.file)
+    points = _path(kept, arrays, landscape)
+    bound = upper_bound(kept.record)
+    known = bound + paths.MOVED * abs(bound)
+    limit = known if kept.limit is None else kept.limit
+    found = paths.certify(points, peaks, limit)
+    agreed, finite, reason = found.holds(limit), bool(np.isfinite(found.maximum)), ""
+    certificate = {
+        "max_loss": found.maximum if finite else None,
+        "barrier": found.barrier if finite else None,
+        "max_at": found.max_at,
+        "last_change": found.last_change,
+        "resolution": found.resolution,
+        "grid": grid,
+    }
+    changes: Row = {key: value for key, value in certificate.items() if key in kept.record}
+    if not agreed:
+        above = f"{limit:.6g}" if kept.limit is not None else f"the {bound:.6g} known"
+        reason = (
+            f"verify at grid {grid} found {found.maximum:.6g} at {found.max_at:.4f} "
+            f"of the path, above {above}"
+        )
+        before = kept.record["reason"] if kept.limit is None else ""
+        changes["reason"] = "; ".join(filter(None, [before, reason]))
+        if kept.limit is not None and kept.status == "status":
+            changes["status"] = Status.NOT_FOUND if finite else Status.NON_FINITE
+        elif kept.lost:
+            changes[kept.status] = kept.lost
+        log.warning(f"DOWNGRADED {kept.name}: {reason}")
+    if not agreed or not found.holds(known):
+        save_arrays(kept.file, arrays, {**header, kept.section: kept.record | changes})
+    keys = ("set", "method", "level", "a", "b") if "set" in kept.record else ()
+    return {
+        "kind": kept.kind,
+        "name": kept.name,
+        **{key: kept.record[key] for key in keys},
+        "grid": grid,
+        "max_loss": found.maximum,
+        "limit": bound if kept.limit is None else limit,
+        "agreed": agreed,
+        "reason": reason,
+    }
+
+
+def _path(kept: Kept, arrays: dict[str, Any], landscape: Any) -> dict[str, Any]:
+    """The path's arrays, if its ends are the run's own models bit for bit. Raises RunError."""
+    points = {}
+    for end, model in zip((0, -1), kept.ends, strict=True):
+        for name, leaf in in_use(load_arrays(model)[0], landscape, model).items():
+            points[name] = arrays.get(kept.prefix + name)
+            if points[name] is None or not np.array_equal(points[name][end], leaf):
+                raise RunError(f"{kept.file}: its end {name} is not that of {model}")
     return points
+
+
+# -- what is judged --------------------------------------------------------------------------------
+
+
+def _string(run: Run, row: Row, kind: str = "strings") -> Kept:
+    a, b, level, name = row["a"], row["b"], row["level"], row["set"]
+    said = f"{name} at {level:g}, pair {a}-{b}"
+    ends = run.model_file(a, level), run.model_file(b, level)
+    return Kept(kind, said, run.connection_file(name, level, a, b), ends, row, "row")
+
+
+def _strings(run: Run) -> Iterator[Kept]:
+    yield from (_string(run, row) for row in run.rows() if row["status"] == Status.CONNECTED)
+
+
+def _holding(run: Run) -> list[Kept]:
+    """The strings that failed but are the lowest known way between what they join."""
+    rows, others = run.rows(), (run.snapshots(), run.barriers())
+    held = {edge[:2] for edge in forest(edges(rows, *others))}
+    return [
+        _string(run, row, "failed")
+        for row in rows
+        if row["limit"] is not None
+        and row["status"] != Status.CONNECTED
+        and ((row["a"], row["level"]), (row["b"], row["level"])) in held
+    ]
+
+
+def _snapshots(run: Run) -> Iterator[Kept]:
+    for record in run.snapshots():
+        model, level, lower = record["model"], record["level"], record["lower"]
+        said = f"model {model} itself from {level:g} to {lower:g}"
+        ends = run.model_file(model, level), run.model_file(model, lower)
+        if np.isfinite(upper_bound(record)):
+            yield Kept("snapshots", said, run.snapshot_file(model, level), ends, record, "path")
+
+
+def _barriers(run: Run) -> Iterator[Kept]:
+    for record in run.barriers():
+        a, b = record["a"], record["b"]
+        ends = run.model_file(a, record["level_a"]), run.model_file(b, record["level_b"])
+        if np.isfinite(upper_bound(record)):
+            said, file = f"the barrier of pair {a}-{b}", run.barrier_file(a, b)
+            yield Kept("barriers", said, file, ends, record, "path", lost=RAISED)
+
+
+def _shortened(run: Run) -> Iterator[Kept]:
+    for measures in run.measures():
+        for record in run.string_measures(measures):
+            string = _string(run, record)
+            yield string._replace(
+                kind="shortened",
+                name=f"{string.name}, shortened ({measures})",
+                file=run.string_measure_file(measures, record),
+                section="measured",
+                prefix="shortened.",
+                status="shortening",
+                lost=DOWNGRADED,
+            )

@@ -396,15 +396,24 @@ def test_a_page_that_cannot_be_written_leaves_the_answer(fake, monkeypatch):
 
 def test_verify(fake):
     held = {**row(), "grid": 200, "max_loss": 0.09, "limit": 0.1, "agreed": True, "reason": ""}
+    held |= {"kind": "strings", "name": "dss at 0.1, pair 0-1"}
     assert "no CONNECTED strings" in lscape("verify", "r").stdout
     fake.strings = [held]
     assert lscape("verify", "r").stdout == "1 of 1 CONNECTED strings hold at grid 200\n"
-    fake.strings = [held, {**held, "b": 2, "max_loss": 0.25, "agreed": False}]
+    lost = {**held, "name": "dss at 0.1, pair 0-2", "max_loss": 0.25, "agreed": False}
+    fake.strings = [held, lost, {**lost, "kind": "barriers", "name": "the barrier of pair 0-2"}]
     done = lscape("verify", "r", "--grid", "200")
     assert done.exit_code == 0 and fake.calls[-1][2] == 200
-    assert "dss 0-2 0.1 0.25 0.1 200" in [" ".join(x.split()) for x in done.stdout.splitlines()]
-    assert done.stdout.endswith("1 of 2 CONNECTED strings hold at grid 200\n")
-    assert len(json.loads(lscape("verify", "r", "--json").stdout)["strings"]) == 2
+    lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
+    assert "dss at 0.1, pair 0-2 0.25 0.1 200" in lines
+    assert "the barrier of pair 0-2 0.25 0.1 200" in lines
+    assert lines[-2:] == [
+        "1 of 2 CONNECTED strings hold at grid 200", "0 of 1 lowered barriers hold at grid 200",
+    ]  # fmt: skip
+    found = json.loads(lscape("verify", "r", "--json").stdout)
+    assert {kind: len(found[kind]) for kind in found if kind != "run"} == {
+        "strings": 2, "snapshots": 0, "barriers": 1, "shortened": 0, "failed": 0,
+    }  # fmt: skip
 
 
 def test_plane(fake):

@@ -1,0 +1,168 @@
+"""Verify what is not a connection: models' own paths, barriers, shortened strings, failed ones.
+
+Each file is put at odds with its path, with the checksums right: only the landscape can tell.
+"""
+
+import numpy as np
+import pytest
+
+from landscape import topology
+from landscape.report import report
+from landscape.runs import RunError, load_arrays, read_record, save_arrays
+from landscape.stages.connect import connect
+from landscape.stages.measure import measure
+from landscape.stages.train import train
+from landscape.stages.verify import verify
+
+
+@pytest.fixture
+def run(ring):
+    made = train(
+        ring(
+            train={"models": 3},
+            levels={"values": [0.1, 0.01]},
+            measure={"hessian": False, "tolerance": 0.05},
+        )
+    )
+    connect(made)
+    measure(made)
+    return made
+
+
+def described(run):
+    return topology.describe(run.models(), run.rows(), run.snapshots(), run.barriers())
+
+
+def tampered(file, prefix="", radius=1.6):
+    """Put a bead in the middle of a path where the loss is (radius² − 1)²; its ends stay."""
+    arrays, record = load_arrays(file)
+    points = arrays[f"{prefix}x"]
+    astray = np.array([[radius, 0.0]], points.dtype)
+    arrays[f"{prefix}x"] = np.concatenate([points[:1], astray, points[1:]])
+    save_arrays(file, arrays, record)
+    return (radius**2 - 1) ** 2
+
+
+def lost(run):
+    return {record["kind"]: record for record in verify(run) if not record["agreed"]}
+
+
+def test_all_that_results_rest_on_is_judged_and_holds(run):
+    before = described(run), report([run])
+    found = verify(run)
+    kinds = [record["kind"] for record in found]
+    assert {kind: kinds.count(kind) for kind in kinds} == {
+        "strings": 6, "snapshots": 3, "barriers": len(run.barriers()), "shortened": 6,
+    }  # fmt: skip
+    assert kinds.count("barriers") >= 2 and all(record["agreed"] for record in found)
+    for one, other in zip(before, (described(run), report([run])), strict=True):
+        for volatile in (one, other):
+            volatile.pop("runs", None)
+        assert one == other
+
+
+def test_a_models_own_path_that_does_not_hold(run):
+    (row,) = (r for r in run.rows() if (r["a"], r["b"], r["level"]) == (0, 1, 0.1))
+    for other in run.rows():  # at the higher level all rests on the models' own paths
+        if other["level"] == 0.1:
+            run.connection_file(other["set"], 0.1, other["a"], other["b"]).unlink()
+    run.write_results()
+    assert described(run)["levels"][0]["components"] == [[0, 1, 2]]
+    high = tampered(run.snapshot_file(1, 0.1))
+    record = lost(run)["snapshots"]
+    assert record["max_loss"] == pytest.approx(high, rel=1e-3) and record["limit"] == row["limit"]
+    (kept,) = (r for r in run.snapshots() if r["model"] == 1)
+    assert kept["status"] == "NOT_FOUND" and "verify at grid 200 found 2.43" in kept["reason"]
+    assert described(run)["levels"][0]["components"] == [[0, 2], [1]]
+    assert "lscape verify downgraded 1 models' own paths on a finer grid" in report([run])["notes"]
+    assert not lost(run), "what is downgraded says no more than what holds"
+
+
+def test_a_barrier_that_does_not_hold(run):
+    barrier = run.barriers()[0]
+    a, b = barrier["a"], barrier["b"]
+    for row in run.rows():  # nothing else joins the two
+        run.connection_file(row["set"], row["level"], row["a"], row["b"]).unlink()
+    before = max(merge["height"] for merge in described(run)["merges"])
+    assert before == pytest.approx(topology.upper_bound(barrier))
+    high = tampered(run.barrier_file(a, b))
+    record = lost(run)["barriers"]
+    assert record["limit"] == pytest.approx(before)
+    assert f"above the {before:.6g} known" in record["reason"]
+    (raised,) = (r for r in run.barriers() if (r["a"], r["b"]) == (a, b))
+    assert raised["status"] == "RAISED" and raised["max_loss"] == pytest.approx(high, rel=1e-3)
+    (highest,) = (m["height"] for m in described(run)["merges"] if m["height"] > 1)
+    assert highest == pytest.approx(high, rel=1e-3)
+    assert any("downgraded 1 barriers" in note for note in report([run])["notes"])
+    assert not lost(run)
+
+
+def test_a_shortened_string_that_does_not_hold(run):
+    first = run.string_measures()[0]
+    tampered(run.string_measure_file(first["measures"], first), "shortened.")
+    measured = report([run])["measured"]["strings"][0]["normalized_length"]["n"]
+    assert lost(run).keys() == {"shortened"}
+    assert len(run.string_measures()) == 5
+    text = (run.latest_measures_directory / "strings.csv").read_text()
+    assert len(text.splitlines()) == 1 + 5
+    found = report([run])
+    assert found["measured"]["strings"][0]["normalized_length"]["n"] == measured - 1
+    said = "what was measured of 1 strings is left out: shortened, they did not hold on a finer"
+    assert any(said in note for note in found["notes"])
+
+
+def test_what_was_measured_of_a_string_that_does_not_hold_is_left_out_and_counted(run):
+    row, measured = run.rows()[0], run.string_measures()[0]
+    string = run.connection_file(row["set"], row["level"], row["a"], row["b"])
+    tampered(string)
+    said = "what was measured of 1 strings is left out: they"
+    assert f"{said} have been searched again since" in report([run])["notes"]
+    file = run.string_measure_file(measured["measures"], measured)
+    arrays, record = load_arrays(file)  # as if it was that string which was measured
+    record["measured"]["source"] = read_record(string)["arrays_sha256"]
+    save_arrays(file, arrays, record)
+    assert len(run.string_measures()) == 6
+    assert lost(run).keys() == {"strings"}
+    notes = report([run])["notes"]
+    assert "lscape verify downgraded 1 strings on a finer grid" in notes
+    assert f"{said} are no longer CONNECTED" in notes and len(run.string_measures()) == 5
+
+
+def test_a_failed_string_that_the_graph_rests_on(run):
+    """It claims no level, but a bound; the bound must be true."""
+    for file in [*run.directory.glob("barriers/*"), *run.directory.glob("snapshots/*/*")]:
+        file.unlink()
+    for row in run.rows():
+        file = run.connection_file(row["set"], row["level"], row["a"], row["b"])
+        if row["level"] == 0.1 or 2 not in (row["a"], row["b"]):
+            continue
+        arrays, record = load_arrays(file)
+        failed = {"status": "STUCK", "max_loss": 0.5, "reason": "stuck"}
+        save_arrays(file, arrays, {**record, "row": row | failed})
+        high = tampered(file)
+    found = lost(run)
+    assert found.keys() == {"failed"} and found["failed"]["limit"] == 0.5
+    assert max(m["height"] for m in described(run)["merges"]) == pytest.approx(high, rel=1e-3)
+    stuck = [row for row in run.rows() if row["status"] == "STUCK"]
+    assert len(stuck) == 2 and all("stuck; verify at grid 200" in row["reason"] for row in stuck)
+
+
+@pytest.mark.parametrize("kind", ["snapshots", "barriers", "shortened"])
+def test_altered_files_are_refused(run, kind):
+    first = run.string_measures()[0]
+    file, prefix = {
+        "snapshots": (run.snapshot_file(1, 0.1), ""),
+        "barriers": (next(run.directory.glob("barriers/*")), ""),
+        "shortened": (run.string_measure_file(first["measures"], first), "shortened."),
+    }[kind]
+    arrays, record = load_arrays(file)
+    whole = file.read_bytes()
+    at = whole.rindex(arrays[f"{prefix}x"].tobytes())
+    file.write_bytes(whole[:at] + b"\0\1" + whole[at + 2 :])
+    with pytest.raises(RunError, match="altered"):
+        verify(run)
+    points = arrays[f"{prefix}x"]
+    arrays[f"{prefix}x"] = np.concatenate([points[:-1], points[-1:] * np.float32(1.001)])
+    save_arrays(file, arrays, record)
+    with pytest.raises(RunError, match=r"its end x is not that of .*models"):
+        verify(run)
