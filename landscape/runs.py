@@ -542,6 +542,13 @@ class Run:
             path = self.string_measure_file(record["measures"], record)
         return load_arrays(path)[0]
 
+    def load_numbers(self, record: Row) -> Arrays:
+        """The arrays beside a record of `string_measures` but for its string, which is large; for
+        that their checksum, of all of them, is not looked at."""
+        with _opened(self.string_measure_file(record["measures"], record)) as (file, _):
+            names = [name for name in file.keys() if not name.startswith("shortened.")]  # noqa: SIM118
+            return {name: file.get_tensor(name) for name in names}
+
     def write_measures(self, measures: str) -> tuple[list[Row], list[Row]]:
         """Rewrite strings.csv and models.csv from the files on disk, and return the records."""
         strings, models = self.string_measures(measures), self.model_measures(measures)

@@ -179,11 +179,20 @@ def against_level(
     key: str,
     metric: str,
     pairs: Callable[[Level], Sequence[float]],
+    before: str = "",
 ) -> None:
-    """Means with their standard errors over the connected pairs, and these pairs as dots."""
+    """Means with their standard errors over the connected pairs, and these pairs as dots; with
+    the key of what was before, its means, too."""
     for number, (name, own) in enumerate(by_series(levels).items()):
         found = [level for level in own if level[key]["mean"] is not None]
         style = look(number)
+        if before:
+            axes.errorbar(
+                [level["level"] for level in found],
+                [level[before]["mean"] for level in found],
+                [level[before]["se"] or 0 for level in found],
+                capsize=3, lw=0.8, label=f"{name}, as found", **style | {"ls": ":", "mfc": "none"},
+            )  # fmt: skip
         for level in found:
             dots = np.sort(pairs(level))
             at = [level["level"]] * len(dots)
@@ -192,7 +201,7 @@ def against_level(
             [level["level"] for level in found],
             [level[key]["mean"] for level in found],
             [level[key]["se"] or 0 for level in found],
-            capsize=3, label=name, **style,
+            capsize=3, label=f"{name}, shortened" if before else name, **style,
         )  # fmt: skip
     _level_axis(axes, levels, metric)
     legend(axes)

@@ -8,6 +8,8 @@ from importlib.resources import files
 
 from landscape.report.figures import DARK, Figure
 
+Part = tuple[str, list[Figure], str]  # a title, its figures, and the rest as HTML
+
 WORDS = (
     "search", "set", "status", "no path found", "reason", "claim", "verdict", "measure", "shape",
     "shortening", "run",
@@ -41,6 +43,10 @@ def section(title: str, content: str) -> str:
 
 def part(title: str, content: str) -> str:
     return f"<h3>{escape(title)}</h3>{content}" if content else ""
+
+
+def parts(several: Iterable[Part]) -> str:
+    return "".join(part(title, grid(drawn) + rest) for title, drawn, rest in several)
 
 
 def paragraph(text: str, kind: str = "foot") -> str:

@@ -10,8 +10,8 @@ from typing import Any
 
 from landscape.report import figures, html, single, strings
 from landscape.report.figures import Figure
+from landscape.report.geometry import geometry
 from landscape.report.joined import joined_figures, persistence
-from landscape.report.measured import measured_figures
 from landscape.report.overview import LINEAR, overview
 from landscape.report.single import metric_of
 from landscape.report.verdicts import RULE, interval
@@ -99,7 +99,7 @@ def _page(
     topologies = {one["run"]: one for one in report["topology"]}
     joined = joined_figures(topologies, metric)
     opened = {about["run"]: run for about, run in zip(report["runs"], runs, strict=True)}
-    measured = measured_figures(report, opened, metric)
+    measured = geometry(report, opened, metric)
     linear = html.paragraph(LINEAR) * any(level["level"] <= 0 for level in levels)
     parts = [
         single.part_of(run, about, report, own)
@@ -111,7 +111,7 @@ def _page(
         html.section("As the loss falls", html.grid(over) + linear),
         html.section("The claims", _claims(report)),
         html.section("What is joined", html.grid(joined) + _topologies(topologies)),
-        html.section("Measured", html.grid(measured) + _hessians(report["measured"])),
+        html.section("Measured", _measured(measured, report["measured"])),
         html.section("By level", _table(levels)),
         html.section("Against the published figure", _against(report["against"])),
         *(
@@ -121,7 +121,8 @@ def _page(
         html.section("What the words mean", html.definitions(MEANINGS)),
         html.section("How to cite", CITE),
     ]
-    kept = [*over, *joined, *measured, *(one for part in parts for one in part.figures)]
+    of_measures = [one for _, drawn, _ in measured for one in drawn]
+    kept = [*over, *joined, *of_measures, *(one for part in parts for one in part.figures)]
     return html.document(title, body), kept
 
 
@@ -136,22 +137,15 @@ def _topologies(topologies: dict[str, Any]) -> str:
     )
 
 
-def _hessians(measured: dict[str, Any]) -> str:
-    said = sorted({r["hessian"] for kind in measured.values() for r in kind if r["hessian"]})
-    peaks = [
-        [
-            record["run"], record["set"], f"{record['level']:g}", str(record["measured"]),
-            ", ".join(f"{n} {verdict}" for verdict, n in record["peaks"].items()) or "–",
-        ]
-        for record in measured["strings"]
-    ]  # fmt: skip
-    if not peaks and not said:
+def _measured(parts: Sequence[html.Part], measured: dict[str, Any]) -> str:
+    if not parts:
         return html.paragraph("Nothing is measured yet; `lscape measure` does.")
-    head = ["run", "set", "level", "strings", "status"]
-    return html.table(head, peaks) + html.paragraph(
-        f"Status: what the highest point of each string is. Second derivatives: {'; '.join(said)}. "
-        "At the kinks of rectified units there are none: a derivative there is that of one side."
-    )
+    said = sorted({r["hessian"] for kind in measured.values() for r in kind if r["hessian"]})
+    foot = html.paragraph(
+        f"Second derivatives: {'; '.join(said)}. At the kinks of rectified units there are none: a "
+        "derivative there is that of one side."
+    ) * bool(said)
+    return html.parts(parts) + foot
 
 
 def _headlines(report: dict[str, Any]) -> str:

@@ -49,7 +49,7 @@ def part_of(
     if any(barriers):
         shown = f'<div class="many">{"".join(barriers)}</div>' + html.paragraph(strings.BARRIERS)
         content += html.part("Where no path was found", shown)
-    content += _pictures(drawn)
+    content += _pictures(drawn, rows)
     planes = [plane_figure(run, name, f"plane-{name}{ids}") for name in run.planes()]
     content += html.part("Planes", html.grid(planes, "two white"))
     content += html.part("Training", html.grid(training))
@@ -98,13 +98,22 @@ def _profiles(
     ]
 
 
-def _pictures(drawn: Sequence[strings.Picture]) -> str:
-    if not drawn:
+def _pictures(drawn: Sequence[strings.Picture], rows: Sequence[Row]) -> str:
+    """The strings in pictures, and how to see others."""
+    kept = sum(row["limit"] is not None for row in rows)
+    if not kept:
         return ""
-    more = len(drawn) - strings.MOST_SHOWN
-    rest = f" {more} more strings are drawn in pictures/ only." if more > 0 else ""
-    shown = "".join(strings.shown(picture) for picture in drawn[: strings.MOST_SHOWN])
-    return shown + html.paragraph(strings.PARTS + rest)
+    most, shown = strings.MOST_SHOWN, drawn[: strings.MOST_SHOWN]
+    said = f"{len(shown)} of {kept} strings are drawn here"
+    if len(drawn) > most:
+        said += f", {len(drawn)} as files under pictures/"
+    said += (
+        f". lscape report RUN --pairs 0-1,0-2 draws those of other pairs at every level: at most "
+        f"{most} on the page, all of them under pictures/; without --pairs it is, of each search "
+        "at its lowest level, the longest that connected and the longest that did not."
+    )
+    content = "".join(strings.shown(picture) for picture in shown)
+    return content + html.paragraph(f"{strings.PARTS} " * bool(shown) + said)
 
 
 def _training(run: Run, levels: Sequence[float], metric: str, ids: str) -> list[Figure]:
@@ -117,6 +126,7 @@ def _training(run: Run, levels: Sequence[float], metric: str, ids: str) -> list[
         for model in models
     ]
     drawn = list(zip(models, curves, strict=True))[: figures.CURVES]
+    some = f" The first {len(drawn)} of {len(models)} models." * (len(drawn) < len(models))
 
     def plot(axes: Any) -> None:
         figures.training(axes, curves, levels, metric)
@@ -130,7 +140,7 @@ def _training(run: Run, levels: Sequence[float], metric: str, ids: str) -> list[
         Figure(
             f"training{ids}",
             f"Training curves of {len(curves)} models",
-            "The metric of the levels while the models were trained; dotted: the levels.",
+            f"The metric of the levels while the models were trained; dotted: the levels.{some}",
             plot,
             table,
         )

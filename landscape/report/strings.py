@@ -22,7 +22,7 @@ PARTS = (
 )
 BARRIERS = (
     "The highest loss on the strings that did not connect, and where it is, each time that the "
-    "search looked at them, on its grid. Dotted: the limit."
+    f"search looked at them, on its grid. Dotted: the limit. At most {CURVES} strings are drawn."
 )
 MOST_SHOWN = 6  # strings on the page, which is to stay light
 

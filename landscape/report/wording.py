@@ -23,7 +23,10 @@ def number(value: Any, decimals: int | None = None) -> str:
         return f"{mean:,.{decimals}f}" if decimals is not None else f"{mean:.4g}"
     if error == 0:
         return f"{mean:.4g} ± 0"
-    places = min(4, max(0, 1 - math.floor(math.log10(error))))
+    places = max(0, 1 - math.floor(math.log10(error)))
+    if places > 7:
+        digits = max(1, places + 1 + math.floor(math.log10(abs(mean) or error)))
+        return f"{mean:.{digits}g} ± {error:.2g}"
     return f"{mean:.{places}f} ± " + f"{error:.{places}f}".removeprefix("0" if places else "")
 
 
