@@ -344,8 +344,10 @@ def _notes(
     """What is missing for components, barriers and the tree."""
     if not rows and not barriers:
         return ["no components and no barriers: no pair has been tried; `lscape connect` does"]
-    notes = []
     minima = leaves(models)
+    if not minima:
+        return ["no components and no barriers: no model met a level"]
+    notes = []
     lost = ", ".join(str(m["model"]) for m in models if m["model"] not in minima)
     if lost:
         notes.append(f"not in the disconnectivity graph: models that met no level ({lost})")
@@ -362,5 +364,6 @@ def _notes(
     if unjoined > 1:
         notes.append(f"no path of finite loss is known between {unjoined} groups of models")
     if not any(row["status"] == CONNECTED for row in rows):
-        notes.append("no pair was connected below its level: barriers are of failed searches")
+        paths = "paths that were lowered" if barriers else "failed searches"
+        notes.append(f"no pair was connected below its level: barriers are of {paths}")
     return notes

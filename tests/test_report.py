@@ -24,6 +24,7 @@ from landscape.runs import (
     STRING_COLUMNS,
     RunError,
     create_run,
+    load_arrays,
     read_record,
     save_arrays,
     write_bytes,
@@ -543,14 +544,31 @@ def test_several_runs_share_their_figures(run, tmp_path):
 @pytest.mark.parametrize(
     "rows, said",
     [
-        ([], ["No pair has been tried yet", "`lscape connect` does"]),
+        ([], ["No pair has been tried yet", "`lscape connect` does", "No strings are measured"]),
+        (
+            [row(0, 1), row(0, 2)],
+            ["no pair has been tried at 0.1, of which nothing is said"],
+        ),
+        (
+            [
+                row(0, b, level, "LEVEL_NOT_REACHED", limit=None)
+                for b in (1, 2)
+                for level in (0.5, 0.1)
+            ],
+            ["No pair could be tried: no two models reached a level in training"],
+        ),
         (
             [row(0, 1)],
             ["2 models make 1", "2 models, 5 are needed", "The one pair of digits networks was"],
         ),
         (
             [row(a, b, status="NOT_FOUND", max_loss=0.9) for a, b in [(0, 1), (2, 3)]],
-            ["0 of 2 pairs were joined", "No path was found"],
+            [
+                "0 of 2 pairs were joined",
+                "No path was found",
+                "no pair was connected: there are",
+                "no pair was connected below its level: barriers are of failed searches",
+            ],
         ),
     ],
 )
@@ -559,6 +577,31 @@ def test_what_is_missing_is_said(run, rows, said):
     text = page_of(run)
     for words in said:
         assert words in text
+
+
+def test_a_run_of_one_level(tmp_path):
+    made = create_run(tmp_path / "digits-12345678", CONFIG.replace("[0.5, 0.1]", "[0.5]"), {})
+    with made.stage("train"):
+        made.write_models([])
+    save(made, ALL[:6])
+    assert report([made])["notes"] == ["one level only: nothing can be set against the level"]
+
+
+@pytest.mark.parametrize("stage", ["connect dss-1", "measure"])
+def test_an_interrupted_stage(run, stage):
+    save(run, ALL[:6])
+    with pytest.raises(KeyboardInterrupt), run.stage(stage):
+        raise KeyboardInterrupt
+    text = page_of(run)
+    assert f"{stage} is interrupted; the same command resumes it" in text
+    assert "no pair has been tried at 0.1" in text and "every level tried (1)" not in text
+
+
+def test_joined_by_other_paths_is_told_from_connected(run):
+    """By way of a third model: what the search itself has not found is not said to be its own."""
+    save(run, [row(0, 1), row(1, 2), row(0, 2, status="STUCK", max_loss=0.9)])
+    (claim,) = report([run])["claims"]
+    assert "3 of 3 were, 2 by this search itself, the others through" in claim["sentences"][0]
 
 
 def test_an_interrupted_training(tmp_path):
@@ -570,7 +613,7 @@ def test_an_interrupted_training(tmp_path):
     assert "No pair has been tried yet" in text
 
 
-def measured(run, rows):
+def measured(run, rows, **more):
     """Records of measures as `lscape measure` leaves them, with what the report reads."""
     run.update_meta(measures="m")
     for one in rows:
@@ -580,13 +623,24 @@ def measured(run, rows):
             "source": read_record(path)["arrays_sha256"], "hessian_of": "train loss",
             "hessian_by": "derivatives, one-sided at kinks", "total_curvature": 1 + one["level"],
             "normalized_length_found": 1.2, "normalized_length": 1.1, "level_curvature_mean": 0.5,
-            **{key: one[key] for key in ("set", "method", "level", "a", "b")},
+            "scaled_length_found": 3.0, "scaled_length": 2.6, "scaled_chord": 2.0,
+            "function_length_found": 0.8, "function_length": 0.6, "function_chord": 0.1,
+            "function_metric": "jsd", "length_change": 0.001 * one["b"], "beads": 9,
+            "peak_gradient": 0.25, "peak_smallest": -0.5, "peak_smallest_error": 0.001,
+            "peak_largest": 7.0, "peak_largest_error": 0.002, "max_loss": 0.99 * one["level"],
+            **{key: one[key] for key in ("set", "method", "level", "a", "b")}, **more,
         }  # fmt: skip
-        save_arrays(run.string_measure_file("m", one), {}, {"measured": record})
+        # a right angle at a quarter of the length, a fraction of one near the end
+        arrays = {"turning": np.array([[0, 0], [0.25, np.pi / 2], [0.96, one["a"]], [1, 0]])}
+        at, numbers = np.array([0.5, 0.75]), np.array([1.0, np.nan])
+        named = ("loss", "gradient", "level_curvature", "smallest", "largest", "normal_mean")
+        arrays |= {f"beads.{name}": numbers for name in (*named, "normal_spread")}
+        arrays |= {"beads.at": at, "shortened.w": np.zeros((9, 3), np.float32)}
+        save_arrays(run.string_measure_file("m", one), arrays, {"measured": record})
     for level, model in itertools.product((0.5, 0.1), (0, 1)):
         record = dict.fromkeys(MODEL_COLUMNS) | {
             "measures": "m", "level": level, "model": model, "largest": 10 / level + model,
-            "trace": 3.0, "smallest": -0.1, "steps": None if model else 2,
+            "trace": 3.0, "smallest": -0.1, "steps": None if model else 2, "gradient": 0.01,
         }  # fmt: skip
         nodes, weights = np.array([[0.0, 9.0], [1.0, 9.0]]), np.array([[0.8, 0.2], [0.6, 0.4]])
         arrays = {} if model else {"spectrum.nodes": nodes, "spectrum.weights": weights}
@@ -614,6 +668,96 @@ def test_what_was_measured(run):
     )
     shares = [float(line["share"]) for line in lines if line["level"] == "0.1"]
     assert sum(shares) == pytest.approx(1) and shares[-1] == pytest.approx(0.3)
+
+
+def tables(text):
+    """The page's tables: a list of columns' names, and a row as a dictionary of them, each."""
+    found = []
+    for one in re.findall(r"<table>(.*?)</table>", text, re.DOTALL):
+        head = re.findall(r"<th[^>]*>(.*?)</th>", one)
+        lines = [re.findall(r"<td[^>]*>(.*?)</td>", line) for line in one.split("<tr>")[2:]]
+        found.append((head, [dict(zip(head, line, strict=True)) for line in lines]))
+    return found
+
+
+def test_every_length_is_on_the_page(run):
+    """Over its own chord, as found and shortened, with its error, its count and the share."""
+    save(run, [*ALL[:-1], ALL[-1] | {"status": "STUCK"}])
+    measured(run, ALL[:-1])
+    text = page_of(run)
+    (low,) = (
+        line
+        for head, lines in tables(text)
+        for line in lines
+        if "function-space, absolute, shortened" in head and line["level"] == "0.1"
+    )
+    assert (low["measured"], low["connected"]) == ("5", "5/6")
+    assert low["Euclidean, as found"] == "1.2 ± 0" and low["Euclidean, shortened"] == "1.1 ± 0"
+    assert low["scale-normalised, as found"] == "1.5 ± 0"
+    assert low["scale-normalised, shortened"] == "1.3 ± 0"
+    assert low["function-space, as found"] == "8 ± 0"
+    assert low["function-space, shortened"] == "6 ± 0"
+    assert low["function-space, absolute, shortened"] == "0.6 ± 0"
+    assert "√JSD" in text and "Open markers: as found; filled: shortened." in text
+    for name in ("normalized-length", "normalized-scaled-length", "normalized-function-length"):
+        lines = list(
+            csv.DictReader((run.directory / f"figures/{name}.csv").read_text().splitlines())
+        )
+        assert [line["n"] for line in lines] == ["6", "5"] and float(lines[0]["found_mean"]) > 1
+
+
+def test_convergence_turning_and_highest_points_are_on_the_page(run):
+    save(run, ALL)
+    measured(run, ALL)
+    budget = run.string_measure_file("m", ALL[0])
+    arrays, record = load_arrays(budget)
+    record["measured"] |= {"shortening": "BUDGET", "scaled_length": None}
+    save_arrays(budget, arrays, record)
+    text = page_of(run)
+    rows = [line for _, lines in tables(text) for line in lines if line.get("level") == "0.5"]
+    (shortening,) = (line for line in rows if "length moved at last" in line)
+    assert shortening["shortening"] == "1 BUDGET, 5 CONVERGED"
+    assert shortening["length moved at last"] == "0.3 %"
+    assert any(line.get("scale-normalised, shortened") == "1.3 ± 0 (of 5)" for line in rows)
+    (turns,) = (line for line in rows if "largest angle" in line)
+    assert turns["total curvature, shortened"] == "1.5 ± 0"
+    found = report([run])["measured"]["strings"][0]["turning"]
+    assert [part["mean"] for part in found] == pytest.approx(
+        [0, 0, np.pi / 2, 0, 0, 0, 0, 0, 0, (0 + 0 + 0 + 1 + 1 + 2) / 6]
+    )
+    (peak,) = (line for line in rows if "loss" in line)
+    assert (peak["status"], peak["gradient norm"]) == ("6 on a slope", "0.25 ± 0")
+    assert (peak["smallest eigenvalue"], peak["largest eigenvalue"]) == ("-0.5 ± 0", "7 ± 0")
+    (level_set,) = (line for line in rows if "their spread" in line)
+    assert level_set["along the string"] == "0.5 ± 0" and level_set["their spread"] == "1 ± 0"
+    every = next(lines for head, lines in tables(text) if "highest loss" in head)
+    assert len(every) == 12 and every[0]["smallest eigenvalue"] == "-0.5000 ± .0010"
+    (minima,) = (line for line in rows if "models" in line)
+    assert minima["largest eigenvalue"] == "20.50 ± .50" and minima["gradient norm"] == "0.01 ± 0"
+    lines = (run.directory / "figures/smallest-dss-1.csv").read_text().splitlines()
+    assert lines[0].startswith("level,a,b,at,loss") and len(lines) == 1 + 12 * 2
+
+
+def test_why_numbers_are_missing_is_on_the_page(run):
+    save(run, ALL)
+    measured(
+        run, ALL, shortening="OFF", function_length=None, function_length_found=None,
+        function_metric=None, hessian_of=None, reason="no length in function space: no outputs",
+    )  # fmt: skip
+    text = page_of(run)
+    assert "no length in function space: no outputs (12 strings)" in text
+    assert "no second derivatives: not asked for (measure.hessian) (12 strings)" in text
+    assert "they were not shortened" in text and "shortened</th>" not in text
+
+
+def test_strings_that_are_not_drawn_are_told_of(run):
+    save(run, ALL)
+    assert "1 of 12 strings are drawn here. lscape report RUN --pairs" in page_of(run)
+    pairs = [(0, b) for b in (1, 2, 3)] + [(1, 2)]
+    write_html([run], report([run]), run.report_file, pairs)
+    text = run.report_file.read_text()
+    assert "6 of 12 strings are drawn here, 8 as files under pictures/" in text
+    assert len(list((run.directory / "pictures").glob("dss-1/*/*/string.gif"))) == 8
 
 
 def test_levels_that_are_measured_in_part_are_no_evidence(run):

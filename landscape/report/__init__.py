@@ -115,6 +115,14 @@ def _notes(run: Run, about: dict[str, Any], rows: Sequence[dict[str, Any]]) -> l
             )
     if not rows:
         notes.append("no pair has been tried yet; `lscape connect` does")
+    elif not any(row["status"] == "CONNECTED" for row in rows):
+        notes.append("no pair was connected: there are no lengths and no curvatures")
+    untried = [level for level in about["levels"] if level not in {row["level"] for row in rows}]
+    if rows and untried:
+        levels = ", ".join(f"{level:g}" for level in untried)
+        notes.append(f"no pair has been tried at {levels}, of which nothing is said")
+    if len(about["levels"]) == 1:
+        notes.append("one level only: nothing can be set against the level")
     loose = sorted({(row["level"], row["limit"]) for row in rows if row["limit"] is not None})
     if any(limit > level for level, limit in loose):
         limits = ", ".join(f"{limit:g} at {level:g}" for level, limit in reversed(loose))

@@ -187,10 +187,11 @@ def against_level(
         found = [level for level in own if level[key]["mean"] is not None]
         style = look(number)
         if before:
+            earlier = [level for level in own if level[before]["mean"] is not None]
             axes.errorbar(
-                [level["level"] for level in found],
-                [level[before]["mean"] for level in found],
-                [level[before]["se"] or 0 for level in found],
+                [level["level"] for level in earlier],
+                [level[before]["mean"] for level in earlier],
+                [level[before]["se"] or 0 for level in earlier],
                 capsize=3, lw=0.8, label=f"{name}, as found", **style | {"ls": ":", "mfc": "none"},
             )  # fmt: skip
         for level in found:

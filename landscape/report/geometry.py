@@ -79,7 +79,13 @@ def geometry(report: dict[str, Any], runs: Mapping[str, Run], metric: str) -> li
 
 
 def _mean(key: str) -> Column:
-    return lambda record: number(record[key])
+    """A mean, and of how many strings it is where it is not of all that were measured."""
+
+    def said(record: dict[str, Any]) -> str:
+        count = record[key]["n"]
+        return number(record[key]) + f" (of {count})" * (0 < count < record["measured"])
+
+    return said
 
 
 def _some(records: Records, key: str) -> bool:

@@ -30,7 +30,7 @@ def persistence(topology: dict[str, Any]) -> str:
             str(record["model"]), number(record["birth"]), number(record["death"]),
             "–" if record["into"] is None else str(record["into"]),
         ]
-        for record in topology["persistence"]
+        for record in topology["persistence"] * bool(topology["merges"])
     ]  # fmt: skip
     head = ["model", "birth", "death at most", "into"]
     return html.details("Persistence of the components", html.table(head, rows)) if rows else ""

@@ -111,7 +111,7 @@ def _page(
         html.section("As the loss falls", html.grid(over) + linear),
         html.section("The claims", _claims(report)),
         html.section("What is joined", html.grid(joined) + _topologies(topologies)),
-        html.section("Measured", _measured(measured, report["measured"])),
+        html.section("Measured", _measured(measured, report)),
         html.section("By level", _table(levels)),
         html.section("Against the published figure", _against(report["against"])),
         *(
@@ -133,19 +133,30 @@ def _topologies(topologies: dict[str, Any]) -> str:
         + html.bullets(one["notes"], "missing")
         + persistence(one)
         for name, one in topologies.items()
-        if one["levels"]
     )
 
 
-def _measured(parts: Sequence[html.Part], measured: dict[str, Any]) -> str:
+def _measured(parts: Sequence[html.Part], report: dict[str, Any]) -> str:
+    measured, done = (
+        report["measured"],
+        [about["stages"].get("measure") for about in report["runs"]],
+    )
+    nothing = html.paragraph(
+        "No strings are measured: no lengths, no curvatures, no highest points. "
+        + (
+            "No pair is connected."
+            if all(one == "done" for one in done)
+            else "`lscape measure` does."
+        )
+    ) * (not measured["strings"])
     if not parts:
-        return html.paragraph("Nothing is measured yet; `lscape measure` does.")
+        return nothing
     said = sorted({r["hessian"] for kind in measured.values() for r in kind if r["hessian"]})
     foot = html.paragraph(
         f"Second derivatives: {'; '.join(said)}. At the kinks of rectified units there are none: a "
         "derivative there is that of one side."
     ) * bool(said)
-    return html.parts(parts) + foot
+    return nothing + html.parts(parts) + foot
 
 
 def _headlines(report: dict[str, Any]) -> str:

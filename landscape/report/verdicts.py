@@ -43,7 +43,7 @@ def claims_of(
         mine = [record for record in measures if record["set"] == name]
         curvier = {measure: growth(values) for measure, values in _measured(own, mine).items()}
         method = next(row["method"] for row in rows if row["set"] == name)
-        sentences = [_connected(connected)]
+        sentences = [_connected(connected, own)]
         sentences += [_curvier(measure, found) for measure, found in curvier.items()]
         found.append(
             {"method": method, "set": name, "connected": connected, "curvier": curvier}
@@ -88,14 +88,18 @@ def _measured(rows: Sequence[Row], measures: Sequence[Row]) -> dict[str, list[Va
     return found
 
 
-def _connected(found: dict[str, Any]) -> str:
+def _connected(found: dict[str, Any], rows: Sequence[Row]) -> str:
     said = f"Level sets stay connected: {found['verdict']}. "
     levels = found["levels"]
     if not levels:
         return f"{said}{_capital(found['reason'])}."
     lowest, least = levels[-1], min(levels, key=lambda level: level["interval"][0])
     said += f"{_capital(found['reason'])}; at the lowest level, {lowest['level']:g}, "
-    said += f"{lowest['joined']} of {lowest['pairs']} were. "
+    said += f"{lowest['joined']} of {lowest['pairs']} were"
+    own = [r for r in rows if r["level"] == lowest["level"] and r["status"] == CONNECTED]
+    if len(own) < lowest["joined"]:
+        said += f", {len(own)} by this search itself, the others through more certified paths"
+    said += ". "
     low, high = (f"{100 * end:.0f}" for end in least["interval"])
     return said + (
         f"The share among all such networks may be {low} to {high} % at {least['level']:g}, "

@@ -83,6 +83,8 @@ def footnotes(levels: Sequence[Level]) -> list[str]:
 def headline(levels: Sequence[Level]) -> str:
     """The finding of one series in a sentence or two. Levels from high to low, at least one."""
     task, last = levels[0]["task"], levels[-1]
+    if all(level["limit"] is None for level in levels):
+        return "No pair could be tried: no two models reached a level in training."
     whole = [level for level in levels if level["connected"] == level["pairs"]]
     tried = {level["pairs"] for level in levels}
     if len(whole) == len(levels) and len(tried) == 1:
