@@ -674,7 +674,7 @@ def tables(text):
     """The page's tables: a list of columns' names, and a row as a dictionary of them, each."""
     found = []
     for one in re.findall(r"<table>(.*?)</table>", text, re.DOTALL):
-        head = re.findall(r"<th[^>]*>(.*?)</th>", one)
+        head = re.findall(r"<th(?: [^>]*)?>(.*?)</th>", one)
         lines = [re.findall(r"<td[^>]*>(.*?)</td>", line) for line in one.split("<tr>")[2:]]
         found.append((head, [dict(zip(head, line, strict=True)) for line in lines]))
     return found
