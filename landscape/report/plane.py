@@ -26,9 +26,9 @@ def write_plane(run: Run, name: str) -> list[str]:
 
 
 def plane_figure(run: Run, plane: str, name: str) -> Figure:
-    """name: the figure's own."""
+    """name: the figure's own. The strings' statuses are those that they have now."""
     arrays, record = run.load_plane(plane)
-    metric = record["metric"]
+    record, metric = _now(run, record), record["metric"]
     strings = [arrays[f"string.{number}"] for number in range(len(record["strings"]))]
 
     def plot(axes: Any) -> None:
@@ -36,6 +36,17 @@ def plane_figure(run: Run, plane: str, name: str) -> Figure:
 
     said = f"{metric} on the plane {_of(record)} at level {record['level']:g}"
     return Figure(name, said, f"{said}. {_left(record)}", plot, _table(arrays, record, strings))
+
+
+def _now(run: Run, record: dict[str, Any]) -> dict[str, Any]:
+    """The record, with what `lscape verify` may have downgraded since."""
+    keys = ("set", "level", "a", "b")
+    now = {tuple(row[key] for key in keys): row["status"] for row in run.rows()}
+    strings = [
+        one | {"status": now.get((one["set"], record["level"], one["a"], one["b"]), one["status"])}
+        for one in record["strings"]
+    ]
+    return record | {"strings": strings}
 
 
 def _of(record: dict[str, Any]) -> str:
