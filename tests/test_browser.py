@@ -11,7 +11,7 @@ import pytest
 from landscape.report import report, write_html
 from landscape.report.figures import COLOURS, DARK
 from landscape.runs import create_run
-from tests.test_report import ALL, CONFIG, save
+from tests.test_report import ALL, CONFIG, measured, save
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 BROWSER = next(filter(None, map(shutil.which, NAMES)), None)
@@ -65,6 +65,7 @@ def page(tmp_path_factory):
         made.write_models([{"model": m, "status": "TRAINED", "levels": []} for m in range(4)])
         made.append_history([{"model": 0, "step": s, "value": 1 / (s + 1)} for s in range(9)])
     save(made, ALL)
+    measured(made, ALL)
     write_html([made], report([made]), made.report_file)
     return made.report_file
 
@@ -106,7 +107,7 @@ def test_the_page_in_a_browser(page, tmp_path, width, dark):
     found, console = looked(page, tmp_path, width, dark)
     assert console == []
     assert found["width"] == width and found["page"] <= width and found["beyond"] == 0
-    assert found["figures"] > 6 and found["least"] > 100 and found["unnamed"] == 0
+    assert found["figures"] > 14 and found["least"] > 100 and found["unnamed"] == 0
     assert found["contrast"] >= 4.5, found["palest"]  # WCAG 2.2, 1.4.3
     assert (found["paper"] != "rgb(255, 255, 255)") == dark
 

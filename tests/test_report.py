@@ -304,6 +304,29 @@ def test_several_runs(run, tmp_path):
     assert {"length", "training-1", "profiles-dss-1-0.5-1", "profiles-dss-1-0.5-2"} <= names
 
 
+def test_several_runs_are_told_apart(run, tmp_path):
+    other = create_run(tmp_path / "other-12345678", CONFIG, {})
+    reached = {"level": 0.1, "status": "REACHED", "step": 10, "value": 0.1}
+    with other.stage("train"):
+        other.write_models([{"model": m, "status": "TRAINED", "levels": [reached]} for m in (0, 1)])
+    save(run, ALL)
+    save(other, ALL[6:])
+    measured(run, ALL)
+    measured(other, ALL[6:])
+    text = page_of(run, other)
+    for name in ("digits-12345678 dss", "other-12345678 dss"):  # over its claims
+        assert re.search(f"<h3>{name}</h3><ul class=findings>", text)
+    for name in ("digits-12345678", "other-12345678"):
+        assert f"Disconnectivity graph of {name}:" in text
+        assert re.search(f"<h3>{name}</h3>(<ul class=.missing.>.*?</ul>)?<details>", text)
+    levels = {}
+    for name in ("digits", "other"):
+        file = run.directory / f"figures/turning-dss-1-{name}-12345678.csv"
+        lines = csv.DictReader(file.read_text().splitlines())
+        levels[name] = {line["level"] for line in lines}
+    assert levels == {"digits": {"0.5", "0.1"}, "other": {"0.1"}}
+
+
 def test_names_are_escaped(tmp_path):
     config = CONFIG.replace("name: digits", 'factory: "<script>alert(1)</script>"')
     made = create_run(tmp_path / "a<b>&c", config, {"command": "<script>x</script>"})

@@ -146,14 +146,13 @@ def _against(
     return Figure(key.replace("_", "-"), label, caption, plot, [line(at) for at in strings])
 
 
-def _sets(kept: Mapping[str, Records]) -> Iterator[tuple[str, str, list[Row]]]:
-    """(a suffix for names, a title, the strings) of every set."""
-    sets = [
-        (run, name) for run, own in kept.items() for name in dict.fromkeys(r["set"] for r in own)
-    ]
-    for run, name in sets:
+def _sets(strings: Records, kept: Mapping[str, Records]) -> Iterator[tuple[str, str, Any, Any]]:
+    """(a suffix for names, a title, the levels' records, the strings) of every set."""
+    for run, name in dict.fromkeys((record["run"], record["set"]) for record in strings):
+        levels = [record for record in strings if (record["run"], record["set"]) == (run, name)]
         own = [record for record in kept[run] if record["set"] == name]
-        yield f"-{name}-{run}" if len(kept) > 1 else f"-{name}", f"{run}, {name}", own
+        several = len(kept) > 1
+        yield f"-{name}-{run}" if several else f"-{name}", series(levels[0], strings), levels, own
 
 
 def _some_levels(levels: Sequence[float]) -> list[float]:
@@ -223,8 +222,7 @@ def _turning(strings: Records, kept: Mapping[str, Records], metric: str) -> Part
         drawn.append(
             _against("total_curvature", "total curvature, radians", caption, strings, kept, metric)
         )
-    for suffix, title, own in _sets(kept):
-        levels = [record for record in strings if record["set"] == own[0]["set"]]
+    for suffix, title, levels, _ in _sets(strings, kept):
         drawn.append(_where(f"turning{suffix}", title, levels))
     columns = {
         "total curvature, as found": _mean("total_curvature_found"),
@@ -286,7 +284,7 @@ def _level_sets(strings: Records, kept: Mapping[str, Records], metric: str) -> P
         caption += "directions, by Lanczos: the mean of points of each string"
         name = "spread of normal curvatures"
         drawn.append(_against("normal_spread", name, caption, strings, kept, metric, True))
-    for suffix, title, own in _sets(kept):
+    for suffix, title, _, own in _sets(strings, kept):
         drawn += [_along(f"{key}{suffix}".replace("_", "-"), key, title, own) for key in TITLES]
     columns = {
         "along the string": _mean("level_curvature_mean"),

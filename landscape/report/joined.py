@@ -17,7 +17,7 @@ def joined_figures(topologies: Topologies, metric: str) -> list[Figure]:
     found = [_components(with_levels, metric)] if with_levels else []
     several = len(topologies) > 1
     return found + [
-        _disconnectivity(one, metric, f"disconnectivity-{name}" if several else "disconnectivity")
+        _disconnectivity(one, metric, name if several else "")
         for name, one in topologies.items()
         if one["leaves"] and one["merges"]
     ]
@@ -55,14 +55,16 @@ def _components(topologies: Topologies, metric: str) -> Figure:
     )
 
 
-def _disconnectivity(topology: dict[str, Any], metric: str, name: str) -> Figure:
+def _disconnectivity(topology: dict[str, Any], metric: str, run: str) -> Figure:
+    """run: its name, where there are several."""
+    of = f" of {run}" * bool(run)
     highest = max(merge["height"] for merge in topology["merges"])
     return Figure(
-        name,
-        f"Disconnectivity graph of {len(topology['leaves'])} models: all joins known are at most "
+        f"disconnectivity-{run}" if run else "disconnectivity",
+        f"Disconnectivity graph{of}, {len(topology['leaves'])} models: all joins known are at most "
         f"at {number(highest)}",
-        "Disconnectivity graph: each model's deepest snapshot at its energy, joined at the lowest "
-        "barrier known. Every barrier is an upper bound.",
+        f"Disconnectivity graph{of}: each model's deepest snapshot at its energy, joined at the "
+        "lowest barrier known. Every barrier is an upper bound.",
         lambda axes: tree.disconnectivity(axes, topology, metric),
         tree.persistence_table(topology),
         tree.size(len(topology["leaves"])),

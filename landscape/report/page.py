@@ -127,13 +127,18 @@ def _page(
 
 
 def _topologies(topologies: dict[str, Any]) -> str:
-    several = len(topologies) > 1
-    return "".join(
-        html.part(name if several else "", "") * several
-        + html.bullets(one["notes"], "missing")
-        + persistence(one)
+    found = {
+        name: html.bullets(one["notes"], "missing") + persistence(one)
         for name, one in topologies.items()
-    )
+    }
+    return _named(list(found.items()))
+
+
+def _named(parts: Sequence[tuple[str, str]]) -> str:
+    """Parts under their names, where there are several."""
+    if len(parts) == 1:
+        return parts[0][1]
+    return "".join(html.part(name, content) for name, content in parts)
 
 
 def _measured(parts: Sequence[html.Part], report: dict[str, Any]) -> str:
@@ -175,10 +180,7 @@ def _claims(report: dict[str, Any]) -> str:
     found = report["claims"]
     if not found:
         return ""
-    content = "".join(
-        html.part(series(claim, found), "") * (len(found) > 1) + html.findings(claim["sentences"])
-        for claim in found
-    )
+    content = _named([(series(one, found), html.findings(one["sentences"])) for one in found])
     rows = [
         [
             series(claim, found), measure, shape, number(record["A"]["value"]), _parameter(record),
