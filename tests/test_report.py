@@ -714,7 +714,7 @@ def test_every_length_is_on_the_page(run):
         for line in lines
         if "function-space, absolute, shortened" in head and line["level"] == "0.1"
     )
-    assert (low["measured"], low["connected"]) == ("5", "5/6")
+    assert low["measured of connected"] == "5 of 5/6"
     assert low["Euclidean, as found"] == "1.2 ± 0" and low["Euclidean, shortened"] == "1.1 ± 0"
     assert low["scale-normalised, as found"] == "1.5 ± 0"
     assert low["scale-normalised, shortened"] == "1.3 ± 0"

@@ -98,11 +98,12 @@ def _are_shortened(strings: Records) -> bool:
 
 def _by_level(strings: Records, columns: Mapping[str, Column]) -> str:
     """A table of a line a set and level, with how many of the pairs are in its means."""
-    head = ["search", "level", "measured", "connected", *columns]
+    head = ["search", "level", "measured of connected", *columns]
     rows = (
         [
-            series(record, strings), f"{record['level']:g}", str(record["measured"]),
-            f"{record['connected']}/{record['pairs']}", *(of(record) for of in columns.values()),
+            series(record, strings), f"{record['level']:g}",
+            f"{record['measured']} of {record['connected']}/{record['pairs']}",
+            *(of(record) for of in columns.values()),
         ]
         for record in strings
     )  # fmt: skip

@@ -9,7 +9,7 @@ import pytest
 from landscape import paths, trees
 from landscape.planes import through
 from landscape.report import report, write_html
-from landscape.report.plane import plane_figure, write_plane
+from landscape.report.plane import write_plane
 from landscape.runs import RunError, load_arrays
 from landscape.stages.connect import connect
 from landscape.stages.plane import plane
@@ -147,12 +147,13 @@ def test_a_level_that_was_not_reached(ring):
 
 
 def test_pictures_and_numbers(finished):
-    """Also of a string that did not connect and losses that are not finite, and on the page."""
+    """Also of a string that was downgraded since and losses that are not finite; on the page."""
     name = plane(finished, models=(0, 1, 2), grid=5)
     arrays, record = finished.load_plane(name)
     arrays["loss"][0, 0] = np.inf
-    record["strings"][0]["status"] = "STUCK"
     finished.save_plane(name, arrays, record)
+    (row,) = (r for r in finished.rows() if (r["a"], r["b"], r["level"]) == (0, 1, 0.01))
+    finished.save_connection(row | {"status": "STUCK"}, *finished.load_connection(row))
     files = write_plane(finished, name)
     folder = finished.directory / "planes"
     svg, pdf, table = (folder / f"{name}.{kind}" for kind in ("svg", "pdf", "csv"))
@@ -168,13 +169,3 @@ def test_pictures_and_numbers(finished):
     assert "train loss on the plane through models 0, 1, 2 at level 0.01" in text
     assert "(dss" in text and "STUCK) leaves the plane by at most" in text
     assert (finished.directory / f"figures/plane-{name}.pdf").is_file()
-
-
-def test_a_string_that_was_downgraded_since(finished):
-    name = plane(finished, pair=(0, 1), level=0.01, grid=5)
-    (one,) = finished.load_plane(name)[1]["strings"]
-    assert "CONNECTED) leaves the plane" in plane_figure(finished, name, name).caption
-    (row,) = (r for r in finished.rows() if (r["a"], r["b"], r["level"]) == (0, 1, 0.01))
-    assert row["set"] == one["set"]
-    finished.save_connection(row | {"status": "NOT_FOUND"}, *finished.load_connection(row))
-    assert "NOT_FOUND) leaves the plane" in plane_figure(finished, name, name).caption
