@@ -10,8 +10,9 @@ from landscape import paths, trees
 from landscape.base import Task, bind, energy_task
 from landscape.config import config_from
 from landscape.geometry import turning
-from landscape.shorten import Ended, Shortener, doubled, finish, step, subdivided
+from landscape.shorten import Ended, Shortener, doubled, finish, subdivided
 from landscape.stages.setup import _pack, _unpack, build_landscape
+from landscape.taut import step
 from tests.analytic import CONVEX, ring_energy
 
 
@@ -172,9 +173,10 @@ def test_a_step_is_the_quadratic_programs(float64):
     rng = np.random.default_rng(5)
     x = rng.normal(size=(5, 3))
     slopes, place = rng.normal(size=(8, 3)), rng.uniform(0.1, 0.9, 8)
-    seen = {"excess": rng.normal(size=8) * 0.1, "place": place, "slope.params": slopes}
-    moved, largest = step({"params": x}, seen, np.full(5, 0.7))
     segment = np.arange(8) // 2
+    seen = {"excess": rng.normal(size=8) * 0.1, "place": place, "segment": segment}
+    seen["slope.params"] = slopes
+    moved, multipliers = step({"params": x}, seen, np.full(5, 0.7))
     left = np.where(segment == 0, 0, np.where(segment == 3, 1, 1 - place))
     right = np.where(segment == 3, 0, np.where(segment == 0, 1, place))
 
@@ -190,5 +192,5 @@ def test_a_step_is_the_quadratic_programs(float64):
         return -seen["excess"] - np.sum(slopes * at, axis=1)
 
     wanted = minimize(cost, np.zeros(9), constraints={"type": "ineq", "fun": room}, tol=1e-12)
-    assert wanted.success and largest > 0
+    assert wanted.success and multipliers.max() > 0
     np.testing.assert_allclose((moved["params"] - x)[1:-1].ravel(), wanted.x, atol=2e-4)

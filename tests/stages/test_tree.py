@@ -12,10 +12,11 @@ from scipy.ndimage import label
 from scipy.spatial.distance import squareform
 
 from landscape import compute, topology
-from landscape.config import config_from
+from landscape.config import config_from, set_name
 from landscape.runs import load_arrays, save_arrays
 from landscape.stages.check import check
-from landscape.stages.connect import connect, tree_of
+from landscape.stages.connect import Tools, connect, tree_of
+from landscape.stages.setup import config_of, silent
 from landscape.stages.topology import TIGHT, measure_barriers, measure_snapshots
 from landscape.stages.train import train
 from landscape.stages.verify import verify
@@ -77,10 +78,9 @@ def wells(workplace):
 
 
 def measured(run, measure=measure_barriers, **settings):
-    from landscape.stages.setup import config_of
-
+    config = config_of(run)
     with run.stage("measure"):
-        return measure(run, config_of(run), **settings)
+        return measure(Tools(run, config, set_name(config.connect), silent), **settings)
 
 
 def described(run):
