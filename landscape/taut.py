@@ -122,9 +122,10 @@ def bead_weights(cuts: Cuts, segments: int) -> np.ndarray:
 def moved(cuts: Cuts, before: Params, after: Params) -> Cuts:
     """The same linearised constraints, when the beads have moved."""
     weights, excess = bead_weights(cuts, trees.count(before) - 1), cuts["excess"].astype(float)
-    for name in before:
-        steps = mixed(weights, {name: after[name] - before[name]})[name]
-        excess += np.sum((steps * cuts[f"slope.{name}"]).reshape(len(excess), steps[0].size), 1)
+    moves = mixed(weights, {name: after[name] - before[name] for name in before})
+    for name, leaf in moves.items():
+        along = leaf * cuts[f"slope.{name}"]
+        excess += along.sum(axis=tuple(range(1, along.ndim)))
     return cuts | {"excess": excess}
 
 

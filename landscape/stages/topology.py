@@ -25,7 +25,7 @@ from landscape.stages.snapshots import carry, missing
 BEADS = (5, 9, 17, 33, 65)  # of a band: not fewer than its stretch had, as far as memory holds
 USUAL = 17  # at least, where it does
 SHARE_OF_BANDS = 2  # memory's part for bands that are lowered together, at their longest
-COPIES = 12  # of a bead: it and its momentum, here and on the device, and what a step computes
+COPIES = 13  # of a bead: it and its momentum, given, held and returned, and 3 that a step needs
 STEPS = 100  # a cycle, of one gradient a bead
 GRADIENTS = 10_000  # a pair: after the cycle in which they are spent there is no other
 BETWEEN = 0.25  # of the height above the ends: that much above all beads, beads are missing
