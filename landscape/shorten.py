@@ -33,9 +33,9 @@ FORGIVEN = 4  # steps back that the merit may be compared with
 SHORTEST = 1 / 64  # nearest to a segment's ends that it is looked at
 FIRST = 8  # segments of the first string, at least
 STIFF = 1.0  # ρ at first; the Laplacian's eigenvalues lie between π²/n² and 4
-SOFTER, STIFFER = 0.4, 2.0  # after a step that is taken, after one that is not
+SOFTER, STIFFER = 0.4, 4.0  # after a step that is taken, after one that is not
 STIFFEST = 2.0**20
-CUTS = 4  # rows a segment that are kept of steps before, at most
+CUTS = 6  # rows a segment that are kept of steps before, at most
 WINDOW = 10  # steps in which the length must move by less than
 CALM = 0.1  # of the tolerance, before beads are doubled
 SURE = 1.0  # of the tolerance: what the linearised level may still promise of a converged string
@@ -166,7 +166,8 @@ class Shortener:
         length = paths.length(points)
         history = [[0.0, 0.0, float(trees.count(points)), length, 1.0]]
         fewer = pruned(points, self.peaks, limit)
-        cut = subdivided(fewer, FIRST)
+        # a step that can only be refused takes beads that stand close
+        cut = subdivided(fewer if self.differentiable else points, FIRST)
         extra = extra_places(trees.count(cut) - 1)
         begun = Shortening(name, limit, cut, cut, fewer, ends, extra, history=history)
         begun.stiffness = np.full(trees.count(cut), STIFF)

@@ -56,7 +56,7 @@ from landscape.stages.topology import measure_barriers, measure_snapshots, pendi
 from landscape.trees import Params
 
 SHARE_OF_STRINGS = 2  # memory's part for strings shortened together, at their longest
-COPIES = 22  # of a string that is being shortened: itself, safe and best, and gradients: its own,
+COPIES = 28  # of a string that is being shortened: itself, safe and best, and gradients: its own,
 # a trial's and those of steps before, and all of them once more for a step
 OFF = "OFF"  # the word for a string that was not to be shortened
 
