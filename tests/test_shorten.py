@@ -108,6 +108,18 @@ def test_without_a_gradient_a_length_that_stops_moving_is_not_called_converged()
     assert paths.length(across.kept) == pytest.approx(2.6, rel=1e-5)
 
 
+def test_refused_steps_are_not_called_converged():
+    """A plateau whose gradient is 0: the linearised level allows what the level does not."""
+    landscape = plane(lambda x: 100.0 * (jnp.sum(x**2) < 0.81))
+    shortener = Shortener(landscape, paths.make_peaks(landscape, 50), 3e-3, 129, 400)
+    points = {"params": 1.3 * polygon(beads=8)["params"]}
+    string = shortener.start("0-1", points, 50.0, [0.0, 0.0])
+    shortener.sweep([string])
+    assert paths.length(string.points) == pytest.approx(paths.length(points)), "it was refused"
+    shortener._stop(string)
+    assert string.ended == Ended.STALLED and "refused" in string.reason
+
+
 def test_ends_at_their_limit():
     """Trained to just below the level, a first segment has no room to rise in."""
     level = 0.01
