@@ -140,6 +140,11 @@ class Hessian:
         self._gradients = each(in_parts(value_and_grad, curved, shapes))
         self._products = each(in_parts(product, curved, (shapes, shapes)))
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        """As columns of records."""
+        return {"hessian_of": self.of, "hessian_by": self.by, "hessian_step": self.step}
+
     def gradients(self, points: Params) -> tuple[np.ndarray, Params]:
         """The function's values [n] and gradients, named arrays [n, ...]."""
         return self._gradients(points)

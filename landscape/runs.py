@@ -170,6 +170,14 @@ def _digest(arrays: Arrays) -> str:
     return digest.hexdigest()
 
 
+def finite(numbers: Row) -> Row:
+    """JSON and CSV have no NaN: what is not finite does not apply."""
+    return {
+        key: None if isinstance(value, float) and not np.isfinite(value) else value
+        for key, value in numbers.items()
+    }
+
+
 def save_arrays(path: Path, arrays: Arrays, record: Mapping[str, Any]) -> None:
     """Arrays and a JSON record in one safetensors file, with checksums of both in its header."""
     text = json.dumps({**record, "arrays_sha256": _digest(arrays)}, allow_nan=False)

@@ -10,8 +10,9 @@ from landscape import paths, trees
 from landscape.base import Task, bind, energy_task
 from landscape.config import config_from
 from landscape.geometry import turning
-from landscape.shorten import Ended, Shortener, doubled, finish, step, subdivided
+from landscape.shorten import Ended, Shortener, doubled, finish, pruned, subdivided
 from landscape.stages.setup import _pack, _unpack, build_landscape
+from landscape.taut import extra_places, make_looks, moved, step
 from tests.analytic import CONVEX, ring_energy
 
 
@@ -107,6 +108,17 @@ def test_without_a_gradient_a_length_that_stops_moving_is_not_called_converged()
     assert paths.length(across.kept) == pytest.approx(2.6, rel=1e-5)
 
 
+def test_refused_steps_are_not_called_converged():
+    """A plateau whose gradient is 0: the linearised level allows what the level does not."""
+    landscape = plane(lambda x: 100.0 * (jnp.sum(x**2) < 0.81))
+    shortener = Shortener(landscape, paths.make_peaks(landscape, 50), 3e-3, 129, 400)
+    points = {"params": 1.3 * polygon(beads=8)["params"]}
+    string = shortener.start("0-1", points, 50.0, [0.0, 0.0])
+    shortener.sweep([string])
+    shortener._stop(string)
+    assert string.ended == Ended.STALLED and "refused" in string.reason
+
+
 def test_ends_at_their_limit():
     """Trained to just below the level, a first segment has no room to rise in."""
     level = 0.01
@@ -165,6 +177,34 @@ def test_subdividing_and_doubling_leave_the_path():
     assert trees.count(doubled(points)) == 7 and trees.count(subdivided(points, 10)) > 10
 
 
+def test_beads_that_are_not_needed_are_left_out():
+    points, landscape, limit = polygon(beads=64), plane(ring_energy), 0.1
+    peaks = paths.make_peaks(landscape, 50)
+    fewer = pruned(points, peaks, limit)
+    assert 2 < trees.count(fewer) < 16 and paths.certify(fewer, peaks, limit).holds(limit)
+    left = {tuple(bead) for bead in fewer["params"]}
+    assert left < {tuple(bead) for bead in points["params"]}
+    assert np.array_equal(fewer["params"][[0, -1]], points["params"][[0, -1]])
+    again = pruned(fewer, peaks, limit)
+    assert np.array_equal(again["params"], fewer["params"])
+
+
+def test_a_refused_steps_constraints_say_the_same_where_it_began(float64):
+    """A linear function, linearised anywhere: how far it is above a bound, after a move."""
+    rng = np.random.default_rng(3)
+    slope, landscape = rng.normal(size=3), plane(lambda x: x @ slope)
+    before, after = ({"params": rng.normal(size=(6, 3))} for _ in range(2))
+    after["params"][[0, -1]] = before["params"][[0, -1]]
+    looks = make_looks(landscape)
+    here, there = looks([(at, extra_places(5), np.zeros(6)) for at in (before, after)])
+    back = moved(there, after, before)
+    inner = (here["segment"] > 0) & (here["segment"] < 4)
+    left, right = (before["params"][there["segment"] + side] for side in (0, 1))
+    t = there["place"][:, None]
+    wanted = ((1 - t) * left + t * right) @ slope
+    np.testing.assert_allclose(back["excess"][inner], wanted[inner], atol=1e-12)
+
+
 def test_a_step_is_the_quadratic_programs(float64):
     """Against the same program solved with all its variables."""
     from scipy.optimize import minimize
@@ -172,9 +212,10 @@ def test_a_step_is_the_quadratic_programs(float64):
     rng = np.random.default_rng(5)
     x = rng.normal(size=(5, 3))
     slopes, place = rng.normal(size=(8, 3)), rng.uniform(0.1, 0.9, 8)
-    seen = {"excess": rng.normal(size=8) * 0.1, "place": place, "slope.params": slopes}
-    moved, largest = step({"params": x}, seen, np.full(5, 0.7))
     segment = np.arange(8) // 2
+    seen = {"excess": rng.normal(size=8) * 0.1, "place": place, "segment": segment}
+    seen["slope.params"] = slopes
+    pulled, multipliers = step({"params": x}, seen, np.full(5, 0.7))
     left = np.where(segment == 0, 0, np.where(segment == 3, 1, 1 - place))
     right = np.where(segment == 3, 0, np.where(segment == 0, 1, place))
 
@@ -190,5 +231,5 @@ def test_a_step_is_the_quadratic_programs(float64):
         return -seen["excess"] - np.sum(slopes * at, axis=1)
 
     wanted = minimize(cost, np.zeros(9), constraints={"type": "ineq", "fun": room}, tol=1e-12)
-    assert wanted.success and largest > 0
-    np.testing.assert_allclose((moved["params"] - x)[1:-1].ravel(), wanted.x, atol=2e-4)
+    assert wanted.success and multipliers.max() > 0
+    np.testing.assert_allclose((pulled["params"] - x)[1:-1].ravel(), wanted.x, atol=2e-4)

@@ -85,15 +85,21 @@ def test_what_is_not_joined_stands_apart_and_is_said():
     assert len(axes_of(one).texts) == 1
 
 
-def test_barriers_too_small_to_see_are_not_drawn_large():
-    """Where all is within rounding of one level, the axis still spans a fifth of it."""
+@pytest.mark.parametrize(
+    ("apart", "said"), [(1e-7, "0.001 % of 0.01"), (1e-4, "1 % of 0.01"), (0.005, None)]
+)
+def test_how_little_all_is_apart_is_said_where_it_is_drawn_large(apart, said):
+    """And what a certificate may still move by is not drawn large: the axis spans a thousandth."""
     found = {
-        "leaves": [{"model": m, "level": 0.01, "energy": 0.01 - 1e-6 * m} for m in range(2)],
+        "leaves": [{"model": m, "level": 0.01, "energy": 0.01 - apart * m} for m in range(2)],
         "merges": [Merge(0.01, (1,), (0,))._asdict()],
         "unjoined": 1,
     }
-    low, high = axes_of(found).get_ylim()
-    assert high - low > 0.2 * 0.01
+    axes = axes_of(found)
+    low, high = axes.get_ylim()
+    assert max(apart, 1e-3 * 0.01) < high - low < 2 * max(apart, 1e-3 * 0.01)
+    title = axes.get_title(loc="left")
+    assert f"within {said}: drawn large" in title if said else "drawn large" not in title
 
 
 def test_components_and_tables():

@@ -13,10 +13,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from landscape.report.figures import COLOURS, INK, MARKERS, _level_axis
+from landscape.report.figures import COLOURS, INK, MARKERS, _level_axis, log_values
 
 DECADES = 1.0  # of energies, from which on their axis is logarithmic
-SPAN = 0.2  # of the highest energy, at least on an axis: less would be noise drawn large
+FLAT = 0.2  # of the highest energy: where the axis spans less, the drawing says how much
+SPAN = 1e-3  # of it, at least on an axis: less is what a certificate may still move by
 NAMED = 40  # leaves that are named upright
 MOST_NAMED = 120
 ROOM = 1.5  # leaves between two trees that nothing is known to join
@@ -35,7 +36,8 @@ def disconnectivity(axes: Axes, topology: dict[str, Any], metric: str) -> None:
     """
     energy = {leaf["model"]: leaf["energy"] for leaf in topology["leaves"]}
     place = _places(energy, topology["merges"])
-    top = _axis(axes, list(energy.values()), [merge["height"] for merge in topology["merges"]])
+    heights = [merge["height"] for merge in topology["merges"]]
+    top = _axis(axes, list(energy.values()), heights)
     colour, few = COLOURS[0], len(energy) <= NAMED
     # a group of models: where its line stands, and from where it goes up
     ends = {(model,): (place[model], energy[model]) for model in energy}
@@ -60,11 +62,14 @@ def disconnectivity(axes: Axes, topology: dict[str, Any], metric: str) -> None:
             )  # fmt: skip
     axes.set_xticks([])
     axes.spines["bottom"].set_visible(False)
-    axes.margins(x=0.02)
+    axes.margins(x=0.04)
     axes.set_ylabel(metric)
     said = BOUNDS if topology["merges"] else "no path is known between any two"
     if topology["unjoined"] > 1 and topology["merges"]:
         said += f"\nno path is known between {topology['unjoined']} groups"
+    low, high = min(energy.values()), max([*energy.values(), *heights])
+    if 0 < high - low < FLAT * abs(high):
+        said += f"\nall is within {100 * (high - low) / abs(high):.2g} % of {high:.4g}: drawn large"
     axes.set_title(said, fontsize=8, loc="left")
 
 
@@ -72,14 +77,14 @@ def _axis(axes: Axes, energies: Sequence[float], heights: Sequence[float]) -> fl
     """Set the axis of energies, with room for the leaves' names below; returns the trees' top."""
     low, high = min(energies), max([*energies, *heights])
     if low > 0 and math.log10(high / low) > DECADES:
-        axes.set_yscale("log")
-        axes.yaxis.set_major_formatter("{x:g}")
+        log_values(axes)
         span = math.log(high / low)
         axes.set_ylim(low * math.exp(-0.12 * span), high * math.exp(0.08 * span))
         return high * math.exp(0.05 * span)
     span = max(high - low, SPAN * abs(high)) or 1.0
     middle = (low + high) / 2
     axes.set_ylim(middle - 0.62 * span, middle + 0.58 * span)
+    axes.yaxis.set_major_locator(MaxNLocator(5))
     axes.ticklabel_format(axis="y", useOffset=False)
     return high + 0.05 * span
 

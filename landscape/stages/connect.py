@@ -146,12 +146,22 @@ def group_size(parameters: int, config: Config) -> int:
 
 
 class Tools:
-    """What is compiled once for a set: the descender and the profiler."""
+    """What is compiled once for a set: the descender and the profiler.
 
-    def __init__(self, run: Run, config: Config, name: str, progress: Progress) -> None:
+    landscape: the config's, where it is built already.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        config: Config,
+        name: str,
+        progress: Progress,
+        landscape: Landscape | None = None,
+    ) -> None:
         self.run, self.config, self.name = run, config, name
         self.settings = settings = config.connect
-        self.landscape = landscape = build_landscape(config, progress)
+        self.landscape = landscape = landscape or build_landscape(config, progress)
         if not trees.matching(landscape.shapes, settings.length_over):
             allowed = ", ".join(landscape.shapes)
             raise config.problem(

@@ -18,22 +18,30 @@ import yaml
 
 from landscape import compute, geometry, paths, trees
 from landscape.base import Landscape, Status, key_data
-from landscape.config import Config, ConfigError, dump_section, measures_name, revised
-from landscape.hessian import Curvatures, Hessian, curvatures, recognised, spectrum
+from landscape.config import (
+    Config,
+    ConfigError,
+    dump_section,
+    measures_name,
+    revised,
+    set_name,
+)
+from landscape.hessian import Hessian, curvatures, recognised
 from landscape.outputs import make_function_length
 from landscape.runs import (
-    MODEL_COLUMNS,
     STRING_COLUMNS,
     Arrays,
     Row,
     Run,
     RunError,
-    load_arrays,
+    finite,
     read_record,
     save_arrays,
     write_bytes,
 )
 from landscape.shorten import Shortener, Shortening
+from landscape.stages.connect import Tools as Search
+from landscape.stages.minima import measure_models, pending_models
 from landscape.stages.setup import (
     Checkpoints,
     Progress,
@@ -48,7 +56,8 @@ from landscape.stages.topology import measure_barriers, measure_snapshots, pendi
 from landscape.trees import Params
 
 SHARE_OF_STRINGS = 2  # memory's part for strings shortened together, at their longest
-COPIES = 7  # of a string that is being shortened: itself, the best, gradients, a trial of each
+COPIES = 28  # of a string that is being shortened: itself, safe and best, and gradients: its own,
+# a trial's and those of steps before, and all of them once more for a step
 OFF = "OFF"  # the word for a string that was not to be shortened
 
 
@@ -151,20 +160,6 @@ class _Tools:
     def lowers(self, levels: Sequence[float]) -> bool:
         """Whether barriers are asked for."""
         return self.settings.barriers and set(levels) == set(self.config.levels.values)
-
-    def hessian_facts(self) -> Row:
-        hessian = self.hessian
-        if hessian is None:
-            return {}
-        return {"hessian_of": hessian.of, "hessian_by": hessian.by, "hessian_step": hessian.step}
-
-
-def _finite(numbers: Row) -> Row:
-    """JSON and CSV have no NaN: what is not finite does not apply."""
-    return {
-        key: None if isinstance(value, float) and not np.isfinite(value) else value
-        for key, value in numbers.items()
-    }
 
 
 # -- strings ---------------------------------------------------------------------------------------
@@ -319,7 +314,7 @@ def _measure_string(tools: _Tools, row: Row, string: Shortening) -> None:
     record["seconds"] = round(string.seconds + time.perf_counter() - began, 3)
     record["reason"] = "; ".join(filter(None, notes))
     path = tools.run.string_measure_file(tools.name, row)
-    save_arrays(path, arrays, {"measured": _finite(record)})
+    save_arrays(path, arrays, {"measured": finite(record)})
 
 
 def _along(
@@ -358,7 +353,7 @@ def _along(
     arrays |= dict(zip(normal, found.normal.T, strict=True))
     bent = found.level_curvature[np.isfinite(found.level_curvature)]
     verdict = recognised(found.gradient[-1], found.extremes[-1], paths.chord(points))
-    numbers = tools.hessian_facts() | {
+    numbers = hessian.facts | {
         "peak_at": certificate.max_at,
         "peak_loss": float(found.value[-1]),
         "peak_gradient": float(found.gradient[-1]),
@@ -380,82 +375,6 @@ def _along(
     return numbers, arrays, why if undefined else ""
 
 
-# -- models ----------------------------------------------------------------------------------------
-
-
-def pending_models(
-    tools: _Tools, connected: list[Row], levels: list[float]
-) -> list[tuple[float, int]]:
-    """(level, model) of the models that are not measured yet, where each reached its level."""
-    run, pending = tools.run, []
-    if not tools.settings.hessian:
-        return []
-    for record in run.models():
-        for entry in record["levels"]:
-            level, model = entry["level"], record["model"]
-            if level not in levels or entry["status"] != "REACHED":
-                continue
-            path = run.model_measure_file(tools.name, level, model)
-            source = read_record(run.model_file(model, level))["arrays_sha256"]
-            if not path.exists() or read_record(path)["measured"]["source"] != source:
-                pending.append((level, model))
-    return sorted(pending, key=lambda unit: (-unit[0], unit[1]))
-
-
-def measure_models(
-    tools: _Tools, connected: list[Row], levels: list[float], progress: Progress
-) -> None:
-    pending = pending_models(tools, connected, levels)
-    hessian = tools.hessian
-    if hessian is None:
-        if pending:
-            log.warning(f"models are not measured: {tools.no_hessian}")
-        return
-    for number, (level, model) in enumerate(pending):
-        _measure_model(tools, hessian, level, model)
-        progress("measuring models", number + 1, len(pending))
-
-
-def _measure_model(tools: _Tools, hessian: Hessian, level: float, model: int) -> None:
-    began = time.perf_counter()
-    run, settings = tools.run, tools.settings
-    path = run.model_file(model, level)
-    arrays, kept = load_arrays(path)
-    point = in_use(arrays, tools.landscape, path)
-    seed = key_data(tools.config.seed, "measure", model, level)
-    found: Curvatures = curvatures(hessian, trees.stack([point]), settings.steps, seed)
-    with_spectrum = model < settings.spectrum
-    steps = settings.steps if with_spectrum else 1
-    density = spectrum(hessian, point, steps, settings.probes, seed)
-    smallest, smallest_error, largest, largest_error = map(float, found.extremes[0])
-    record: Row = dict.fromkeys(MODEL_COLUMNS)
-    record |= tools.hessian_facts() | {
-        "measures": tools.name,
-        "source": kept["arrays_sha256"],
-        "level": level,
-        "model": model,
-        "value": kept["value"],
-        "loss": float(found.value[0]),
-        "gradient": float(found.gradient[0]),
-        "smallest": smallest,
-        "smallest_error": smallest_error,
-        "largest": largest,
-        "largest_error": largest_error,
-        "trace": density.trace,
-        "trace_error": density.trace_error,
-        "probes": settings.probes,
-        "steps": density.nodes.shape[1] if with_spectrum else None,
-        "reason": "",
-        "seconds": round(time.perf_counter() - began, 3),
-    }
-    beside = {}
-    if with_spectrum:
-        beside = {"spectrum.nodes": density.nodes, "spectrum.weights": density.weights}
-    save_arrays(
-        run.model_measure_file(tools.name, level, model), beside, {"measured": _finite(record)}
-    )
-
-
 # -- the topology of the whole run -----------------------------------------------------------------
 
 
@@ -469,9 +388,11 @@ def pending_topology(tools: _Tools, connected: list[Row], levels: list[float]) -
 def measure_topology(
     tools: _Tools, connected: list[Row], levels: list[float], progress: Progress
 ) -> None:
-    if tools.lowers(levels):
-        measure_snapshots(tools.run, tools.config, progress)
-        measure_barriers(tools.run, tools.config, progress)
+    if pending_topology(tools, connected, levels):
+        config = tools.config
+        search = Search(tools.run, config, set_name(config.connect), progress, tools.landscape)
+        measure_snapshots(search, progress)
+        measure_barriers(search, progress)
 
 
 # what `measure` does, in this order: (tools, connected rows, levels, progress) → files

@@ -13,9 +13,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from landscape import paths, topology, trees
-from landscape.base import String, key_data
-from landscape.config import Config, set_name
+from landscape import compute, paths, topology, trees
+from landscape.base import Landscape, String, key_data
 from landscape.driver import Connection, judge
 from landscape.neb import Elastic
 from landscape.runs import BARRIER, Row, Run
@@ -23,7 +22,10 @@ from landscape.stages.connect import Tools
 from landscape.stages.setup import Progress, silent
 from landscape.stages.snapshots import carry, missing
 
-BEADS = (17, 33, 65)  # of a band: the least that is not fewer than its stretch had
+BEADS = (5, 9, 17, 33, 65)  # of a band: not fewer than its stretch had, as far as memory holds
+USUAL = 17  # at least, where it does
+SHARE_OF_BANDS = 2  # memory's part for bands that are lowered together, at their longest
+COPIES = 13  # of a bead: it and its momentum, given, held and returned, and 3 that a step needs
 STEPS = 100  # a cycle, of one gradient a bead
 GRADIENTS = 10_000  # a pair: after the cycle in which they are spent there is no other
 BETWEEN = 0.25  # of the height above the ends: that much above all beads, beads are missing
@@ -32,37 +34,33 @@ TIGHT = 0.01  # of the barrier: above the ends by less, it is not lowered furthe
 BATCH = 16  # pairs lowered together: what is lost when interrupted
 
 
-def measure_snapshots(run: Run, config: Config, progress: Progress = silent) -> list[Row]:
+def measure_snapshots(tools: Tools, progress: Progress = silent) -> list[Row]:
     """The models' own paths between their snapshots, certified; returns snapshots/'s records.
 
-    By the settings of config.connect; what is there already is left as it is. The run must be held
-    (`run.stage`). Raises ConfigError, RunError, OSError as `connect`.
+    By the settings of the tools; what is there already is left as it is. The run must be held
+    (`run.stage`). Raises RunError, OSError as `connect`.
     """
-    levels = [level for level in config.levels.values if missing(run, level)]
-    if levels:
-        tools = Tools(run, config, set_name(config.connect), progress)
-        for level in levels:
+    for level in tools.config.levels.values:
+        if missing(tools.run, level):
             carry(tools, level, progress)
-    return run.snapshots()
+    return tools.run.snapshots()
 
 
-def measure_barriers(run: Run, config: Config, progress: Progress = silent) -> list[Row]:
+def measure_barriers(tools: Tools, progress: Progress = silent) -> list[Row]:
     """Lower the barriers of the disconnectivity graph; returns barriers/'s records.
 
     For every merge, the best known path between the deepest snapshots of a pair that it joins is
     lowered by elastic bands (landscape/neb.py) on its highest stretch, until it is near the ends'
     losses, or a cycle lowers it by less than TOLERANCE of its height above them, or GRADIENTS are
     spent. Lowered barriers can change the tree, so until every merge's pair has been lowered. A
-    path that is worse than the one before is never kept. The run must be held. Raises as `connect`.
+    path that is worse than the one before is never kept. As many pairs together, and beads a band,
+    as their share of the memory holds. The run must be held. Raises as `measure_snapshots`.
     """
-    if not pending_barriers(run):
-        return run.barriers()
-    tools = Tools(run, config, set_name(config.connect), progress)
-    elastic = Elastic(tools.landscape, STEPS)
-    done = 0
+    run, elastic, done = tools.run, Elastic(tools.landscape, STEPS), 0
+    together = max(1, min(BATCH, _held(tools.landscape) // BEADS[-1]))
     while todo := pending_barriers(run):
-        for first in range(0, len(todo), BATCH):
-            batch = todo[first : first + BATCH]
+        for first in range(0, len(todo), together):
+            batch = todo[first : first + together]
             facts = {"pairs": f"{done + first}/{done + len(todo)}"}
             for fraction, barriers in _lowered(tools, elastic, batch):
                 progress(
@@ -143,7 +141,8 @@ def _lowered(
             barrier.status, barrier.reason = "KEPT", why or "the loss on its path is not finite"
     while going := [barrier for barrier in barriers if not barrier.status]:
         yield float(np.mean([barrier.spent for barrier in barriers])), barriers
-        cuts = [_highest_stretch(barrier) for barrier in going]
+        most = _held(tools.landscape)
+        cuts = [_highest_stretch(barrier, most) for barrier in going]
         sizes = [trees.count(middle) for _, middle, _ in cuts]
         for size in sorted(set(sizes)):
             mine = [n for n, beads in enumerate(sizes) if beads == size]
@@ -183,8 +182,9 @@ def _accept(
         barrier.status = "BUDGET"
 
 
-def _highest_stretch(barrier: _Barrier) -> tuple[Any, Any, Any]:
-    """A path cut in three: the beads before, a band of its highest stretch, and the beads after.
+def _highest_stretch(barrier: _Barrier, most: int) -> tuple[Any, Any, Any]:
+    """A path cut in three: the beads before, a band of its highest stretch, of `most` beads at the
+    most, and the beads after.
 
     The stretch is around the maximum, where the loss is above that of the ends; above half the
     height where the maximum is between two beads, so that there are more of them.
@@ -201,14 +201,23 @@ def _highest_stretch(barrier: _Barrier) -> tuple[Any, Any, Any]:
     inside = trees.take(points, (at > start) & (at < stop))
     first, last = (trees.take(ends, slice(n, n + 1)) for n in (0, 1))
     stretch = trees.concatenate([first, inside, last])
-    beads = next((n for n in BEADS if n >= trees.count(stretch)), BEADS[-1])
+    enough = next((n for n in BEADS if n >= max(USUAL, trees.count(stretch))), BEADS[-1])
+    beads = max(n for n in BEADS if n <= min(enough, most))
     band = paths.at(stretch, np.linspace(0, 1, beads))
     return trees.take(points, at < start), band, trees.take(points, at > stop)
+
+
+def _held(landscape: Landscape) -> int:
+    """How many beads of bands their share of the memory holds."""
+    itemsize = max(shape.dtype.itemsize for shape in landscape.shapes.values())
+    return compute.memory() // SHARE_OF_BANDS // (COPIES * trees.size(landscape.shapes) * itemsize)
 
 
 def _fixed(tools: Tools) -> str:
     """Why barriers cannot be lowered; nothing if they can."""
     landscape = tools.landscape
+    if _held(landscape) < BEADS[0]:
+        return f"compute.memory holds less than {BEADS[0]} beads and what lowers them"
     if landscape.descent is None and jax.tree.leaves(landscape.carry):
         return "the metric has no gradient, and the training loss needs a state that is carried on"
     return ""

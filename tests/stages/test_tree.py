@@ -12,11 +12,19 @@ from scipy.ndimage import label
 from scipy.spatial.distance import squareform
 
 from landscape import compute, topology
-from landscape.config import config_from
+from landscape.config import config_from, set_name
+from landscape.neb import Elastic
 from landscape.runs import load_arrays, save_arrays
 from landscape.stages.check import check
-from landscape.stages.connect import connect, tree_of
-from landscape.stages.topology import TIGHT, measure_barriers, measure_snapshots
+from landscape.stages.connect import Tools, connect, tree_of
+from landscape.stages.setup import config_of, silent
+from landscape.stages.topology import (
+    COPIES,
+    SHARE_OF_BANDS,
+    TIGHT,
+    measure_barriers,
+    measure_snapshots,
+)
 from landscape.stages.train import train
 from landscape.stages.verify import verify
 from tests.stages.test_main_job import interrupting, same
@@ -77,10 +85,9 @@ def wells(workplace):
 
 
 def measured(run, measure=measure_barriers, **settings):
-    from landscape.stages.setup import config_of
-
+    config = config_of(run)
     with run.stage("measure"):
-        return measure(run, config_of(run), **settings)
+        return measure(Tools(run, config, set_name(config.connect), silent), **settings)
 
 
 def described(run):
@@ -298,6 +305,29 @@ def test_a_barrier_near_the_ends_is_left_and_one_that_cannot_be_lowered_is_kept(
         bound = record["max_loss"] + record["last_change"]
         assert bound <= 0.01
         assert record["status"] != "TIGHT" or bound - ends <= TIGHT * bound
+
+
+def test_bands_have_the_beads_that_the_memory_holds(wells, monkeypatch):
+    run = wells("double", [(1.0, 0.3), (-1.0, 0.31)], [0.5])
+    connect(run, ["connect.method=straight"])
+    beads, start = [], Elastic.start
+
+    def noted(elastic, points, keys):
+        beads.append(points["x"].shape[:2])
+        return start(elastic, points, keys)
+
+    monkeypatch.setattr(Elastic, "start", noted)
+    a_bead = COPIES * 2 * 4  # two parameters of four bytes
+    for held, used in ((16, 9), (4, None)):
+        monkeypatch.setattr(compute, "memory", lambda: SHARE_OF_BANDS * held * a_bead)  # noqa: B023
+        (record,) = measured(run)
+        if used:
+            assert set(beads) == {(1, used)}
+            assert record["max_loss"] == pytest.approx(1, abs=0.01)
+        else:
+            assert record["status"] == "KEPT" and "compute.memory" in record["reason"]
+        run.barrier_file(0, 1).unlink()
+        beads.clear()
 
 
 def test_interrupted_barriers_resume_to_the_same(wells, monkeypatch):
