@@ -75,13 +75,24 @@ def _backend_started() -> bool:
 def _cache_directory() -> Path:
     """Compiled code is for one kind of processor and one version of JAX."""
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    kind = hashlib.sha256(_processor().encode()).hexdigest()[:8]
+    return home / "lscape" / f"jax-{jax.__version__}-{platform.machine()}-{kind}"
+
+
+def _processor() -> str:
+    """The model and what it can do, in the system's words."""
     try:
         cpu = Path("/proc/cpuinfo").read_text().split("\n\n")[0]
-        flags = "".join(line for line in cpu.splitlines() if line.startswith(("model", "flags")))
     except OSError:
-        flags = platform.processor()
-    kind = hashlib.sha256(flags.encode()).hexdigest()[:8]
-    return home / "lscape" / f"jax-{jax.__version__}-{platform.machine()}-{kind}"
+        return platform.processor()
+    return "".join(line for line in cpu.splitlines() if line.startswith(("model", "flags")))
+
+
+def _compiler_options() -> dict[str, int] | None:
+    """XLA's CPU code keeps to vectors of 256 bits, for processors that slow down in wider ones; a
+    tiny model's step is a quarter faster in 512 (benchmarks/RESULTS.md)."""
+    wide = jax.devices()[0].platform == "cpu" and "avx512f" in _processor()
+    return {"xla_cpu_prefer_vector_width": 512} if wide else None
 
 
 def device_description() -> str:
@@ -166,8 +177,9 @@ class Each:
                 check_vma=False,
             )(items, counts, *shared)
 
-        self._run = jax.jit(compiled)
-        self._move = jax.jit(compiled, donate_argnums=0)
+        options = _compiler_options()
+        self._run = jax.jit(compiled, compiler_options=options)
+        self._move = jax.jit(compiled, donate_argnums=0, compiler_options=options)
 
     def __call__(self, items: Any, *shared: Any) -> Any:
         """The results [n, ...] of n items, NumPy trees both, a call at a time."""
