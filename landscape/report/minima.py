@@ -73,7 +73,8 @@ def _spectrum(run: Run, records: Sequence[Row], name: str) -> Figure:
     for record in records:
         arrays = run.load_measures(record)
         nodes, weights = arrays["spectrum.nodes"], arrays["spectrum.weights"]
-        spectra.append((record["level"], nodes.ravel(), (weights / len(weights)).ravel()))
+        known = np.isfinite(nodes)  # a probe's quadrature can have fewer, where it is exact
+        spectra.append((record["level"], nodes[known], weights[known] / len(weights)))
     every = np.concatenate([nodes for _, nodes, _ in spectra])
     edges = np.linspace(every.min(), every.max() + 1e-12, BINS + 1)
     densities = [np.histogram(nodes, edges, weights=mass)[0] for _, nodes, mass in spectra]
