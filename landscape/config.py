@@ -187,7 +187,7 @@ def load_sweep(
         key = override.partition("=")[0].strip()
         if any(key == swept or swept.startswith(f"{key}.") for swept in itertools.chain(*keys)):
             raise ConfigError(f"--set {override}: {key} is swept over (sweep.over)")
-    runs = []
+    runs, wrong = [], {}
     for combination in itertools.product(*map(enumerate, sweep.over.values())):
         own = Source("")
         own.places, own.problems = dict(source.places), list(source.problems)
@@ -198,8 +198,31 @@ def load_sweep(
                 own.override(changed, f"{key}={json.dumps(one)}", f"{place}: sweep.over")
                 chosen[key] = one
         apart = {key: value for key, value in chosen.items() if not key.startswith("connect.")}
-        runs.append((chosen, _judged(own, changed, _labelled(apart) or path.stem)))
+        try:
+            runs.append((chosen, _judged(own, changed, _labelled(apart) or path.stem)))
+        except ConfigError as error:
+            for problem in error.problems:
+                wrong.setdefault(problem, []).append(combination_name(chosen))
+    if wrong:
+        tried = len(runs) + len({name for names in wrong.values() for name in names})
+        raise ConfigError(*(_where(*found, tried) for found in wrong.items()))
     return SweepConfig(path.stem, sweep, tuple(runs))
+
+
+def combination_name(values: Mapping[str, Any]) -> str:
+    """One combination of a sweep, for a reader: hidden [8], method dss."""
+    return ", ".join(
+        f"{key.rpartition('.')[2]} {value if isinstance(value, str) else json.dumps(value)}"
+        for key, value in values.items()
+    )
+
+
+def _where(problem: str, names: Sequence[str], tried: int) -> str:
+    """A problem with the combination that has it, where not all of those tried have."""
+    if len(names) == tried:
+        return problem
+    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    return f"{problem} (in the combination {names[0]}{more})"
 
 
 def _labelled(values: Mapping[str, Any]) -> str:

@@ -24,18 +24,27 @@ def check(
 ) -> None:
     """Validate CONFIG and estimate what it would take.
 
-    Shows it resolved, and measures a step to estimate time, memory and disk. Writes nothing.
+    Shows it resolved, and measures a step to estimate time, memory and disk. With a sweep section
+    in CONFIG, every combination is checked, and the table has a line for each. Writes nothing.
 
     \b
     Example:
       lscape check configs/quickstart.yaml --set task.hidden=[64,64]
     """
     with console.working(quiet) as progress:
-        from landscape.config import dump_config, load_config, resolved, run_name
+        from landscape.config import dump_config, load_config, load_sweep, resolved, run_name
         from landscape.stages.check import check as measure
+        from landscape.stages.check import check_sweep
 
-        settings = load_config(config, overrides, seed)
-        found = measure(settings, progress)
+        grid = load_sweep(config, overrides, seed)
+        if grid is not None:
+            combinations = check_sweep(grid, progress)
+        else:
+            settings = load_config(config, overrides, seed)
+            found = measure(settings, progress)
+    if grid is not None:
+        _show_sweep(grid, combinations, runs_dir, as_json)
+        return
     directory = str(Path(runs_dir) / run_name(settings))
     if as_json:
         console.show_json({"run": directory, "config": resolved(settings), **found})
@@ -46,6 +55,26 @@ def check(
     console.show("\n".join(f"{name:<{width}}{fact}" for name, fact in facts.items()))
     if found["notes"]:
         console.show("\n" + "\n".join(found["notes"]))
+
+
+def _show_sweep(grid: Any, found: list[dict[str, Any]], runs_dir: str, as_json: bool) -> None:
+    from landscape.config import combination_name, sweep_name
+
+    directory = str(Path(runs_dir) / sweep_name(grid))
+    whole = {key: sum(one[key] for one in found) for key in ("train_seconds", "connect_seconds")}
+    if as_json:
+        console.show_json({"sweep": directory, "combinations": found, **whole})
+        return
+    head = ["combination", "parameters", "pairs", "training", "connecting", "memory"]
+    rows = [
+        [
+            combination_name(one["values"]), f"{one['parameters']:,}", f"{one['pairs']:,}",
+            *(duration(one[key]) for key in whole), size(one["memory_bytes"]),
+        ]
+        for one in found
+    ]  # fmt: skip
+    console.show_table(head, [*rows, ["all", "", "", *map(duration, whole.values()), ""]])
+    console.show(f"sweep directory  {directory}\n\n" + "\n".join(found[0]["notes"]))
 
 
 def _estimates(found: dict[str, Any]) -> dict[str, str]:
@@ -68,7 +97,7 @@ def _estimates(found: dict[str, Any]) -> dict[str, str]:
 def duration(seconds: float) -> str:
     for unit, length in (("days", 86400), ("h", 3600), ("min", 60), ("s", 1), ("ms", 1e-3)):
         if seconds >= 1.5 * length:
-            return f"{seconds / length:.2g} {unit}"
+            return f"{float(f'{seconds / length:.2g}'):g} {unit}"
     return f"{seconds * 1e6:.2g} µs" if seconds else "0 s"
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from landscape import compute, paths, trees
 from landscape.base import key_data
 from landscape.compute import each
-from landscape.config import Config
+from landscape.config import Config, ConfigError, SweepConfig, combination_name, run_name
 from landscape.descend import Descender
 from landscape.methods import HYPOTHESES
 from landscape.settings import pair_list
@@ -23,6 +23,7 @@ from landscape.stages.setup import (
     build_beads,
     build_landscape,
     build_optimizer,
+    check_hypotheses,
     silent,
 )
 
@@ -47,6 +48,7 @@ def check(config: Config, progress: Progress = silent) -> dict[str, Any]:
     pairs = models - 1 if tree else len(pair_list(connect.pairs, models))
     levels = list(config.levels.values)
     by = bead_optimizer(config, landscape)
+    check_hypotheses(config, landscape)
     progress("measuring", 1, 4)
 
     together = min(max(models, 2), 2 * compute.TINY_MODELS)
@@ -97,6 +99,31 @@ def check(config: Config, progress: Progress = silent) -> dict[str, Any]:
             "memory is at most: every string of a group at its longest; data not counted",
         ],
     }
+
+
+def check_sweep(config: SweepConfig, progress: Progress = silent) -> list[dict[str, Any]]:
+    """`check` of every combination, with its `values` and its `run`, the name of its directory.
+
+    What several combinations train together is counted once, at the first. Raises ConfigError with
+    the problems of all, naming the combinations that have them.
+    """
+    found, problems, trained = [], [], set()
+    for number, (values, own) in enumerate(config.runs):
+        said = combination_name(values)
+        progress(f"checking {said}", number, len(config.runs))
+        try:
+            facts = check(own)
+        except ConfigError as error:
+            problems += [f"{said}: {problem}" for problem in error.problems]
+            continue
+        name = run_name(own)
+        if name in trained:
+            facts["train_seconds"] = 0.0
+        trained.add(name)
+        found.append({"values": values, "run": name, **facts})
+    if problems:
+        raise ConfigError(*problems)
+    return found
 
 
 def _step(descender: Descender, params: trees.Params, seeds: np.ndarray) -> tuple[float, int]:

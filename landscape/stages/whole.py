@@ -6,7 +6,15 @@ import json
 from pathlib import Path
 from typing import Any
 
-from landscape.config import Config, ConfigError, SweepConfig, run_name, set_name, sweep_name
+from landscape.config import (
+    Config,
+    ConfigError,
+    SweepConfig,
+    combination_name,
+    run_name,
+    set_name,
+    sweep_name,
+)
 from landscape.runs import Row, Run, write_sweep
 from landscape.stages.connect import connect
 from landscape.stages.setup import Progress, log, silent
@@ -46,7 +54,7 @@ def sweep(
     write_sweep(directory, {"name": config.name, **shown, "runs": runs})
     rows = []
     for number, (values, own) in enumerate(config.runs, 1):
-        said = ", ".join(f"{key} {json.dumps(value)}" for key, value in values.items())
+        said = combination_name(values)
         log.info(f"{number}/{len(config.runs)}: {said}")
 
         def told(

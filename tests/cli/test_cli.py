@@ -129,6 +129,8 @@ def fake(monkeypatch):
             "dump_config": lambda config: "seed: 0\n",
             "resolved": lambda config: {"seed": 0},
             "run_name": lambda config: "r",
+            "sweep_name": lambda grid: "s",
+            "combination_name": lambda values: "hidden [8]",
         },
         "runs": {
             "RunError": RunError,
@@ -147,7 +149,10 @@ def fake(monkeypatch):
         },
         "measure": {"measure": stage("measure", lambda: fake.measures)},
         "verify": {"verify": stage("verify", lambda: fake.strings)},
-        "check": {"check": stage("check", lambda: estimates)},
+        "check": {
+            "check": stage("check", lambda: estimates),
+            "check_sweep": stage("check_sweep", lambda: [{"values": {}, **estimates}] * 2),
+        },
         "plane": {
             "plane": stage("plane", lambda: "models-0-1-2-0.1"),
             "write_plane": lambda run, name: [f"runs/r/planes/{name}.svg"],
@@ -452,6 +457,16 @@ def test_check(fake):
         assert said in done.stdout
     found = json.loads(lscape("check", "c.yaml", "--json").stdout)
     assert found["parameters"] == 2410 and found["config"] == {"seed": 0}
+
+
+def test_check_of_a_sweep(fake):
+    fake.sweep = SimpleNamespace()
+    done = lscape("check", "c.yaml")
+    assert done.exit_code == 0, done.output
+    for said in ("combination", "hidden [8]", "2,410", "6.7 min", "4.4 h", "runs/s", "at most"):
+        assert said in done.stdout
+    found = json.loads(lscape("check", "c.yaml", "--json").stdout)
+    assert found["train_seconds"] == 400 and len(found["combinations"]) == 2
 
 
 def test_numbers():

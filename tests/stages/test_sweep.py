@@ -11,6 +11,7 @@ from landscape.config import ConfigError, load_config, load_sweep, run_name, set
 from landscape.report.sweep import rates_said, sweep_csv, sweep_report, write_sweep_html
 from landscape.runs import RunError, open_run, open_sweep
 from landscape.stages import whole
+from landscape.stages.check import check_sweep
 
 TEXT = """\
 task: {factory: "ring_task:ring"}
@@ -74,6 +75,28 @@ def test_the_grid_is_every_combination_in_order(config):
 def test_mistakes_name_their_place(config, text, overrides, words):
     with pytest.raises(ConfigError, match=words.replace("(", r"\(")):
         load_sweep(config(text), overrides)
+
+
+def test_a_mistake_of_some_combinations_names_one_of_them(config):
+    text = TEXT.replace("connect.method: [straight, dss]", "connect.pairs: [all, 0-7, disjoint]")
+    with pytest.raises(
+        ConfigError, match=r"no pair 0-7.*\(in the combination radius 0.5, pai"
+    ) as e:
+        load_sweep(config(text))
+    assert len(e.value.problems) == 1 and "and 2 more" in e.value.problems[0]
+
+
+def test_every_combination_is_checked(config):
+    found = load_sweep(config())
+    assert found is not None
+    checked = check_sweep(found)
+    assert [one["values"] for one in checked] == [values for values, _ in found.runs]
+    trained = [one["train_seconds"] > 0 for one in checked]
+    assert trained == [True, False] * 3  # the straight line and the search share their end points
+    wrong = load_sweep(config(TEXT.replace("dss]", "linear-network]")))
+    assert wrong is not None
+    with pytest.raises(ConfigError, match=r"^radius 0\.5, method linear-network: .*dense layers"):
+        check_sweep(wrong)
 
 
 def test_other_commands_say_that_these_are_several_runs(config):
