@@ -6,6 +6,7 @@ runs/<name>-<hash>/
     history.jsonl                   {model, step, value}: the metric of the levels while training
     models.json                     every model and level: reached or not, at which step and value
     models/<model>/<level>.safetensors          parameters where a model first met a level
+    models/<model>/last.safetensors             where training ended, above the lowest level
     sets/<set>/settings.yaml        the connect section that made this set
     sets/<set>/events.jsonl         {level, a, b, event, ...}: what the search did
     sets/<set>/<level>/<a>-<b>.safetensors   the string, its profile, its row
@@ -14,6 +15,11 @@ runs/<name>-<hash>/
                                     met the next lower one, its profile, its record
     barriers/<a>-<b>.safetensors    the path of the lowest maximum known between the deepest
                                     snapshots of two models, its profile, its record
+    ends.json                       {model, value, size, gradient, smallest, smallest_error,
+                                    largest}: the loss that training descends, its gradient's norm
+                                    and its Hessian's extremes where training ended, and ‖θ‖
+    walls.json                      {name, height, facts, sides: [{model, level, side}]}: no path
+                                    from one side to the other stays below the height, by proof
     results.csv                     the rows of all sets
     measures/<measures>/settings.yaml           the measure section that made these measures
     measures/<measures>/strings/<set>/<level>/<a>-<b>.safetensors   a connected string, measured
@@ -356,6 +362,31 @@ class Run:
 
     def append_history(self, records: Sequence[Mapping[str, Any]]) -> None:
         append_lines(self.directory / "history.jsonl", records)
+
+    def last_file(self, model: int) -> Path:
+        return self.directory / "models" / f"{model}" / "last.safetensors"
+
+    @property
+    def ends_file(self) -> Path:
+        return self.directory / "ends.json"
+
+    def ends(self) -> list[dict[str, Any]]:
+        """A record a model of finite loss, where training ended; [] where it is not measured."""
+        return read_json(self.ends_file) if self.ends_file.exists() else []
+
+    def write_ends(self, records: Sequence[Mapping[str, Any]]) -> None:
+        write_json(self.ends_file, list(records))
+
+    @property
+    def walls_file(self) -> Path:
+        return self.directory / "walls.json"
+
+    def walls(self) -> list[dict[str, Any]]:
+        """A record a wall that the theory knows; [] where none is, or none was looked for."""
+        return read_json(self.walls_file) if self.walls_file.exists() else []
+
+    def write_walls(self, records: Sequence[Mapping[str, Any]]) -> None:
+        write_json(self.walls_file, list(records))
 
     # -- connections --------------------------------------------------------------------------
 

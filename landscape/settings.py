@@ -190,17 +190,24 @@ class Connect(Section):
         return pairs
 
 
+Theory = Literal[
+    "linear-vs-relu", "ridge-depth", "width", "smoothness", "swapped-teacher", "poor-minima"
+]
+
+
 class Sweep(Section):
     """A grid of runs. over: key → its values, every combination of which is a run; keys that are
     joined by commas vary together, each value a list of one for each. What the report shows of the
     runs: measures, drawn as lines, or as a map over the two numeric keys; rate: fit measure ∝
-    key^rate to every line.
+    key^rate to every line; theory: which experiment on the paper's theorems this is, whose figure
+    and sentences stand first (docs/theory.md).
     """
 
     over: Annotated[dict[str, Annotated[tuple[Any, ...], Field(min_length=1)]], Field(min_length=1)]
     measures: Annotated[tuple[str, ...], Field(min_length=1)] = ("share", "normalized_length")
     chart: Literal["lines", "map"] = "lines"
     rate: bool = False
+    theory: Theory | None = None
 
     @field_validator("over")
     @classmethod

@@ -41,11 +41,13 @@ MAY_IMPORT = {
     "runs": set(),
     "neb": {"base", "compute", "trees"},
     "topology": set(),
+    "walls": {"base", "trees"},
     "report": {"claims", "profile", "runs", "topology"},
     "stages": {
         "base", "compute", "config", "curves", "data", "descend", "driver", "film",
         "gauss_newton", "geometry", "hessian", "methods", "neb", "outputs", "paths", "permute",
         "planes", "polyak", "runs", "settings", "shorten", "tasks", "topology", "trees",
+        "walls",
     },
 }  # fmt: skip
 

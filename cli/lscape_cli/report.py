@@ -111,13 +111,8 @@ def write(
 
 def write_sweep(directory: str | Path, form: str, quiet: bool, runs_dir: str = "runs") -> None:
     """Print the report of a sweep, and write its page."""
-    from landscape.report.sweep import (
-        rates_said,
-        sweep_csv,
-        sweep_report,
-        sweep_table,
-        write_sweep_html,
-    )
+    from landscape.report.sweep import sweep_report
+    from landscape.report.sweep_page import rates_said, sweep_csv, sweep_table, write_sweep_html
     from landscape.runs import open_sweep
 
     found = open_sweep(directory, runs_dir)

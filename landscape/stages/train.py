@@ -168,6 +168,9 @@ def _descend(run: Run, config: Config, landscape: Landscape, progress: Progress)
     records = []
     for m, model in enumerate(numbers):
         steps, value = int(descent.step[m]), float(descent.value[m])
+        if len(met[m]) < len(levels) and np.isfinite(value):
+            last = {"model": model, "step": steps, "value": value}
+            save_arrays(run.last_file(model), trees.take(descent.params, m), last)
         records.append(_record(model, steps, value, met[m], config))
         if settings.permute:
             twin = _keep_twin(run, config, landscape, model, met[m])

@@ -17,8 +17,13 @@ from landscape.config import (
 )
 from landscape.runs import Row, Run, write_sweep
 from landscape.stages.connect import connect
+from landscape.stages.ends import measure_ends
+from landscape.stages.measure import measure
 from landscape.stages.setup import Progress, log, silent
 from landscape.stages.train import train
+from landscape.stages.walls import stand
+
+MEASURED = ("gap", "lowered_gap")  # measures of a sweep that `measure` makes
 
 
 def run(
@@ -43,6 +48,7 @@ def sweep(
 ) -> tuple[Path, list[Row]]:
     """Run every combination in a directory of the sweep's own; what is finished is left alone.
 
+    Where `sweep.measures` ask for what only a measured run has, the runs are measured as well.
     Returns the directory and the rows of all. Raises as `run`, naming the combination.
     """
     directory = Path(runs_dir) / sweep_name(config)
@@ -63,7 +69,13 @@ def sweep(
             progress(f"{at} {stage}", done, total, **facts)
 
         try:
-            rows += run(own, directory, told)[1]
+            made, found = run(own, directory, told)
+            rows += found
+            stand(made, told)
+            if "minima" in config.sweep.measures:
+                measure_ends(made, told)
+            if {*MEASURED} & {*config.sweep.measures}:
+                measure(made, asked(own, "measure", "compute"), None, told)
         except ConfigError as error:
             raise ConfigError(*(f"{said}: {problem}" for problem in error.problems)) from error
     return directory, rows

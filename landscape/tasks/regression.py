@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from pydantic import Field
+from scipy.special import softmax
 
 from landscape.base import Form, Task
 from landscape.networks import initialiser, predictor
@@ -20,12 +21,13 @@ from landscape.networks.dense import MLP, Widths
 from landscape.networks.initial import HE, Initial
 from landscape.settings import Count, Seed
 
-Target = Literal["linear", "teacher", "density", "rectified-inputs", "two-gaussians"]
+Target = Literal["linear", "teacher", "density", "mixture", "rectified-inputs", "two-gaussians"]
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 
 DENSE = 512  # units of a teacher that stands for a density of them
 FREQUENCIES = 32
+MIXED = 8  # normal distributions of a mixture
 NORMALISING = 20_000  # samples for the mean square of a drawn target
 TINY = 1e-30
 
@@ -53,9 +55,11 @@ def regression(
 
     target: `linear`, y = Mx of a random M; `teacher`, a random ReLU network of teacher_units;
     `density`, the mean over many units w of g(w)ρ(⟨w, x⟩), where g has frequencies k of amplitude
-    k^−decay; `rectified-inputs`, y = ρ(x); `two-gaussians`, x about ±e₁ by a hidden
-    sign z, with standard deviation spread, and y = z(x − z e₁), the paper's example (Sec. 2.3.1).
-    The first three are drawn, with E|Y|² = 1.
+    k^−decay; `mixture`, the mean of the sign of the normal distribution that x̂ is from, one of
+    MIXED about places on the sphere of radius √inputs, of either sign, with standard deviation
+    spread, x̂ = √inputs x/‖x‖, times ‖x‖: the smoother, the more these overlap; `rectified-inputs`,
+    y = ρ(x); `two-gaussians`, x about ±e₁ by a hidden sign z, with standard deviation spread, and
+    y = z(x − z e₁), the paper's example (Sec. 2.3.1). The first four are drawn, with E|Y|² = 1.
     design: inputs are standard normal, or equally spaced on the circle of radius √2, over which a
     network without biases and a target of its kind have the mean loss of normal inputs, exactly.
     noise: the standard deviation of what is added to every y.
@@ -68,7 +72,10 @@ def regression(
     if penalty == "l1" and kappa and len(hidden) != 1:
         raise ValueError(f"penalty: l1 is for one hidden layer, not {len(hidden)}")
     drawn = np.random.default_rng(data_seed)
-    teacher = _teacher(target, inputs, outputs, teacher_units, decay, drawn)
+    if target == "mixture":
+        teacher = _mixture(inputs, outputs, spread, drawn)
+    else:
+        teacher = _teacher(target, inputs, outputs, teacher_units, decay, drawn)
 
     def sample(count: int) -> tuple[jax.Array, jax.Array]:
         x = drawn.normal(size=(count, inputs))
@@ -133,6 +140,22 @@ def _teacher(
     tried = np.maximum(drawn.normal(size=(NORMALISING, inputs)) @ inner.T, 0) @ outer
     outer /= np.sqrt(np.square(tried).sum(1).mean())
     return lambda x: np.maximum(x @ inner.T, 0) @ outer
+
+
+def _mixture(
+    inputs: int, outputs: int, spread: float, drawn: np.random.Generator
+) -> Callable[[np.ndarray], np.ndarray]:
+    """x [samples, inputs] → y [samples, outputs], with E|Y|² = 1 for standard normal x."""
+    places = np.sqrt(inputs) * _directions(drawn, MIXED, inputs)
+    signs = drawn.permuted(np.resize([1.0, -1.0], (outputs, MIXED)), axis=1).T
+
+    def mean_sign(x: np.ndarray) -> np.ndarray:
+        size = np.linalg.norm(x, axis=1, keepdims=True)
+        along = np.sqrt(inputs) * (x / size) @ places.T / spread**2  # all distances but for this
+        return size * softmax(along, axis=1) @ signs
+
+    scale = np.sqrt(np.square(mean_sign(drawn.normal(size=(NORMALISING, inputs)))).sum(1).mean())
+    return lambda x: mean_sign(x) / scale
 
 
 def _directions(drawn: np.random.Generator, count: int, inputs: int) -> np.ndarray:

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from landscape.config import ConfigError, load_config, load_sweep, run_name, set_name, sweep_name
-from landscape.report.sweep import rates_said, sweep_csv, sweep_report, write_sweep_html
+from landscape.report.series import rates_of
+from landscape.report.sweep import sweep_report
+from landscape.report.sweep_page import rates_said, sweep_csv, write_sweep_html
 from landscape.runs import RunError, open_run, open_sweep
 from landscape.stages import whole
 from landscape.stages.check import check_sweep
@@ -172,10 +174,8 @@ def test_rates_are_the_slopes_of_the_logarithms():
 
     over = {"task.hidden": [[2], [4], [8], [16]], "task.inputs": [2, 4]}
     records = [record(w[0], n) for w in over["task.hidden"] for n in over["task.inputs"]]
-    from landscape.report.sweep import _rates
-
     report = {"over": over, "records": records, "measures": ["excess"]}
-    found = _rates(report, "excess")
+    found = rates_of(report, "excess")
     assert [(r["line"], round(r["rate"], 9)) for r in found] == [
         ("inputs 2", -0.5),
         ("inputs 4", -0.25),

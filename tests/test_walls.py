@@ -1,0 +1,100 @@
+"""Where the theory proves that no path is below a height."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from landscape import walls
+from landscape.base import bind
+from landscape.tasks.regression import regression
+
+pytestmark = pytest.mark.usefixtures("float64")
+
+SWAPPED = 0.5 - 1 / np.pi**2  # the least loss of a first layer of rank one, docs/theory.md
+
+
+def swapped(samples=2000, hidden=2):
+    return bind(
+        regression(
+            target="rectified-inputs", outputs=2, hidden=(hidden,), design="circle", samples=samples
+        )
+    )
+
+
+def deep(depth, kappa=0.2, **settings):
+    keys = {"inputs": 2, "outputs": 2, "design": "circle", "samples": 64, **settings}
+    return bind(
+        regression(
+            target="linear", activation="linear", penalty="ridge", hidden=(4,) * (depth - 1),
+            kappa=kappa, **keys,
+        )
+    )  # fmt: skip
+
+
+def test_the_swapped_teachers_wall_is_what_the_integral_says():
+    (wall,) = walls.walls(swapped())
+    assert wall.facts["E|Y|^2"] == pytest.approx(1, abs=1e-3)
+    assert wall.height == pytest.approx(SWAPPED, abs=1e-3)
+    assert min(wall.facts["scan"]) >= wall.height
+    one = {"Dense_0.kernel": np.eye(2), "Dense_1.kernel": np.eye(2)}
+    other = {name: leaf[::-1] for name, leaf in one.items()}
+    flat = {**one, "Dense_0.kernel": np.ones((2, 2))}
+    assert [wall.side(params) for params in (one, other, flat)] == [1, -1, 0]
+
+
+def test_no_network_on_the_wall_is_below_it():
+    landscape = swapped(300)
+    (wall,) = walls.walls(landscape)
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        inner = np.outer(rng.normal(size=2), rng.normal(size=2))
+        params = {"Dense_0.kernel": inner, "Dense_1.kernel": rng.normal(size=(2, 2))}
+        assert float(landscape.level(params)) >= wall.height
+
+
+@pytest.mark.parametrize("settings", [{}, {"design": "normal", "inputs": 3, "samples": 100}])
+@pytest.mark.parametrize("depth", [3, 4])
+def test_no_network_of_the_walls_singular_value_is_below_it(depth, settings):
+    """Also where the inputs are not white, which only makes the wall lower."""
+    landscape = deep(depth, **settings)
+    (wall,) = walls.walls(landscape)
+    assert wall.facts["f(s*)"] > 0
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        params = {
+            name: rng.normal(size=shape.shape) * rng.uniform(0.1, 2)
+            for name, shape in landscape.shapes.items()
+        }
+        largest = np.linalg.norm(np.linalg.multi_dot([params[n] for n in sorted(params)]), 2)
+        size = (wall.facts["s*"] / largest) ** (1 / depth)
+        at = {name: size * leaf for name, leaf in params.items()}
+        assert float(landscape.level(at)) >= wall.height
+        near, far = ({n: s * leaf for n, leaf in at.items()} for s in (0.99, 1.01))
+        assert [wall.side(near), wall.side(far)] == [-1, 1]
+
+
+def test_the_wall_around_zero_is_the_known_one():
+    """κ³/σ² for K = 3 and 2κ²/σ for K = 4, to leading order."""
+    for depth, expected in ((3, lambda k, s: k**3 / s**2), (4, lambda k, s: 2 * k**2 / s)):
+        (wall,) = walls.walls(deep(depth, kappa=0.01))
+        assert wall.facts["f(s*)"] == pytest.approx(expected(0.01, wall.facts["sigma"]), rel=0.05)
+
+
+@pytest.mark.parametrize(
+    "landscape",
+    [
+        lambda: deep(2),
+        lambda: deep(3, kappa=0.0),
+        lambda: deep(3, kappa=2.0),  # nothing is lower than zero
+        lambda: swapped(hidden=3),
+        lambda: bind(regression(target="teacher", hidden=(2,)), "mse"),
+    ],
+)
+def test_no_wall_is_known(landscape):
+    assert walls.walls(landscape()) == []
+
+
+def test_a_wall_speaks_of_parameters_of_any_float_type():
+    (wall,) = walls.walls(swapped(100))
+    params = {"Dense_0.kernel": jnp.eye(2, dtype=jnp.float32), "Dense_1.kernel": jnp.eye(2)}
+    assert wall.side(params) == 1
