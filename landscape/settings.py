@@ -193,6 +193,14 @@ class Connect(Section):
 Theory = Literal[
     "linear-vs-relu", "ridge-depth", "width", "smoothness", "swapped-teacher", "poor-minima"
 ]
+NEEDED = {
+    "linear-vs-relu": ("share", "excess"),
+    "ridge-depth": ("share",),
+    "width": ("gap", "epsilon - e(m)"),
+    "smoothness": ("epsilon - e(m)",),
+    "swapped-teacher": ("lowest_max", "gap", "lowered_gap"),
+    "poor-minima": ("poor", "minima"),
+}  # measures of an experiment's figure and sentences
 
 
 class Sweep(Section):
@@ -208,6 +216,16 @@ class Sweep(Section):
     chart: Literal["lines", "map"] = "lines"
     rate: bool = False
     theory: Theory | None = None
+
+    @field_validator("theory")
+    @classmethod
+    def _with_its_measures(cls, theory: Theory | None, info: ValidationInfo) -> Theory | None:
+        missing = [
+            one for one in NEEDED.get(theory or "", ()) if one not in info.data.get("measures", ())
+        ]
+        if "measures" in info.data and missing:
+            raise ValueError(f"{theory} needs sweep.measures: {', '.join(missing)}")
+        return theory
 
     @field_validator("over")
     @classmethod

@@ -90,17 +90,24 @@ def _telling(report: Record, apart: str) -> list[str]:
 
 
 def rates_of(report: Record, measure: str) -> list[Record]:
-    """The slopes of the lines' logarithms, of three points and more, with their standard errors;
-    what is below SMALL of a line's highest is rounding."""
+    """The rates of a measure's lines, {measure, key, line, points, rate, se}."""
     found, key = [], horizontal(report, measure)
     for name, line in lines_of(report, key, measure).items():
-        least = SMALL * max(m["mean"] for _, m in line)
-        points = [(at, m["mean"]) for at, m in line if at > 0 and m["mean"] > max(least, 0)]
-        if len(points) > 2:
-            x, y = np.log(np.array(points)).T
-            slope, offset = np.polyfit(x, y, 1)
-            left = np.square(y - slope * x - offset).sum() / (len(x) - 2)
-            se = math.sqrt(left / np.square(x - x.mean()).sum())
-            about = {"measure": measure, "key": key, "line": name, "points": len(points)}
-            found.append({**about, "rate": float(slope), "se": se})
+        rate = fitted([(at, one["mean"]) for at, one in line])
+        if rate:
+            about = {"measure": measure, "key": key, "line": name, "points": rate[2]}
+            found.append({**about, "rate": rate[0], "se": rate[1]})
     return found
+
+
+def fitted(points: Sequence[tuple[float, float]]) -> tuple[float, float, int] | None:
+    """The slope of the logarithms, its standard error, and of how many points, by least squares;
+    what is below SMALL of the highest is rounding. None for fewer than three points."""
+    least = SMALL * max((height for _, height in points), default=0)
+    kept = [(at, height) for at, height in points if at > 0 and height > max(least, 0)]
+    if len(kept) < 3:
+        return None
+    x, y = np.log(np.array(kept)).T
+    slope, offset = np.polyfit(x, y, 1)
+    left = np.square(y - slope * x - offset).sum() / (len(x) - 2)
+    return float(slope), math.sqrt(left / np.square(x - x.mean()).sum()), len(kept)

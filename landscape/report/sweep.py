@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.stats import binomtest
 
 from landscape import topology
 from landscape.report.series import Record, Values, rates_of, said
@@ -48,10 +49,10 @@ def sweep_report(directory: Path, sweep: Mapping[str, Any]) -> dict[str, Any]:
     data.
 
     records: one a combination and level, {values, run, set, level, pairs, connected, statuses,
-    apart, facts, measures}; a measure is {mean, se, n, clustered}, and share has its interval
-    besides; apart: `_apart`'s; rates: one a line of the figure, {measure, line, rate, se, points},
-    measure ∝ key^rate by least squares of the logarithms. Raises RunError for damaged files, and
-    for a measure that no run has.
+    apart, poor_ends, facts, measures}; a measure is {mean, se, n, clustered}, and a share has its
+    interval besides; apart: `_apart`'s, poor_ends: `_judged`'s; rates: one a line of the figure,
+    {measure, key, line, points, rate, se}, measure ∝ key^rate by least squares of the logarithms.
+    Raises RunError for damaged files, and for a measure that no run has.
     """
     records, notes = [], []
     for entry in sweep["runs"]:
@@ -102,6 +103,7 @@ def _records(run: Run, entry: Values, measures: Sequence[str]) -> list[Record]:
                 "run": entry["directory"],
                 **{key: level[key] for key in keys},
                 "apart": _apart(walls, own),
+                "poor_ends": known.get("poor_ends", []),
                 "facts": facts,
                 "measures": {name: found.get(name) for name in measures},
             }
@@ -156,23 +158,33 @@ def _models(run: Run) -> Values:
         return found
     best = min(ends.values())
     poor = [model for model, value in ends.items() if value - best > POOR * begun[0]]
-    found["poor"] = _mean([float(model in poor) for model in ends])
-    judged = [_is_minimum(end, best) for end in run.ends() if end["model"] in poor]
-    if judged:
-        found["minima"] = _mean([float(one) for one in judged])
+    found["poor"] = _share([model in poor for model in ends])
+    found["poor_ends"] = [_judged(end, best) for end in run.ends() if end["model"] in poor]
+    if found["poor_ends"]:
+        found["minima"] = _share([end["minimum"] for end in found["poor_ends"]])
     return found
 
 
-def _is_minimum(end: Values, best: float) -> bool:
-    """Whether a model that ended above the best is at a minimum: see MEANINGS."""
-    bent_down = end["smallest"] < -(end["smallest_error"] + CLOSE * abs(end["largest"]))
-    return not bent_down and end["gradient"] * end["size"] < STILL * (end["value"] - best)
+def _judged(end: Values, best: float) -> Values:
+    """Whether a model that ended above the best is at a minimum, as MEANINGS says: {model, still
+    (what the gradient could gain, of what the best is lower), bent (smallest eigenvalue beyond its
+    error, of the largest), minimum}."""
+    still = end["gradient"] * end["size"] / (end["value"] - best)
+    bent = (end["smallest"] + end["smallest_error"]) / abs(end["largest"])
+    minimum = bent >= -CLOSE and still < STILL
+    return {"model": end["model"], "still": still, "bent": bent, "minimum": minimum}
+
+
+def _share(flags: Sequence[bool]) -> Record:
+    interval = binomtest(sum(flags), len(flags)).proportion_ci(method="wilson")
+    mean = _mean([float(flag) for flag in flags])
+    return {**mean, "interval": [float(interval.low), float(interval.high)]}
 
 
 def _reached(run: Run, level: Record) -> Record:
     entries = [e for model in run.models() for e in model["levels"]]
     statuses = [entry["status"] for entry in entries if entry["level"] == level["level"]]
-    return _mean([float(status == "REACHED") for status in statuses])
+    return _share([status == "REACHED" for status in statuses])
 
 
 def _mean(values: Sequence[float]) -> Record:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from landscape.report import figures, html
+from landscape.report import figures, html, theory
 from landscape.report.series import horizontal, lines_of, number_of, numeric_keys, shown
 from landscape.report.sweep import FACT, MEANINGS, SHARES
 from landscape.report.wording import number
@@ -150,6 +150,16 @@ def sweep_csv(report: Record) -> str:
     return table_text(list(lines[0]) if lines else ["level"], lines)
 
 
+def _found(report: Record) -> str:
+    found = theory.finding(report)
+    if found is None:
+        return ""
+    svg = figures.draw(found.plot, "theory", f"{report['theory']}, in one figure", found.size)
+    figure = html.figure(svg, found.caption)
+    said = html.findings(found.sentences)
+    return html.section("What was found", f"{said}<div class=whole>{figure}</div>")
+
+
 def write_sweep_html(directory: Path, report: Record) -> Path:
     """Write the sweep's page, whole or not at all, and return its path. Raises OSError."""
     path = directory / "report.html"
@@ -159,6 +169,7 @@ def write_sweep_html(directory: Path, report: Record) -> Path:
     body = [
         f"<header><h1>{escape(directory.name)}</h1></header>",
         html.bullets(report["notes"], "notes"),
+        _found(report),
         html.section("Against what was swept", f"<div class=two>{''.join(_drawn(report))}</div>"),
         html.bullets(rates_said(report), "rates"),
         html.section("Every combination", html.table(head, rows)),

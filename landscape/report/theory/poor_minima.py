@@ -1,0 +1,86 @@
+"""Connected level sets against no bad minima: where training stops above the best."""
+
+from __future__ import annotations
+
+from matplotlib.axes import Axes
+
+from landscape.report.figures import look
+from landscape.report.series import Record
+from landscape.report.sweep import CLOSE, STILL
+from landscape.report.theory.parts import (
+    Finding,
+    against_widths,
+    chosen,
+    drawn,
+    listed,
+    means,
+    panels,
+    valued,
+    values_of,
+)
+
+NAMED = {"linear": "Linear", "relu": "Rectified"}
+
+
+def finding(report: Record) -> Finding:
+    lowest = min(record["level"] for record in report["records"])
+    rows = [record for record in report["records"] if record["level"] == lowest]
+    widths = sorted(one[0] for one in values_of(rows, "hidden"))
+    kinds = values_of(rows, "activation")
+
+    def plot(axes: Axes) -> None:
+        left, right = panels(axes, 2)
+        for place, kind in enumerate(kinds):
+            line = [r for m in widths for r in chosen(rows, activation=kind, hidden=[m])]
+            line = [row for row in line if means([row], "poor")]
+            at = [valued(r, "hidden")[0] * 1.03**place for r in line]
+            drawn(left, at, means(line, "poor"), place, NAMED[kind])
+            ends = [end for row in line for end in row["poor_ends"]]
+            right.plot(
+                [end["still"] for end in ends], [end["bent"] for end in ends],
+                **{**look(place), "ls": "none"}, label=NAMED[kind],
+            )  # fmt: skip
+        left.set_ylim(-0.05, 1.05)
+        left.set_ylabel("share that stops above the best")
+        against_widths(left, widths)
+        left.legend(fontsize=8)
+        right.axvline(STILL, lw=0.8, ls=":", color="grey")
+        right.axhline(-CLOSE, lw=0.8, ls=":", color="grey")
+        right.set_xscale("log")
+        right.set_yscale("symlog", linthresh=CLOSE)
+        right.set_xlabel("‖g‖‖θ‖ / (loss − best)")
+        right.set_ylabel("smallest / largest eigenvalue")
+
+    caption = (
+        "Left: the share of initialisations whose training stopped above the best of its kind and "
+        "width by more than a thousandth of the loss that it began with, with 95 % Wilson "
+        "intervals. Right: those that did; a minimum is left of and above the dotted lines, to the "
+        "right the gradient is still large, below the loss still bends down."
+    )
+    return Finding([_said(rows, kind, widths) for kind in kinds], plot, (9.6, 3.6), caption)
+
+
+def _said(rows: list[Record], kind: str, widths: list[int]) -> str:
+    mine = [r for m in widths for r in chosen(rows, activation=kind, hidden=[m])]
+    shares = means(mine, "poor")
+    if not shares:
+        return f"{NAMED[kind]}: nothing trained yet."
+    ends = [end for row in mine for end in row["poor_ends"]]
+    found = ", ".join(
+        f"{round(one['mean'] * one['n'])} of {one['n']} with {valued(row, 'hidden')[0]} units"
+        for row in mine
+        for one in means([row], "poor")
+    )
+    said = f"{NAMED[kind]}: {found} stop above the best"
+    if not ends:
+        return said + ". So none is poor."
+    minima = sum(end["minimum"] for end in ends)
+    bent = sum(end["bent"] < -CLOSE for end in ends)
+    moving = len(ends) - minima - bent
+    kinds = [
+        f"{minima} at a minimum",
+        f"{bent} where the loss still bends down, a saddle or its neighbourhood",
+        f"{moving} with a gradient that is too large to tell, such as on a slow plateau or at a "
+        "kink",
+    ]
+    return f"{said}. Of these {len(ends)}: {listed(kinds)}."

@@ -1,0 +1,158 @@
+"""Deep linear networks with ridge: two layers against three and four around F(0)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from matplotlib.axes import Axes
+
+from landscape.report.figures import look
+from landscape.report.series import Record, fitted
+from landscape.report.theory.parts import (
+    Finding,
+    chosen,
+    counts,
+    drawn,
+    numbers,
+    panels,
+    tried,
+    valued,
+    values_of,
+)
+
+LEADING = {3: "κ³", 4: "κ²"}  # of f(s*), docs/theory.md
+
+
+def finding(report: Record) -> Finding:
+    records = report["records"]
+    depths = sorted({_depth(r) for r in records})
+    kappas = values_of(records, "kappa")
+    walled = {depth: _walls(records, depth) for depth in depths}
+    first_above = min((r["level"] for r in records if r["level"] >= _zero(records)), default=None)
+
+    def plot(axes: Axes) -> None:
+        left, right = panels(axes, 2)
+        for place, depth in enumerate(depths):
+            rows = [
+                r for r in chosen(records, method="dss")
+                if _depth(r) == depth and r["level"] == first_above
+            ]  # fmt: skip
+            at = [valued(r, "kappa") for r in rows]
+            drawn(left, at, [r["measures"]["share"] for r in rows], place, f"K = {depth}")
+            known = walled[depth]
+            if known:
+                style = look(place)
+                right.plot(
+                    [w["kappa"] for w in known], [w["proved"] for w in known], ls="--",
+                    color=style["color"], label=f"K = {depth}, proved: f(s*)",
+                )  # fmt: skip
+                right.plot(
+                    [w["kappa"] for w in known if w["found"]],
+                    [w["found"] for w in known if w["found"]],
+                    **{**style, "ls": "none"}, label=f"K = {depth}, lowest maximum found",
+                )  # fmt: skip
+        left.set_ylim(-0.05, 1.05)
+        left.set_ylabel(f"share of pairs connected at {first_above:g}")
+        right.set_ylabel("above F(0)")
+        right.set_yscale("log")
+        for one in (left, right):
+            one.set_xlabel("κ")
+            one.set_xticks(kappas)
+            one.legend(fontsize=8)
+
+    caption = (
+        "Left: searches just above F(0), the loss of θ = 0, with 95 % Wilson intervals. Right: the "
+        "proved barrier around 0 and the lowest maximum of any string that was found between "
+        "networks on its two sides, both above F(0)."
+    )
+    return Finding(_sentences(records, depths, walled, first_above), plot, (9.6, 3.8), caption)
+
+
+def _sentences(
+    records: list[Record], depths: list[int], walled: dict[int, Any], level: float | None
+) -> list[str]:
+    said = []
+    for depth in depths:
+        for method in values_of(records, "method"):
+            rows = [r for r in chosen(records, method=method) if _depth(r) == depth]
+            if not rows:
+                continue
+            joined, whole = (sum(map(of, rows)) for of in (lambda r: r["connected"], tried))
+            said.append(
+                f"K = {depth}, {method}: a path for {joined} of {whole} pairs over all κ and levels"
+                + _at_level(rows, level)
+            )
+        if walled[depth]:
+            said.append(_barrier(records, depth, walled[depth]))
+    zero = _zero(records)
+    below = [
+        r for r in chosen(records, method="dss")
+        if _depth(r) > 2 and r["level"] < zero and tried(r)
+    ]  # fmt: skip
+    if below:
+        levels = numbers(sorted({r["level"] for r in below}, reverse=True))
+        joined, whole = sum(r["connected"] for r in below), sum(map(tried, below))
+        said.append(
+            f"Below F(0) = {zero:g}, at {levels}, K ≥ 3: a path for {joined} of the {whole} pairs "
+            "whose ends got there. What falls apart does so at F(0) and just above it, where "
+            "θ = 0 is in the level set and walled in; below F(0) it is in none."
+        )
+    return said
+
+
+def _at_level(rows: list[Record], level: float | None) -> str:
+    at = [row for row in rows if row["level"] == level]
+    if not at:
+        return ""
+    found = counts([(row["connected"], tried(row)) for row in at])
+    kappas = numbers(valued(row, "kappa") for row in at)
+    return f". At {level:g}: {found} at κ = {kappas}."
+
+
+def _barrier(records: list[Record], depth: int, walled: list[dict[str, Any]]) -> str:
+    rows = [r for r in chosen(records, method="dss") if _depth(r) == depth and r["apart"]]
+    under = [r for r in rows if r["level"] < r["apart"]["height"]]
+    apart = sum(r["apart"]["pairs"] for r in under)
+    across = sum(r["apart"]["connected"] for r in rows)
+    ratios = [w["found"] / w["proved"] for w in walled if w["found"]]
+    said = (
+        f"K = {depth}: {apart} pairs and levels are proved not connected. Their ends are on the "
+        "two sides of the barrier around 0 and the level is below it; searches found a path below "
+        f"the barrier for {across} of them"
+    )
+    if ratios:
+        said += (
+            f". The lowest maximum found between the two sides is {min(ratios):.4g} to "
+            f"{max(ratios):.4g} times as high above F(0) as the barrier, at κ = "
+            f"{numbers(w['kappa'] for w in walled if w['found'])}"
+        )
+    points = [(w["kappa"], w["found"]) for w in walled if w["found"]]
+    proved = fitted([(w["kappa"], w["proved"]) for w in walled])
+    if found := fitted(points):
+        said += f", and rises as κ^({found[0]:.2f} ± {found[1]:.2f})"
+    if proved:
+        said += f"; f(s*) itself rises as κ^({proved[0]:.2f} ± {proved[1]:.2f})"
+    if depth in LEADING:
+        said += f", to leading order as {LEADING[depth]}"
+    return said + "."
+
+
+def _depth(record: Record) -> int:
+    return len(valued(record, "hidden")) + 1
+
+
+def _zero(records: list[Record]) -> float:
+    return next((r["apart"]["facts"]["F(0)"] for r in records if r["apart"]), 1.0)
+
+
+def _walls(records: list[Record], depth: int) -> list[dict[str, Any]]:
+    """A record a κ: what is proved, and the lowest maximum found across, both above F(0)."""
+    found = []
+    rows = [r for r in records if _depth(r) == depth and r["apart"]]
+    for kappa in values_of(rows, "kappa"):
+        mine = [r["apart"] for r in chosen(rows, kappa=kappa)]
+        zero = mine[0]["facts"]["F(0)"]
+        maxima = [one["lowest_max"] for one in mine if one["lowest_max"] is not None]
+        lowest = min(maxima) - zero if maxima else None
+        found.append({"kappa": kappa, "proved": mine[0]["height"] - zero, "found": lowest})
+    return found

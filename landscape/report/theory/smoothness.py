@@ -1,0 +1,116 @@
+"""The gap over width and the target's smoothness."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from landscape.report.series import Record
+from landscape.report.theory.parts import (
+    Finding,
+    chosen,
+    listed,
+    means,
+    panels,
+    values_of,
+)
+from landscape.report.wording import number
+
+MEASURE = "epsilon - e(m)"
+FAMILIES = {"density": "decay", "mixture": "spread"}
+SAID = {
+    "density": "targets of frequencies k and amplitude k^−decay",
+    "mixture": "mixtures of normal distributions that overlap by their spread",
+}
+TELLING = 2  # standard errors
+
+
+def finding(report: Record) -> Finding:
+    records = report["records"]
+    maps = {target: _map(chosen(records, target=target), target) for target in FAMILIES}
+    maps = {target: found for target, found in maps.items() if found}
+
+    def plot(axes: Axes) -> None:
+        highest = max(cell["mean"] for found in maps.values() for cell in found.values())
+        several = panels(axes, len(maps))
+        image: Any = None
+        for one, (target, found) in zip(several, maps.items(), strict=True):
+            smooth, widths = ([*dict.fromkeys(key[place] for key in found)] for place in (0, 1))
+            smooth, widths = sorted(smooth), sorted(widths)
+            heights = np.array(
+                [[found.get((s, m), {"mean": np.nan})["mean"] for s in smooth] for m in widths]
+            )
+            image = one.imshow(
+                heights, origin="lower", aspect="auto", cmap="viridis", vmin=0, vmax=highest
+            )
+            for (s, m), cell in found.items():
+                colour = "white" if cell["mean"] < highest / 2 else "black"
+                one.text(
+                    smooth.index(s), widths.index(m), number(cell).replace(" ± ", "\n± "),
+                    ha="center", va="center", color=colour, fontsize=8,
+                )  # fmt: skip
+            one.set_xticks(range(len(smooth)), [f"{s:g}" for s in smooth])
+            one.set_yticks(range(len(widths)), [f"{m:g}" for m in widths])
+            one.set_xlabel(f"{FAMILIES[target]}, the smoother to the right")
+            one.set_ylabel("hidden units m")
+            one.set_title(SAID[target], fontsize=9)
+        several[0].figure.colorbar(image, ax=several, label="ε − e(m)")
+
+    caption = (
+        "ε − e(m) as evaluated, for E|Y|² = 1: the mean over targets that were drawn apart, with "
+        "its standard error over these; the pairs of one target are not independent draws."
+    )
+    said = [_said(target, found) for target, found in maps.items()]
+    return Finding(said, plot, (10.5, 3.6), caption)
+
+
+def _map(rows: list[Record], target: str) -> dict[tuple[float, int], Record]:
+    """(smoothness, units) → the mean over the targets drawn, with its error, and their pairs."""
+    found = {}
+    for smooth in values_of(rows, FAMILIES[target]):
+        for hidden in values_of(rows, "hidden"):
+            mine = means(chosen(rows, hidden=hidden, **{FAMILIES[target]: smooth}), MEASURE)
+            heights = [one["mean"] for one in mine]
+            if heights:
+                count = len(heights)
+                se = float(np.std(heights, ddof=1)) / math.sqrt(count) if count > 1 else None
+                pairs = sum(one["n"] for one in mine)
+                mean = float(np.mean(heights))
+                found[smooth, hidden[0]] = {"mean": mean, "se": se, "n": count, "pairs": pairs}
+    return found
+
+
+def _said(target: str, found: dict[tuple[float, int], Record]) -> str:
+    smooth = sorted({key[0] for key in found})
+    widths = sorted({key[1] for key in found})
+    first, last = smooth[0], smooth[-1]
+    told, cannot = [], []
+    for m in widths:
+        if (first, m) not in found or (last, m) not in found:
+            continue
+        rough, even = found[first, m], found[last, m]
+        if rough["se"] is None or even["se"] is None:
+            cannot.append(str(m))
+            continue
+        change = even["mean"] - rough["mean"]
+        error = math.hypot(rough["se"], even["se"])
+        shown = number({"mean": change, "se": error})
+        (told if abs(change) > TELLING * error else cannot).append(f"{shown} at m = {m}")
+    narrow, wide = (found[first, m] for m in (widths[0], widths[-1]))
+    counts = {cell["n"] for cell in found.values()}
+    said = (
+        f"{SAID[target]}: over m = {widths[0]} to {widths[-1]} ε − e(m) falls from "
+        f"{number(narrow)} to {number(wide)} at {FAMILIES[target]} {first:g}"
+    )
+    said = said[0].upper() + said[1:]
+    if told:
+        said += (
+            f". From {FAMILIES[target]} {first:g} to {last:g} it changes by {listed(told)}, more "
+            f"than {TELLING} standard errors"
+        )
+    if cannot:
+        said += f". What smoothness does cannot be told from nothing: {listed(cannot)}"
+    return f"{said} ({listed([str(n) for n in sorted(counts)])} targets a cell)."
