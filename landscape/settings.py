@@ -193,14 +193,18 @@ class Connect(Section):
 Theory = Literal[
     "linear-vs-relu", "ridge-depth", "width", "smoothness", "swapped-teacher", "poor-minima"
 ]
+# keys that an experiment's figure and sentences are over, and the measures that they are made of
 NEEDED = {
-    "linear-vs-relu": ("share", "excess"),
-    "ridge-depth": ("share",),
-    "width": ("gap", "epsilon - e(m)"),
-    "smoothness": ("epsilon - e(m)",),
-    "swapped-teacher": ("lowest_max", "gap", "lowered_gap"),
-    "poor-minima": ("poor", "minima"),
-}  # measures of an experiment's figure and sentences
+    "linear-vs-relu": (("task.activation", "connect.method"), ("share", "excess")),
+    "ridge-depth": (("task.kappa", "task.hidden", "connect.method"), ("share",)),
+    "width": (("task.inputs", "task.hidden", "connect.method"), ("gap", "epsilon - e(m)")),
+    "smoothness": (
+        ("task.target", "task.decay", "task.spread", "task.hidden"),
+        ("epsilon - e(m)",),
+    ),
+    "swapped-teacher": (("task.hidden",), ("lowest_max", "gap", "lowered_gap")),
+    "poor-minima": (("task.hidden", "task.activation"), ("poor", "minima")),
+}
 
 
 class Sweep(Section):
@@ -217,16 +221,6 @@ class Sweep(Section):
     rate: bool = False
     theory: Theory | None = None
 
-    @field_validator("theory")
-    @classmethod
-    def _with_its_measures(cls, theory: Theory | None, info: ValidationInfo) -> Theory | None:
-        missing = [
-            one for one in NEEDED.get(theory or "", ()) if one not in info.data.get("measures", ())
-        ]
-        if "measures" in info.data and missing:
-            raise ValueError(f"{theory} needs sweep.measures: {', '.join(missing)}")
-        return theory
-
     @field_validator("over")
     @classmethod
     def _of_a_run(cls, over: dict[str, tuple[Any, ...]]) -> dict[str, tuple[Any, ...]]:
@@ -241,6 +235,18 @@ class Sweep(Section):
             if any(value in values[:number] for number, value in enumerate(values)):
                 raise ValueError(f"'{key}' has a value more than once")
         return over
+
+    @field_validator("theory")
+    @classmethod
+    def _with_what_it_needs(cls, theory: Theory | None, info: ValidationInfo) -> Theory | None:
+        if theory and {"over", "measures"} <= {*info.data}:
+            swept = {key.strip() for together in info.data["over"] for key in together.split(",")}
+            given = swept, {*info.data["measures"]}
+            for name, needed, had in zip(("over", "measures"), NEEDED[theory], given, strict=True):
+                missing = ", ".join(one for one in needed if one not in had)
+                if missing:
+                    raise ValueError(f"{theory} needs sweep.{name} to have {missing}")
+        return theory
 
 
 class Measure(Section):

@@ -92,10 +92,9 @@ def drawn(
 ) -> None:  # fmt: skip
     """Means with their intervals or standard errors against places."""
     heights = [one["mean"] for one in measured]
-    bars = np.array([bars(one) for one in measured]).reshape(-1, 2).T
-    axes.errorbar(
-        places, heights, bars, capsize=3, label=label, **{**figures.look(number), **style}
-    )
+    reach = np.array([bars(one) for one in measured]).reshape(-1, 2).T
+    looks = {**figures.look(number), **style}
+    axes.errorbar(places, heights, reach, capsize=3, label=label, **looks)
 
 
 def bars(measured: Mapping[str, Any]) -> tuple[float, float]:

@@ -38,8 +38,7 @@ def finding(report: Record) -> Finding:
         several = panels(axes, len(maps))
         image: Any = None
         for one, (target, found) in zip(several, maps.items(), strict=True):
-            smooth, widths = ([*dict.fromkeys(key[place] for key in found)] for place in (0, 1))
-            smooth, widths = sorted(smooth), sorted(widths)
+            smooth, widths = sorted({s for s, _ in found}), sorted({m for _, m in found})
             heights = np.array(
                 [[found.get((s, m), {"mean": np.nan})["mean"] for s in smooth] for m in widths]
             )
