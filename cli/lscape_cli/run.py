@@ -28,7 +28,7 @@ def run(
 
     Ends with a table and the path of the HTML report. The same command resumes an unfinished run.
     With a sweep section in CONFIG, every combination of its keys is a run of its own; these are
-    not measured (`lscape measure RUN` does).
+    measured where sweep.measures ask for it, as gap does (and by `lscape measure RUN`).
 
     \b
     Example:
@@ -44,7 +44,7 @@ def run(
         grid = load_sweep(config, overrides, seed)
         tree = []
         if grid is not None:
-            directory, rows = sweep(grid, runs_dir, progress)
+            directory, rows = sweep(grid, runs_dir, progress, not no_measure)
         else:
             settings = load_config(config, overrides, seed)
             trained, rows = run_whole(settings, runs_dir, progress)

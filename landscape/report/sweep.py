@@ -45,8 +45,8 @@ FACT = "a term that the construction says of its curve, over all pairs."
 
 
 def sweep_report(directory: Path, sweep: Mapping[str, Any]) -> dict[str, Any]:
-    """{name, over, measures, chart, rate, theory, records, rates, notes} of a sweep, as strict JSON
-    data.
+    """{name, over, measures, chart, rate, theory, records, rates, notes, unmeasured} of a sweep, as
+    strict JSON data.
 
     records: one a combination and level, {values, run, set, level, pairs, connected, statuses,
     apart, poor_ends, facts, measures}; a measure is {mean, se, n, clustered}, and a share has its
@@ -54,7 +54,7 @@ def sweep_report(directory: Path, sweep: Mapping[str, Any]) -> dict[str, Any]:
     {measure, key, line, points, rate, se}, measure ∝ key^rate by least squares of the logarithms.
     Raises RunError for damaged files, and for a measure that no run has.
     """
-    records, notes = [], []
+    records, notes, unmeasured = [], [], set()
     for entry in sweep["runs"]:
         if not (directory / entry["directory"] / "meta.json").is_file():
             notes.append(f"{said(entry['values'])}: not run yet; the same command goes on")
@@ -63,6 +63,8 @@ def sweep_report(directory: Path, sweep: Mapping[str, Any]) -> dict[str, Any]:
         if run.stage_status(f"connect {entry['set']}") != "done":
             notes.append(f"{said(entry['values'])}: unfinished; the same command goes on")
         records += _records(run, entry, sweep["measures"])
+        if not run.latest_measures():
+            unmeasured.add(entry["directory"])
     for measure in sweep["measures"]:
         unknown = measure not in MEANINGS
         if unknown and records and all(r["measures"][measure] is None for r in records):
@@ -75,6 +77,7 @@ def sweep_report(directory: Path, sweep: Mapping[str, Any]) -> dict[str, Any]:
         notes.append(f"{missed} pairs have a model that did not reach the level: not connected")
     keys = ("name", "over", "measures", "chart", "rate", "theory")
     report = {**{key: sweep.get(key) for key in keys}, "records": records, "notes": notes}
+    report["unmeasured"] = sorted(unmeasured)
     rated = sweep["measures"] if sweep["rate"] else []
     return {**report, "rates": [rate for measure in rated for rate in rates_of(report, measure)]}
 

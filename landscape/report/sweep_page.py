@@ -150,6 +150,16 @@ def sweep_csv(report: Record) -> str:
     return table_text(list(lines[0]) if lines else ["level"], lines)
 
 
+def _unmeasured(report: Record) -> str:
+    runs = {record["run"] for record in report["records"]}
+    if not report["unmeasured"]:
+        return ""
+        return (
+            f"{len(report['unmeasured'])} of {len(runs)} runs are not measured: lengths are those of the strings as found, not "
+            "shortened. `lscape measure` on a run's directory does it, and its report then shows it."
+        )
+
+
 def _found(report: Record) -> str:
     found = theory.finding(report)
     if found is None:
@@ -173,7 +183,9 @@ def write_sweep_html(directory: Path, report: Record) -> Path:
         html.section("Against what was swept", f"<div class=two>{''.join(_drawn(report))}</div>"),
         html.bullets(rates_said(report), "rates"),
         html.section("Every combination", html.table(head, rows)),
-        html.section("Runs", html.bullets(list(runs), "runs")),
+        html.section(
+            "Runs", html.bullets(list(runs), "runs") + html.paragraph(_unmeasured(report))
+        ),
     ]
     write_bytes(path, html.document(title, body).encode())
     return path

@@ -44,12 +44,15 @@ def asked(config: Config, *sections: str) -> list[str]:
 
 
 def sweep(
-    config: SweepConfig, runs_dir: str | Path = "runs", progress: Progress = silent
+    config: SweepConfig,
+    runs_dir: str | Path = "runs",
+    progress: Progress = silent,
+    measured: bool = True,
 ) -> tuple[Path, list[Row]]:
     """Run every combination in a directory of the sweep's own; what is finished is left alone.
 
-    Where `sweep.measures` ask for what only a measured run has, the runs are measured as well.
-    Returns the directory and the rows of all. Raises as `run`, naming the combination.
+    Where `sweep.measures` ask for what only a measured run has, the runs are measured as well, if
+    `measured`. Returns the directory and the rows of all. Raises as `run`, naming the combination.
     """
     directory = Path(runs_dir) / sweep_name(config)
     runs = [
@@ -72,9 +75,10 @@ def sweep(
             made, found = run(own, directory, told)
             rows += found
             stand(made, told)
-            if "minima" in config.sweep.measures:
+            wanted = {*config.sweep.measures} if measured else set()
+            if "minima" in wanted:
                 measure_ends(made, told)
-            if {*MEASURED} & {*config.sweep.measures}:
+            if {*MEASURED} & wanted:
                 measure(made, asked(own, "measure", "compute"), None, told)
         except ConfigError as error:
             raise ConfigError(*(f"{said}: {problem}" for problem in error.problems)) from error
