@@ -154,10 +154,11 @@ def _unmeasured(report: Record) -> str:
     runs = {record["run"] for record in report["records"]}
     if not report["unmeasured"]:
         return ""
-        return (
-            f"{len(report['unmeasured'])} of {len(runs)} runs are not measured: lengths are those of the strings as found, not "
-            "shortened. `lscape measure` on a run's directory does it, and its report then shows it."
-        )
+    return (
+        f"{len(report['unmeasured'])} of {len(runs)} runs are not measured: lengths are those of "
+        "the strings as found, not shortened. `lscape measure` on a run's directory measures it, "
+        "and `lscape report` on it shows that."
+    )
 
 
 def _found(report: Record) -> str:
