@@ -4,6 +4,8 @@ import csv
 import io
 import json
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -11,9 +13,10 @@ from landscape.config import ConfigError, load_config, load_sweep, run_name, set
 from landscape.report.series import rates_of
 from landscape.report.sweep import sweep_report
 from landscape.report.sweep_page import rates_said, sweep_csv, write_sweep_html
-from landscape.runs import RunError, open_run, open_sweep
+from landscape.runs import RunError, load_arrays, open_run, open_sweep
 from landscape.stages import whole
 from landscape.stages.check import check_sweep
+from landscape.stages.setup import build_landscape
 
 TEXT = """\
 task: {factory: "ring_task:ring"}
@@ -155,7 +158,7 @@ def test_a_sweep_is_run_resumed_and_reported(config, monkeypatch):
         assert measures["share"]["mean"] == np.mean([row["status"] == "CONNECTED" for row in mine])
         above = [row["max_loss"] - max(row["loss_a"], row["loss_b"]) for row in mine]
         assert measures["excess"]["mean"] == pytest.approx(np.mean(above))
-        assert measures["reached"] == {"mean": 1.0, "se": 0.0, "n": 3, "clustered": None}
+        assert measures["reached"]["mean"] == 1 and measures["reached"]["n"] == 3
         ends = [model["value"] for model in own.models()]
         assert measures["final_loss"]["mean"] == pytest.approx(np.mean(ends))
 
@@ -190,3 +193,74 @@ def test_a_measure_that_no_run_has(config):
     directory, _ = whole.sweep(small)
     with pytest.raises(RunError, match=r"measure 'lenght' \(allowed: beads, bound"):
         sweep_report(*record_of(directory))
+
+
+SWAPPED = """\
+task: {name: regression, target: rectified-inputs, inputs: 2, outputs: 2, design: circle,
+       samples: 100}
+train: {models: 4, learning_rate: 1e-2, max_steps: 3000, endpoints: permuted,
+        permute: {units: [1, 0], axes: {Dense_0.kernel: 1, Dense_1.kernel: 0}}}
+levels: {values: [0.6, 0.2]}
+connect: {pairs: disjoint, max_rounds: 3, max_steps_per_bead: 200}
+measure: {shorten: false, hessian: false, steps: 100}
+compute: {precision: float64}
+sweep:
+  over:
+    task.hidden, train.permute.units: [[[2], [1, 0]], [[3], [1, 0, 2]]]
+  measures: [lowest_max, gap, lowered_gap, poor, minima, share]
+  theory: swapped-teacher
+"""
+
+
+def test_what_the_theory_proves_and_what_is_measured(config):
+    found = load_sweep(config(SWAPPED))
+    assert found is not None
+    unmeasured = whole.sweep(found, measured=False)[0]
+    assert all(r["measures"]["minima"] is None for r in report_of(unmeasured)["records"])
+    directory, _ = whole.sweep(found)
+    report = report_of(directory)
+    two = [r for r in report["records"] if r["values"]["task.hidden"] == [2]]
+    assert {r["level"] for r in two} == {0.6, 0.2}
+    assert all(r["apart"] is None for r in report["records"] if r not in two)
+    for record in two:
+        apart = record["apart"]
+        assert apart["name"] == "rank one" and apart["height"] == pytest.approx(0.3987, abs=2e-3)
+        assert apart["pairs"] == 2 and apart["connected"] == 0
+        assert record["measures"]["lowest_max"]["mean"] >= apart["height"]
+        gap, lowered = (record["measures"][key]["mean"] for key in ("gap", "lowered_gap"))
+        assert gap >= lowered > apart["height"] - 0.2  # above ends that are at most at .2
+    page = write_sweep_html(directory, report).read_text()
+    assert "What was found" in page and "the least of the scan" in page
+
+
+def report_of(directory):
+    return sweep_report(*record_of(directory))
+
+
+def test_where_training_ended(config):
+    text = SWAPPED.replace("[0.6, 0.2]", "[0.6, 1e-12]").replace("max_steps: 3000", "max_steps: 50")
+    found = load_sweep(config(text))
+    assert found is not None
+    directory, _ = whole.sweep(type(found)(found.name, found.sweep, found.runs[:1]))
+    run = open_run(directory / report_of(directory)["records"][0]["run"])
+    ends = run.ends()
+    assert [end["model"] for end in ends] == [0, 2]  # twins are no models of their own
+    own = found.runs[0][1]
+    landscape = build_landscape(own)
+    for end in ends:
+        params, record = load_arrays(run.last_file(end["model"]))
+        assert end["value"] == pytest.approx(record["value"])
+        names = sorted(params)
+
+        def flat(x, params=params, names=names):
+            sizes = np.cumsum([params[name].size for name in names])[:-1]
+            parts = jnp.split(x, sizes)
+            shaped = {n: p.reshape(params[n].shape) for n, p in zip(names, parts, strict=True)}
+            return landscape.level(shaped)
+
+        x = np.concatenate([params[name].ravel() for name in names])
+        assert end["size"] == pytest.approx(np.linalg.norm(x))
+        assert end["gradient"] == pytest.approx(np.linalg.norm(jax.grad(flat)(x)))
+        values = np.linalg.eigvalsh(jax.hessian(flat)(x))
+        assert end["smallest"] == pytest.approx(values[0], abs=1e-6 * values[-1])
+        assert end["largest"] == pytest.approx(values[-1])
