@@ -253,9 +253,10 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 
 
 def table_text(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
-    """CSV with a line of the columns' names."""
+    """CSV with a line of the columns' names. What rows have beside these, as the facts of a
+    construction, is left to their own files."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, list(columns), lineterminator="\n")
+    writer = csv.DictWriter(text, list(columns), lineterminator="\n", extrasaction="ignore")
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()

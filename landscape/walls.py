@@ -8,6 +8,7 @@ between two arrangements of two rectified units over two inputs.
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -18,6 +19,8 @@ from landscape.base import Form, Landscape
 from landscape.trees import Params
 
 ANGLES = 360  # of the scan over half a turn
+DIRECTIONS = 240  # of the flood, over a whole turn
+ALONE = 1e-9  # sin² of the angle between two units, as functions, below which they are one
 
 
 class Wall(NamedTuple):
@@ -104,9 +107,45 @@ def rank_one(landscape: Landscape, form: Form) -> Wall | None:
     def side(params: Params) -> int:
         return int(np.sign(np.linalg.det(np.asarray(params[form.kernels[0]], float))))
 
-    facts = {"E|Y|^2": float(np.square(y).sum(1).mean())}
-    facts |= {"angles": angles.tolist(), "scan": scan.tolist()}
+    facts: dict[str, Any] = {"angles": angles.tolist(), "scan": scan.tolist()}
+    if not form.kappa:
+        facts["pass"] = _pass(x, y)
     return Wall("rank one", height, side, facts)
+
+
+def _pass(x: np.ndarray, y: np.ndarray) -> float:
+    """The lowest height at which the best two directions of two rectified units are joined to
+    these two swapped, without a penalty: by flooding the torus of directions, a grid of DIRECTIONS
+    each way, under the best second layer over each pair.
+
+    The lengths of units are the second layer's, in which the loss is convex; so level sets are
+    joined as their directions are. Steps go to the four neighbours, so that none skips the diagonal
+    a = b, where there is one unit and the loss jumps up. A unit of length 0 may take any direction;
+    there the other is alone, as on the diagonal.
+    """
+    turns = 2 * np.pi * np.arange(DIRECTIONS) / DIRECTIONS
+    hidden = np.maximum(x @ np.stack([np.cos(turns), np.sin(turns)]), 0)
+    gram, along = hidden.T @ hidden / len(x), hidden.T @ y / len(x)
+    size, meet = np.diag(gram), along @ along.T
+    own = np.diag(meet)
+    volume = np.outer(size, size) - gram**2
+    gain = own[:, None] * size + size[:, None] * own - 2 * meet * gram
+    alone = volume <= ALONE * np.outer(size, size)
+    explained = np.where(alone, own / size, gain / np.where(alone, 1, volume))
+    loss = float(np.square(y).sum(1).mean()) - explained
+    best = np.unravel_index(loss.argmin(), loss.shape)
+    start, goal = (int(best[0]), int(best[1])), (int(best[1]), int(best[0]))
+    reached, queue = {start: float(loss[start])}, [(float(loss[start]), start)]
+    while True:
+        height, at = heapq.heappop(queue)
+        if at == goal:
+            return height
+        for step in ((1, 0), (-1, 0), (0, 1), (0, -1)):
+            to = (at[0] + step[0]) % DIRECTIONS, (at[1] + step[1]) % DIRECTIONS
+            higher = max(height, float(loss[to]))
+            if higher < reached.get(to, np.inf):
+                reached[to] = higher
+                heapq.heappush(queue, (higher, to))
 
 
 def _data(landscape: Landscape) -> tuple[np.ndarray, np.ndarray]:

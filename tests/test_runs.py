@@ -163,7 +163,7 @@ def test_rows_come_back_and_make_the_csv(run):
     profile = np.array([[0, 0.1], [0.5, 0.2], [1, 0.1]])
     for level, a, b in ((0.1, 0, 1), (0.5, 0, 2), (0.1, 0, 10)):
         run.save_connection(
-            {**row, "set": "dss-1", "level": level, "a": a, "b": b},
+            {**row, "set": "dss-1", "level": level, "a": a, "b": b, "facts": {"epsilon": 1.0}},
             string,
             profile,
             {"variance": np.ones(3)},

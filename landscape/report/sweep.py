@@ -31,14 +31,14 @@ MEANINGS = {
     "bound": "what the theorem says that the constructed curve stays below, over all pairs.",
     "final_loss": "the metric where training ended, over all models.",
     "poor": "the share of models whose training ended above the best of the same combination, by "
-    "more than a thousandth of the loss that training began with.",
+    "more than a ten-thousandth of the mean loss that training began with.",
     "minima": "of the poor models: the share at a minimum. There no eigenvalue of the Hessian is "
     "negative by more than its error, and the gradient would, followed over the length of all "
     "parameters, gain less than a hundredth of what the best is lower.",
     "reached": "the share of models that reached the level in training.",
 }
 SHARES = ("share", "poor", "minima", "reached")
-POOR = 1e-3
+POOR = 1e-4
 STILL = 1e-2
 CLOSE = 1e-4  # of the largest eigenvalue: what counts as zero
 FACT = "a term that the construction says of its curve, over all pairs."
@@ -156,11 +156,11 @@ def _models(run: Run) -> Values:
     models = run.models()
     ends = {model["model"]: model["value"] for model in models if model["value"] is not None}
     found: Values = {"final_loss": _mean(list(ends.values()))}
-    begun = [line["value"] for line in run.history()[:1]]
+    begun = {line["model"]: line["value"] for line in reversed(run.history())}
     if not begun or not ends:
         return found
-    best = min(ends.values())
-    poor = [model for model, value in ends.items() if value - best > POOR * begun[0]]
+    best, first = min(ends.values()), float(np.mean([*begun.values()]))
+    poor = [model for model, value in ends.items() if value - best > POOR * first]
     found["poor"] = _share([model in poor for model in ends])
     found["poor_ends"] = [_judged(end, best) for end in run.ends() if end["model"] in poor]
     if found["poor_ends"]:

@@ -53,7 +53,7 @@ def finding(report: Record) -> Finding:
 
     caption = (
         "Left: the share of initialisations whose training stopped above the best of its kind and "
-        "width by more than a thousandth of the loss that it began with, with 95 % Wilson "
+        "width by more than a ten-thousandth of the loss that it began with, with 95 % Wilson "
         "intervals. Right: those that did; a minimum is left of and above the dotted lines, to the "
         "right the gradient is still large, below the loss still bends down."
     )

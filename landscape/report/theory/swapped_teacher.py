@@ -36,6 +36,9 @@ def finding(report: Record) -> Finding:
             left.plot(turns, wall["facts"]["scan"], color=INK, lw=1)
             left.axhline(EXACT, color=INK, lw=0.8, ls=":")
             right.axhline(wall["height"], color=INK, lw=0.8, ls=":", label="the wall of 2 units")
+            if "pass" in wall["facts"]:
+                height = wall["facts"]["pass"]
+                right.axhline(height, color=INK, lw=0.8, ls="--", label="the lowest, by flooding")
         left.set_xlabel("direction u of the first layer, degrees")
         left.set_ylabel("least loss of rank one")
         left.set_xticks(range(0, 181, 45))
@@ -79,7 +82,15 @@ def _sentences(records: list[Record], widths: list[int], wall: Record | None) ->
             text += (
                 f". Of {across} pairs and levels whose ends are on two sides of the wall, "
                 f"{under} had a string below {wall['height']:.4f}, the least of the scan, under "
-                f"which there is none; the lowest maximum of any is {lowest:.4f}. At levels "
+                f"which there is none; the lowest maximum of any is {lowest:.4f}"
+            )
+            if "pass" in wall["facts"]:
+                text += (
+                    f", where {wall['facts']['pass']:.4f} is the lowest that there is between the "
+                    "best two units and their swap, by flooding the plane of their two directions"
+                )
+            text += (
+                ". At levels "
                 f"{numbers(r['level'] for r in apart)} that proves "
                 f"{numbers(r['apart']['pairs'] for r in apart)} of "
                 f"{numbers(tried(r) for r in apart)} pairs not connected"
