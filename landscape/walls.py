@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.optimize import brentq, minimize_scalar
+import scipy  # its parts are loaded when they are used
 
 from landscape.base import Form, Landscape
 from landscape.trees import Params
@@ -71,7 +71,7 @@ def around_zero(landscape: Landscape, form: Form) -> Wall | None:
 
     if not np.isfinite(low) or slope(low) >= 0:
         return None
-    top = float(brentq(slope, low * 1e-12, low))  # pyright: ignore[reportArgumentType]
+    top = float(scipy.optimize.brentq(slope, low * 1e-12, low))  # pyright: ignore[reportArgumentType]
     zero = float(np.square(y).sum(1).mean())
 
     def side(params: Params) -> int:
@@ -101,7 +101,7 @@ def rank_one(landscape: Landscape, form: Form) -> Wall | None:
     angles = np.pi * np.arange(ANGLES) / ANGLES
     scan = np.array([loss(angle) for angle in angles])
     at, step = float(angles[scan.argmin()]), np.pi / ANGLES
-    least = minimize_scalar(loss, bounds=(at - step, at + step), method="bounded")
+    least = scipy.optimize.minimize_scalar(loss, bounds=(at - step, at + step), method="bounded")
     height = min(float(least.fun), float(scan.min()))  # pyright: ignore[reportAttributeAccessIssue]
 
     def side(params: Params) -> int:

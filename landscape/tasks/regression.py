@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal
 import jax
 import jax.numpy as jnp
 import numpy as np
+import scipy  # its parts are loaded when they are used
 from pydantic import Field
-from scipy.special import softmax
 
 from landscape.base import Form, Task
 from landscape.networks import initialiser, predictor
@@ -152,7 +152,7 @@ def _mixture(
     def mean_sign(x: np.ndarray) -> np.ndarray:
         size = np.linalg.norm(x, axis=1, keepdims=True)
         along = np.sqrt(inputs) * (x / size) @ places.T / spread**2  # all distances but for this
-        return size * softmax(along, axis=1) @ signs
+        return size * scipy.special.softmax(along, axis=1) @ signs
 
     scale = np.sqrt(np.square(mean_sign(drawn.normal(size=(NORMALISING, inputs)))).sum(1).mean())
     return lambda x: mean_sign(x) / scale
