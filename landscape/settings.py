@@ -197,7 +197,10 @@ Theory = Literal[
 NEEDED = {
     "linear-vs-relu": (("task.activation", "connect.method"), ("share", "excess")),
     "ridge-depth": (("task.kappa", "task.hidden", "connect.method"), ("share",)),
-    "width": (("task.inputs", "task.hidden", "connect.method"), ("gap", "epsilon - e(m)")),
+    "width": (
+        ("task.inputs", "task.hidden", "connect.method"),
+        ("lowered_gap", "curve_excess", "epsilon - e(m)"),
+    ),
     "smoothness": (
         ("task.target", "task.decay", "task.spread", "task.hidden"),
         ("epsilon - e(m)",),

@@ -96,12 +96,15 @@ def test_ridge_and_depth():
 def test_width():
     def row(n, m, method, **measures):
         values = {"task.inputs": n, "task.hidden": [m], "connect.method": method}
-        return record(values, **{"gap": None, "epsilon - e(m)": None, **measures})
+        return record(
+            values,
+            **{"lowered_gap": None, "curve_excess": None, "epsilon - e(m)": None, **measures},
+        )
 
     records = []
     for m in (2, 4, 8):
         records.append(row(2, m, "relu-construction", **named(mean(1 / m**2))))
-        records.append(row(2, m, "dss", gap=mean(0.2 if m == 2 else 0.0)))
+        records.append(row(2, m, "dss", lowered_gap=mean(0.2 if m == 2 else 0.0)))
     said, svg = found("width", records)
     assert "falls as m^(-2.00 ± 0.00), from 0.25 ± .10 at m = 2 to 0.02 ± .10 at m = 8" in said[0]
     assert "Printed is m^(−0.5); the proof gives m^(−0.25) at η = 1/6" in said[0]
@@ -153,8 +156,10 @@ def test_poor_minima():
     ]
     none = {"task.hidden": [4], "task.activation": "linear"}
     said, _ = found("poor-minima", [record(none, poor=share(0, 4), minima=None), poor])
-    assert said[0] == "Linear: 0 of 4 with 4 units stop above the best. So none is poor."
-    assert "Rectified: 3 of 4 with 4 units" in said[1]
+    assert said[0] == (
+        "Linear: 0 of 4 initialisations stop above the best, with 4 units. So none is poor."
+    )
+    assert "Rectified: 3 of 4 initialisations" in said[1]
     assert "Of these 3: 1 at a minimum, 1 where the loss still bends down" in said[1]
     assert "and 1 with a gradient" in said[1]
 
@@ -165,7 +170,7 @@ def test_poor_minima():
         ({"task.inputs": [2]}, ["gap", "epsilon - e(m)"], "sweep.over to have task.hidden"),
         (
             {"task.inputs": [2], "task.hidden": [[2]], "connect.method": ["dss"]},
-            ["gap"],
+            ["lowered_gap", "curve_excess"],
             r"sweep.measures to have epsilon - e\(m\)",
         ),
     ],

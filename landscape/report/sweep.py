@@ -89,7 +89,7 @@ def _records(run: Run, entry: Values, measures: Sequence[str]) -> list[Record]:
             higher = max(row["loss_a"], row["loss_b"])
             for key, highest in (("excess", "max_loss"), ("curve_excess", "curve_max")):
                 row[key] = None if row.get(highest) is None else row[highest] - higher
-    walls, known = run.walls(), {}
+    walls, barriers, known = run.walls(), run.barriers(), {}
     if {"gap", "lowered_gap"} & {*measures}:
         known |= _gaps(run, rows)
     known |= _models(run)
@@ -105,7 +105,7 @@ def _records(run: Run, entry: Values, measures: Sequence[str]) -> list[Record]:
                 "values": entry["values"],
                 "run": entry["directory"],
                 **{key: level[key] for key in keys},
-                "apart": _apart(walls, own),
+                "apart": _apart(walls, own, barriers),
                 "poor_ends": known.get("poor_ends", []),
                 "facts": facts,
                 "measures": {name: found.get(name) for name in measures},
@@ -197,18 +197,25 @@ def _mean(values: Sequence[float]) -> Record:
     return {"mean": mean, "se": se, "n": count, "clustered": None}
 
 
-def _apart(walls: Sequence[Values], rows: Sequence[Values]) -> Record | None:
+def _apart(
+    walls: Sequence[Values], rows: Sequence[Values], barriers: Sequence[Values]
+) -> Record | None:
     """What the theory proves of a level's pairs, where it knows a wall: {name, height, facts, pairs
     (on its two sides), connected (of these, below the height: there can be none), lowest_max (of
-    these, of any string)}."""
+    any path across, lowered barriers between deepest snapshots among them)}."""
     if not walls or not rows:
         return None
     wall = max(walls, key=lambda one: one["height"])
+    sides = {(one["model"], one["level"]): one["side"] for one in wall["sides"]}
+
+    def is_across(a: tuple[int, float], b: tuple[int, float]) -> bool:
+        return sides.get(a, 0) * sides.get(b, 0) < 0
+
     level = rows[0]["level"]
-    sides = {one["model"]: one["side"] for one in wall["sides"] if one["level"] == level}
-    across = [r for r in rows if sides.get(r["a"], 0) * sides.get(r["b"], 0) < 0]
+    across = [row for row in rows if is_across((row["a"], level), (row["b"], level))]
     under = [r for r in across if r["status"] == CONNECTED and r["max_loss"] < wall["height"]]
-    maxima = [row["max_loss"] for row in across if row["max_loss"] is not None]
+    lowered = [r for r in barriers if is_across((r["a"], r["level_a"]), (r["b"], r["level_b"]))]
+    maxima = [row["max_loss"] for row in (*across, *lowered) if row["max_loss"] is not None]
     return {
         **{key: wall[key] for key in ("name", "height", "facts")},
         "pairs": len(across),

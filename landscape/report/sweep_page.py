@@ -44,6 +44,8 @@ def _against(axes: Axes, report: Record, measure: str) -> None:
         axes.set_xticks(sorted(set(places)))
     if means and min(means) > 0 and max(means) > 10 * min(means):
         axes.set_yscale("log")
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_formatter("")
     if measure in SHARES:
         axes.set_ylim(-0.05, 1.05)
     if key == "level":
@@ -150,6 +152,14 @@ def sweep_csv(report: Record) -> str:
     return table_text(list(lines[0]) if lines else ["level"], lines)
 
 
+def _against_keys(report: Record) -> str:
+    """Every measure; behind the finding of an experiment, where there is one."""
+    drawn = f"<div class=two>{''.join(_drawn(report))}</div>"
+    if theory.finding(report) is None:
+        return html.section("Against what was swept", drawn)
+    return html.details("Every measure against what was swept", drawn)
+
+
 def _unmeasured(report: Record) -> str:
     runs = {record["run"] for record in report["records"]}
     if not report["unmeasured"]:
@@ -181,7 +191,7 @@ def write_sweep_html(directory: Path, report: Record) -> Path:
         f"<header><h1>{escape(directory.name)}</h1></header>",
         html.bullets(report["notes"], "notes"),
         _found(report),
-        html.section("Against what was swept", f"<div class=two>{''.join(_drawn(report))}</div>"),
+        _against_keys(report),
         html.bullets(rates_said(report), "rates"),
         html.section("Every combination", html.table(head, rows)),
         html.section(

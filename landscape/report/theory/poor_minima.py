@@ -11,9 +11,11 @@ from landscape.report.theory.parts import (
     Finding,
     against_widths,
     chosen,
+    counts,
     drawn,
     listed,
     means,
+    numbers,
     panels,
     valued,
     values_of,
@@ -48,6 +50,8 @@ def finding(report: Record) -> Finding:
         right.axhline(-CLOSE, lw=0.8, ls=":", color="grey")
         right.set_xscale("log")
         right.set_yscale("symlog", linthresh=CLOSE)
+        for axis in (right.xaxis, right.yaxis):
+            axis.set_major_formatter("{x:g}")
         right.set_xlabel("‖g‖‖θ‖ / (loss − best)")
         right.set_ylabel("smallest / largest eigenvalue")
 
@@ -66,12 +70,9 @@ def _said(rows: list[Record], kind: str, widths: list[int]) -> str:
     if not shares:
         return f"{NAMED[kind]}: nothing trained yet."
     ends = [end for row in mine for end in row["poor_ends"]]
-    found = ", ".join(
-        f"{round(one['mean'] * one['n'])} of {one['n']} with {valued(row, 'hidden')[0]} units"
-        for row in mine
-        for one in means([row], "poor")
-    )
-    said = f"{NAMED[kind]}: {found} stop above the best"
+    found = counts([(round(one["mean"] * one["n"]), one["n"]) for one in shares])
+    units = numbers(valued(row, "hidden")[0] for row in mine if means([row], "poor"))
+    said = f"{NAMED[kind]}: {found} initialisations stop above the best, with {units} units"
     if not ends:
         return said + ". So none is poor."
     minima = sum(end["minimum"] for end in ends)

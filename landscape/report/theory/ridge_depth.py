@@ -55,6 +55,8 @@ def finding(report: Record) -> Finding:
         left.set_ylabel(f"share of pairs connected at {first_above:g}")
         right.set_ylabel("above F(0)")
         right.set_yscale("log")
+        right.yaxis.set_major_formatter("{x:g}")
+        right.yaxis.set_minor_formatter("")
         for one in (left, right):
             one.set_xlabel("κ")
             one.set_xticks(kappas)

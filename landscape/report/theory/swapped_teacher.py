@@ -72,7 +72,7 @@ def _sentences(records: list[Record], widths: list[int], wall: Record | None) ->
     for m in widths:
         rows = chosen(records, hidden=[m])
         levels = [row["level"] for row in rows]
-        text = f"{m} units: a path for {counted(rows)} pairs at levels {numbers(levels)}"
+        text = f"{m} units: a path for {counted(rows)} pairs at levels {numbers(levels)}."
         apart = [r for r in rows if r["apart"] and r["level"] < r["apart"]["height"]]
         if wall and apart:
             across, under = (sum(r["apart"][key] for r in rows) for key in ("pairs", "connected"))
@@ -95,11 +95,14 @@ def _sentences(records: list[Record], widths: list[int], wall: Record | None) ->
                 f"{numbers(r['apart']['pairs'] for r in apart)} of "
                 f"{numbers(tried(r) for r in apart)} pairs not connected"
             )
-        for measure, words in (("gap", "above the ends"), ("lowered_gap", "lowered further")):
+        for measure, words in (
+            ("gap", "the lowest path rises above the deepest ends by"),
+            ("lowered_gap", "lowered, by"),
+        ):
             gaps = means(_deepest(rows, measure), measure)
             if gaps:
-                text += f"; {words} {number(gaps[0])} ({gaps[0]['n']} pairs)"
-        said.append(text + ".")
+                text += f"; {words} {number(gaps[0])} (mean over {gaps[0]['n']} pairs)"
+        said.append(text + "." * (not text.endswith(".")))
     said.append(
         "The printed example of two Gaussians does not hold. Its Φ = 0 has the risk tr Σ, which "
         "vanishes with Σ, where a risk of at least 1/2 is claimed at rank one (docs/theory.md)."

@@ -20,8 +20,8 @@ from landscape.report.theory.parts import (
 from landscape.report.wording import number
 
 LINES = (
-    ("dss", "gap", "lowest barrier found by DSS, above the ends"),
-    ("relu-construction", "gap", "the constructed path, above the ends"),
+    ("dss", "lowered_gap", "lowest barrier found (DSS, lowered), above the ends"),
+    ("relu-construction", "curve_excess", "the constructed path, above the ends"),
     ("relu-construction", "epsilon - e(m)", "ε − e(m) as evaluated"),
 )
 FLOOR = 1e-4  # below it the axis is linear, down to zero
@@ -46,6 +46,7 @@ def finding(report: Record) -> Finding:
                 height = anchor[1] * (at / anchor[0]) ** rate
                 one.plot(at, height, color=INK, ls=ls, lw=0.9, label=label)
             one.set_yscale("symlog", linthresh=FLOOR)
+            one.yaxis.set_major_formatter("{x:g}")
             one.set_ylim(0, 2)
             against_widths(one, widths)
             one.set_title(f"n = {n}", fontsize=9)
@@ -105,15 +106,17 @@ def _said(rows: list[Record], n: int) -> str:
         f"η = 1/{2 * (n + 1)}, with e(m^η) − e(m) on top."
     )
     found = chosen(rows, method="dss")
-    closed = [_units(r) for r in found for one in means([r], "gap") if one["mean"] < NONE]
-    left = [(_units(r), one) for r in found for one in means([r], "gap") if one["mean"] >= NONE]
+    closed = [_units(r) for r in found for one in means([r], "lowered_gap") if one["mean"] < NONE]
+    left = [
+        (_units(r), one) for r in found for one in means([r], "lowered_gap") if one["mean"] >= NONE
+    ]
     if left:
         listed = ", ".join(f"{number(one)} at m = {m}" for m, one in sorted(left))
-        said += f" The lowest barriers that DSS found are above the ends by {listed}"
+        said += f" The lowest barriers found, by DSS and lowered, are above the ends by {listed}"
         said += f" and by less than {NONE:g} at {_some(closed)}." if closed else "."
     elif closed:
-        said += f" The lowest barriers that DSS found are above the ends by less than {NONE:g} at "
-        said += f"all of m = {_some(closed)}."
+        said += f" The lowest barriers found, by DSS and lowered, are less than {NONE:g} above the "
+        said += f"ends at all of m = {_some(closed)}."
     return said
 
 
