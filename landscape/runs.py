@@ -15,9 +15,10 @@ runs/<name>-<hash>/
                                     met the next lower one, its profile, its record
     barriers/<a>-<b>.safetensors    the path of the lowest maximum known between the deepest
                                     snapshots of two models, its profile, its record
-    ends.json                       {model, value, size, gradient, smallest, smallest_error,
-                                    largest}: the loss that training descends, its gradient's norm
-                                    and its Hessian's extremes where training ended, and ‖θ‖
+    ends.json                       {model, value, size, gradient, gain, smallest, smallest_error,
+                                    largest} where training ended: the loss, ‖θ‖, the gradient's
+                                    norm, what the loss would fall by, by gradient and Hessian, and
+                                    the Hessian's extremes
     walls.json                      {name, height, facts, sides: [{model, level, side}]}: no path
                                     from one side to the other stays below the height, by proof
     results.csv                     the rows of all sets

@@ -195,7 +195,7 @@ Theory = Literal[
 ]
 # keys that an experiment's figure and sentences are over, and the measures that they are made of
 NEEDED = {
-    "linear-vs-relu": (("task.activation", "connect.method"), ("share", "excess")),
+    "linear-vs-relu": (("task.activation", "connect.method"), ("share", "excess", "curve_excess")),
     "ridge-depth": (("task.kappa", "task.hidden", "connect.method"), ("share",)),
     "width": (
         ("task.inputs", "task.hidden", "connect.method"),

@@ -56,14 +56,16 @@ def test_linear_against_rectified():
     def rows(activation, method, connected, rise):
         values = {"task.activation": activation, "connect.method": method}
         return [
-            record(values, level, n, 12, excess=mean(rise, n=12))
+            record(values, level, n, 12, excess=mean(rise, n=12), curve_excess=None)
             for level, n in zip((0.5, 0.05), connected, strict=True)
         ]
 
     records = rows("linear", "linear-network", (12, 12), 1e-16)
     records += rows("relu", "dss", (12, 1), 0.03) + rows("relu", "straight", (3, 0), 0.4)
     said, svg = found("linear-vs-relu", records)
-    assert "the constructed path (Prop. 2.3) 12 of 12 pairs" in said[0] and "rounding" in said[0]
+    assert (
+        "the constructed path (Proposition 2.3) 12 of 12 pairs" in said[0] and "rounding" in said[0]
+    )
     assert "DSS 12 and 1 of 12" in said[1] and "0.03 ± .10 by DSS" in said[1]
     assert "a search that fails shows nothing" in said[2]
     assert svg.count("Linear: the constructed path") == 1
@@ -140,9 +142,9 @@ def test_the_swapped_teacher():
 
     said, svg = found("swapped-teacher", [row(2, 0, apart=apart), row(3, 4)])
     assert "2 units: a path for 0 of 4 pairs at levels 0.1" in said[0]
-    assert "0 had a string below 0.3987" in said[0] and "of any is 0.4100" in said[0]
-    assert "proves 4 of 4 pairs not connected" in said[0]
-    assert "3 units: a path for 4 of 4 pairs" in said[1] and "proves" not in said[1]
+    assert "0 had a string below 0.3987" in said[0] and "them is 0.41000" in said[0]
+    assert "this proves 4 of 4 pairs not connected" in said[0]
+    assert "3 units: a path for 4 of 4 pairs" in said[1] and "this proves" not in said[1]
     assert "tr Σ" in said[2] and "the wall of 2 units" in svg
 
 
@@ -160,8 +162,11 @@ def test_poor_minima():
         "Linear: 0 of 4 initialisations stop above the best, with 4 units. So none is poor."
     )
     assert "Rectified: 3 of 4 initialisations" in said[1]
-    assert "Of these 3: 1 at a minimum, 1 where the loss still bends down" in said[1]
-    assert "and 1 with a gradient" in said[1]
+    assert (
+        "Of these 3: 1 at a minimum by gradient and Hessian, 1 where the loss still bends down"
+        in said[1]
+    )
+    assert "and 1 still on the way" in said[1]
 
 
 @pytest.mark.parametrize(

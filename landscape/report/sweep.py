@@ -33,8 +33,9 @@ MEANINGS = {
     "poor": "the share of models whose training ended above the best of the same combination, by "
     "more than a ten-thousandth of the mean loss that training began with.",
     "minima": "of the poor models: the share at a minimum. There no eigenvalue of the Hessian is "
-    "negative by more than its error, and the gradient would, followed over the length of all "
-    "parameters, gain less than a hundredth of what the best is lower.",
+    "negative by more than its error, and what the loss would fall by, by gradient and Hessian, is "
+    "less than a hundredth of what the best is lower: ½gᵀH⁻¹g where it bends upwards, and ‖g‖‖θ‖ "
+    "of the gradient's part in flat directions.",
     "reached": "the share of models that reached the level in training.",
 }
 SHARES = ("share", "poor", "minima", "reached")
@@ -170,9 +171,9 @@ def _models(run: Run) -> Values:
 
 def _judged(end: Values, best: float) -> Values:
     """Whether a model that ended above the best is at a minimum, as MEANINGS says: {model, still
-    (what the gradient could gain, of what the best is lower), bent (smallest eigenvalue beyond its
+    (what the loss would fall by, of what the best is lower), bent (smallest eigenvalue beyond its
     error, of the largest), minimum}."""
-    still = end["gradient"] * end["size"] / (end["value"] - best)
+    still = end["gain"] / (end["value"] - best)
     bent = (end["smallest"] + end["smallest_error"]) / abs(end["largest"])
     minimum = bent >= -CLOSE and still < STILL
     return {"model": end["model"], "still": still, "bent": bent, "minimum": minimum}

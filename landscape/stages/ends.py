@@ -10,7 +10,7 @@ import numpy as np
 from landscape import trees
 from landscape.base import key_data
 from landscape.config import Config
-from landscape.hessian import Hessian, curvatures, dots
+from landscape.hessian import CLOSE, Hessian, curvatures, dots, lanczos, lanczos_steps
 from landscape.runs import Row, Run, load_arrays
 from landscape.stages.setup import Progress, build_landscape, config_of, in_use, log, silent
 
@@ -37,14 +37,35 @@ def _measured(run: Run, config: Config, progress: Progress) -> list[Row]:
     if not files:
         return []
     ends = [in_use(load_arrays(path)[0], landscape, path) for path in files.values()]
-    points = trees.stack(ends)
+    points, hessian = trees.stack(ends), Hessian(landscape)
     seed = key_data(config.seed, "ends")
-    found = curvatures(Hessian(landscape), points, config.measure.steps, seed)
-    columns = np.column_stack(
-        [found.value, np.sqrt(dots(points, points)), found.gradient, found.extremes[:, :3]]
-    )
-    names = ("value", "size", "gradient", "smallest", "smallest_error", "largest")
+    found = curvatures(hessian, points, config.measure.steps, seed)
+    size = np.sqrt(dots(points, points))
+    gain = _gain(hessian, points, size, found.extremes[:, 2], config.measure.steps)
+    columns = np.column_stack([found.value, size, found.gradient, gain, found.extremes[:, :3]])
+    names = ("value", "size", "gradient", "gain", "smallest", "smallest_error", "largest")
     return [
         {"model": model, **dict(zip(names, map(float, row), strict=True))}
         for model, row in zip(files, columns, strict=True)
     ]
+
+
+def _gain(
+    hessian: Hessian, points: trees.Params, size: np.ndarray, largest: np.ndarray, steps: int
+) -> np.ndarray:
+    """What the loss would fall by [n], by its gradient and Hessian: ½gᵀH⁻¹g where it bends upwards,
+    by more than CLOSE of the largest eigenvalue, and ‖g‖‖θ‖ of the rest of the gradient. By Lanczos
+    from the gradient, whose weights are its squared parts."""
+    slopes = hessian.gradients(points)[1]
+    moving = np.flatnonzero(dots(slopes, slopes))
+    gain = np.zeros(len(size))
+    if len(moving):
+        some, along = trees.take(points, moving), trees.take(slopes, moving)
+        fit = lanczos_steps(hessian.parameters, next(iter(some.values())).dtype.itemsize, steps)
+        ritz = lanczos(hessian, some, along, fit)
+        square = dots(along, along)
+        curved = ritz.values > CLOSE * largest[moving, None]
+        newton = np.nansum(np.where(curved, ritz.weights / (2 * ritz.values), 0), axis=1)
+        flat = np.nansum(np.where(curved, 0, ritz.weights), axis=1)
+        gain[moving] = square * newton + np.sqrt(square * flat) * size[moving]
+    return gain

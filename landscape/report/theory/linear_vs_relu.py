@@ -23,7 +23,7 @@ NAMED = {"linear": "Linear", "relu": "Rectified"}
 METHODS = {
     "straight": "the straight line",
     "dss": "DSS",
-    "linear-network": "the constructed path (Prop. 2.3)",
+    "linear-network": "the constructed path (Proposition 2.3)",
     "relu-construction": "the constructed path (Theorem 2.4)",
 }
 ROUNDING = 1e-12
@@ -66,7 +66,7 @@ def finding(report: Record) -> Finding:
         "ends reached the level, connected or not."
     )
     proved = (
-        "What is proved is the linear half. That every level set is connected is Prop. 2.3; of the "
+        "What is proved is the linear half. That every level set is connected is Proposition 2.3; of the "
         f"rectified networks {NOT_FOUND}."
     )
     return Finding([*sentences, proved], plot, (9.6, 4.2), caption)
@@ -94,7 +94,8 @@ def _said(records: list[Record], activation: str, levels: list[float]) -> str:
 
 
 def _rise(record: Record) -> str:
-    rise = record["measures"]["excess"]
+    """Of a constructed path the curve's, which sampling does not raise."""
+    rise = record["measures"]["curve_excess"] or record["measures"]["excess"]
     return "rounding" if abs(rise["mean"]) < ROUNDING else number(rise)
 
 

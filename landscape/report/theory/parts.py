@@ -10,6 +10,9 @@ from matplotlib.axes import Axes
 
 from landscape.report import figures
 from landscape.report.series import Record
+from landscape.report.wording import number
+
+TINY = 1e-4  # of E|Y|² = 1
 
 
 class Finding(NamedTuple):
@@ -78,6 +81,11 @@ def listed(items: Sequence[str]) -> str:
 
 def numbers(values: Iterable[float]) -> str:
     return listed([f"{value:g}" for value in values])
+
+
+def small(measured: Record) -> str:
+    """A mean with its error; of one that is next to nothing only that it is."""
+    return f"less than {TINY:g}" if measured["mean"] < TINY else number(measured)
 
 
 def means(records: Iterable[Record], measure: str) -> list[Record]:

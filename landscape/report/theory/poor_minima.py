@@ -21,6 +21,7 @@ from landscape.report.theory.parts import (
     values_of,
 )
 
+LEAST = 1e-12  # below it the axis is linear, down to zero
 NAMED = {"linear": "Linear", "relu": "Rectified"}
 
 
@@ -48,18 +49,18 @@ def finding(report: Record) -> Finding:
         left.legend(fontsize=8)
         right.axvline(STILL, lw=0.8, ls=":", color="grey")
         right.axhline(-CLOSE, lw=0.8, ls=":", color="grey")
-        right.set_xscale("log")
+        right.set_xscale("symlog", linthresh=LEAST)
         right.set_yscale("symlog", linthresh=CLOSE)
         for axis in (right.xaxis, right.yaxis):
             axis.set_major_formatter("{x:g}")
-        right.set_xlabel("‖g‖‖θ‖ / (loss − best)")
+        right.set_xlabel("fall that is left / (loss − best)")
         right.set_ylabel("smallest / largest eigenvalue")
 
     caption = (
         "Left: the share of initialisations whose training stopped above the best of its kind and "
         "width by more than a ten-thousandth of the loss that it began with, with 95 % Wilson "
         "intervals. Right: those that did; a minimum is left of and above the dotted lines, to the "
-        "right the gradient is still large, below the loss still bends down."
+        "right the loss has still to fall, by gradient and Hessian, below it still bends down."
     )
     return Finding([_said(rows, kind, widths) for kind in kinds], plot, (9.6, 3.6), caption)
 
@@ -79,9 +80,8 @@ def _said(rows: list[Record], kind: str, widths: list[int]) -> str:
     bent = sum(end["bent"] < -CLOSE for end in ends)
     moving = len(ends) - minima - bent
     kinds = [
-        f"{minima} at a minimum",
+        f"{minima} at a minimum by gradient and Hessian",
         f"{bent} where the loss still bends down, a saddle or its neighbourhood",
-        f"{moving} with a gradient that is too large to tell, such as on a slow plateau or at a "
-        "kink",
+        f"{moving} still on the way, such as on a slow plateau",
     ]
     return f"{said}. Of these {len(ends)}: {listed(kinds)}."

@@ -11,15 +11,17 @@ from landscape.report.theory.parts import (
     Finding,
     chosen,
     counted,
+    counts,
     drawn,
+    listed,
     means,
     numbers,
     panels,
+    small,
     tried,
     valued,
     values_of,
 )
-from landscape.report.wording import number
 
 EXACT = 0.5 - 1 / np.pi**2  # of normal inputs, docs/theory.md
 
@@ -73,41 +75,46 @@ def _sentences(records: list[Record], widths: list[int], wall: Record | None) ->
         rows = chosen(records, hidden=[m])
         levels = [row["level"] for row in rows]
         text = f"{m} units: a path for {counted(rows)} pairs at levels {numbers(levels)}."
-        apart = [r for r in rows if r["apart"] and r["level"] < r["apart"]["height"]]
-        if wall and apart:
-            across, under = (sum(r["apart"][key] for r in rows) for key in ("pairs", "connected"))
-            lowest = min(
-                r["apart"]["lowest_max"] for r in rows if r["apart"]["lowest_max"] is not None
-            )
-            text += (
-                f". Of {across} pairs and levels whose ends are on two sides of the wall, "
-                f"{under} had a string below {wall['height']:.4f}, the least of the scan, under "
-                f"which there is none; the lowest maximum of any is {lowest:.4f}"
-            )
-            if "pass" in wall["facts"]:
-                text += (
-                    f", where {wall['facts']['pass']:.4f} is the lowest that there is between the "
-                    "best two units and their swap, by flooding the plane of their two directions"
-                )
-            text += (
-                ". At levels "
-                f"{numbers(r['level'] for r in apart)} that proves "
-                f"{numbers(r['apart']['pairs'] for r in apart)} of "
-                f"{numbers(tried(r) for r in apart)} pairs not connected"
-            )
-        for measure, words in (
-            ("gap", "the lowest path rises above the deepest ends by"),
-            ("lowered_gap", "lowered, by"),
-        ):
-            gaps = means(_deepest(rows, measure), measure)
-            if gaps:
-                text += f"; {words} {number(gaps[0])} (mean over {gaps[0]['n']} pairs)"
-        said.append(text + "." * (not text.endswith(".")))
+        if wall and any(row["apart"] for row in rows):
+            text += _proved(rows, wall)
+        gaps = [
+            f"{words} {small(gap)}"
+            for measure, words in (("gap", "as found by"), ("lowered_gap", "lowered by"))
+            for gap in means(_deepest(rows, measure), measure)
+        ]
+        if gaps:
+            pairs = means(_deepest(rows, "gap"), "gap")[0]["n"]
+            text += f" The lowest path rises above the deepest ends {listed(gaps)} (means over "
+            text += f"{pairs} pairs)."
+        said.append(text)
     said.append(
         "The printed example of two Gaussians does not hold. Its Φ = 0 has the risk tr Σ, which "
         "vanishes with Σ, where a risk of at least 1/2 is claimed at rank one (docs/theory.md)."
     )
     return said
+
+
+def _proved(rows: list[Record], wall: Record) -> str:
+    known = [row["apart"] for row in rows if row["apart"]]
+    across, under = (sum(one[key] for one in known) for key in ("pairs", "connected"))
+    text = (
+        f" Of {across} pairs and levels whose ends are on two sides of the wall, {under} had a "
+        f"string below {wall['height']:.4f}, the least of the scan, under which there is none"
+    )
+    maxima = [one["lowest_max"] for one in known if one["lowest_max"] is not None]
+    if maxima:
+        text += f". The lowest maximum of any path between them is {min(maxima):.5f}"
+    if "pass" in wall["facts"]:
+        text += (
+            f", and {wall['facts']['pass']:.5f} is the lowest that there is between the best two "
+            "units and their swap, by flooding the plane of their two directions"
+        )
+    below = [row for row in rows if row["apart"] and row["level"] < row["apart"]["height"]]
+    if below:
+        proved = counts([(row["apart"]["pairs"], tried(row)) for row in below])
+        text += f". At levels {numbers(row['level'] for row in below)} this proves {proved} pairs "
+        text += "not connected"
+    return text + "."
 
 
 def _lowest(rows: list[Record]) -> float | None:
