@@ -66,8 +66,8 @@ def finding(report: Record) -> Finding:
         "ends reached the level, connected or not."
     )
     proved = (
-        "What is proved is the linear half. That every level set is connected is Proposition 2.3; of the "
-        f"rectified networks {NOT_FOUND}."
+        "What is proved is the linear half. That every level set is connected is Proposition 2.3; "
+        f"of the rectified networks {NOT_FOUND}."
     )
     return Finding([*sentences, proved], plot, (9.6, 4.2), caption)
 
