@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from scipy.stats import t
 
 from landscape.report.series import Record
 from landscape.report.theory.parts import (
@@ -15,6 +16,7 @@ from landscape.report.theory.parts import (
     listed,
     means,
     panels,
+    valued,
     values_of,
 )
 from landscape.report.wording import number
@@ -25,7 +27,6 @@ SAID = {
     "density": "targets of frequencies k and amplitude k^−decay",
     "mixture": "mixtures of normal distributions that overlap by their spread",
 }
-TELLING = 2  # standard errors
 
 
 def finding(report: Record) -> Finding:
@@ -67,18 +68,21 @@ def finding(report: Record) -> Finding:
 
 
 def _map(rows: list[Record], target: str) -> dict[tuple[float, int], Record]:
-    """(smoothness, units) → the mean over the targets drawn, with its error, and their pairs."""
+    """(smoothness, units) → the mean over the targets drawn, with its error, the pairs of all, and
+    the means of each."""
     found = {}
     for smooth in values_of(rows, FAMILIES[target]):
         for hidden in values_of(rows, "hidden"):
-            mine = means(chosen(rows, hidden=hidden, **{FAMILIES[target]: smooth}), MEASURE)
-            heights = [one["mean"] for one in mine]
+            mine = chosen(rows, hidden=hidden, **{FAMILIES[target]: smooth})
+            drawn = {str(valued(r, "data_seed")): one for r in mine for one in means([r], MEASURE)}
+            heights = [one["mean"] for one in drawn.values()]
             if heights:
                 count = len(heights)
                 se = float(np.std(heights, ddof=1)) / math.sqrt(count) if count > 1 else None
-                pairs = sum(one["n"] for one in mine)
-                mean = float(np.mean(heights))
-                found[smooth, hidden[0]] = {"mean": mean, "se": se, "n": count, "pairs": pairs}
+                known = {"mean": float(np.mean(heights)), "se": se, "n": count}
+                pairs = sum(one["n"] for one in drawn.values())
+                targets = {seed: one["mean"] for seed, one in drawn.items()}
+                found[smooth, hidden[0]] = {**known, "pairs": pairs, "targets": targets}
     return found
 
 
@@ -90,14 +94,8 @@ def _said(target: str, found: dict[tuple[float, int], Record]) -> str:
     for m in widths:
         if (first, m) not in found or (last, m) not in found:
             continue
-        rough, even = found[first, m], found[last, m]
-        if rough["se"] is None or even["se"] is None:
-            cannot.append(str(m))
-            continue
-        change = even["mean"] - rough["mean"]
-        error = math.hypot(rough["se"], even["se"])
-        shown = number({"mean": change, "se": error})
-        (told if abs(change) > TELLING * error else cannot).append(f"{shown} at m = {m}")
+        change = _change(found[first, m]["targets"], found[last, m]["targets"])
+        (told if change["told"] else cannot).append(f"{number(change)} at m = {m}")
     narrow, wide = (found[first, m] for m in (widths[0], widths[-1]))
     counts = {cell["n"] for cell in found.values()}
     said = (
@@ -106,10 +104,25 @@ def _said(target: str, found: dict[tuple[float, int], Record]) -> str:
     )
     said = said[0].upper() + said[1:]
     if told:
-        said += (
-            f". From {FAMILIES[target]} {first:g} to {last:g} it changes by {listed(told)}, more "
-            f"than {TELLING} standard errors"
-        )
+        said += f". From {FAMILIES[target]} {first:g} to {last:g} it changes by {listed(told)}"
     if cannot:
-        said += f". What smoothness does cannot be told from nothing: {listed(cannot)}"
-    return f"{said} ({listed([str(n) for n in sorted(counts)])} targets a cell)."
+        said += (
+            f". At 95 %, the change from {FAMILIES[target]} {first:g} to {last:g} cannot be told "
+            f"from none: {listed(cannot)}"
+        )
+    pairs = sum(cell["pairs"] for cell in found.values())
+    return (
+        f"{said}. Of {listed([str(n) for n in sorted(counts)])} targets a cell, {pairs} pairs in "
+        "all; changes are of each target, by Student's t."
+    )
+
+
+def _change(rough: dict[str, float], smooth: dict[str, float]) -> Record:
+    """The mean change over the targets that both have, with its standard error, and whether it
+    differs from none at 95 %."""
+    changes = [smooth[seed] - rough[seed] for seed in rough if seed in smooth]
+    count = len(changes)
+    if count < 2:
+        return {"mean": changes[0] if changes else None, "se": None, "told": False}
+    mean, se = float(np.mean(changes)), float(np.std(changes, ddof=1)) / math.sqrt(count)
+    return {"mean": mean, "se": se, "told": abs(mean) > se * float(t.ppf(0.975, count - 1))}
