@@ -108,9 +108,12 @@ def test_width():
         records.append(row(2, m, "relu-construction", **named(mean(1 / m**2))))
         records.append(row(2, m, "dss", lowered_gap=mean(0.2 if m == 2 else 0.0)))
     said, svg = found("width", records)
-    assert "falls as m^(-2.00 ± 0.00), from 0.25 ± .10 at m = 2 to 0.02 ± .10 at m = 8" in said[0]
+    assert (
+        "falls as m^(-2.00 ± 0.00) over 3 widths, from 0.25 ± .10 at m = 2 to 0.02 ± .10 at m = 8"
+        in said[0]
+    )
     assert "Printed is m^(−0.5); the proof gives m^(−0.25) at η = 1/6" in said[0]
-    assert "0.20 ± .10 at m = 2 and by less than 0.001 at 4, 8" in said[0]
+    assert "by 0.20 ± .10 at m = 2 and by less than 0.001 at m = 4, 8." in said[0]
     assert "n = 2" in svg
 
 

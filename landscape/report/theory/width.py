@@ -14,33 +14,36 @@ from landscape.report.theory.parts import (
     drawn,
     means,
     panels,
+    small,
     valued,
     values_of,
 )
 from landscape.report.wording import number
 
+GAP = "epsilon - e(m)"
 LINES = (
     ("dss", "lowered_gap", "lowest barrier found (DSS, lowered), above the ends"),
     ("relu-construction", "curve_excess", "the constructed path, above the ends"),
-    ("relu-construction", "epsilon - e(m)", "ε − e(m) as evaluated"),
+    ("relu-construction", GAP, "ε − e(m) as evaluated"),
 )
 FLOOR = 1e-4  # below it the axis is linear, down to zero
 NONE = 1e-3  # of E|Y|² = 1: a gap below it is called closed
 
 
 def finding(report: Record) -> Finding:
-    rows = _lowest(report["records"])
-    inputs = values_of(rows, "inputs")
+    records = report["records"]
+    inputs = values_of(records, "inputs")
 
     def plot(axes: Axes) -> None:
         several = panels(axes, len(inputs), sharey=True)
         for one, n in zip(several, inputs, strict=True):
-            mine = chosen(rows, inputs=n)
+            mine = chosen(records, inputs=n)
             widths = sorted({_units(row) for row in mine})
             for place, (method, measure, label) in enumerate(LINES):
-                line = [r for r in chosen(mine, method=method) if means([r], measure)]
-                drawn(one, [_units(r) for r in line], means(line, measure), place, label)
-            anchor = _anchor(mine)
+                line = _line(mine, method, measure)
+                drawn(one, [m for m, _ in line], [found for _, found in line], place, label)
+            line = _line(mine, "relu-construction", GAP)
+            anchor = (line[0][0], line[0][1]["mean"]) if line else (1, 1.0)
             for rate, ls, label in _printed(n):
                 at = np.array(widths, float)
                 height = anchor[1] * (at / anchor[0]) ** rate
@@ -55,33 +58,28 @@ def finding(report: Record) -> Finding:
         several[0].figure.legend(*names, loc="outside lower center", ncols=2, fontsize=8)
 
     caption = (
-        "Gaps against the number of units m, for n inputs; means with standard errors over pairs. "
-        f"Below {FLOOR:g} the axis is linear, down to 0. The thin lines are slopes only, through "
-        "the first ε − e(m): the printed m^(−1/n), and the proof's m^(η+(η−1)/n) at "
-        "η = 1/(2(n+1)), half of where it stops falling, beside which e(m^η) − e(m) comes on top."
+        "Gaps against the number of units m, for n inputs; means with standard errors over pairs, "
+        "of ends at the lowest level that was reached. "
+        f"Below {FLOOR:g} the axis is linear, down to 0. Bands stop where a barrier is within a "
+        "hundredth of the ends. The thin lines are slopes only, through the first ε − e(m): the "
+        "printed m^(−1/n), and the proof's m^(η+(η−1)/n) at η = 1/(2(n+1)), half of where it stops "
+        "falling, beside which e(m^η) − e(m) comes on top."
     )
-    said = [_said(chosen(rows, inputs=n), n) for n in inputs]
+    said = [_said(chosen(records, inputs=n), n) for n in inputs]
     return Finding(said, plot, (10.5, 4.4), caption)
 
 
-def _lowest(records: list[Record]) -> list[Record]:
-    """Of every combination the record of the lowest level that has its measures."""
-    found: dict[str, Record] = {}
-    for record in sorted(records, key=lambda r: -r["level"]):
-        key = str(record["values"])
-        if key not in found or any(one is not None for one in record["measures"].values()):
-            found[key] = record
-    return list(found.values())
+def _line(rows: list[Record], method: str, measure: str) -> list[tuple[int, Record]]:
+    """(units, the measure at the lowest level that has it), by units."""
+    found = {}
+    for row in sorted(chosen(rows, method=method), key=lambda r: -r["level"]):
+        for one in means([row], measure):
+            found[_units(row)] = one
+    return sorted(found.items())
 
 
 def _units(record: Record) -> int:
     return valued(record, "hidden")[0]
-
-
-def _anchor(rows: list[Record]) -> tuple[float, float]:
-    built = chosen(rows, method="relu-construction")
-    known = [(_units(r), one["mean"]) for r in built for one in means([r], "epsilon - e(m)")]
-    return min(known, default=(1, 1.0))
 
 
 def _printed(n: int) -> list[tuple[float, str, str]]:
@@ -89,35 +87,39 @@ def _printed(n: int) -> list[tuple[float, str, str]]:
 
 
 def _said(rows: list[Record], n: int) -> str:
-    built = sorted(chosen(rows, method="relu-construction"), key=_units)
-    line = [(_units(r), one) for r in built for one in means([r], "epsilon - e(m)")]
+    line = _line(rows, "relu-construction", GAP)
     rate = fitted([(m, one["mean"]) for m, one in line])
     said = f"n = {n}: "
     if rate:
         said += f"ε − e(m) as evaluated falls as m^({rate[0]:.2f} ± {rate[1]:.2f})"
+        said += f" over {rate[2]} widths"
     else:
         said += "too few widths for a rate of ε − e(m)"
     if line:
         (first, most), (last, least) = line[0], line[-1]
-        said += f", from {number(most)} at m = {first} to {number(least)} at m = {last}"
-        said += f" ({most['n']} pairs each)"
+        said += f", from {small(most)} at m = {first} to {small(least)} at m = {last}"
+        pairs = sorted({one["n"] for _, one in line})
+        said += f" ({' to '.join(map(str, [*dict.fromkeys((pairs[0], pairs[-1]))]))} pairs each)"
     said += (
         f". Printed is m^(−{1 / n:.3g}); the proof gives m^(−{1 / (2 * n):.3g}) at "
         f"η = 1/{2 * (n + 1)}, with e(m^η) − e(m) on top."
     )
-    found = chosen(rows, method="dss")
-    closed = [_units(r) for r in found for one in means([r], "lowered_gap") if one["mean"] < NONE]
-    left = [
-        (_units(r), one) for r in found for one in means([r], "lowered_gap") if one["mean"] >= NONE
-    ]
-    if left:
-        listed = ", ".join(f"{number(one)} at m = {m}" for m, one in sorted(left))
-        said += f" The lowest barriers found, by DSS and lowered, are above the ends by {listed}"
-        said += f" and by less than {NONE:g} at {_some(closed)}." if closed else "."
-    elif closed:
-        said += f" The lowest barriers found, by DSS and lowered, are less than {NONE:g} above the "
-        said += f"ends at all of m = {_some(closed)}."
-    return said
+    built = _line(rows, "relu-construction", "curve_excess")
+    found = _line(rows, "dss", "lowered_gap")
+    return (
+        said
+        + _closing(built, "The constructed path rises")
+        + _closing(found, "The lowest barriers found, by DSS and lowered, rise")
+    )
+
+
+def _closing(line: list[tuple[int, Record]], who: str) -> str:
+    """Where a gap is left, and where it has closed."""
+    left = [f"{number(one)} at m = {m}" for m, one in line if one["mean"] >= NONE]
+    closed = [m for m, one in line if one["mean"] < NONE]
+    parts = [f"by {', '.join(left)}"] * bool(left)
+    parts += [f"by less than {NONE:g} at m = {_some(closed)}"] * bool(closed)
+    return f" {who} above the ends {' and '.join(parts)}." if parts else ""
 
 
 def _some(widths: list[int]) -> str:
