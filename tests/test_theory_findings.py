@@ -88,10 +88,14 @@ def test_ridge_and_depth():
     said, _ = found("ridge-depth", records)
     assert "K = 2, dss: a path for 12 of 12 pairs" in said[0]
     assert "K = 3, dss: a path for 21 of 24 pairs" in said[1] and "At 1.002: 3 of 4" in said[1]
+    assert "of the other 3, 5 are proved" in said[1]  # which the theory forbids, but not here
     # below their wall: 1.002 at two kappas, .998 at all three
     assert "K = 3: 5 pairs and levels are proved not connected" in said[2]
-    assert "for 0 of them" in said[2] and "2 to 2 times as high" in said[2]
-    assert "rises as κ^(3.00 ± 0.00)" in said[2] and "to leading order as κ³" in said[2]
+    assert "for 0 of them" in said[2]
+    assert "is 2.0000 times as high" in said[2]
+    assert (
+        "f(s*) itself rises as κ^(3.00 ± 0.00)" in said[2] and "to leading order as κ³" in said[2]
+    )
     assert "Below F(0) = 1, at 0.998, K ≥ 3: a path for 12 of the 12 pairs" in said[3]
 
 

@@ -75,7 +75,9 @@ def sweep_report(directory: Path, sweep: Mapping[str, Any]) -> dict[str, Any]:
             )
     missed = sum(record["statuses"].get("LEVEL_NOT_REACHED", 0) for record in records)
     if missed:
-        notes.append(f"{missed} pairs have a model that did not reach the level: not connected")
+        notes.append(
+            f"{missed} pairs have a model that did not reach the level: no path was sought"
+        )
     keys = ("name", "over", "measures", "chart", "rate", "theory")
     report = {**{key: sweep.get(key) for key in keys}, "records": records, "notes": notes}
     report["unmeasured"] = sorted(unmeasured)

@@ -21,7 +21,7 @@ from landscape.report.theory.parts import (
     values_of,
 )
 
-LEAST = 1e-12  # below it the axis is linear, down to zero
+LEAST = 1e-12  # what is below it is drawn there
 NAMED = {"linear": "Linear", "relu": "Rectified"}
 
 
@@ -40,7 +40,7 @@ def finding(report: Record) -> Finding:
             drawn(left, at, means(line, "poor"), place, NAMED[kind])
             ends = [end for row in line for end in row["poor_ends"]]
             right.plot(
-                [end["still"] for end in ends], [end["bent"] for end in ends],
+                [max(end["still"], LEAST) for end in ends], [end["bent"] for end in ends],
                 **{**look(place), "ls": "none"}, label=NAMED[kind],
             )  # fmt: skip
         left.set_ylim(-0.05, 1.05)
@@ -49,7 +49,7 @@ def finding(report: Record) -> Finding:
         left.legend(fontsize=8)
         right.axvline(STILL, lw=0.8, ls=":", color="grey")
         right.axhline(-CLOSE, lw=0.8, ls=":", color="grey")
-        right.set_xscale("symlog", linthresh=LEAST)
+        right.set_xscale("log")
         right.set_yscale("symlog", linthresh=CLOSE)
         for axis in (right.xaxis, right.yaxis):
             axis.set_major_formatter("{x:g}")

@@ -20,6 +20,8 @@ from landscape.report.theory.parts import (
     values_of,
 )
 
+RESOLVED = 0.01  # of F(0): bands do not lower what is nearer to the ends
+COARSE = ", which is less than a hundredth of F(0) above it and was not lowered further"
 LEADING = {3: "κ³", 4: "κ²"}  # of f(s*), docs/theory.md
 
 
@@ -82,8 +84,8 @@ def _sentences(
             joined, whole = (sum(map(of, rows)) for of in (lambda r: r["connected"], tried))
             said.append(
                 f"K = {depth}, {method}: a path for {joined} of {whole} pairs over all κ and levels"
-                + _at_level(rows, level)
-            )
+                + _others(rows, whole - joined) + _at_level(rows, level)
+            )  # fmt: skip
         if walled[depth]:
             said.append(_barrier(records, depth, walled[depth]))
     zero = _zero(records)
@@ -102,6 +104,16 @@ def _sentences(
     return said
 
 
+def _others(rows: list[Record], missed: int) -> str:
+    """How many of the pairs without a path are proved to have none."""
+    proved = sum(r["apart"]["pairs"] for r in rows if _is_under(r))
+    return f"; of the other {missed}, {proved} are proved not connected" if missed else ""
+
+
+def _is_under(record: Record) -> bool:
+    return bool(record["apart"]) and record["level"] < record["apart"]["height"]
+
+
 def _at_level(rows: list[Record], level: float | None) -> str:
     at = [row for row in rows if row["level"] == level]
     if not at:
@@ -113,30 +125,35 @@ def _at_level(rows: list[Record], level: float | None) -> str:
 
 def _barrier(records: list[Record], depth: int, walled: list[dict[str, Any]]) -> str:
     rows = [r for r in chosen(records, method="dss") if _depth(r) == depth and r["apart"]]
-    under = [r for r in rows if r["level"] < r["apart"]["height"]]
-    apart = sum(r["apart"]["pairs"] for r in under)
+    apart = sum(r["apart"]["pairs"] for r in rows if _is_under(r))
     across = sum(r["apart"]["connected"] for r in rows)
-    ratios = [w["found"] / w["proved"] for w in walled if w["found"]]
     said = (
         f"K = {depth}: {apart} pairs and levels are proved not connected. Their ends are on the "
         "two sides of the barrier around 0 and the level is below it; searches found a path below "
         f"the barrier for {across} of them"
     )
-    if ratios:
-        said += (
-            f". The lowest maximum found between the two sides is {min(ratios):.4g} to "
-            f"{max(ratios):.4g} times as high above F(0) as the barrier, at κ = "
-            f"{numbers(w['kappa'] for w in walled if w['found'])}"
-        )
-    points = [(w["kappa"], w["found"]) for w in walled if w["found"]]
-    proved = fitted([(w["kappa"], w["proved"]) for w in walled])
-    if found := fitted(points):
-        said += f", and rises as κ^({found[0]:.2f} ± {found[1]:.2f})"
-    if proved:
-        said += f"; f(s*) itself rises as κ^({proved[0]:.2f} ± {proved[1]:.2f})"
+    found = [w for w in walled if w["found"]]
+    fine = [w for w in found if w["found"] > RESOLVED * w["zero"]]
+    for some, words in ((fine, ""), ([w for w in found if w not in fine], COARSE)):
+        if some:
+            ratios = [w["found"] / w["proved"] for w in some]
+            kappas = numbers(w["kappa"] for w in some)
+            said += (
+                f". The lowest maximum found between the two sides is {_range(ratios)} times as "
+                f"high above F(0) as the barrier at κ = {kappas}{words}"
+            )
+    if rate := fitted([(w["kappa"], w["found"]) for w in fine]):
+        said += f". What was found rises as κ^({rate[0]:.2f} ± {rate[1]:.2f})"
+    if rate := fitted([(w["kappa"], w["proved"]) for w in walled]):
+        said += f". f(s*) itself rises as κ^({rate[0]:.2f} ± {rate[1]:.2f})"
     if depth in LEADING:
         said += f", to leading order as {LEADING[depth]}"
     return said + "."
+
+
+def _range(ratios: list[float]) -> str:
+    low, high = f"{min(ratios):.4f}", f"{max(ratios):.4f}"
+    return low if low == high else f"{low} to {high}"
 
 
 def _depth(record: Record) -> int:
@@ -156,5 +173,6 @@ def _walls(records: list[Record], depth: int) -> list[dict[str, Any]]:
         zero = mine[0]["facts"]["F(0)"]
         maxima = [one["lowest_max"] for one in mine if one["lowest_max"] is not None]
         lowest = min(maxima) - zero if maxima else None
-        found.append({"kappa": kappa, "proved": mine[0]["height"] - zero, "found": lowest})
+        height = mine[0]["height"] - zero
+        found.append({"kappa": kappa, "proved": height, "found": lowest, "zero": zero})
     return found
