@@ -82,15 +82,15 @@ def test_ridge_and_depth():
     for kappa, height in ((0.1, 1.001), (0.2, 1.008), (0.4, 1.064)):
         records.append(record({"task.kappa": kappa, "task.hidden": [4], "connect.method": "dss"}))
         for level, connected in ((1.002, 3), (0.998, 4)):
-            apart = wall(height, 1, 1 + 2 * (height - 1))
+            apart = wall(height, 4 - connected, 1 + 2 * (height - 1))
             values = {"task.kappa": kappa, "task.hidden": [4, 4], "connect.method": "dss"}
             records.append(record(values, level, connected, apart=apart))
     said, _ = found("ridge-depth", records)
     assert "K = 2, dss: a path for 12 of 12 pairs" in said[0]
     assert "K = 3, dss: a path for 21 of 24 pairs" in said[1] and "At 1.002: 3 of 4" in said[1]
-    assert "of the other 3, 5 are proved" in said[1]  # which the theory forbids, but not here
-    # below their wall: 1.002 at two kappas, .998 at all three
-    assert "K = 3: 5 pairs and levels are proved not connected" in said[2]
+    assert "of the other 3, 2 are proved not connected" in said[1]
+    # 1.002 is below their wall at two of three kappas
+    assert "K = 3: 2 pairs and levels are proved not connected" in said[2]
     assert "for 0 of them" in said[2]
     assert "is 2.0000 times as high" in said[2]
     assert (
