@@ -184,7 +184,7 @@ def _claims(report: dict[str, Any]) -> str:
     rows = [
         [
             series(claim, found), measure, shape, number(record["A"]["value"]), _parameter(record),
-            f"{100 * record['error']:.2g} %", f"{100 * record['best']:.0f} %",
+            f"{100 * record['error']:.3g} %", f"{100 * record['best']:.0f} %",
         ]
         for claim in found
         for measure, growth in claim["curvier"].items()

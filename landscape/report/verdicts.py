@@ -116,7 +116,7 @@ def _curvier(measure: str, found: dict[str, Any]) -> str:
         f"From {levels[0]:g} to {levels[-1]:g} it changed by a factor of {interval(factor)}. "
         f"{_capital(found['reason'])} of the {found['resampled']}; "
     )
-    errors = {shape: f"{100 * record['error']:.2g} %" for shape, record in found["shapes"].items()}
+    errors = {shape: f"{100 * record['error']:.3g} %" for shape, record in found["shapes"].items()}
     if found["best"] == "exponential":
         others = [shape for shape in SHAPES if shape != "exponential"]
         second = min(others, key=lambda shape: found["shapes"][shape]["error"])
