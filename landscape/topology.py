@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any, NamedTuple
 
 import scipy  # its parts are loaded when they are used
@@ -330,7 +330,14 @@ def describe(
         ],
         "persistence": persistence(minima, tree),
         "unjoined": len(minima) - len(tree),
-        "notes": _notes(models, rows, snapshots, barriers, len(minima) - len(tree)),
+        "notes": _notes(
+            models,
+            rows,
+            snapshots,
+            barriers,
+            len(minima) - len(tree),
+            {at["level"] for at in found},
+        ),
     }
 
 
@@ -340,8 +347,9 @@ def _notes(
     snapshots: Sequence[Row],
     barriers: Sequence[Row],
     unjoined: int,
+    levels: Set[float],
 ) -> list[str]:
-    """What is missing for components, barriers and the tree."""
+    """What is missing for components, barriers and the tree; levels: those with components."""
     if not rows and not barriers:
         return ["no components and no barriers: no pair has been tried; `lscape connect` does"]
     minima = leaves(models)
@@ -351,10 +359,9 @@ def _notes(
     lost = ", ".join(str(m["model"]) for m in models if m["model"] not in minima)
     if lost:
         notes.append(f"not in the disconnectivity graph: models that met no level ({lost})")
-    several = len({row["level"] for row in rows}) > 1
-    if not several:
+    if len(levels) == 1:
         notes.append("one level only: components cannot be set against the level")
-    elif not snapshots:
+    elif levels and not snapshots:
         notes.append(
             "what is connected at one level is not carried to another: the models' own paths "
             "between their snapshots have not been tried; `lscape measure` does"

@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -222,13 +223,12 @@ def measure_strings(
 
 
 def _begun(tools: _Tools, row: Row) -> Shortening:
-    points = _points(tools, row)
-    begun = tools.shortener(row["grid"]).start(
-        _key(row), points, row["limit"], [row["loss_a"], row["loss_b"]]
-    )
-    if not tools.settings.shorten:
-        begun.ended = OFF
-    return begun
+    points, ends = _points(tools, row), [row["loss_a"], row["loss_b"]]
+    if tools.settings.shorten:
+        return tools.shortener(row["grid"]).start(_key(row), points, row["limit"], ends)
+    found = [0.0, 0.0, float(trees.count(points)), paths.length(points), 1.0]
+    string = Shortening(_key(row), row["limit"], points, points, points, ends, np.zeros(0))
+    return replace(string, history=[found], ended=OFF)
 
 
 def _points(tools: _Tools, row: Row) -> Params:
