@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import scipy  # its parts are loaded when they are used
@@ -321,7 +321,7 @@ def describe(
                 "connected": len(held),
             }
         )
-    return {
+    record: dict[str, Any] = {
         "levels": found,
         "leaves": [{"model": m, **leaf._asdict()} for m, leaf in minima.items()],
         "merges": [
@@ -330,15 +330,8 @@ def describe(
         ],
         "persistence": persistence(minima, tree),
         "unjoined": len(minima) - len(tree),
-        "notes": _notes(
-            models,
-            rows,
-            snapshots,
-            barriers,
-            len(minima) - len(tree),
-            {at["level"] for at in found},
-        ),
     }
+    return record | {"notes": _notes(models, rows, snapshots, barriers, record)}
 
 
 def _notes(
@@ -346,10 +339,9 @@ def _notes(
     rows: Sequence[Row],
     snapshots: Sequence[Row],
     barriers: Sequence[Row],
-    unjoined: int,
-    levels: Set[float],
+    found: dict[str, Any],
 ) -> list[str]:
-    """What is missing for components, barriers and the tree; levels: those with components."""
+    """What is missing for components, barriers and the tree, of which `found` is all else."""
     if not rows and not barriers:
         return ["no components and no barriers: no pair has been tried; `lscape connect` does"]
     minima = leaves(models)
@@ -359,6 +351,7 @@ def _notes(
     lost = ", ".join(str(m["model"]) for m in models if m["model"] not in minima)
     if lost:
         notes.append(f"not in the disconnectivity graph: models that met no level ({lost})")
+    levels, unjoined = {at["level"] for at in found["levels"]}, found["unjoined"]
     if len(levels) == 1:
         notes.append("one level only: components cannot be set against the level")
     elif levels and not snapshots:

@@ -139,10 +139,10 @@ def _notes(
 
 def _verified(run: Run, rows: Sequence[dict[str, Any]]) -> list[str]:
     """What `lscape verify` found that does not hold, and what is left out."""
+    judged = {"strings": rows, "models' own paths": run.snapshots(), "barriers": run.barriers()}
     counts = {
-        "strings": sum(row["reason"].startswith("verify ") for row in rows),
-        "models' own paths": sum("verify at grid" in r["reason"] for r in run.snapshots()),
-        "barriers": sum("verify at grid" in r["reason"] for r in run.barriers()),
+        what: sum("verify at grid" in record["reason"] for record in records)
+        for what, records in judged.items()
     }
     lost = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
     notes = [f"lscape verify downgraded {lost} on a finer grid"] * bool(lost)
