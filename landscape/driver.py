@@ -65,6 +65,7 @@ class Connection:
             "rounds": string.rounds,
             "grad_evals": string.grad_evals,
             "grid": certificate.grid,
+            "verified": None,
             "chained_from": string.chained_from,
             "reason": self.reason,
             **({"facts": dict(string.facts)} if string.facts else {}),

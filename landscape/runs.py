@@ -79,12 +79,12 @@ COLUMNS: tuple[str, ...] = (
     "task", "method", "level", "a", "b", "status", "beads", "length", "chord",
     "normalized_length", "max_loss", "barrier", "rounds", "grad_evals", "seconds",
     "set", "limit", "loss_a", "loss_b", "max_at", "last_change", "resolution", "grid",
-    "chained_from", "curve_max", "bound", "reason",
+    "verified", "chained_from", "curve_max", "bound", "reason",
 )  # fmt: skip
 
 CERTIFIED = (
-    "max_loss", "last_change", "max_at", "resolution", "grid", "beads", "length", "chord",
-    "normalized_length", "grad_evals", "seconds", "status", "reason",
+    "max_loss", "last_change", "max_at", "resolution", "grid", "verified", "beads", "length",
+    "chord", "normalized_length", "grad_evals", "seconds", "status", "reason",
 )  # fmt: skip
 # from the model's snapshot at `level` to the one at `lower`; CONNECTED below `limit`, the level's
 SNAPSHOT = ("model", "level", "lower", "limit", *CERTIFIED)
@@ -101,7 +101,7 @@ STRING_COLUMNS: tuple[str, ...] = (
     "measures", "set", "method", "level", "a", "b", "limit",
     "shortening", "beads_found", "beads", "sweeps", "grad_evals", "seconds",
     "length_found", "length", "chord", "normalized_length_found", "normalized_length",
-    "length_change", "max_loss", "max_at", "last_change", "resolution", "grid",
+    "length_change", "max_loss", "max_at", "last_change", "resolution", "grid", "verified",
     "scaled_length_found", "scaled_length", "scaled_chord",
     "function_length_found", "function_length", "function_chord", "function_change",
     "function_metric", "function_samples",
@@ -556,8 +556,10 @@ class Run:
     def _why_not(self, row: Row) -> str:
         """Why what was measured of a string no longer counts; nothing where it does."""
         path = self.connection_file(row["set"], row["level"], row["a"], row["b"])
-        now = read_record(path) if path.exists() else None
-        if now is None or now["arrays_sha256"] != row["source"]:
+        if not path.exists():
+            return "the files of their strings are gone"
+        now = read_record(path)
+        if now["arrays_sha256"] != row["source"]:
             return "they have been searched again since"
         if now["row"]["status"] != "CONNECTED":
             return "they are no longer CONNECTED"

@@ -321,7 +321,7 @@ def describe(
                 "connected": len(held),
             }
         )
-    return {
+    record: dict[str, Any] = {
         "levels": found,
         "leaves": [{"model": m, **leaf._asdict()} for m, leaf in minima.items()],
         "merges": [
@@ -330,8 +330,8 @@ def describe(
         ],
         "persistence": persistence(minima, tree),
         "unjoined": len(minima) - len(tree),
-        "notes": _notes(models, rows, snapshots, barriers, len(minima) - len(tree)),
     }
+    return record | {"notes": _notes(models, rows, snapshots, barriers, record)}
 
 
 def _notes(
@@ -339,9 +339,9 @@ def _notes(
     rows: Sequence[Row],
     snapshots: Sequence[Row],
     barriers: Sequence[Row],
-    unjoined: int,
+    found: dict[str, Any],
 ) -> list[str]:
-    """What is missing for components, barriers and the tree."""
+    """What is missing for components, barriers and the tree, of which `found` is all else."""
     if not rows and not barriers:
         return ["no components and no barriers: no pair has been tried; `lscape connect` does"]
     minima = leaves(models)
@@ -351,10 +351,10 @@ def _notes(
     lost = ", ".join(str(m["model"]) for m in models if m["model"] not in minima)
     if lost:
         notes.append(f"not in the disconnectivity graph: models that met no level ({lost})")
-    several = len({row["level"] for row in rows}) > 1
-    if not several:
+    levels, unjoined = {at["level"] for at in found["levels"]}, found["unjoined"]
+    if len(levels) == 1:
         notes.append("one level only: components cannot be set against the level")
-    elif not snapshots:
+    elif levels and not snapshots:
         notes.append(
             "what is connected at one level is not carried to another: the models' own paths "
             "between their snapshots have not been tried; `lscape measure` does"

@@ -46,7 +46,7 @@ def report(runs: Sequence[Run], published: Sequence[Published] = ()) -> dict[str
         for kind, records in measures_of(run).items():
             measured[kind] += [{"run": name, **record} for record in records]
         prefix = f"{name}: " if len(runs) > 1 else ""
-        notes += [prefix + note for note in _notes(run, about, rows)]
+        notes += [prefix + note for note in _notes(run, about, rows, topology)]
     configs = {about["run"]: about["config"] for about in described}
     against = compare(levels, [configs[level["run"]] for level in levels], published)
     unmatched = {about["config"] for about in described} - {r["published"] for r in against}
@@ -88,7 +88,12 @@ def _about(run: Run, name: str) -> dict[str, Any]:
     }
 
 
-def _notes(run: Run, about: dict[str, Any], rows: Sequence[dict[str, Any]]) -> list[str]:
+def _notes(
+    run: Run,
+    about: dict[str, Any],
+    rows: Sequence[dict[str, Any]],
+    topology: dict[str, Any],
+) -> list[str]:
     notes = []
     for stage, status in about["stages"].items():
         if status != "done":
@@ -106,8 +111,10 @@ def _notes(run: Run, about: dict[str, Any], rows: Sequence[dict[str, Any]]) -> l
         over = _length_over(run.settings_file(name))
         if over != "*":
             notes.append(f"{name}: lengths and chords are over the parameters {over} only")
+    said_of = {entry["level"] for entry in (*rows, *topology["levels"])}
     for name in run.sets():
         if tree := run.tree(name):
+            said_of |= {record["level"] for record in tree}
             searched, pairs = (sum(record[key] for record in tree) for key in ("searched", "pairs"))
             notes.append(
                 f"{name}: pairs were chosen to join what was not joined ({searched} of {pairs} "
@@ -117,7 +124,7 @@ def _notes(run: Run, about: dict[str, Any], rows: Sequence[dict[str, Any]]) -> l
         notes.append("no pair has been tried yet; `lscape connect` does")
     elif not any(row["status"] == "CONNECTED" for row in rows):
         notes.append("no pair was connected: there are no lengths and no curvatures")
-    untried = [level for level in about["levels"] if level not in {row["level"] for row in rows}]
+    untried = [level for level in about["levels"] if level not in said_of]
     if rows and untried:
         levels = ", ".join(f"{level:g}" for level in untried)
         notes.append(f"no pair has been tried at {levels}, of which nothing is said")
@@ -132,10 +139,10 @@ def _notes(run: Run, about: dict[str, Any], rows: Sequence[dict[str, Any]]) -> l
 
 def _verified(run: Run, rows: Sequence[dict[str, Any]]) -> list[str]:
     """What `lscape verify` found that does not hold, and what is left out."""
+    judged = {"strings": rows, "models' own paths": run.snapshots(), "barriers": run.barriers()}
     counts = {
-        "strings": sum(row["reason"].startswith("verify ") for row in rows),
-        "models' own paths": sum("verify at grid" in r["reason"] for r in run.snapshots()),
-        "barriers": sum("verify at grid" in r["reason"] for r in run.barriers()),
+        what: sum("verify at grid" in record["reason"] for record in records)
+        for what, records in judged.items()
     }
     lost = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
     notes = [f"lscape verify downgraded {lost} on a finer grid"] * bool(lost)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ from landscape.config import (
 from landscape.hessian import Hessian, curvatures, recognised
 from landscape.outputs import make_function_length
 from landscape.runs import (
+    DOWNGRADED,
     STRING_COLUMNS,
     Arrays,
     Row,
@@ -166,14 +168,17 @@ class _Tools:
 
 
 def pending_strings(tools: _Tools, connected: list[Row], levels: list[float]) -> list[Row]:
-    """The CONNECTED rows that are not measured yet, or were another string when they were."""
-    run = tools.run
-
-    def measured(row: Row) -> bool:
-        path = run.string_measure_file(tools.name, row)
-        return path.exists() and read_record(path)["measured"]["source"] == _source(run, row)
-
-    return [row for row in connected if not measured(row)]
+    """The CONNECTED rows that are not measured yet, or were another string when they were, or whose
+    shortened string was DOWNGRADED: with the grid that found it too high, to be shortened on."""
+    found = []
+    for row in connected:
+        path = tools.run.string_measure_file(tools.name, row)
+        known = read_record(path)["measured"] if path.exists() else None
+        if known is None or known["source"] != _source(tools.run, row):
+            found.append(row)
+        elif known["shortening"] == DOWNGRADED:
+            found.append(row | {"grid": known["verified"]})
+    return found
 
 
 def _source(run: Run, row: Row) -> str:
@@ -222,13 +227,12 @@ def measure_strings(
 
 
 def _begun(tools: _Tools, row: Row) -> Shortening:
-    points = _points(tools, row)
-    begun = tools.shortener(row["grid"]).start(
-        _key(row), points, row["limit"], [row["loss_a"], row["loss_b"]]
-    )
-    if not tools.settings.shorten:
-        begun.ended = OFF
-    return begun
+    points, ends = _points(tools, row), [row["loss_a"], row["loss_b"]]
+    if tools.settings.shorten:
+        return tools.shortener(row["grid"]).start(_key(row), points, row["limit"], ends)
+    found = [0.0, 0.0, float(trees.count(points)), paths.length(points), 1.0]
+    string = Shortening(_key(row), row["limit"], points, points, points, ends, np.zeros(0))
+    return replace(string, history=[found], ended=OFF)
 
 
 def _points(tools: _Tools, row: Row) -> Params:

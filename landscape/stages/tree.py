@@ -8,6 +8,7 @@ higher up, where it is easier.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -36,9 +37,8 @@ def grow(tools: Any, levels: Sequence[float], progress: Progress) -> None:
         distance = _distances(tools, who, level)
         number = 0
         while True:
-            record = _grown(run, tools.config, level)
-            failed = [(r["a"], r["b"]) for r in _rows(run, tools.name) if r["level"] == level]
-            pairs = next_pairs(record["components"], distance, failed, tries)[: tools.group]
+            record = _grown(run, tools.name, level, tools.band(level).limit, tries)
+            pairs = _next(run, tools.name, record, distance)[: tools.group]
             if not pairs:
                 break
             number += 1
@@ -52,15 +52,35 @@ def grow(tools: Any, levels: Sequence[float], progress: Progress) -> None:
 
 def is_grown(run: Run, config: Config, levels: Sequence[float]) -> bool:
     """Whether the set's tree is complete at these levels, and still what its rows say."""
-    kept = {record["level"]: record for record in run.tree(set_name(config.connect))}
-    return all(level in kept and kept[level] == _grown(run, config, level) for level in levels)
+    name, settings = set_name(config.connect), config.connect
+    kept = {record["level"]: record for record in run.tree(name)}
+    for level in levels:
+        limit = Band(level, settings.target, settings.tolerance).limit
+        record = _grown(run, name, level, limit, settings.tries)
+        anywhere = dict.fromkeys(combinations(reached(run.models(), level), 2), 0.0)
+        if kept.get(level) != record or _next(run, name, record, anywhere):
+            return False
+    return True
 
 
-def _grown(run: Run, config: Config, level: float) -> dict[str, Any]:
-    settings = config.connect
-    limit = Band(level, settings.target, settings.tolerance).limit
-    rows = _rows(run, set_name(settings))
-    return grown(rows, run.snapshots(), run.models(), level, limit, settings.tries)
+def retold(run: Run) -> None:
+    """Let the tree of every set say what its rows and the models' own paths say now."""
+    for name in run.sets():
+        if kept := run.tree(name):
+            again = [
+                _grown(run, name, *(r[key] for key in ("level", "limit", "tries"))) for r in kept
+            ]
+            write_json(run.tree_file(name), again)
+
+
+def _grown(run: Run, name: str, level: float, limit: float, tries: int) -> dict[str, Any]:
+    return grown(_rows(run, name), run.snapshots(), run.models(), level, limit, tries)
+
+
+def _next(run: Run, name: str, record: dict[str, Any], distance: dict[Pair, float]) -> list[Pair]:
+    """The pairs to search next where the tree is as its record says."""
+    failed = [(r["a"], r["b"]) for r in _rows(run, name) if r["level"] == record["level"]]
+    return next_pairs(record["components"], distance, failed, record["tries"])
 
 
 def _rows(run: Run, name: str) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ from landscape import paths
 from landscape.base import Status
 from landscape.runs import DOWNGRADED, RAISED, Row, Run, RunError, load_arrays, save_arrays
 from landscape.stages.setup import Progress, build_landscape, config_of, in_use, log, silent
+from landscape.stages.tree import retold
 from landscape.topology import edges, forest, upper_bound
 
 FINER = 4
@@ -21,9 +22,9 @@ FINER = 4
 class Kept(NamedTuple):
     """A path on disk: its record, in which its certificate is, and the files of its two ends.
 
-    section: the record's name in the file; prefix: of the names of the path's arrays; status: the
-    record's key of the word for what is known of the path, and `lost`, that word where it does not
-    hold (None: it is left).
+    basis: the grid of the search that found it, or what it was made of; section: the record's name
+    in the file; prefix: of the names of the path's arrays; status: the record's key of the word for
+    what is known of the path, and `lost`, that word where it does not hold (None: it is left).
     """
 
     kind: str
@@ -31,6 +32,7 @@ class Kept(NamedTuple):
     file: Path
     ends: tuple[Path, Path]
     record: Row
+    basis: int
     section: str
     prefix: str = ""
     status: str = "status"
@@ -45,7 +47,7 @@ class Kept(NamedTuple):
 
 def verify(run: Run, grid: int | None = None, progress: Progress = silent) -> list[dict[str, Any]]:
     """Certify every path that a run's results rest on again, on `grid` points a segment (4 times
-    the path's own by default), and its ends against the models' files, bit for bit.
+    the search's by default), and its ends against the models' files, bit for bit.
 
     These are, by `kind`: `strings`, those CONNECTED; `snapshots`, the models' own paths;
     `barriers`, lowered; `shortened`, the measured strings; `failed`, strings that are not CONNECTED
@@ -53,7 +55,9 @@ def verify(run: Run, grid: int | None = None, progress: Progress = silent) -> li
     others the bound on their loss must not rise by more than a certificate's accuracy. Where it
     does not hold, the path's file says so, with the reason: a string or a model's own path becomes
     NOT_FOUND, a barrier RAISED, a shortened string DOWNGRADED, which leaves its measures out of
-    every result. A bound that rises inside its limit is kept as it rose.
+    every result. A bound that rises inside its limit is kept as it rose. `verified` is then the
+    grid that found it; the search's own grid stays what later work goes by. The sets' trees say
+    what is left.
 
     Returns a record a path: {kind, name, grid, max_loss, limit (or the bound that was known),
     agreed, reason}; of strings also {set, method, level, a, b}. Raises RunError (damaged or
@@ -61,11 +65,11 @@ def verify(run: Run, grid: int | None = None, progress: Progress = silent) -> li
     """
     config = config_of(run)
     first = [*_strings(run), *_snapshots(run), *_barriers(run)]
-    measured = list(_shortened(run))
-    coarsest = max((kept.record["grid"] for kept in (*first, *measured)), default=0)
+    others = [*_shortened(run), *_holding(run)]
+    coarsest = max((kept.record["grid"] for kept in (*first, *others)), default=0)
     if grid is not None and grid < coarsest:
         raise RunError(f"{run.directory}: certified at grid {coarsest}; {grid} is coarser")
-    if not first:
+    if not first and not others:
         return []
     landscape = build_landscape(config, progress)
 
@@ -75,15 +79,16 @@ def verify(run: Run, grid: int | None = None, progress: Progress = silent) -> li
 
     records = []
     with run.stage("verify"):
-        total = len(first) + len(measured)
+        total = len(first) + len(others)
         for kept in _in_turn(run, first):
-            finer = max(grid or FINER * kept.record["grid"], kept.record["grid"])
+            finer = grid or max(FINER * kept.basis, kept.record["grid"])
             records.append(_judged_again(kept, landscape, peaks(finer), finer))
             total = max(total, len(records))
             agreed = sum(record["agreed"] for record in records)
             progress("verifying", len(records), total, agreed=agreed)
         progress("verifying", total, total)
         run.write_results()
+        retold(run)
         for measures in run.measures():
             run.write_measures(measures)
     return records
@@ -114,9 +119,9 @@ def _judged_again(kept: Kept, landscape: Any, peaks: Any, grid: int) -> dict[str
         "max_at": found.max_at,
         "last_change": found.last_change,
         "resolution": found.resolution,
-        "grid": grid,
     }
     changes: Row = {key: value for key, value in certificate.items() if key in kept.record}
+    changes["verified"] = grid
     if not agreed:
         above = f"{limit:.6g}" if kept.limit is not None else f"the {bound:.6g} known"
         reason = (
@@ -151,9 +156,10 @@ def _path(kept: Kept, arrays: dict[str, Any], landscape: Any) -> dict[str, Any]:
     for end, model in zip((0, -1), kept.ends, strict=True):
         for name, leaf in in_use(load_arrays(model)[0], landscape, model).items():
             points[name] = arrays.get(kept.prefix + name)
-            if points[name] is None or not np.array_equal(points[name][end], leaf):
+            kind = leaf.dtype if points[name] is None else points[name].dtype
+            if points[name] is None or not np.array_equal(points[name][end], leaf.astype(kind)):
                 raise RunError(f"{kept.file}: its end {name} is not that of {model}")
-    return points
+    return {name: points[name].astype(leaf.dtype) for name, leaf in landscape.shapes.items()}
 
 
 # -- what is judged --------------------------------------------------------------------------------
@@ -163,7 +169,8 @@ def _string(run: Run, row: Row, kind: str = "strings") -> Kept:
     a, b, level, name = row["a"], row["b"], row["level"], row["set"]
     said = f"{name} at {level:g}, pair {a}-{b}"
     ends = run.model_file(a, level), run.model_file(b, level)
-    return Kept(kind, said, run.connection_file(name, level, a, b), ends, row, "row")
+    file = run.connection_file(name, level, a, b)
+    return Kept(kind, said, file, ends, row, row["grid"], "row")
 
 
 def _strings(run: Run) -> Iterator[Kept]:
@@ -171,15 +178,21 @@ def _strings(run: Run) -> Iterator[Kept]:
 
 
 def _holding(run: Run) -> list[Kept]:
-    """The strings that failed but are the lowest known way between what they join."""
-    rows, others = run.rows(), (run.snapshots(), run.barriers())
-    held = {edge[:2] for edge in forest(edges(rows, *others))}
+    """The strings that failed but are the lowest known way between what they join: in the
+    disconnectivity graph, or in a set's tree."""
+    rows, snapshots = run.rows(), run.snapshots()
+    held = set(forest(edges(rows, snapshots, run.barriers())))
+    for name in run.sets():
+        for tree in run.tree(name):
+            own = [row for row in rows if row["set"] == name and row["level"] <= tree["level"]]
+            below = [record for record in snapshots if record["level"] <= tree["level"]]
+            held |= set(forest(edges(own, below), tree["limit"]))
     return [
         _string(run, row, "failed")
         for row in rows
         if row["limit"] is not None
         and row["status"] != Status.CONNECTED
-        and ((row["a"], row["level"]), (row["b"], row["level"])) in held
+        and held.intersection(edges([row]))
     ]
 
 
@@ -189,7 +202,15 @@ def _snapshots(run: Run) -> Iterator[Kept]:
         said = f"model {model} itself from {level:g} to {lower:g}"
         ends = run.model_file(model, level), run.model_file(model, lower)
         if np.isfinite(upper_bound(record)):
-            yield Kept("snapshots", said, run.snapshot_file(model, level), ends, record, "path")
+            yield Kept(
+                "snapshots",
+                said,
+                run.snapshot_file(model, level),
+                ends,
+                record,
+                record["grid"],
+                "path",
+            )
 
 
 def _barriers(run: Run) -> Iterator[Kept]:
@@ -198,14 +219,16 @@ def _barriers(run: Run) -> Iterator[Kept]:
         ends = run.model_file(a, record["level_a"]), run.model_file(b, record["level_b"])
         if np.isfinite(upper_bound(record)):
             said, file = f"the barrier of pair {a}-{b}", run.barrier_file(a, b)
-            yield Kept("barriers", said, file, ends, record, "path", lost=RAISED)
+            yield Kept("barriers", said, file, ends, record, record["grid"], "path", lost=RAISED)
 
 
 def _shortened(run: Run) -> Iterator[Kept]:
+    found = {kept.file: kept for kept in _strings(run)}
     for measures in run.measures():
         for record in run.string_measures(measures):
-            string = _string(run, record)
+            string = found[_string(run, record).file]
             yield string._replace(
+                record=record,
                 kind="shortened",
                 name=f"{string.name}, shortened ({measures})",
                 file=run.string_measure_file(measures, record),

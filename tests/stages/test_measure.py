@@ -24,6 +24,15 @@ def connected(ring):
     return run
 
 
+def zigzag(points, beads=40):
+    """Along a string on the ring, now inside the unit circle and now outside it."""
+    moved = paths.at(points, np.linspace(0, 1, beads))["x"]
+    moved /= np.linalg.norm(moved, axis=1, keepdims=True)
+    moved *= np.where(np.arange(beads) % 2, 0.95, 1.05)[:, None].astype(moved.dtype)
+    moved[[0, -1]] = points["x"][[0, -1]]
+    return {"x": moved}
+
+
 def timeless(rows):
     return [{k: v for k, v in row.items() if k != "seconds"} for row in rows]
 
@@ -131,11 +140,17 @@ def test_barriers_are_of_no_one_level_and_name_no_measures(ring, caplog):
 
 def test_other_settings_are_other_measures_and_a_level_can_be_asked_for(connected):
     run = connected
+    row = next(row for row in run.rows() if row["level"] == 0.1)
+    points, profile, film = run.load_connection(row)
+    run.save_connection(row, zigzag(points), profile, film)  # most of its beads are superfluous
     off = ["measure.shorten=false", "measure.hessian=false"]
     found = measure(run, off, levels=[0.1])
     assert {row["level"] for row in found["strings"]} == {0.1} and not found["models"]
+    assert max(row["beads"] for row in found["strings"]) == 40
     for row in found["strings"]:
         assert row["shortening"] == "OFF" and row["length"] == row["length_found"]
+        assert row["beads"] == row["beads_found"] and row["length_change"] is None
+        assert row["max_loss"] <= row["limit"] and row["sweeps"] == 0
         assert row["hessian_of"] is None and row["total_curvature"] == row["total_curvature_found"]
     first = run.latest_measures()
     measure(run, ["measure.hessian=false"], levels=[0.1])

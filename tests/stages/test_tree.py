@@ -14,6 +14,7 @@ from scipy.spatial.distance import squareform
 from landscape import compute, topology
 from landscape.config import config_from, set_name
 from landscape.neb import Elastic
+from landscape.report import report
 from landscape.runs import load_arrays, save_arrays
 from landscape.stages.check import check
 from landscape.stages.connect import Tools, connect, tree_of
@@ -142,6 +143,16 @@ def test_a_tree_again_does_nothing_and_all_pairs_go_beside_it(ring, caplog):
     connect(run, ["connect.pairs=tree"])
     (now,) = [r["searched"] for r in run.tree(run.sets()[0]) if r["level"] == 0.1]
     assert (searched, now) == (0, 6)
+
+
+def test_levels_to_which_a_tree_is_carried_are_not_called_untried(ring):
+    run = train(ring(train={"models": 3}))
+    rows = connect(run, ["connect.pairs=tree"])
+    assert {row["level"] for row in rows} == {0.01}
+    found = report([run])
+    assert [level["level"] for level in found["topology"][0]["levels"]] == [1.0, 0.1, 0.01]
+    notes = "\n".join([*found["notes"], *found["topology"][0]["notes"]])
+    assert "nothing is said" not in notes and "one level only" not in notes
 
 
 @pytest.mark.parametrize("after", [0, 3])

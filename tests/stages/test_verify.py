@@ -12,6 +12,7 @@ from landscape.runs import RunError, load_arrays, read_record, save_arrays
 from landscape.stages.connect import connect
 from landscape.stages.measure import measure
 from landscape.stages.train import train
+from landscape.stages.tree import retold
 from landscape.stages.verify import verify
 
 
@@ -126,6 +127,8 @@ def test_what_was_measured_of_a_string_that_does_not_hold_is_left_out_and_counte
     notes = report([run])["notes"]
     assert "lscape verify downgraded 1 strings on a finer grid" in notes
     assert f"{said} are no longer CONNECTED" in notes and len(run.string_measures()) == 5
+    string.unlink()
+    assert run.measures_left_out() == {"the files of their strings are gone": 1}
 
 
 def test_a_failed_string_that_the_graph_rests_on(run):
@@ -145,6 +148,113 @@ def test_a_failed_string_that_the_graph_rests_on(run):
     assert max(m["height"] for m in described(run)["merges"]) == pytest.approx(high, rel=1e-3)
     stuck = [row for row in run.rows() if row["status"] == "STUCK"]
     assert len(stuck) == 2 and all("stuck; verify at grid 200" in row["reason"] for row in stuck)
+
+
+def rewritten(file, section="row", **changes):
+    """Change a file's record, with the checksums right."""
+    arrays, record = load_arrays(file)
+    save_arrays(file, arrays, {**record, section: record[section] | changes})
+
+
+def file_of(run, row):
+    return run.connection_file(row["set"], row["level"], row["a"], row["b"])
+
+
+def test_a_bound_that_rises_inside_its_limit_leaves_the_searchs_grid(run):
+    """verify again, coarser, or measure: nothing depends on what verify wrote."""
+    first = run.rows()[0]
+    bound = topology.upper_bound(first)
+    rewritten(file_of(run, first), max_loss=0.5 * first["max_loss"])
+    assert not lost(run)
+    kept = run.rows()[0]
+    assert (kept["status"], kept["grid"], kept["verified"]) == ("CONNECTED", first["grid"], 200)
+    assert topology.upper_bound(kept) == pytest.approx(bound, rel=1e-3)
+    assert {record["grid"] for record in verify(run)} == {200}
+    assert {record["grid"] for record in verify(run, grid=100)} == {100}
+    measure(run, ["measure.shorten=false"], levels=[0.1])
+    assert {record["grid"] for record in run.string_measures()} == {first["grid"]}
+
+
+def test_a_run_in_which_nothing_was_connected(run):
+    for folder in ("barriers/*", "snapshots/*/*", "measures/*/strings/*/*/*"):
+        for file in run.directory.glob(folder):
+            file.unlink()
+    for row in run.rows():
+        low = {"status": "STUCK", "reason": "stuck", "max_loss": 0.5 * row["max_loss"]}
+        rewritten(file_of(run, row), **low)
+    with pytest.raises(RunError, match="certified at grid 50; 20 is coarser"):
+        verify(run, grid=20)
+    found = verify(run)
+    assert found and {record["kind"] for record in found} == {"failed"}
+    assert not any(record["agreed"] for record in found)
+    assert "lscape verify downgraded 6 strings on a finer grid" in report([run])["notes"]
+
+
+TREE = ["connect.pairs=tree"]
+
+
+@pytest.fixture
+def tree(ring):
+    made = train(ring(train={"models": 3}, levels={"values": [0.1, 0.01]}))
+    connect(made, TREE)
+    return made
+
+
+def test_a_tree_says_what_is_left_and_grows_on(tree, caplog):
+    caplog.set_level("INFO", logger="lscape")
+    before = tree.tree(tree.sets()[0])
+    assert [record["components"] for record in before] == [[[0, 1, 2]]] * 2
+    row = tree.rows()[0]
+    tampered(file_of(tree, row))
+    assert lost(tree).keys() == {"strings"}
+    after = tree.tree(tree.sets()[0])
+    for record, level in zip(after, described(tree)["levels"], strict=True):
+        assert len(record["components"]) == 2
+        assert record["components"] == level["components"]
+    connect(tree, TREE)
+    assert "nothing to do" not in caplog.text
+    assert [r["components"] for r in tree.tree(tree.sets()[0])] == [[[0, 1, 2]]] * 2
+    connect(tree, TREE)
+    assert caplog.text.count("nothing to do") == 1
+
+
+def test_a_failed_string_that_only_a_tree_rests_on(tree):
+    """In the disconnectivity graph there is a lower way; a tree knows its own set alone."""
+    (name,) = tree.sets()
+    row = tree.rows()[0]
+    known = {"status": "STUCK", "reason": "stuck", "max_loss": 0.05}
+    rewritten(file_of(tree, row), **known)
+    other = row | {"set": "other", "status": "CONNECTED"}
+    points, profile, film = tree.load_connection(row)
+    tree.save_connection(other, points, profile, film)
+    retold(tree)
+    assert [len(r["components"]) for r in tree.tree(name)] == [1, 2]  # at 0.1 it stays below
+    tampered(file_of(tree, row))
+    assert lost(tree).keys() == {"failed"}
+    assert [len(r["components"]) for r in tree.tree(name)] == [2, 2]
+
+
+def test_a_downgraded_string_is_measured_again_on_the_finer_grid(run):
+    first = run.string_measures()[0]
+    file = run.string_measure_file(first["measures"], first)
+    tampered(file, "shortened.")
+    assert lost(run).keys() == {"shortened"} and len(run.string_measures()) == 5
+    measure(run)
+    again = run.string_measures()[0]
+    assert len(run.string_measures()) == 6 and not run.measures_left_out()
+    assert (first["grid"], again["grid"]) == (50, 200)
+    assert again["length"] == pytest.approx(first["length"], rel=0.05)
+    grids = [record["grid"] for record in verify(run) if record["kind"] == "shortened"]
+    assert grids == [200] * 6, "the basis is the search's grid"
+
+
+def test_strings_that_were_measured_at_another_precision(run):
+    for record in run.string_measures():
+        file = run.string_measure_file(record["measures"], record)
+        arrays, header = load_arrays(file)
+        arrays["shortened.x"] = arrays["shortened.x"].astype(np.float64)
+        save_arrays(file, arrays, header)
+    assert not lost(run)
 
 
 @pytest.mark.parametrize("kind", ["snapshots", "barriers", "shortened"])
