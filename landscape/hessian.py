@@ -368,8 +368,8 @@ def _curvatures(
 @dataclass(frozen=True)
 class Spectrum:
     """Stochastic Lanczos quadrature at a point (Ghorbani et al. 2019): nodes and weights [probes,
-    m], weights of a probe summing to 1; trace, the mean of vᵀHv, and its standard error over the
-    probes (None of one)."""
+    m], weights of a probe summing to 1 (one that needed fewer nodes repeats its first, at weight
+    0); trace, the mean of vᵀHv, and its standard error over the probes (None of one)."""
 
     nodes: np.ndarray
     weights: np.ndarray
@@ -393,7 +393,8 @@ def spectrum(hessian: Hessian, point: Params, steps: int, count: int, key: np.nd
                                constant_values=np.nan) for p in parts])
         for name in ("values", "weights")
     )  # fmt: skip
-    traces = hessian.parameters * np.nansum(nodes * weights, axis=1)
+    nodes, weights = np.where(np.isnan(nodes), nodes[:, :1], nodes), np.nan_to_num(weights)
+    traces = hessian.parameters * (nodes * weights).sum(axis=1)
     error = float(traces.std(ddof=1) / np.sqrt(count)) if count > 1 else None
     return Spectrum(nodes, weights, float(traces.mean()), error)
 

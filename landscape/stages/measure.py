@@ -215,7 +215,7 @@ def measure_strings(
             checkpoints.keep(lambda group=group: [vars(string) for string in group])
             ended = sum(string.ended is not None for string in group)
             beads = max(trees.count(string.points) for string in group)
-            part = sum(s.sweeps for s in group) / (len(group) * shortener.max_sweeps)
+            part = sum(s.sweeps for s in group) / shortener.max_sweeps
             progress("shortening", done + max(ended, part), total, ended=done + ended, beads=beads)
         checkpoints.keep(lambda group=group: [vars(string) for string in group], now=True)
         for string in group:
