@@ -52,7 +52,7 @@ def connectedness(tried: Iterable[Tried]) -> dict[str, Any]:
     without a model in two, ⌊models/2⌋ of each chain (Hoeffding 1963, section 5a: a U-statistic is
     a mean of means over that many independent terms).
 
-    supported: at every level all pairs are joined, and the interval excludes a share of MOST.
+    supported: at every level tried all pairs are joined, and the interval excludes a share of MOST.
     not supported: at some level the interval lies below NEARLY_ALL; that says what was found, as
     a search that fails shows nothing. Everything else cannot be told.
     """
@@ -76,11 +76,13 @@ def connectedness(tried: Iterable[Tried]) -> dict[str, Any]:
     elif least["interval"][0] <= MOST:
         verdict = CANNOT_TELL
         reason = (
-            f"all were joined, but {least['models']} models make {least['independent']} "
-            f"independent pairs, {_needed()} are needed"
+            f"all were joined, but {least['models']} models make "
+            f"{independent_pairs(least['independent'])}, {_needed()} are needed"
         )
     else:
-        verdict, reason = SUPPORTED, f"all pairs were joined at every level tried ({len(levels)})"
+        several = f"every level tried ({len(levels)})"
+        where = several if len(levels) > 1 else "the one level tried"
+        verdict, reason = SUPPORTED, f"all pairs were joined at {where}"
     return {"verdict": verdict, "reason": reason, "levels": levels}
 
 
@@ -119,6 +121,10 @@ def wilson(share: float, count: float) -> list[float]:
     centre = (share + z / 2) / (1 + z)
     half = np.sqrt(z * share * (1 - share) + z**2 / 4) / (1 + z)
     return [max(0.0, float(centre - half)), min(1.0, float(centre + half))]
+
+
+def independent_pairs(count: int) -> str:
+    return f"{count} independent pair{'s' * (count != 1)}"
 
 
 def _needed() -> int:

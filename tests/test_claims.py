@@ -208,6 +208,8 @@ def test_all_joined_among_enough_models_is_supported():
     assert found["verdict"] == SUPPORTED
     assert [level["level"] for level in found["levels"]] == [0.1, 0.05]
     assert found["levels"][0]["pairs"] == 28 and found["levels"][0]["independent"] == 4
+    assert found["reason"] == "all pairs were joined at every level tried (2)"
+    assert connectedness(tried(8))["reason"] == "all pairs were joined at the one level tried"
 
 
 def test_few_models_cannot_tell():

@@ -582,7 +582,11 @@ def test_several_runs_share_their_figures(run, tmp_path):
         ),
         (
             [row(0, 1)],
-            ["2 models make 1", "2 models, 5 are needed", "The one pair of digits networks was"],
+            [
+                "2 models make 1 independent pair,",
+                "2 models, 5 are needed",
+                "The one pair of digits networks was",
+            ],
         ),
         (
             [row(a, b, status="NOT_FOUND", max_loss=0.9) for a, b in [(0, 1), (2, 3)]],
@@ -607,6 +611,8 @@ def test_a_run_of_one_level(tmp_path):
     with made.stage("train"):
         made.write_models([])
     save(made, ALL[:6])
+    (claim,) = report([made])["claims"]
+    assert "counted in 2 independent pairs of 4 models" in claim["sentences"][0]
     assert report([made])["notes"] == ["one level only: nothing can be set against the level"]
 
 
@@ -734,13 +740,15 @@ def test_convergence_turning_and_highest_points_are_on_the_page(run):
     measured(run, ALL)
     budget = run.string_measure_file("m", ALL[0])
     arrays, record = load_arrays(budget)
-    record["measured"] |= {"shortening": "BUDGET", "scaled_length": None}
+    record["measured"] |= {"shortening": "BUDGET", "scaled_length": None, "length_change": None}
     save_arrays(budget, arrays, record)
     text = page_of(run)
     rows = [line for _, lines in tables(text) for line in lines if line.get("level") == "0.5"]
-    (shortening,) = (line for line in rows if "length moved at last" in line)
+    (shortening,) = (line for line in rows if "length moved at last, at most" in line)
     assert shortening["shortening"] == "1 BUDGET, 5 CONVERGED"
-    assert shortening["length moved at last"] == "0.3 %"
+    assert shortening["length moved at last, at most"] == "0.3 % (of 5)"
+    assert "jackknife over models" in text and "± is over models" not in text
+    assert "linearised" in text, "STALLED is not of levels without a gradient alone"
     assert any(line.get("scale-normalised, shortened") == "1.3 ± 0 (of 5)" for line in rows)
     (turns,) = (line for line in rows if "largest angle" in line)
     assert turns["total curvature, shortened"] == "1.5 ± 0"
@@ -771,6 +779,38 @@ def test_why_numbers_are_missing_is_on_the_page(run):
     assert "no length in function space: no outputs (12 strings)" in text
     assert "no second derivatives: not asked for (measure.hessian) (12 strings)" in text
     assert "they were not shortened" in text and "shortened</th>" not in text
+
+
+def test_what_was_measured_and_no_longer_counts_is_not_called_unconnected(run):
+    save(run, [row(0, 1, level) for level in (0.5, 0.1)])
+    measured(run, [row(0, 1, level) for level in (0.5, 0.1)], shortening="DOWNGRADED")
+    with run.stage("measure"):
+        pass
+    text = page_of(run)
+    assert "No strings are measured" in text and "No pair is connected" not in text
+    save(run, [row(0, 1, level, "STUCK") for level in (0.5, 0.1)])
+    assert "No pair is connected." in page_of(run)
+
+
+def test_a_run_without_second_derivatives_beside_one_with_them(run, tmp_path):
+    other = create_run(tmp_path / "toy-12345678", CONFIG.replace("digits", "toy"), {})
+    with other.stage("train"):
+        other.write_models(run.models())
+    for one, more in ((run, {}), (other, {"level_curvature_mean": None, "peak_gradient": None})):
+        save(one, ALL)
+        measured(one, ALL, **more)
+    for one in (run, other):
+        for path in one.directory.glob("measures/m/strings/*/*/*"):
+            arrays, record = load_arrays(path)
+            if one is other:  # as where nothing of the second order was asked for
+                arrays = {name: a for name, a in arrays.items() if not name.startswith("beads.")}
+            else:
+                arrays["beads.normal_spread"] = np.zeros(2)  # two parameters: one direction
+            save_arrays(path, arrays, record)
+    page_of(run, other)
+    names = {path.stem for path in (run.directory / "figures").glob("*.csv")}
+    assert {"smallest-dss-1-digits-12345678", "normal-spread"} <= names
+    assert "smallest-dss-1-toy-12345678" not in names
 
 
 def test_strings_that_are_not_drawn_are_told_of(run):

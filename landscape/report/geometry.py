@@ -1,6 +1,7 @@
 """The page's figures and tables of what was measured: lengths, curvatures, highest points, minima.
 
-All of it against the level, with its error over models and how many of the pairs are in it.
+All of it against the level, with its error (over models, or over pairs that share none) and how
+many of the pairs are in it.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from landscape.report.figures import Figure
 from landscape.report.html import Part
 from landscape.report.measured import ALONG, LENGTHS, measured_strings
 from landscape.report.minima import minima
-from landscape.report.wording import number, series
+from landscape.report.wording import errors, number, series
 from landscape.runs import Row, Run
 
 Records = Sequence[dict[str, Any]]
@@ -34,14 +35,15 @@ CAPTIONS = {
 METRICS = {"jsd": "in the distance √JSD (nats)", "l2": "in the L² distance"}
 SHORTENING = (
     "CONVERGED: doubling the beads moved the length by less than the tolerance. STALLED: so it "
-    "did, but the level has no gradient, and a shorter string may well be there. BUDGET: the beads "
-    "or sweeps were spent first. OFF: not shortened. Every shortened string is certified below its "
-    "level."
+    "did, but it can still be well above the least: the level has no gradient to turn a step along "
+    "it, or steps are refused that the level, linearised, allows. BUDGET: the beads or sweeps were "
+    "spent first, or no shorter string was certified. OFF: not shortened. Every shortened string "
+    "is certified below its level."
 )
 HIGHEST = (
     "Near a saddle: the smallest eigenvalue is negative by more than its error, and the gradient "
     "is so small that a critical point can be near. On a slope: the level, not a saddle, is what "
-    "stops the string. ± is over models; an eigenvalue's own error is in the table of all strings."
+    "stops the string. An eigenvalue's own error is in the table of all strings."
 )
 TITLES = {
     "level_curvature": "level-set curvature uᵀHu/‖∇F‖",
@@ -129,7 +131,7 @@ def _against(
 
     def plot(axes: Axes) -> None:
         figures.against_level(axes, strings, key, metric, pairs, before)
-        if logarithmic:
+        if logarithmic and any((level[key]["mean"] or 0) > 0 for level in strings):
             figures.log_values(axes)
         axes.set_ylabel(title)
 
@@ -202,15 +204,21 @@ def _shortening(strings: Records) -> str:
     settled, tried = (sum(r[key] for r in strings) for key in ("converged", "shortened"))
     columns: dict[str, Column] = {
         "shortening": lambda r: ", ".join(f"{n} {status}" for status, n in r["shortening"].items()),
-        "length moved at last": lambda r: (
-            "–" if r["change"] is None else f"{100 * r['change']:.2g} %"
-        ),
+        "length moved at last, at most": _change,
         "beads found": _mean("beads_found"),
         "beads": _mean("beads"),
         "sweeps": _mean("sweeps"),
     }
     said = f"Shortening settled on {settled} of {tried}. {SHORTENING}"
     return _by_level(strings, columns) + html.paragraph(said)
+
+
+def _change(record: dict[str, Any]) -> str:
+    """The most that doubling the beads moved a length, and of how many where it is not of all."""
+    if record["change"] is None:
+        return "–"
+    count = record["changes"]
+    return f"{100 * record['change']:.2g} %" + f" (of {count})" * (count < record["measured"])
 
 
 # -- where it turns --------------------------------------------------------------------------------
@@ -285,8 +293,10 @@ def _level_sets(strings: Records, kept: Mapping[str, Records], metric: str) -> P
         caption += "directions, by Lanczos: the mean of points of each string"
         name = "spread of normal curvatures"
         drawn.append(_against("normal_spread", name, caption, strings, kept, metric, True))
-    for suffix, title, _, own in _sets(strings, kept):
-        drawn += [_along(f"{key}{suffix}".replace("_", "-"), key, title, own) for key in TITLES]
+    for suffix, title, _, every in _sets(strings, kept):
+        own = [record for record in every if "along" in record]
+        keys = TITLES if own else ()
+        drawn += [_along(f"{key}{suffix}".replace("_", "-"), key, title, own) for key in keys]
     columns = {
         "along the string": _mean("level_curvature_mean"),
         "lowest": _mean("level_curvature_lowest"),
@@ -300,9 +310,8 @@ def _level_sets(strings: Records, kept: Mapping[str, Records], metric: str) -> P
     return "Level sets along the strings", drawn, _by_level(strings, columns) + html.paragraph(said)
 
 
-def _along(name: str, key: str, title: str, strings: Sequence[Row]) -> Figure:
-    """A number at points of the strings, at some levels."""
-    own = [record for record in strings if "along" in record]
+def _along(name: str, key: str, title: str, own: Sequence[Row]) -> Figure:
+    """A number at points of strings, each with its `along`, at some levels."""
     levels = _some_levels(list(dict.fromkeys(record["level"] for record in own)))
 
     def plot(axes: Axes) -> None:
@@ -338,7 +347,8 @@ def _highest(strings: Records, kept: Mapping[str, Records]) -> Part:
         "smallest eigenvalue": _mean("peak_smallest"),
         "largest eigenvalue": _mean("peak_largest"),
     }
-    return "The strings' highest points", [], _by_level(strings, columns) + html.paragraph(HIGHEST)
+    notes = map(html.paragraph, [HIGHEST, *errors([r["peak_gradient"] for r in strings])])
+    return "The strings' highest points", [], _by_level(strings, columns) + "".join(notes)
 
 
 # -- the rest --------------------------------------------------------------------------------------

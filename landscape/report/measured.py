@@ -36,10 +36,11 @@ def measures_of(run: Run) -> dict[str, list[dict[str, Any]]]:
 
     strings: a record a set and level, {set, method, level, measured, converged, shortened (how many
     were tried to be), shortening: {status: strings}, change (the most that doubling the beads moved
-    a length), peaks: {verdict: strings}, reasons: {reason: strings}, function_metric, turning:
-    [{at, mean, se, n, clustered}] (radians in each of PARTS of the length), and a
-    `mean_over_pairs` of each of MEANS}. minima: a record a level, {level, measured, and {mean, se,
-    n} of each of MINIMA}. hessian: what the second derivatives are of and by.
+    a length) and changes (of how many strings), peaks: {verdict: strings}, reasons: {reason:
+    strings}, function_metric, turning: [{at, mean, se, n, clustered}] (radians in each of PARTS of
+    the length), and a `mean_over_pairs` of each of MEANS}. minima: a record a level, {level,
+    measured, and {mean, se, n} of each of MINIMA}. hessian: what the second derivatives are of and
+    by.
     """
     strings, minima = measured_strings(run), run.model_measures()
     return {
@@ -109,6 +110,7 @@ def _strings(records: Sequence[Row]) -> dict[str, Any]:
         "shortened": len(records) - shortening.get("OFF", 0),
         "shortening": shortening,
         "change": max(moved, default=None),
+        "changes": len(moved),
         "peaks": counts("peak_verdict"),
         "reasons": dict(reasons.most_common()),
         "function_metric": metrics[0] if metrics else None,

@@ -142,16 +142,13 @@ def _named(parts: Sequence[tuple[str, str]]) -> str:
 
 
 def _measured(parts: Sequence[html.Part], report: dict[str, Any]) -> str:
-    measured, done = (
-        report["measured"],
-        [about["stages"].get("measure") for about in report["runs"]],
-    )
+    measured = report["measured"]
     nothing = html.paragraph(
         "No strings are measured: no lengths, no curvatures, no highest points. "
         + (
-            "No pair is connected."
-            if all(one == "done" for one in done)
-            else "`lscape measure` does."
+            "`lscape measure` does."
+            if any(level["connected"] for level in report["levels"])
+            else "No pair is connected."
         )
     ) * (not measured["strings"])
     if not parts:

@@ -6,19 +6,19 @@ from collections.abc import Sequence
 from itertools import groupby, pairwise
 from typing import Any
 
-from landscape.claims import SHAPES, Tried, Value, connectedness, growth
+from landscape.claims import SHAPES, Tried, Value, connectedness, growth, independent_pairs
 from landscape.report.summary import CONNECTED
 from landscape.runs import Row
 
 UNREACHED = "LEVEL_NOT_REACHED"
 RULE = (
     "The claims are those of J. Bruna's talk, and the rules are written in landscape/claims.py. "
-    "Connected: supported where all pairs are joined at every level, directly or by a chain of "
-    "certified paths, and the 95 % interval of the share, counted in independent pairs, excludes "
-    "one half. Curvier: four shapes (constant, exponential, power law, saturating) are fitted to "
-    "the logarithm of the mean at each level, and compared by their error at a level that was left "
-    "out; intervals and shares are of resamples of whole models. A search that failed shows "
-    "nothing; what it could change is the bound."
+    "Connected: supported where all pairs are joined at every level tried, directly or by a chain "
+    "of certified paths, and the 95 % interval of the share, counted in independent pairs, "
+    "excludes one half. Curvier: four shapes (constant, exponential, power law, saturating) are "
+    "fitted to the logarithm of the mean at each level, and compared by their error at a level "
+    "that was left out; intervals and shares are of resamples of whole models. A search that "
+    "failed shows nothing; what it could change is the bound."
 )
 
 
@@ -103,7 +103,7 @@ def _connected(found: dict[str, Any], rows: Sequence[Row]) -> str:
     low, high = (f"{100 * end:.0f}" for end in least["interval"])
     return said + (
         f"The share among all such networks may be {low} to {high} % at {least['level']:g}, "
-        f"counted in {least['independent']} independent pairs of {least['models']} models."
+        f"counted in {independent_pairs(least['independent'])} of {least['models']} models."
     )
 
 

@@ -72,11 +72,15 @@ def _signed(value: float | None) -> str:
     return "–" if value is None else f"{value:+.1f}"
 
 
+def errors(means: Sequence[Level]) -> list[str]:
+    """Over what the standard errors of means over pairs are."""
+    clustered = {mean["clustered"] for mean in means if mean["se"] is not None}
+    return [CLUSTERED] * ("model" in clustered) + [INDEPENDENT] * (None in clustered)
+
+
 def footnotes(levels: Sequence[Level]) -> list[str]:
     means = [level["normalized_length"] for level in levels if level["connected"]]
-    clustered = {mean["clustered"] for mean in means if mean["se"] is not None}
-    notes = [CLUSTERED] * ("model" in clustered) + [INDEPENDENT] * (None in clustered)
-    notes += [NO_ERROR] * any(mean["se"] is None for mean in means)
+    notes = errors(means) + [NO_ERROR] * any(mean["se"] is None for mean in means)
     return notes + [NOT_FOUND] * any(level["connected"] < level["pairs"] for level in levels)
 
 
