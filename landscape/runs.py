@@ -91,10 +91,12 @@ SNAPSHOT = ("model", "level", "lower", "limit", *CERTIFIED)
 # between the snapshots at level_a and level_b, whose losses are loss_a and loss_b: no barrier is
 # lower than the greater. start: the bound of the path that was lowered; origin: its set and level,
 # or `straight`; gradient: its norm at the band's highest bead, None where nothing was lowered;
+# band: the most beads of a band, which is as many as compute.memory holds, None the same;
 # status: TIGHT (near the ends' losses), CONVERGED, BUDGET, KEPT (not lowered: reason), or RAISED
 # (`lscape verify` has found it higher than it was known to be: reason)
 BARRIER = (
-    "a", "b", "level_a", "level_b", "loss_a", "loss_b", "start", "origin", "gradient", *CERTIFIED,
+    "a", "b", "level_a", "level_b", "loss_a", "loss_b", "start", "origin", "gradient", "band",
+    *CERTIFIED,
 )  # fmt: skip
 
 STRING_COLUMNS: tuple[str, ...] = (

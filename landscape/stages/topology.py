@@ -25,9 +25,12 @@ from landscape.stages.snapshots import carry, missing
 BEADS = (5, 9, 17, 33, 65)  # of a band: not fewer than its stretch had, as far as memory holds
 USUAL = 17  # at least, where it does
 SHARE_OF_BANDS = 2  # memory's part for bands that are lowered together, at their longest
-COPIES = 13  # of a bead: it and its momentum, given, held and returned, and 3 that a step needs
+COPIES = 13  # of a band's bead: it and its momentum, given, held and returned; and 7 in a step:
+# gradient, tangent, force, what it moves by, and it and its momentum anew, before they are spread
+PATHS = 5  # of a path's bead: the best, cut in three, lowered, and both ends of its segments
 STEPS = 100  # a cycle, of one gradient a bead
 GRADIENTS = 10_000  # a pair: after the cycle in which they are spent there is no other
+GROWN = GRADIENTS // STEPS + BEADS[-1]  # beads that a path gains in all cycles, at most
 BETWEEN = 0.25  # of the height above the ends: that much above all beads, beads are missing
 TOLERANCE = 0.01  # of what a barrier is above the ends: a cycle that lowers it by less is the last
 TIGHT = 0.01  # of the barrier: above the ends by less, it is not lowered further
@@ -54,25 +57,25 @@ def measure_barriers(tools: Tools, progress: Progress = silent) -> list[Row]:
     losses, or a cycle lowers it by less than TOLERANCE of its height above them, or GRADIENTS are
     spent. Lowered barriers can change the tree, so until every merge's pair has been lowered. A
     path that is worse than the one before is never kept. As many pairs together, and beads a band,
-    as their share of the memory holds. The run must be held. Raises as `measure_snapshots`.
+    as their share of the memory holds beside the paths: `band` records the most beads of a band,
+    on which the result depends. The run must be held. Raises as `measure_snapshots`.
     """
     run, elastic, done = tools.run, Elastic(tools.landscape, STEPS), 0
-    together = max(1, min(BATCH, _held(tools.landscape) // BEADS[-1]))
     while todo := pending_barriers(run):
-        for first in range(0, len(todo), together):
-            batch = todo[first : first + together]
-            facts = {"pairs": f"{done + first}/{done + len(todo)}"}
+        total = done + len(todo)
+        for batch in _batches(tools, todo):
+            facts = {"pairs": f"{done}/{total}"}
             for fraction, barriers in _lowered(tools, elastic, batch):
                 progress(
                     "lowering barriers",
-                    done + first + fraction * len(batch),
-                    done + len(todo),
+                    done + fraction * len(batch),
+                    total,
                     **facts,
                     highest=max(barrier.bound for barrier in barriers),
                 )
                 for barrier in barriers if fraction == 1 else ():
                     _save(tools, barrier)
-        done += len(todo)
+            done += len(batch)
     return run.barriers()
 
 
@@ -106,6 +109,7 @@ class _Barrier:
     status: str = ""
     reason: str = ""
     gradient: float | None = None
+    band: int | None = None
     grad_evals: int = 0
     seconds: float = 0.0
 
@@ -128,11 +132,28 @@ class _Barrier:
         return 1.0 if self.status else min(0.99, self.grad_evals / GRADIENTS)
 
 
+def _batches(tools: Tools, pairs: Sequence[topology.Pair]) -> Iterator[list[_Barrier]]:
+    """The pairs' barriers, begun, as many together as have room for bands of any size."""
+    batch: list[_Barrier] = []
+    for pair in pairs:
+        barrier = _begun(tools, *pair)
+        if len(batch) == BATCH or (batch and _room(tools, [*batch, barrier], GROWN) < BEADS[-1]):
+            yield batch
+            batch = []
+        batch.append(barrier)
+    yield batch
+
+
+def _room(tools: Tools, barriers: Sequence[_Barrier], grown: int = 0) -> int:
+    """How many beads the band of each may have beside the paths, were these longer by `grown`."""
+    held = sum(trees.count(barrier.best.string.points) + grown for barrier in barriers)
+    return (_held(tools.landscape) - PATHS * held) // (COPIES * len(barriers))
+
+
 def _lowered(
-    tools: Tools, elastic: Elastic, pairs: Sequence[topology.Pair]
+    tools: Tools, elastic: Elastic, barriers: list[_Barrier]
 ) -> Iterator[tuple[float, list[_Barrier]]]:
     """The fraction done, and the barriers as they are; at 1, as they stay."""
-    barriers = [_begun(tools, *pair) for pair in pairs]
     why = _fixed(tools)
     for barrier in barriers:
         if barrier.is_tight:
@@ -141,7 +162,13 @@ def _lowered(
             barrier.status, barrier.reason = "KEPT", why or "the loss on its path is not finite"
     while going := [barrier for barrier in barriers if not barrier.status]:
         yield float(np.mean([barrier.spent for barrier in barriers])), barriers
-        most = _held(tools.landscape)
+        most = _room(tools, barriers)
+        if most < BEADS[0]:
+            for barrier in going:
+                barrier.status = "BUDGET" if barrier.grad_evals else "KEPT"
+                barrier.reason = f"compute.memory holds less than {BEADS[0]} beads and what "
+                barrier.reason += "lowers them, beside the path"
+            break
         cuts = [_highest_stretch(barrier, most) for barrier in going]
         sizes = [trees.count(middle) for _, middle, _ in cuts]
         for size in sorted(set(sizes)):
@@ -170,6 +197,7 @@ def _accept(
     before, above = barrier.bound, barrier.bound - barrier.floor
     found = _judged(tools, f"{barrier.a}-{barrier.b}", barrier.levels, points)
     barrier.grad_evals += STEPS * beads
+    barrier.band = max(barrier.band or 0, beads)
     barrier.seconds += found.string.seconds
     if found.upper < before:
         barrier.best = found
@@ -208,16 +236,14 @@ def _highest_stretch(barrier: _Barrier, most: int) -> tuple[Any, Any, Any]:
 
 
 def _held(landscape: Landscape) -> int:
-    """How many beads of bands their share of the memory holds."""
+    """How many beads the share of the memory for barriers holds."""
     itemsize = max(shape.dtype.itemsize for shape in landscape.shapes.values())
-    return compute.memory() // SHARE_OF_BANDS // (COPIES * trees.size(landscape.shapes) * itemsize)
+    return compute.memory() // SHARE_OF_BANDS // (trees.size(landscape.shapes) * itemsize)
 
 
 def _fixed(tools: Tools) -> str:
     """Why barriers cannot be lowered; nothing if they can."""
     landscape = tools.landscape
-    if _held(landscape) < BEADS[0]:
-        return f"compute.memory holds less than {BEADS[0]} beads and what lowers them"
     if landscape.descent is None and jax.tree.leaves(landscape.carry):
         return "the metric has no gradient, and the training loss needs a state that is carried on"
     return ""
@@ -272,6 +298,7 @@ def _save(tools: Tools, barrier: _Barrier) -> None:
         "start": barrier.start if np.isfinite(barrier.start) else None,
         "origin": barrier.origin,
         "gradient": barrier.gradient,
+        "band": barrier.band,
         "grad_evals": barrier.grad_evals,
         "seconds": round(barrier.seconds, 3),
         "status": barrier.status,

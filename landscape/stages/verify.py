@@ -202,15 +202,8 @@ def _snapshots(run: Run) -> Iterator[Kept]:
         said = f"model {model} itself from {level:g} to {lower:g}"
         ends = run.model_file(model, level), run.model_file(model, lower)
         if np.isfinite(upper_bound(record)):
-            yield Kept(
-                "snapshots",
-                said,
-                run.snapshot_file(model, level),
-                ends,
-                record,
-                record["grid"],
-                "path",
-            )
+            file = run.snapshot_file(model, level)
+            yield Kept("snapshots", said, file, ends, record, record["grid"], "path")
 
 
 def _barriers(run: Run) -> Iterator[Kept]:

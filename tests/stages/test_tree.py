@@ -2,6 +2,7 @@
 
 import itertools
 import textwrap
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,11 +17,15 @@ from landscape.config import config_from, set_name
 from landscape.neb import Elastic
 from landscape.report import report
 from landscape.runs import load_arrays, save_arrays
+from landscape.stages import topology as stages
 from landscape.stages.check import check
 from landscape.stages.connect import Tools, connect, tree_of
 from landscape.stages.setup import config_of, silent
 from landscape.stages.topology import (
+    BEADS,
     COPIES,
+    GROWN,
+    PATHS,
     SHARE_OF_BANDS,
     TIGHT,
     measure_barriers,
@@ -329,16 +334,29 @@ def test_bands_have_the_beads_that_the_memory_holds(wells, monkeypatch):
 
     monkeypatch.setattr(Elastic, "start", noted)
     a_bead = COPIES * 2 * 4  # two parameters of four bytes
-    for held, used in ((16, 9), (4, None)):
+    for held, used in ((40, 17), (17, 9), (4, None)):
         monkeypatch.setattr(compute, "memory", lambda: SHARE_OF_BANDS * held * a_bead)  # noqa: B023
         (record,) = measured(run)
         if used:
-            assert set(beads) == {(1, used)}
+            assert max(beads) == (1, used) and record["band"] == used
             assert record["max_loss"] == pytest.approx(1, abs=0.01)
         else:
             assert record["status"] == "KEPT" and "compute.memory" in record["reason"]
+            assert record["band"] is None
         run.barrier_file(0, 1).unlink()
         beads.clear()
+
+
+@pytest.mark.parametrize("beads, together", [(2, [2, 2]), (400, [1, 1, 1, 1])])
+def test_long_paths_leave_room_for_fewer_pairs(monkeypatch, beads, together):
+    short = COPIES * BEADS[-1] + PATHS * (GROWN + 2)
+    monkeypatch.setattr(compute, "memory", lambda: SHARE_OF_BANDS * 2 * short * 2 * 4)
+    string = SimpleNamespace(points={"x": np.zeros((beads, 2), np.float32)})
+    barrier = SimpleNamespace(best=SimpleNamespace(string=string))
+    monkeypatch.setattr(stages, "_begun", lambda tools, a, b: barrier)
+    tools: Any = SimpleNamespace(landscape=SimpleNamespace(shapes={"x": np.zeros(2, np.float32)}))
+    pairs = [(0, 1), (0, 2), (0, 3), (1, 2)]
+    assert [len(batch) for batch in stages._batches(tools, pairs)] == together
 
 
 def test_interrupted_barriers_resume_to_the_same(wells, monkeypatch):
