@@ -70,7 +70,7 @@ def around_zero(landscape: Landscape, form: Form) -> Wall | None:
     def slope(log: float) -> float:
         return form.kappa * np.exp(log * (2 / depth - 1)) - sigma + mu * np.exp(log)
 
-    # without μ f' is zero here, and with it still positive; in logarithms, as s* is about κ³ at K = 3
+    # without μ f' is zero here, with it still positive; by logarithms, as s* is ~ κ³ at K = 3
     top = (form.kappa / sigma) ** (depth / (depth - 2)) if sigma > 0 else np.inf
     if not 0 < top < low or (mu > 0 and slope(np.log(low)) >= 0):
         return None
@@ -136,9 +136,7 @@ def _pass(x: np.ndarray, y: np.ndarray) -> float:
     gain = own[:, None] * size + size[:, None] * own - 2 * meet * gram
     alone = volume <= ALONE * np.outer(size, size)
     by_one = own / np.where(size > 0, size, 1)  # a unit that no sample switches on explains nothing
-    explained = np.where(
-        alone, np.maximum.outer(by_one, by_one), gain / np.where(alone, 1, volume)
-    )
+    explained = np.where(alone, np.maximum.outer(by_one, by_one), gain / np.where(alone, 1, volume))
     loss = float(np.square(y).sum(1).mean()) - explained
     best = np.unravel_index(loss.argmin(), loss.shape)
     start, goal = (int(best[0]), int(best[1])), (int(best[1]), int(best[0]))
