@@ -1,6 +1,6 @@
 """Where the theory proves that no path is below a height."""
 
-from typing import Any
+from typing import Any, Literal
 
 import jax.numpy as jnp
 import numpy as np
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.usefixtures("float64")
 SWAPPED = 0.5 - 1 / np.pi**2  # the least loss of a first layer of rank one, docs/theory.md
 
 
-def swapped(samples=2000, hidden=2, design="circle"):
+def swapped(samples=2000, hidden=2, design: Literal["circle", "normal"] = "circle"):
     return bind(
         regression(
             target="rectified-inputs", outputs=2, hidden=(hidden,), design=design, samples=samples
