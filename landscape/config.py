@@ -30,6 +30,7 @@ from landscape.settings import (
     Seed,
     Sweep,
     Train,
+    combination_name,
     pair_list,
 )
 from landscape.source import Source, to_yaml
@@ -207,14 +208,6 @@ def load_sweep(
         tried = len(runs) + len({name for names in wrong.values() for name in names})
         raise ConfigError(*(_where(*found, tried) for found in wrong.items()))
     return SweepConfig(path.stem, sweep, tuple(runs))
-
-
-def combination_name(values: Mapping[str, Any]) -> str:
-    """One combination of a sweep, for a reader: hidden [8], method dss."""
-    return ", ".join(
-        f"{key.rpartition('.')[2]} {value if isinstance(value, str) else json.dumps(value)}"
-        for key, value in values.items()
-    )
 
 
 def _where(problem: str, names: Sequence[str], tried: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -315,3 +316,11 @@ def _given_pairs(pairs: str) -> list[tuple[int, int]]:
             )
         given.append((a, b))
     return list(dict.fromkeys(given))
+
+
+def combination_name(values: Mapping[str, Any]) -> str:
+    """One combination of a sweep, for a reader: hidden [8], method dss."""
+    return ", ".join(
+        f"{key.rpartition('.')[2]} {value if isinstance(value, str) else json.dumps(value)}"
+        for key, value in values.items()
+    )

@@ -52,13 +52,14 @@ def around_zero(landscape: Landscape, form: Form) -> Wall | None:
     σ the largest singular value of E YXᵀ and μ the smallest eigenvalue of E XXᵀ. f rises to its
     first maximum f(s*) and is positive before; so no path on which the largest singular value
     passes s* is below F(0) + f(s*). None where f only rises: then nothing is lower than F(0).
+    With fewer samples than inputs μ is 0, and s* = (κ/σ)^(K/(K−2)).
     """
     depth = len(form.kernels)
     if form.activation != "linear" or form.penalty != "ridge" or not form.kappa or depth < 3:
         return None
     x, y = _data(landscape)
     sigma = float(np.linalg.norm(x.T @ y / len(x), 2))
-    mu = float(np.linalg.eigvalsh(x.T @ x / len(x))[0])
+    mu = max(float(np.linalg.eigvalsh(x.T @ x / len(x))[0]), 0.0)
 
     def f(s: float) -> float:
         return form.kappa * depth * s ** (2 / depth) - 2 * sigma * s + mu * s * s
@@ -66,12 +67,15 @@ def around_zero(landscape: Landscape, form: Form) -> Wall | None:
     # f' = 2(κ s^(2/K − 1) − σ + μs) is convex: least where κ(1 − 2/K) s^(2/K − 2) = μ
     low = (form.kappa * (1 - 2 / depth) / mu) ** (depth / (2 * depth - 2)) if mu > 0 else np.inf
 
-    def slope(s: float) -> float:
-        return form.kappa * s ** (2 / depth - 1) - sigma + mu * s
+    def slope(log: float) -> float:
+        return form.kappa * np.exp(log * (2 / depth - 1)) - sigma + mu * np.exp(log)
 
-    if not np.isfinite(low) or slope(low) >= 0:
+    # without μ f' is zero here, with it still positive; by logarithms, as s* is ~ κ³ at K = 3
+    top = (form.kappa / sigma) ** (depth / (depth - 2)) if sigma > 0 else np.inf
+    if not 0 < top < low or (mu > 0 and slope(np.log(low)) >= 0):
         return None
-    top = float(scipy.optimize.brentq(slope, low * 1e-12, low))  # pyright: ignore[reportArgumentType]
+    if mu > 0:
+        top = float(np.exp(scipy.optimize.brentq(slope, np.log(top), np.log(low))))  # pyright: ignore[reportArgumentType]
     zero = float(np.square(y).sum(1).mean())
 
     def side(params: Params) -> int:
@@ -131,7 +135,8 @@ def _pass(x: np.ndarray, y: np.ndarray) -> float:
     volume = np.outer(size, size) - gram**2
     gain = own[:, None] * size + size[:, None] * own - 2 * meet * gram
     alone = volume <= ALONE * np.outer(size, size)
-    explained = np.where(alone, own / size, gain / np.where(alone, 1, volume))
+    by_one = own / np.where(size > 0, size, 1)  # a unit that no sample switches on explains nothing
+    explained = np.where(alone, np.maximum.outer(by_one, by_one), gain / np.where(alone, 1, volume))
     loss = float(np.square(y).sum(1).mean()) - explained
     best = np.unravel_index(loss.argmin(), loss.shape)
     start, goal = (int(best[0]), int(best[1])), (int(best[1]), int(best[0]))

@@ -42,7 +42,7 @@ MAY_IMPORT = {
     "neb": {"base", "compute", "trees"},
     "topology": set(),
     "walls": {"base", "trees"},
-    "report": {"claims", "profile", "runs", "topology"},
+    "report": {"claims", "profile", "runs", "settings", "topology"},
     "stages": {
         "base", "compute", "config", "curves", "data", "descend", "driver", "film",
         "gauss_newton", "geometry", "hessian", "methods", "neb", "outputs", "paths", "permute",

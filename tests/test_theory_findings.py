@@ -31,6 +31,13 @@ def record(values, level=0.1, connected=4, pairs=4, missed=0, apart: Any = None,
     }  # fmt: skip
 
 
+def wall(height, pairs, lowest, name="around zero", **more: Any):
+    return {
+        "name": name, "height": height, "facts": {"F(0)": 1.0}, "pairs": pairs, "below": 0,
+        "connected": 0, "lowest_max": lowest, "shortfall": 0.0, "resolution": 0.01, **more,
+    }  # fmt: skip
+
+
 def found(name, records):
     known = theory.finding({"theory": name, "records": records})
     assert known is not None
@@ -72,12 +79,6 @@ def test_linear_against_rectified():
 
 
 def test_ridge_and_depth():
-    def wall(height, pairs, lowest):
-        return {
-            "name": "around zero", "height": height, "facts": {"F(0)": 1.0}, "pairs": pairs,
-            "connected": 0, "lowest_max": lowest,
-        }  # fmt: skip
-
     records = []
     for kappa, height in ((0.1, 1.001), (0.2, 1.008), (0.4, 1.064)):
         records.append(record({"task.kappa": kappa, "task.hidden": [4], "connect.method": "dss"}))
@@ -86,17 +87,27 @@ def test_ridge_and_depth():
             values = {"task.kappa": kappa, "task.hidden": [4, 4], "connect.method": "dss"}
             records.append(record(values, level, connected, apart=apart))
     said, _ = found("ridge-depth", records)
-    assert "K = 2, dss: a path for 12 of 12 pairs" in said[0]
-    assert "K = 3, dss: a path for 21 of 24 pairs" in said[1] and "At 1.002: 3 of 4" in said[1]
+    assert (
+        "K = 2, dss: a path for 12 of 12 pairs and levels (12 pairs over all κ, at up to 1"
+        in said[0]
+    )
+    assert (
+        "a path for 21 of 24 pairs and levels (12 pairs" in said[1]
+        and "At 1.002: 3 of 4" in said[1]
+    )
     assert "of the other 3, 2 are proved not connected" in said[1]
     # 1.002 is below their wall at two of three kappas
     assert "K = 3: 2 pairs and levels are proved not connected" in said[2]
-    assert "for 0 of them" in said[2]
+    assert "none of 3 strings between its two sides is below it." in said[2]
     assert "is 2.0000 times as high" in said[2]
-    assert (
-        "f(s*) itself rises as κ^(3.00 ± 0.00)" in said[2] and "to leading order as κ³" in said[2]
-    )
-    assert "Below F(0) = 1, at 0.998, K ≥ 3: a path for 12 of the 12 pairs" in said[3]
+    assert "f(s*) itself rises as κ^3.00 over these 3 κ, to leading order as κ³" in said[2]
+    assert "Below F(0) = 1, at 0.998" in said[3] and "a path for 12 of 12 at K = 3." in said[3]
+
+    apart = wall(1.064, 2, 1.063, below=2, shortfall=1e-3)
+    short = record({**values, "task.kappa": 0.5}, 1.002, 2, apart=apart)
+    said, _ = found("ridge-depth", [short])
+    assert "of 2 strings between its two sides 2 are below it as sampled, 0 of which" in said[1]
+    assert "falls short of it by 1.0e-03, sampled at steps of t of at most 0.01" in said[1]
 
 
 def test_width():
@@ -113,12 +124,20 @@ def test_width():
         records.append(row(2, m, "dss", lowered_gap=mean(0.2 if m == 2 else 0.0)))
     said, svg = found("width", records)
     assert (
-        "falls as m^(-2.00 ± 0.00) over 3 widths, from 0.25 ± .10 at m = 2 to 0.02 ± .10 at m = 8"
-        in said[0]
+        "at level 0.1 falls as m^(-2.00 ± 0.00) over the 3 widths m = 2 to 8 of which" in said[0]
+        and "from 0.25 ± .10 at m = 2 to 0.02 ± .10 at m = 8 (4 pairs each)" in said[0]
     )
     assert "Printed is m^(−0.5); the proof gives m^(−0.25) at η = 1/6" in said[0]
-    assert "by 0.20 ± .10 at m = 2 and by less than 0.001 at m = 4, 8." in said[0]
+    assert "by 0.20 ± .10 at m = 2 and by less than 0.001 at m = 4 and 8 (4 pairs" in said[0]
     assert "n = 2" in svg
+
+    records += [row(2, 16, "relu-construction", **named(mean(5e-5)))]  # noise
+    records += [row(2, 1, "relu-construction", **named(mean(9.0, n=3)))]  # a pair is missing
+    higher = row(2, 32, "relu-construction", **named(mean(9.0)))
+    records += [{**higher, "level": 0.5}]
+    (said,), _ = found("width", records)
+    assert "m^(-2.00 ± 0.00) over the 3 widths m = 2 to 8" in said and "= 1 " not in said
+    assert "to less than 0.0001 at m = 16" in said and "= 32" not in said
 
 
 def test_smoothness_says_what_cannot_be_told():
@@ -136,13 +155,19 @@ def test_smoothness_says_what_cannot_be_told():
     assert "From decay 0 to 4 it changes by -0.6900 ± .0058 at m = 3." in said[0]
     assert "cannot be told from none: 0.050 ± .023 at m = 6" in said[0]
     assert "3 targets a cell, 48 pairs in all" in said[0] and "0.9100" in svg
+    assert "missing" not in said[0]
+
+    for row in records:
+        if row["values"]["task.decay"] == 0 and row["values"]["task.hidden"] == [3]:
+            row["measures"]["epsilon - e(m)"] = None
+    said, _ = found("smoothness", records)
+    assert "too few ends reached the level for more than one width at decay 0" in said[0]
+    assert "12 of 48 pairs are missing" in said[0] and "data_seed 2 at decay 0 (m = 3)" in said[0]
 
 
 def test_the_swapped_teacher():
-    apart = {
-        "name": "rank one", "height": 0.3987, "pairs": 4, "connected": 0, "lowest_max": 0.41,
-        "facts": {"angles": [0.0, 1.0], "scan": [0.3987, 0.5]},
-    }  # fmt: skip
+    facts = {"angles": [0.0, 1.0], "scan": [0.3987, 0.5], "pass": 0.405}
+    apart = wall(0.3987, 4, 0.41, "rank one", facts=facts)
 
     def row(m, connected, **more):
         gaps = {"gap": mean(0.4), "lowered_gap": mean(0.35)}
@@ -151,7 +176,9 @@ def test_the_swapped_teacher():
 
     said, svg = found("swapped-teacher", [row(2, 0, apart=apart), row(3, 4)])
     assert "2 units: a path for 0 of 4 pairs at levels 0.1" in said[0]
-    assert "0 had a string below 0.3987" in said[0] and "them is 0.41000" in said[0]
+    assert "Below 0.3987, the least of the scan" in said[0] and "them is 0.41000" in said[0]
+    assert "none of 4 strings between its two sides is below it" in said[0]
+    assert "0.40500 is the lowest as computed" in said[0]
     assert "this proves 4 of 4 pairs not connected" in said[0]
     assert "3 units: a path for 4 of 4 pairs" in said[1] and "this proves" not in said[1]
     assert "tr Σ" in said[2] and "the wall of 2 units" in svg
@@ -161,7 +188,7 @@ def test_poor_minima():
     values = {"task.hidden": [4], "task.activation": "relu"}
     poor = record(values, poor=share(3, 4), minima=share(1, 3))
     poor["poor_ends"] = [
-        {"model": 0, "still": 1e-5, "bent": 0.0, "minimum": True},
+        {"model": 0, "still": 1e-5, "bent": -1e-6, "minimum": True},
         {"model": 1, "still": 1e-5, "bent": -0.1, "minimum": False},
         {"model": 2, "still": 9.0, "bent": 0.0, "minimum": False},
     ]
@@ -172,10 +199,36 @@ def test_poor_minima():
     )
     assert "Rectified: 3 of 4 initialisations" in said[1]
     assert (
-        "Of these 3: 1 at a minimum by gradient and Hessian, 1 where the loss still bends down"
-        in said[1]
+        "Of these 3: 1 at a second-order minimum, to 0.0001 of the largest eigenvalue, 1 where the "
+        "loss bends down by more" in said[1]
     )
     assert "and 1 still on the way" in said[1]
+    assert "negative by more than its error at 2 of them, 1 of which count as minima" in said[1]
+    assert "by at most 1.0e-01 of the largest" in said[1]
+
+
+NOTHING: dict[str, dict[str, Any]] = {
+    "linear-vs-relu": {"task.activation": "relu", "connect.method": "dss"},
+    "ridge-depth": {"task.kappa": 0.1, "task.hidden": [4, 4], "connect.method": "dss"},
+    "width": {"task.inputs": 2, "task.hidden": [4], "connect.method": "relu-construction"},
+    "smoothness": {
+        "task.target": "density", "task.decay": 0.0, "task.spread": 0.5, "task.hidden": [4],
+        "task.data_seed": 0,
+    },
+    "swapped-teacher": {"task.hidden": [2]},
+    "poor-minima": {"task.hidden": [4], "task.activation": "relu"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", theory.EXPERIMENTS)
+def test_an_experiment_of_which_nothing_was_tried(name):
+    """No end reaches the level: nothing is measured, and the page says what it can."""
+    nothing = record(NOTHING[name], 0.1, 0, 4, missed=4)
+    nothing["measures"] = dict.fromkeys((*NEEDED[name][1], "minima"))
+    said, _ = found(name, [nothing])
+    assert said and "nan" not in " ".join(said) and "None" not in " ".join(said)
+    if name == "smoothness":
+        assert said == ["Too few ends reached the level: no pair has an ε − e(m), of 4 pairs."]
 
 
 @pytest.mark.parametrize(

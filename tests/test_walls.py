@@ -1,6 +1,6 @@
 """Where the theory proves that no path is below a height."""
 
-from typing import Any
+from typing import Any, Literal
 
 import jax.numpy as jnp
 import numpy as np
@@ -16,10 +16,10 @@ pytestmark = pytest.mark.usefixtures("float64")
 SWAPPED = 0.5 - 1 / np.pi**2  # the least loss of a first layer of rank one, docs/theory.md
 
 
-def swapped(samples=2000, hidden=2):
+def swapped(samples=2000, hidden=2, design: Literal["circle", "normal"] = "circle"):
     return bind(
         regression(
-            target="rectified-inputs", outputs=2, hidden=(hidden,), design="circle", samples=samples
+            target="rectified-inputs", outputs=2, hidden=(hidden,), design=design, samples=samples
         )
     )
 
@@ -112,6 +112,36 @@ def test_the_wall_around_zero_is_the_known_one():
     for depth, expected in ((3, lambda k, s: k**3 / s**2), (4, lambda k, s: 2 * k**2 / s)):
         (wall,) = walls.walls(deep(depth, kappa=0.01))
         assert wall.facts["f(s*)"] == pytest.approx(expected(0.01, wall.facts["sigma"]), rel=0.05)
+
+
+@pytest.mark.parametrize("kappa", [1e-5, 1e-6, 1e-7])
+def test_the_wall_of_a_small_ridge(kappa):
+    """s* is of order κ³ there; f(s*) is below what F(0) + f(s*) can tell, but still right."""
+    (wall,) = walls.walls(deep(3, kappa=kappa))
+    sigma = wall.facts["sigma"]
+    assert wall.facts["s*"] == pytest.approx((kappa / sigma) ** 3, rel=1e-6)
+    assert wall.facts["f(s*)"] == pytest.approx(kappa**3 / sigma**2, rel=1e-6)
+
+
+@pytest.mark.parametrize("depth", [3, 4])
+def test_fewer_samples_than_inputs_wall_in_as_well(depth):
+    kappa = 0.01
+    (wall,) = walls.walls(deep(depth, kappa, design="normal", inputs=8, samples=5))
+    sigma, s = wall.facts["sigma"], wall.facts["s*"]
+    assert s == pytest.approx((kappa / sigma) ** (depth / (depth - 2)), rel=1e-6)
+    assert wall.facts["f(s*)"] == pytest.approx(
+        kappa * depth * s ** (2 / depth) - 2 * sigma * s, rel=1e-6
+    )
+    assert wall.facts["f(s*)"] > 0
+
+
+@pytest.mark.parametrize("samples", [2, 3])
+def test_directions_that_no_sample_switches_on(samples):
+    """Of few samples some directions see none: a unit there is as good as none."""
+    landscape = swapped(samples, design="normal")
+    (wall,) = walls.walls(landscape)
+    zeros = {name: np.zeros(shape.shape) for name, shape in landscape.shapes.items()}
+    assert 0 <= wall.facts["pass"] <= float(landscape.level(zeros))
 
 
 @pytest.mark.parametrize(

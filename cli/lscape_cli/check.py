@@ -58,7 +58,8 @@ def check(
 
 
 def _show_sweep(grid: Any, found: list[dict[str, Any]], runs_dir: str, as_json: bool) -> None:
-    from landscape.config import combination_name, sweep_name
+    from landscape.config import sweep_name
+    from landscape.settings import combination_name
 
     directory = str(Path(runs_dir) / sweep_name(grid))
     whole = {key: sum(one[key] for one in found) for key in ("train_seconds", "connect_seconds")}

@@ -9,16 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from landscape.settings import combination_name
+
 SMALL = 1e-5
 LEVELLESS = ("gap", "lowered_gap", "final_loss", "poor", "minima")  # measures of no one level
 
 Values = dict[str, Any]
 Record = dict[str, Any]
-
-
-def said(values: Values) -> str:
-    """One combination: hidden [8], method dss."""
-    return ", ".join(f"{key.rpartition('.')[2]} {shown(value)}" for key, value in values.items())
 
 
 def shown(value: Any) -> str:
@@ -71,7 +68,9 @@ def lines_of(report: Record, key: str, measure: str) -> dict[str, list[tuple[flo
             others["level"] = record["level"]
         measured = record["measures"][measure]
         if measured is not None and measured["mean"] is not None:
-            found.setdefault(said(others), []).append((place_of(record, key, report), measured))
+            found.setdefault(combination_name(others), []).append(
+                (place_of(record, key, report), measured)
+            )
     return {name: sorted(line, key=lambda point: point[0]) for name, line in found.items()}
 
 

@@ -76,7 +76,21 @@ def mean_over_pairs(rows: Sequence[Row], key: str) -> dict[str, Any]:
         if all(map(len, without)):
             means = np.array([left.mean() for left in without])
             se = math.sqrt((1 - 1 / len(models)) * float(np.square(means - means.mean()).sum()))
-    elif len(values) > 1:
-        se = float(values.std(ddof=1)) / math.sqrt(len(values))
-    mean = float(values.mean()) if len(values) else None
-    return {"mean": mean, "se": se, "n": len(values), "clustered": "model" if shared else None}
+    else:
+        return mean_of(values)
+    return {"mean": float(values.mean()), "se": se, "n": len(values), "clustered": "model"}
+
+
+def mean_of(values: Sequence[float] | np.ndarray) -> dict[str, Any]:
+    """{mean, se, n, clustered} of independent values: sd/√n, None of fewer than two."""
+    count = len(values)
+    se = float(np.std(values, ddof=1)) / math.sqrt(count) if count > 1 else None
+    mean = float(np.mean(values)) if count else None
+    return {"mean": mean, "se": se, "n": count, "clustered": None}
+
+
+def share_of(flags: Sequence[bool]) -> dict[str, Any]:
+    """`mean_of` flags, at least one, with their 95 % Wilson interval besides."""
+    interval = binomtest(sum(flags), len(flags)).proportion_ci(method="wilson")
+    known = mean_of([float(flag) for flag in flags])
+    return {**known, "interval": [float(interval.low), float(interval.high)]}

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.stats import binomtest
 
 from landscape import topology
-from landscape.report.series import Record, Values, rates_of, said
-from landscape.report.summary import CONNECTED, mean_over_pairs, summarise
+from landscape.report.series import Record, Values, rates_of
+from landscape.report.summary import (
+    CONNECTED,
+    mean_of,
+    mean_over_pairs,
+    share_of,
+    summarise,
+)
+from landscape.report.verdicts import UNREACHED
 from landscape.runs import Run, RunError, open_run
+from landscape.settings import combination_name
 
 MEANINGS = {
-    "share": "the share of pairs connected, with its 95 % Wilson interval.",
+    "share": "of the pairs whose ends reached the level: the share connected, with its 95 % Wilson "
+    "interval.",
     "normalized_length": "of the connected strings: length divided by the distance of the ends.",
     "beads": "of the connected strings, both ends counted.",
     "excess": "how far the string that was found rises above its higher end, over all pairs whose "
@@ -32,16 +39,18 @@ MEANINGS = {
     "final_loss": "the metric where training ended, over all models.",
     "poor": "the share of models whose training ended above the best of the same combination, by "
     "more than a ten-thousandth of the mean loss that training began with.",
-    "minima": "of the poor models: the share at a minimum. There no eigenvalue of the Hessian is "
-    "negative by more than its error, and what the loss would fall by, by gradient and Hessian, is "
-    "less than a hundredth of what the best is lower: ½gᵀH⁻¹g where it bends upwards, and ‖g‖‖θ‖ "
-    "of the gradient's part in flat directions.",
+    "minima": "of the poor models: the share at a second-order minimum, to a ten-thousandth of the "
+    "largest eigenvalue. No eigenvalue of the Hessian, with its error, is below zero by more than "
+    "that, and what the loss would fall by, by gradient and Hessian, is less than a hundredth of "
+    "what the best is lower: ½gᵀH⁻¹g where it bends upwards by more than that, and ‖g‖‖θ‖ of the "
+    "gradient's other part.",
     "reached": "the share of models that reached the level in training.",
 }
 SHARES = ("share", "poor", "minima", "reached")
+LEASTS = ("lowest_max",)
 POOR = 1e-4
 STILL = 1e-2
-CLOSE = 1e-4  # of the largest eigenvalue: what counts as zero
+CLOSE = 1e-4  # of the largest eigenvalue: what counts as zero; hessian.CLOSE, without JAX
 FACT = "a term that the construction says of its curve, over all pairs."
 
 
@@ -51,18 +60,23 @@ def sweep_report(directory: Path, sweep: Mapping[str, Any]) -> dict[str, Any]:
 
     records: one a combination and level, {values, run, set, level, pairs, connected, statuses,
     apart, poor_ends, facts, measures}; a measure is {mean, se, n, clustered}, and a share has its
-    interval besides; apart: `_apart`'s, poor_ends: `_judged`'s; rates: one a line of the figure,
-    {measure, key, line, points, rate, se}, measure ∝ key^rate by least squares of the logarithms.
-    Raises RunError for damaged files, and for a measure that no run has.
+    interval besides; the mean of LEASTS is the least instead; apart: `_apart`'s, poor_ends:
+    `_judged`'s; rates: one a line of the figure, {measure, key, line, points, rate, se},
+    measure ∝ key^rate by least squares of the logarithms. Raises RunError for damaged files, and
+    for a measure that no run has.
     """
     records, notes, unmeasured = [], [], set()
     for entry in sweep["runs"]:
         if not (directory / entry["directory"] / "meta.json").is_file():
-            notes.append(f"{said(entry['values'])}: not run yet; the same command goes on")
+            notes.append(
+                f"{combination_name(entry['values'])}: not run yet; the same command goes on"
+            )
             continue
         run = open_run(directory / entry["directory"])
         if run.stage_status(f"connect {entry['set']}") != "done":
-            notes.append(f"{said(entry['values'])}: unfinished; the same command goes on")
+            notes.append(
+                f"{combination_name(entry['values'])}: unfinished; the same command goes on"
+            )
         records += _records(run, entry, sweep["measures"])
         if not run.latest_measures():
             unmeasured.add(entry["directory"])
@@ -73,7 +87,7 @@ def sweep_report(directory: Path, sweep: Mapping[str, Any]) -> dict[str, Any]:
             raise RunError(
                 f"{directory}: no run has the measure '{measure}' (allowed: {', '.join(allowed)})"
             )
-    missed = sum(record["statuses"].get("LEVEL_NOT_REACHED", 0) for record in records)
+    missed = sum(record["statuses"].get(UNREACHED, 0) for record in records)
     if missed:
         notes.append(
             f"{missed} pairs have a model that did not reach the level: no path was sought"
@@ -99,9 +113,8 @@ def _records(run: Run, entry: Values, measures: Sequence[str]) -> list[Record]:
     records = []
     for level in summarise(rows):
         own = [row for row in rows if row["level"] == level["level"]]
-        reached = [row for row in own if row["loss_a"] is not None]
-        facts = sorted({key for row in reached for key in row.get("facts", ())})
-        found = {**known, **_of_level(level, reached, facts), "reached": _reached(run, level)}
+        facts = sorted({key for row in own for key in row.get("facts", ())})
+        found = {**known, **_of_level(level, own, facts), "reached": _reached(run, level)}
         keys = ("set", "level", "pairs", "connected", "statuses")
         records.append(
             {
@@ -117,15 +130,16 @@ def _records(run: Run, entry: Values, measures: Sequence[str]) -> list[Record]:
     return records
 
 
-def _of_level(level: Record, reached: Sequence[Values], facts: Sequence[str]) -> Values:
-    """The measures of a level's pairs."""
+def _of_level(level: Record, rows: Sequence[Values], facts: Sequence[str]) -> Values:
+    """The measures of a level's pairs; the share is of those that were tried, None of none."""
+    reached = [row for row in rows if row["loss_a"] is not None]
+    joined = [row["status"] == CONNECTED for row in rows if row["status"] != UNREACHED]
     maxima = [row["max_loss"] for row in reached if row["max_loss"] is not None]
     lowest = {"mean": min(maxima, default=None), "se": None, "n": len(maxima), "clustered": None}
-    share = {"mean": level["share"], "se": None, "n": level["pairs"], "clustered": None}
     built = [{**row, **row["facts"]} for row in reached if "facts" in row]
     columns = ("excess", "curve_excess", "curve_max", "bound")
     return {
-        "share": {**share, "interval": level["share_interval"]},
+        "share": share_of(joined) if joined else None,
         **{key: level[key] for key in ("normalized_length", "beads")},
         "lowest_max": lowest,
         **{key: _over_pairs(reached, key) for key in columns},
@@ -158,54 +172,43 @@ def _models(run: Run) -> Values:
     """The measures of the models where training ended."""
     models = run.models()
     ends = {model["model"]: model["value"] for model in models if model["value"] is not None}
-    found: Values = {"final_loss": _mean(list(ends.values()))}
+    found: Values = {"final_loss": mean_of(list(ends.values()))}
     begun = {line["model"]: line["value"] for line in reversed(run.history())}
     if not begun or not ends:
         return found
     best, first = min(ends.values()), float(np.mean([*begun.values()]))
     poor = [model for model, value in ends.items() if value - best > POOR * first]
-    found["poor"] = _share([model in poor for model in ends])
+    found["poor"] = share_of([model in poor for model in ends])
     found["poor_ends"] = [_judged(end, best) for end in run.ends() if end["model"] in poor]
     if found["poor_ends"]:
-        found["minima"] = _share([end["minimum"] for end in found["poor_ends"]])
+        found["minima"] = share_of([end["minimum"] for end in found["poor_ends"]])
     return found
 
 
 def _judged(end: Values, best: float) -> Values:
-    """Whether a model that ended above the best is at a minimum, as MEANINGS says: {model, still
-    (what the loss would fall by, of what the best is lower), bent (smallest eigenvalue beyond its
-    error, of the largest), minimum}."""
+    """Whether a model that ended above the best is at a second-order minimum, as MEANINGS says:
+    {model, still (what the loss would fall by, of what the best is lower), bent (the smallest
+    eigenvalue and its error, of the largest: below 0 it is negative beyond its error), minimum}."""
     still = end["gain"] / (end["value"] - best)
     bent = (end["smallest"] + end["smallest_error"]) / abs(end["largest"])
     minimum = bent >= -CLOSE and still < STILL
     return {"model": end["model"], "still": still, "bent": bent, "minimum": minimum}
 
 
-def _share(flags: Sequence[bool]) -> Record:
-    interval = binomtest(sum(flags), len(flags)).proportion_ci(method="wilson")
-    mean = _mean([float(flag) for flag in flags])
-    return {**mean, "interval": [float(interval.low), float(interval.high)]}
-
-
 def _reached(run: Run, level: Record) -> Record:
     entries = [e for model in run.models() for e in model["levels"]]
     statuses = [entry["status"] for entry in entries if entry["level"] == level["level"]]
-    return _share([status == "REACHED" for status in statuses])
-
-
-def _mean(values: Sequence[float]) -> Record:
-    count = len(values)
-    se = float(np.std(values, ddof=1)) / math.sqrt(count) if count > 1 else None
-    mean = float(np.mean(values)) if count else None
-    return {"mean": mean, "se": se, "n": count, "clustered": None}
+    return share_of([status == "REACHED" for status in statuses])
 
 
 def _apart(
     walls: Sequence[Values], rows: Sequence[Values], barriers: Sequence[Values]
 ) -> Record | None:
     """What the theory proves of a level's pairs, where it knows a wall: {name, height, facts, pairs
-    (on its two sides), connected (of these, below the height: there can be none), lowest_max (of
-    any path across, lowered barriers between deepest snapshots among them)}."""
+    (on its two sides), below (of their strings, connected or not, those whose maximum as sampled is
+    below the height: no path is), connected (of these), lowest_max (of any path across, lowered
+    barriers between deepest snapshots among them), shortfall (of that, below the height; or 0) and
+    resolution (the widest step of t at which that was sampled)}."""
     if not walls or not rows:
         return None
     wall = max(walls, key=lambda one: one["height"])
@@ -216,12 +219,18 @@ def _apart(
 
     level = rows[0]["level"]
     across = [row for row in rows if is_across((row["a"], level), (row["b"], level))]
-    under = [r for r in across if r["status"] == CONNECTED and r["max_loss"] < wall["height"]]
+    known = [row for row in across if row["max_loss"] is not None]
+    below = [row for row in known if row["max_loss"] < wall["height"]]
     lowered = [r for r in barriers if is_across((r["a"], r["level_a"]), (r["b"], r["level_b"]))]
-    maxima = [row["max_loss"] for row in (*across, *lowered) if row["max_loss"] is not None]
+    known += [barrier for barrier in lowered if barrier["max_loss"] is not None]
+    lowest = min(known, key=lambda row: row["max_loss"], default={"max_loss": None})
+    highest = lowest["max_loss"]
     return {
         **{key: wall[key] for key in ("name", "height", "facts")},
         "pairs": len(across),
-        "connected": len(under),
-        "lowest_max": min(maxima, default=None),
+        "below": len(below),
+        "connected": sum(row["status"] == CONNECTED for row in below),
+        "lowest_max": highest,
+        "shortfall": 0.0 if highest is None else max(0.0, wall["height"] - highest),
+        "resolution": lowest.get("resolution"),
     }

@@ -11,7 +11,8 @@ from matplotlib.axes import Axes
 
 from landscape.report import figures, html, theory
 from landscape.report.series import horizontal, lines_of, number_of, numeric_keys, shown
-from landscape.report.sweep import FACT, MEANINGS, SHARES
+from landscape.report.sweep import FACT, LEASTS, MEANINGS, SHARES
+from landscape.report.theory.parts import bars, tried
 from landscape.report.wording import number
 from landscape.runs import table_text, write_bytes
 
@@ -31,7 +32,7 @@ def _against(axes: Axes, report: Record, measure: str) -> None:
         )
         at, height = [point for point, _ in line], [m["mean"] for _, m in line]
         axes.errorbar(
-            at, height, np.array([_bars(m) for _, m in line]).T, color=colour, marker=marker, ms=5,
+            at, height, np.array([bars(m) for _, m in line]).T, color=colour, marker=marker, ms=5,
             capsize=3, label=name,
         )  # fmt: skip
     names = report["over"].get(key, [])
@@ -54,13 +55,6 @@ def _against(axes: Axes, report: Record, measure: str) -> None:
     axes.set_ylabel(measure)
     if len(lines) > 1:
         axes.figure.legend(loc="outside lower center", fontsize=8)
-
-
-def _bars(measured: Record) -> tuple[float, float]:
-    if "interval" in measured:
-        low, high = measured["interval"]
-        return measured["mean"] - low, high - measured["mean"]
-    return measured["se"] or 0.0, measured["se"] or 0.0
 
 
 def _map(axes: Axes, report: Record, measure: str, level: float) -> None:
@@ -115,19 +109,24 @@ def _drawn(report: Record) -> list[str]:
 
 
 def sweep_table(report: Record) -> tuple[list[str], list[list[str]]]:
-    """The head and the rows of the table."""
+    """The head and the rows of the table; connected: of the pairs tried."""
     keys = list(report["over"])
     head = [*keys, "level", "connected", *report["measures"]]
     rows = []
     for record in report["records"]:
         row = [shown(record["values"][key]) for key in keys]
-        row += [f"{record['level']:g}", f"{record['connected']}/{record['pairs']}"]
+        row += [f"{record['level']:g}", f"{record['connected']}/{tried(record)}"]
         rows.append(row + [_measured(record["measures"][m]) for m in report["measures"]])
     return head, rows
 
 
 def _measured(measured: Record | None) -> str:
-    return "–" if measured is None else number(measured)
+    if measured is None:
+        return "–"
+    if "interval" in measured:
+        low, high = measured["interval"]
+        return f"{measured['mean']:.3g} ({low:.2g} to {high:.2g})"
+    return number(measured)
 
 
 def rates_said(report: Record) -> list[str]:
@@ -140,14 +139,19 @@ def rates_said(report: Record) -> list[str]:
 
 
 def sweep_csv(report: Record) -> str:
-    """One line a combination and level; a mean is spread over columns."""
+    """One line a combination and level; a mean is spread over columns, and a share's interval."""
     lines = []
     for record in report["records"]:
         line = {key: shown(value) for key, value in record["values"].items()}
-        line |= {key: record[key] for key in ("run", "set", "level", "pairs", "connected")}
+        line |= {key: record[key] for key in ("run", "set", "level", "pairs")}
+        line |= {"tried": tried(record), "connected": record["connected"]}
         for name, measured in record["measures"].items():
             parts = measured or {"mean": None, "se": None, "n": 0}
-            line |= {f"{name}_{part}": parts[part] for part in ("mean", "se", "n")}
+            line[f"{name}_{'least' if name in LEASTS else 'mean'}"] = parts["mean"]
+            line |= {f"{name}_{part}": parts[part] for part in ("se", "n")}
+            if name in SHARES:
+                interval = parts.get("interval", (None, None))
+                line[f"{name}_low"], line[f"{name}_high"] = interval
         lines.append(line)
     return table_text(list(lines[0]) if lines else ["level"], lines)
 

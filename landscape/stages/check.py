@@ -12,10 +12,10 @@ import numpy as np
 from landscape import compute, paths, trees
 from landscape.base import key_data
 from landscape.compute import each
-from landscape.config import Config, ConfigError, SweepConfig, combination_name, run_name
+from landscape.config import Config, ConfigError, SweepConfig, run_name
 from landscape.descend import Descender
 from landscape.methods import HYPOTHESES
-from landscape.settings import pair_list
+from landscape.settings import combination_name, pair_list
 from landscape.stages.connect import group_size
 from landscape.stages.setup import (
     Progress,

@@ -10,12 +10,12 @@ from landscape.config import (
     Config,
     ConfigError,
     SweepConfig,
-    combination_name,
     run_name,
     set_name,
     sweep_name,
 )
 from landscape.runs import Row, Run, write_sweep
+from landscape.settings import combination_name
 from landscape.stages.connect import connect
 from landscape.stages.ends import measure_ends
 from landscape.stages.measure import measure

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from landscape.config import ConfigError, load_config, load_sweep, run_name, set_name, sweep_name
+from landscape.hessian import CLOSE
+from landscape.report import sweep as sweep_module
 from landscape.report.series import rates_of
 from landscape.report.sweep import sweep_report
 from landscape.report.sweep_page import rates_said, sweep_csv, write_sweep_html
@@ -164,6 +166,7 @@ def test_a_sweep_is_run_resumed_and_reported(config, monkeypatch):
 
     lines = list(csv.DictReader(io.StringIO(sweep_csv(report))))
     assert len(lines) == 12 and lines[0]["task.radius"] == "0.5"
+    assert float(lines[0]["share_low"]) < 1 and lines[0]["tried"] == "3"
     assert json.loads(json.dumps(report, allow_nan=False)) == report
     page = write_sweep_html(directory, report).read_text()
     assert page.count("<svg") == 4 and "task.radius" in page
@@ -225,7 +228,7 @@ def test_what_the_theory_proves_and_what_is_measured(config):
     for record in two:
         apart = record["apart"]
         assert apart["name"] == "rank one" and apart["height"] == pytest.approx(0.3987, abs=2e-3)
-        assert apart["pairs"] == 2 and apart["connected"] == 0
+        assert apart["pairs"] == 2 and apart["below"] == 0 and apart["shortfall"] == 0
         assert record["measures"]["lowest_max"]["mean"] >= apart["height"]
         gap, lowered = (record["measures"][key]["mean"] for key in ("gap", "lowered_gap"))
         assert gap >= lowered > apart["height"] - 0.2  # above ends that are at most at .2
@@ -264,3 +267,66 @@ def test_where_training_ended(config):
         values = np.linalg.eigvalsh(jax.hessian(flat)(x))
         assert end["smallest"] == pytest.approx(values[0], abs=1e-6 * values[-1])
         assert end["largest"] == pytest.approx(values[-1])
+        values, vectors = np.linalg.eigh(jax.hessian(flat)(x))
+        parts = np.square(vectors.T @ np.asarray(jax.grad(flat)(x)))
+        curved = values > CLOSE * values[-1]
+        assert curved.any() and not curved.all()
+        newton = (parts[curved] / (2 * values[curved])).sum()  # ½gᵀH⁺g
+        rest = np.sqrt(parts[~curved].sum()) * end["size"]
+        assert end["gain"] == pytest.approx(newton + rest, rel=1e-4)
+
+
+def test_the_threshold_of_the_hessian_is_the_reports():
+    """Which does not import JAX."""
+    assert sweep_module.CLOSE == CLOSE
+
+
+@pytest.mark.parametrize(
+    ("smallest", "gain", "minimum"),
+    [
+        (-0.9e-3, 0.9e-2, True),
+        (-1.3e-3, 0.9e-2, False),  # with its error below −CLOSE of the largest
+        (0.0, 1.1e-2, False),  # more than STILL of what the best is lower is left to fall
+        (0.0, 0.9e-2, True),
+    ],
+)
+def test_a_minimum_is_judged_by_two_thresholds(smallest, gain, minimum):
+    end = {
+        "model": 3, "value": 1.5, "gain": gain, "smallest": smallest, "smallest_error": 2e-4,
+        "largest": 10.0,
+    }  # fmt: skip
+    judged = sweep_module._judged(end, best=0.5)
+    assert judged["minimum"] is minimum and judged["model"] == 3
+    assert judged["bent"] == pytest.approx((smallest + 2e-4) / 10)
+
+
+def test_a_share_is_of_the_pairs_that_were_tried():
+    tried = {"loss_a": 0.1, "max_loss": 0.1, "limit": 0.1}
+    rows = [{**tried, "status": status} for status in ("CONNECTED", "NOT_FOUND", "NOT_FOUND")]
+    missed = {"loss_a": None, "max_loss": None, "status": "LEVEL_NOT_REACHED"}
+    level = {"normalized_length": None, "beads": None}
+    share = sweep_module._of_level(level, [*rows, missed, missed], [])["share"]
+    assert share["mean"] == pytest.approx(1 / 3) and share["n"] == 3
+    z = 1.959964
+    middle, wide = (1 / 3 + z * z / 6) / (1 + z * z / 3), np.sqrt(2 / 27 + z * z / 36)
+    reach = z * wide / (1 + z * z / 3)
+    assert share["interval"] == pytest.approx([middle - reach, middle + reach], rel=1e-4)
+    assert sweep_module._of_level(level, [missed], [])["share"] is None
+
+
+def test_every_string_across_a_wall_is_held_to_it():
+    """Also those that were not found connected, and lowered barriers."""
+    sides = [{"model": m, "level": 0.2, "side": 1 if m % 2 else -1} for m in range(4)]
+    wall = {"name": "rank one", "height": 0.4, "facts": {}, "sides": sides}
+
+    def row(a, b, highest, status="NOT_FOUND"):
+        ends = {"a": a, "b": b, "level": 0.2, "level_a": 0.2, "level_b": 0.2}
+        return {**ends, "max_loss": highest, "status": status, "resolution": 0.01 * highest}
+
+    rows = [row(0, 1, 0.39), row(2, 3, 0.45), row(0, 2, 0.1, "CONNECTED")]
+    apart = sweep_module._apart([wall], rows, [])
+    assert apart is not None and (apart["pairs"], apart["below"], apart["connected"]) == (2, 1, 0)
+    assert apart["shortfall"] == pytest.approx(0.01) and apart["lowest_max"] == 0.39
+    assert apart["resolution"] == pytest.approx(0.0039)
+    apart = sweep_module._apart([wall], rows[1:], [row(0, 3, 0.38)])
+    assert apart is not None and apart["below"] == 0 and apart["shortfall"] == pytest.approx(0.02)

@@ -46,8 +46,8 @@ def finding(report: Record) -> Finding:
                     "ls": DASHES[min(place, 2)],
                 }
                 label = f"{NAMED[activation]}: {METHODS[method]}"
-                at = [r["level"] for r in mine]
-                drawn(left, at, [r["measures"]["share"] for r in mine], 0, label, **style)
+                at = [r["level"] for r in mine if means([r], "share")]
+                drawn(left, at, means(mine, "share"), 0, label, **style)
                 known = [r for r in mine if means([r], "excess")]
                 at = [r["level"] for r in known]
                 drawn(right, at, means(known, "excess"), 0, label, **style)
@@ -61,9 +61,9 @@ def finding(report: Record) -> Finding:
 
     sentences = [_said(records, name, levels) for name in values_of(records, "activation")]
     caption = (
-        "One figure of two topologies: the share of pairs connected, with 95 % Wilson intervals, "
-        "and how far the string rises above the higher end, with standard errors over pairs whose "
-        "ends reached the level, connected or not."
+        "One figure of two topologies: the share connected of the pairs whose ends reached the "
+        "level, with 95 % Wilson intervals, and how far the string rises above the higher end, "
+        "with standard errors over these pairs, connected or not."
     )
     proved = (
         "What is proved is the linear half. That every level set is connected is Proposition 2.3; "

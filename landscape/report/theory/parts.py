@@ -57,6 +57,21 @@ def tried(record: Record) -> int:
     return record["pairs"] - record["statuses"].get("LEVEL_NOT_REACHED", 0)
 
 
+def under(known: Sequence[Record]) -> str:
+    """How many strings between a wall's two sides are below it, of what `apart` says of records;
+    and by how much the lowest path is, beside its resolution."""
+    across, below, joined = (sum(one[k] for one in known) for k in ("pairs", "below", "connected"))
+    said = f"none of {across} strings between its two sides is below it"
+    if below:
+        said = f"of {across} strings between its two sides {below} are below it as sampled, "
+        said += f"{joined} of which were found connected"
+    worst = max(known, key=lambda one: one["shortfall"])
+    if worst["shortfall"]:
+        said += f". The lowest path, lowered or not, falls short of it by {worst['shortfall']:.1e}"
+        said += f", sampled at steps of t of at most {number(worst['resolution'])}"
+    return said
+
+
 def counted(records: Sequence[Record]) -> str:
     """12, 11 and 1 of 12: of the pairs tried, those that a path was found for."""
     return counts([(record["connected"], tried(record)) for record in records])
@@ -119,7 +134,7 @@ def against_levels(axes: Axes, levels: Sequence[float]) -> None:
     axes.set_xticks(list(levels), [f"{level:g}" for level in levels])
     axes.xaxis.set_minor_formatter("")
     axes.minorticks_off()
-    axes.invert_xaxis()
+    axes.set_xlim(max(levels) * 1.15, min(levels) / 1.15)
     axes.set_xlabel("level, falling to the right")
 
 

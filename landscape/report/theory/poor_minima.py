@@ -59,8 +59,9 @@ def finding(report: Record) -> Finding:
     caption = (
         "Left: the share of initialisations whose training stopped above the best of its kind and "
         "width by more than a ten-thousandth of the loss that it began with, with 95 % Wilson "
-        "intervals. Right: those that did; a minimum is left of and above the dotted lines, to the "
-        "right the loss has still to fall, by gradient and Hessian, below it still bends down."
+        "intervals. Right: those that did; a second-order minimum is left of and above the dotted "
+        "lines, to the right the loss has still to fall, by gradient and Hessian, and below it "
+        "bends down by more than a ten-thousandth of the largest eigenvalue."
     )
     return Finding([_said(rows, kind, widths) for kind in kinds], plot, (9.6, 3.6), caption)
 
@@ -80,8 +81,20 @@ def _said(rows: list[Record], kind: str, widths: list[int]) -> str:
     bent = sum(end["bent"] < -CLOSE for end in ends)
     moving = len(ends) - minima - bent
     kinds = [
-        f"{minima} at a minimum by gradient and Hessian",
-        f"{bent} where the loss still bends down, a saddle or its neighbourhood",
+        f"{minima} at a second-order minimum, to {CLOSE:g} of the largest eigenvalue",
+        f"{bent} where the loss bends down by more, a saddle or its neighbourhood",
         f"{moving} still on the way, such as on a slow plateau",
     ]
-    return f"{said}. Of these {len(ends)}: {listed(kinds)}."
+    return f"{said}. Of these {len(ends)}: {listed(kinds)}{_negative(ends)}."
+
+
+def _negative(ends: list[Record]) -> str:
+    """The eigenvalues that are negative, though they may count as zero."""
+    of = [end["minimum"] for end in ends if end["bent"] < 0]
+    if not of:
+        return ", and no eigenvalue is negative by more than its error"
+    lowest = -min(end["bent"] for end in ends)
+    return (
+        f". The smallest eigenvalue is negative by more than its error at {len(of)} of them, "
+        f"{sum(of)} of which count as minima; beyond that by at most {lowest:.1e} of the largest"
+    )

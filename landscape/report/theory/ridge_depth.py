@@ -13,9 +13,12 @@ from landscape.report.theory.parts import (
     chosen,
     counts,
     drawn,
+    listed,
+    means,
     numbers,
     panels,
     tried,
+    under,
     valued,
     values_of,
 )
@@ -39,8 +42,8 @@ def finding(report: Record) -> Finding:
                 r for r in chosen(records, method="dss")
                 if _depth(r) == depth and r["level"] == first_above
             ]  # fmt: skip
-            at = [valued(r, "kappa") for r in rows]
-            drawn(left, at, [r["measures"]["share"] for r in rows], place, f"K = {depth}")
+            at = [valued(r, "kappa") for r in rows if means([r], "share")]
+            drawn(left, at, means(rows, "share"), place, f"K = {depth}")
             known = walled[depth]
             if known:
                 style = look(place)
@@ -54,7 +57,8 @@ def finding(report: Record) -> Finding:
                     **{**style, "ls": "none"}, label=f"K = {depth}, lowest maximum found",
                 )  # fmt: skip
         left.set_ylim(-0.05, 1.05)
-        left.set_ylabel(f"share of pairs connected at {first_above:g}")
+        at = "above F(0), where no level is" if first_above is None else f"at {first_above:g}"
+        left.set_ylabel(f"share of pairs connected {at}")
         right.set_ylabel("above F(0)")
         right.set_yscale("log")
         right.yaxis.set_major_formatter("{x:g}")
@@ -62,10 +66,12 @@ def finding(report: Record) -> Finding:
         for one in (left, right):
             one.set_xlabel("κ")
             one.set_xticks(kappas)
-            one.legend(fontsize=8)
+            if one.get_legend_handles_labels()[0]:
+                one.legend(fontsize=8)
 
     caption = (
-        "Left: searches just above F(0), the loss of θ = 0, with 95 % Wilson intervals. Right: the "
+        "Left: searches just above F(0), the loss of θ = 0, with 95 % Wilson intervals over the "
+        "pairs whose ends reached the level. Right: the "
         "proved barrier around 0 and the lowest maximum of any string that was found between "
         "networks on its two sides, both above F(0)."
     )
@@ -83,9 +89,9 @@ def _sentences(
                 continue
             joined, whole = (sum(map(of, rows)) for of in (lambda r: r["connected"], tried))
             said.append(
-                f"K = {depth}, {method}: a path for {joined} of {whole} pairs over all κ and levels"
-                + _others(rows, whole - joined) + _at_level(rows, level)
-            )  # fmt: skip
+                f"K = {depth}, {method}: a path for {joined} of {whole} pairs and levels"
+                f" ({_nested(rows)}){_others(rows, whole - joined)}{_at_level(rows, level)}."
+            )
         if walled[depth]:
             said.append(_barrier(records, depth, walled[depth]))
     zero = _zero(records)
@@ -95,17 +101,27 @@ def _sentences(
     ]  # fmt: skip
     if below:
         levels = numbers(sorted({r["level"] for r in below}, reverse=True))
-        joined, whole = sum(r["connected"] for r in below), sum(map(tried, below))
+        found = [
+            f"{sum(r['connected'] for r in rows)} of {sum(map(tried, rows))} at K = {depth}"
+            for depth in depths
+            if (rows := [r for r in below if _depth(r) == depth])
+        ]
         said.append(
-            f"Below F(0) = {zero:g}, at {levels}, K ≥ 3: a path for {joined} of the {whole} pairs "
-            "whose ends got there. What falls apart does so at F(0) and just above it, where "
-            "θ = 0 is in the level set and walled in; below F(0) it is in none."
+            f"Below F(0) = {zero:g}, at {levels}: of the pairs whose ends got there a path for "
+            f"{listed(found)}. It is at F(0) and just above it that the wall proves level sets "
+            "apart; below F(0) θ = 0 is in none, and nothing more is proved of them."
         )
     return said
 
 
+def _nested(rows: list[Record]) -> str:
+    """How many pairs of networks there are, and levels of each, which are nested."""
+    pairs = sum(max(r["pairs"] for r in chosen(rows, kappa=k)) for k in values_of(rows, "kappa"))
+    return f"{pairs} pairs over all κ, at up to {len({r['level'] for r in rows})} levels each"
+
+
 def _others(rows: list[Record], missed: int) -> str:
-    """How many of the pairs without a path are proved to have none."""
+    """How many of the pairs and levels without a path are proved to have none."""
     proved = sum(r["apart"]["pairs"] for r in rows if _is_under(r))
     return f"; of the other {missed}, {proved} are proved not connected" if missed else ""
 
@@ -120,18 +136,18 @@ def _at_level(rows: list[Record], level: float | None) -> str:
         return ""
     found = counts([(row["connected"], tried(row)) for row in at])
     kappas = numbers(valued(row, "kappa") for row in at)
-    return f". At {level:g}: {found} at κ = {kappas}."
+    return f". At {level:g}: {found} at κ = {kappas}"
 
 
 def _barrier(records: list[Record], depth: int, walled: list[dict[str, Any]]) -> str:
     rows = [r for r in chosen(records, method="dss") if _depth(r) == depth and r["apart"]]
     apart = sum(r["apart"]["pairs"] for r in rows if _is_under(r))
-    across = sum(r["apart"]["connected"] for r in rows)
     said = (
         f"K = {depth}: {apart} pairs and levels are proved not connected. Their ends are on the "
-        "two sides of the barrier around 0 and the level is below it; searches found a path below "
-        f"the barrier for {across} of them"
+        "two sides of the barrier around 0 and the level is below it"
     )
+    if rows:
+        said += f"; {under([r['apart'] for r in rows])}"
     found = [w for w in walled if w["found"]]
     fine = [w for w in found if w["found"] > RESOLVED * w["zero"]]
     for some, words in ((fine, ""), ([w for w in found if w not in fine], COARSE)):
@@ -143,9 +159,9 @@ def _barrier(records: list[Record], depth: int, walled: list[dict[str, Any]]) ->
                 f"high above F(0) as the barrier at κ = {kappas}{words}"
             )
     if rate := fitted([(w["kappa"], w["found"]) for w in fine]):
-        said += f". What was found rises as κ^({rate[0]:.2f} ± {rate[1]:.2f})"
+        said += f". What was found rises as κ^({rate[0]:.2f} ± {rate[1]:.2f}), by {rate[2]} points"
     if rate := fitted([(w["kappa"], w["proved"]) for w in walled]):
-        said += f". f(s*) itself rises as κ^({rate[0]:.2f} ± {rate[1]:.2f})"
+        said += f". f(s*) itself rises as κ^{rate[0]:.2f} over these {rate[2]} κ"
     if depth in LEADING:
         said += f", to leading order as {LEADING[depth]}"
     return said + "."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -10,11 +9,13 @@ from matplotlib.axes import Axes
 from scipy.stats import t
 
 from landscape.report.series import Record
+from landscape.report.summary import mean_of
 from landscape.report.theory.parts import (
     Finding,
     chosen,
     listed,
     means,
+    numbers,
     panels,
     valued,
     values_of,
@@ -31,8 +32,13 @@ SAID = {
 
 def finding(report: Record) -> Finding:
     records = report["records"]
-    maps = {target: _map(chosen(records, target=target), target) for target in FAMILIES}
+    rows = {target: chosen(records, target=target) for target in FAMILIES}
+    maps = {target: _map(rows[target], target) for target in FAMILIES}
     maps = {target: found for target, found in maps.items() if found}
+    if not maps:
+        pairs = sum(record["pairs"] for record in records)
+        said = f"Too few ends reached the level: no pair has an ε − e(m), of {pairs} pairs."
+        return Finding([said], lambda axes: axes.set_axis_off(), (10.5, 0.5), said)
 
     def plot(axes: Axes) -> None:
         highest = max(cell["mean"] for found in maps.values() for cell in found.values())
@@ -61,9 +67,10 @@ def finding(report: Record) -> Finding:
 
     caption = (
         "ε − e(m) as evaluated, for E|Y|² = 1: the mean over targets that were drawn apart, with "
-        "its standard error over these; the pairs of one target are not independent draws."
+        "its standard error over these; the pairs of one target are not independent draws. It is "
+        "the difference of two upper bounds, and not how far any path rises."
     )
-    said = [_said(target, found) for target, found in maps.items()]
+    said = [_said(target, found) + _missing(rows[target], target) for target, found in maps.items()]
     return Finding(said, plot, (10.5, 3.6), caption)
 
 
@@ -75,13 +82,10 @@ def _map(rows: list[Record], target: str) -> dict[tuple[float, int], Record]:
         for hidden in values_of(rows, "hidden"):
             mine = chosen(rows, hidden=hidden, **{FAMILIES[target]: smooth})
             drawn = {str(valued(r, "data_seed")): one for r in mine for one in means([r], MEASURE)}
-            heights = [one["mean"] for one in drawn.values()]
-            if heights:
-                count = len(heights)
-                se = float(np.std(heights, ddof=1)) / math.sqrt(count) if count > 1 else None
-                known = {"mean": float(np.mean(heights)), "se": se, "n": count}
-                pairs = sum(one["n"] for one in drawn.values())
+            if drawn:
                 targets = {seed: one["mean"] for seed, one in drawn.items()}
+                pairs = sum(one["n"] for one in drawn.values())
+                known = mean_of([*targets.values()])
                 found[smooth, hidden[0]] = {**known, "pairs": pairs, "targets": targets}
     return found
 
@@ -92,17 +96,20 @@ def _said(target: str, found: dict[tuple[float, int], Record]) -> str:
     first, last = smooth[0], smooth[-1]
     told, cannot = [], []
     for m in widths:
-        if (first, m) not in found or (last, m) not in found:
+        if first == last or (first, m) not in found or (last, m) not in found:
             continue
         change = _change(found[first, m]["targets"], found[last, m]["targets"])
         (told if change["told"] else cannot).append(f"{number(change)} at m = {m}")
-    narrow, wide = (found[first, m] for m in (widths[0], widths[-1]))
+    line = [(m, found[first, m]) for m in widths if (first, m) in found]
+    (narrow, most), (wide, least) = line[0], line[-1]
     counts = {cell["n"] for cell in found.values()}
-    said = (
-        f"{SAID[target]}: over m = {widths[0]} to {widths[-1]} ε − e(m) falls from "
-        f"{number(narrow)} to {number(wide)} at {FAMILIES[target]} {first:g}"
-    )
-    said = said[0].upper() + said[1:]
+    said = f"{SAID[target][0].upper()}{SAID[target][1:]}: "
+    if len(line) > 1:
+        said += f"over m = {narrow} to {wide} ε − e(m) changes from {number(most)} to "
+        said += f"{number(least)} at {FAMILIES[target]} {first:g}"
+    else:
+        said += f"too few ends reached the level for more than one width at {FAMILIES[target]} "
+        said += f"{first:g}"
     if told:
         said += f". From {FAMILIES[target]} {first:g} to {last:g} it changes by {listed(told)}"
     if cannot:
@@ -120,9 +127,26 @@ def _said(target: str, found: dict[tuple[float, int], Record]) -> str:
 def _change(rough: dict[str, float], smooth: dict[str, float]) -> Record:
     """The mean change over the targets that both have, with its standard error, and whether it
     differs from none at 95 %."""
-    changes = [smooth[seed] - rough[seed] for seed in rough if seed in smooth]
-    count = len(changes)
-    if count < 2:
-        return {"mean": changes[0] if changes else None, "se": None, "told": False}
-    mean, se = float(np.mean(changes)), float(np.std(changes, ddof=1)) / math.sqrt(count)
-    return {"mean": mean, "se": se, "told": abs(mean) > se * float(t.ppf(0.975, count - 1))}
+    change = mean_of([smooth[seed] - rough[seed] for seed in rough if seed in smooth])
+    se, count = change["se"], change["n"]
+    told = se is not None and abs(change["mean"]) > se * float(t.ppf(0.975, count - 1))
+    return {**change, "told": told}
+
+
+def _missing(rows: list[Record], target: str) -> str:
+    """Which pairs have no measure, as an end did not reach the level."""
+    pairs = sum(row["pairs"] for row in rows)
+    absent = [row for row in rows if not means([row], MEASURE)]
+    missing = pairs - sum(one["n"] for one in means(rows, MEASURE))
+    if not missing:
+        return ""
+    units: dict[tuple[str, float], list[int]] = {}
+    for row in absent:
+        where = str(valued(row, "data_seed")), valued(row, FAMILIES[target])
+        units.setdefault(where, []).append(valued(row, "hidden")[0])
+    where = [
+        f"data_seed {seed} at {FAMILIES[target]} {smooth:g} (m = {numbers(sorted(widths))})"
+        for (seed, smooth), widths in units.items()
+    ]
+    wholly = f": {listed(where)} wholly" if where else ""
+    return f" {missing} of {pairs} pairs are missing, an end being above the level{wholly}."

@@ -19,6 +19,7 @@ from landscape.report.theory.parts import (
     panels,
     small,
     tried,
+    under,
     valued,
     values_of,
 )
@@ -40,7 +41,9 @@ def finding(report: Record) -> Finding:
             right.axhline(wall["height"], color=INK, lw=0.8, ls=":", label="the wall of 2 units")
             if "pass" in wall["facts"]:
                 height = wall["facts"]["pass"]
-                right.axhline(height, color=INK, lw=0.8, ls="--", label="the lowest, by flooding")
+                right.axhline(
+                    height, color=INK, lw=0.8, ls="--", label="the lowest, computed by flooding"
+                )
         left.set_xlabel("direction u of the first layer, degrees")
         left.set_ylabel("least loss of rank one")
         left.set_xticks(range(0, 181, 45))
@@ -48,7 +51,7 @@ def finding(report: Record) -> Finding:
         known = [(m, one) for m, one in zip(widths, lowest, strict=True) if one is not None]
         drawn(
             right, [m for m, _ in known], [{"mean": one, "se": None} for _, one in known], 0,
-            "lowest maximum found, at any level",
+            "the least of the maxima found, at any level",
         )  # fmt: skip
         for place, (measure, label) in enumerate(
             (("gap", "gap of the deepest ends"), ("lowered_gap", "the same, lowered")), 1
@@ -96,18 +99,17 @@ def _sentences(records: list[Record], widths: list[int], wall: Record | None) ->
 
 def _proved(rows: list[Record], wall: Record) -> str:
     known = [row["apart"] for row in rows if row["apart"]]
-    across, under = (sum(one[key] for one in known) for key in ("pairs", "connected"))
     text = (
-        f" Of {across} pairs and levels whose ends are on two sides of the wall, {under} had a "
-        f"string below {wall['height']:.4f}, the least of the scan, under which there is none"
+        f" Below {wall['height']:.4f}, the least of the scan, there is no path from one side of "
+        f"the wall to the other: {under(known)}"
     )
     maxima = [one["lowest_max"] for one in known if one["lowest_max"] is not None]
     if maxima:
         text += f". The lowest maximum of any path between them is {min(maxima):.5f}"
     if "pass" in wall["facts"]:
         text += (
-            f", and {wall['facts']['pass']:.5f} is the lowest that there is between the best two "
-            "units and their swap, by flooding the plane of their two directions"
+            f", and {wall['facts']['pass']:.5f} is the lowest as computed between the best two "
+            "units and their swap, by flooding a grid of their two directions"
         )
     below = [row for row in rows if row["apart"] and row["level"] < row["apart"]["height"]]
     if below:

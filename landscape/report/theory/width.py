@@ -13,6 +13,7 @@ from landscape.report.theory.parts import (
     chosen,
     drawn,
     means,
+    numbers,
     panels,
     small,
     valued,
@@ -26,7 +27,7 @@ LINES = (
     ("relu-construction", "curve_excess", "the constructed path, above the ends"),
     ("relu-construction", GAP, "ε − e(m) as evaluated"),
 )
-FLOOR = 1e-4  # below it the axis is linear, down to zero
+FLOOR = 1e-4  # of E|Y|² = 1: noise below it, where no rate is fitted and the axis is linear
 NONE = 1e-3  # of E|Y|² = 1: a gap below it is called closed
 
 
@@ -58,8 +59,10 @@ def finding(report: Record) -> Finding:
         several[0].figure.legend(*names, loc="outside lower center", ncols=2, fontsize=8)
 
     caption = (
-        "Gaps against the number of units m, for n inputs; means with standard errors over pairs, "
-        "of ends at the lowest level that was reached. "
+        "Gaps against the number of units m, for n inputs; means with standard errors over pairs. "
+        f"ε − e(m) and the constructed path are of ends at level {_lowest(records):g}, at widths "
+        "of which all pairs reached it; the lowest barriers are between the deepest snapshots. "
+        "ε − e(m) as evaluated is the difference of two upper bounds, itself no bound. "
         f"Below {FLOOR:g} the axis is linear, down to 0. Bands stop where a barrier is within a "
         "hundredth of the ends. The thin lines are slopes only, through the first ε − e(m): the "
         "printed m^(−1/n), and the proof's m^(η+(η−1)/n) at η = 1/(2(n+1)), half of where it stops "
@@ -70,12 +73,16 @@ def finding(report: Record) -> Finding:
 
 
 def _line(rows: list[Record], method: str, measure: str) -> list[tuple[int, Record]]:
-    """(units, the measure at the lowest level that has it), by units."""
-    found = {}
-    for row in sorted(chosen(rows, method=method), key=lambda r: -r["level"]):
-        for one in means([row], measure):
-            found[_units(row)] = one
-    return sorted(found.items())
+    """(units, the measure at the sweep's lowest level), by units, where it is of all pairs."""
+    mine = [r for r in chosen(rows, method=method) if r["level"] == _lowest(rows)]
+    found = [
+        (_units(r), one) for r in mine for one in means([r], measure) if one["n"] == r["pairs"]
+    ]
+    return sorted(found, key=lambda point: point[0])
+
+
+def _lowest(rows: list[Record]) -> float:
+    return min(row["level"] for row in rows)
 
 
 def _units(record: Record) -> int:
@@ -88,18 +95,19 @@ def _printed(n: int) -> list[tuple[float, str, str]]:
 
 def _said(rows: list[Record], n: int) -> str:
     line = _line(rows, "relu-construction", GAP)
-    rate = fitted([(m, one["mean"]) for m, one in line])
+    kept = [(m, one["mean"]) for m, one in line if one["mean"] >= FLOOR]
     said = f"n = {n}: "
-    if rate:
-        said += f"ε − e(m) as evaluated falls as m^({rate[0]:.2f} ± {rate[1]:.2f})"
-        said += f" over {rate[2]} widths"
+    if rate := fitted(kept):
+        said += f"ε − e(m) as evaluated at level {_lowest(rows):g} falls as "
+        said += f"m^({rate[0]:.2f} ± {rate[1]:.2f}) over the {rate[2]} widths m = {kept[0][0]} to "
+        said += f"{kept[-1][0]} of which all pairs reached the level and it is at least {FLOOR:g} "
+        said += "(± is what an unweighted fit of the logarithms leaves)"
     else:
-        said += "too few widths for a rate of ε − e(m)"
+        said += "too few widths of which all ends reached the level for a rate of ε − e(m)"
     if line:
         (first, most), (last, least) = line[0], line[-1]
         said += f", from {small(most)} at m = {first} to {small(least)} at m = {last}"
-        pairs = sorted({one["n"] for _, one in line})
-        said += f" ({' to '.join(map(str, [*dict.fromkeys((pairs[0], pairs[-1]))]))} pairs each)"
+        said += _pairs(line)
     said += (
         f". Printed is m^(−{1 / n:.3g}); the proof gives m^(−{1 / (2 * n):.3g}) at "
         f"η = 1/{2 * (n + 1)}, with e(m^η) − e(m) on top."
@@ -109,7 +117,9 @@ def _said(rows: list[Record], n: int) -> str:
     return (
         said
         + _closing(built, "The constructed path rises")
-        + _closing(found, "The lowest barriers found, by DSS and lowered, rise")
+        + _closing(
+            found, "The lowest barriers found between the deepest ends, by DSS and lowered, rise"
+        )
     )
 
 
@@ -118,9 +128,9 @@ def _closing(line: list[tuple[int, Record]], who: str) -> str:
     left = [f"{number(one)} at m = {m}" for m, one in line if one["mean"] >= NONE]
     closed = [m for m, one in line if one["mean"] < NONE]
     parts = [f"by {', '.join(left)}"] * bool(left)
-    parts += [f"by less than {NONE:g} at m = {_some(closed)}"] * bool(closed)
-    return f" {who} above the ends {' and '.join(parts)}." if parts else ""
+    parts += [f"by less than {NONE:g} at m = {numbers(closed)}"] * bool(closed)
+    return f" {who} above the ends {' and '.join(parts)}{_pairs(line)}." if parts else ""
 
 
-def _some(widths: list[int]) -> str:
-    return ", ".join(map(str, sorted(widths)))
+def _pairs(line: list[tuple[int, Record]]) -> str:
+    return f" ({numbers(sorted({one['n'] for _, one in line}))} pairs each)"
