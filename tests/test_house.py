@@ -24,7 +24,8 @@ MAY_IMPORT = {
     "geometry": {"paths", "trees"},
     "hessian": {"base", "compute", "trees"},
     "outputs": {"base", "compute", "paths", "trees"},
-    "shorten": {"base", "compute", "paths", "trees"},
+    "shorten": {"base", "paths", "taut", "trees"},
+    "taut": {"base", "compute", "trees"},
     "profile": set(),
     "strings": {"base", "descend", "paths", "trees"},
     "methods": {"base", "curves", "descend", "strings", "trees"},
@@ -46,7 +47,7 @@ MAY_IMPORT = {
     "stages": {
         "base", "compute", "config", "curves", "data", "descend", "driver", "film",
         "gauss_newton", "geometry", "hessian", "methods", "neb", "outputs", "paths", "permute",
-        "planes", "polyak", "runs", "settings", "shorten", "tasks", "topology", "trees",
+        "planes", "polyak", "runs", "settings", "shorten", "taut", "tasks", "topology", "trees",
         "walls",
     },
 }  # fmt: skip
