@@ -121,6 +121,7 @@ def fake(monkeypatch):
         "train_seconds": 200.0, "connect_seconds": 8000.0, "memory_bytes": 3_000_000,
         "disk_bytes": 512, "notes": ["at most"],
     }  # fmt: skip
+    swept = {"values": {"task.hidden": [8]}, **estimates}
     contents = {
         "config": {
             "ConfigError": ConfigError,
@@ -130,7 +131,6 @@ def fake(monkeypatch):
             "resolved": lambda config: {"seed": 0},
             "run_name": lambda config: "r",
             "sweep_name": lambda grid: "s",
-            "combination_name": lambda values: "hidden [8]",
         },
         "runs": {
             "RunError": RunError,
@@ -151,7 +151,7 @@ def fake(monkeypatch):
         "verify": {"verify": stage("verify", lambda: fake.strings)},
         "check": {
             "check": stage("check", lambda: estimates),
-            "check_sweep": stage("check_sweep", lambda: [{"values": {}, **estimates}] * 2),
+            "check_sweep": stage("check_sweep", lambda: [swept] * 2),
         },
         "plane": {
             "plane": stage("plane", lambda: "models-0-1-2-0.1"),
