@@ -35,6 +35,8 @@ FIRST = 8  # segments of the first string, at least
 STIFF = 1.0  # ρ at first; the Laplacian's eigenvalues lie between π²/n² and 4
 SOFTER, STIFFER = 0.4, 4.0  # after a step that is taken, after one that is not
 STIFFEST = 2.0**20
+LAST = 16  # sweeps of the budget, in which a string is brought below its aim and certified:
+STILL = 1e3  # ρ then, so that it does nothing else
 CUTS = 6  # rows a segment that are kept of steps before, at most
 WINDOW = 10  # steps in which the length must move by less than
 CALM = 0.1  # of the tolerance, before beads are doubled
@@ -181,6 +183,8 @@ class Shortener:
         for string, seen in zip(new, self._look(new, [s.points for s in new]), strict=True):
             string.seen = seen
         going = [s for s in strings if s.ended is None]
+        for string in filter(self._is_last, going):
+            string.stiffness = np.maximum(string.stiffness, STILL)
         rows = [joined(s.seen, s.cuts) for s in going]
         steps = [step(s.points, own, s.stiffness) for s, own in zip(going, rows, strict=True)]
         looked = self._look(going, [points for points, _ in steps])
@@ -195,11 +199,12 @@ class Shortener:
             if settled or string.sweeps >= self.max_sweeps:
                 self._certify(string)
             if string.ended is None and string.sweeps >= self.max_sweeps:
-                string.ended = Ended.BUDGET
-                string.reason = f"max_sweeps ({self.max_sweeps}) spent"
+                self._spend(string)
 
     def _settled(self, string: Shortening) -> bool:
         """Whether nothing more is to be gained with this number of beads."""
+        if self._is_last(string):
+            return self._holds(string)
         if string.stiffness.min() > STIFFEST:
             return True
         merits = self._merits(string)
@@ -207,6 +212,12 @@ class Shortener:
             return False
         gained = merits[:-WINDOW].min() - merits[-WINDOW:].min()
         return gained < 2 * CALM * self.tolerance * string.recent[-1][0]  # energy goes as length²
+
+    def _spend(self, string: Shortening) -> None:
+        string.ended, string.reason = Ended.BUDGET, f"max_sweeps ({self.max_sweeps}) spent"
+
+    def _is_last(self, string: Shortening) -> bool:
+        return self.differentiable and string.sweeps >= self.max_sweeps - LAST
 
     def _merits(self, string: Shortening) -> np.ndarray:
         """Energy and penalised excess after the latest steps (the exact ℓ1 merit function)."""
@@ -283,7 +294,9 @@ class Shortener:
             string.lengths.append(length)
             if length < paths.length(string.kept):
                 string.kept = string.points
-            if string.change is not None and string.change < self.tolerance:
+            if self._is_last(string):
+                self._spend(string)
+            elif string.change is not None and string.change < self.tolerance:
                 self._stop(string)
             else:
                 self._double(string, "max_beads ({}) spent")

@@ -133,6 +133,10 @@ def test_ends_at_their_limit():
 def test_what_ends_on_a_budget_keeps_a_certified_string():
     few = shortened(plane(ring_energy), polygon(), 0.1, max_sweeps=3)
     assert few.ended == Ended.BUDGET and few.reason == "max_sweeps (3) spent"
+    some = shortened(plane(ring_energy), polygon(beads=32), 0.001, max_sweeps=30)
+    assert some.ended == Ended.BUDGET and 0 < some.sweeps <= 30
+    found = paths.length(polygon(beads=32))
+    assert paths.length(some.kept) < found - 0.01, "what was gained by then is certified and kept"
     beads = shortened(plane(ring_energy), polygon(), 0.1, max_beads=17, tolerance=1e-4)
     assert beads.ended == Ended.BUDGET and beads.reason == "max_beads (17) spent"
     assert trees.count(beads.kept) <= 17
