@@ -96,7 +96,7 @@ def test_the_page_stays_light(run):  # noqa: F811
     write_html([run], report([run]), run.report_file, [(0, 1)])
     text = run.report_file.read_text()
     assert text.count("data:image/gif") == MOST_SHOWN
-    assert "1 more strings are drawn in pictures/ only" in text
+    assert f"{MOST_SHOWN} of 7 strings are drawn here, 7 as files under pictures/" in text
     assert len(list((run.directory / "pictures").rglob("string.gif"))) == 7
 
 
