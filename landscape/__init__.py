@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from landscape.base import Landscape, Outputs, Status, Task, bind, energy_task
     from landscape.config import Config, ConfigError, config_from, load_config
     from landscape.data import DataError
-    from landscape.runs import Run, RunError, open_run
+    from landscape.files import RunError
+    from landscape.runs import Run, open_run
     from landscape.stages.check import check
     from landscape.stages.connect import connect
     from landscape.stages.measure import measure
@@ -25,7 +26,8 @@ _HOMES = {
     "landscape.base": ("Landscape", "Outputs", "Status", "Task", "bind", "energy_task"),
     "landscape.config": ("Config", "ConfigError", "config_from", "load_config"),
     "landscape.data": ("DataError",),
-    "landscape.runs": ("Run", "RunError", "open_run"),
+    "landscape.files": ("RunError",),
+    "landscape.runs": ("Run", "open_run"),
     "landscape.stages.check": ("check",),
     "landscape.stages.connect": ("connect",),
     "landscape.stages.measure": ("measure",),

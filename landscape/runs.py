@@ -33,33 +33,14 @@ runs/<name>-<hash>/
                                     distance_at, chord}]}
     report.html
 
-A record of snapshots/ is `SNAPSHOT`'s keys, of barriers/ `BARRIER`'s. Of both, max_loss +
-last_change bounds the loss on the whole path; landscape/topology.py makes components, the
-disconnectivity graph and persistence of them and the rows.
-
-What is measured is a flat record (STRING_COLUMNS, MODEL_COLUMNS; None where it does not apply,
-`reason` says why) beside arrays (NaN where a number does not apply). A string's arrays:
-    shortened.<parameter> [beads, ...]  the shortened string, certified below the row's limit
-    history [steps, 5]                  (sweeps, gradient evaluations, beads, length, certified or
-                                        not) while the string was shortened
-    turning.found, turning [beads, 2]   (fraction of the length, turning angle in radians), of the
-                                        string as found and of the shortened one
-    beads.<name> [k]                    at k points, its beads evenly spread and its highest point:
-        at (fraction of the length), loss, gradient (its norm), level_curvature, smallest, largest
-        (eigenvalues), smallest_error, largest_error, normal_mean, normal_spread, normal_smallest,
-        normal_largest (normal curvatures of the level set)
-A model's arrays, where its spectrum was asked for:
-    spectrum.nodes, spectrum.weights [probes, steps]   every probe's weights sum to 1
+The keys of the records are in landscape/records.py.
 """
 
 from __future__ import annotations
 
 import contextlib
-import csv
 import fcntl
 import hashlib
-import io
-import json
 import os
 import re
 import tempfile
@@ -70,207 +51,50 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
 
-FORMAT = 1
-
-COLUMNS: tuple[str, ...] = (
-    "task", "method", "level", "a", "b", "status", "beads", "length", "chord",
-    "normalized_length", "max_loss", "barrier", "rounds", "grad_evals", "seconds",
-    "set", "limit", "loss_a", "loss_b", "max_at", "last_change", "resolution", "grid",
-    "verified", "chained_from", "curve_max", "bound", "reason",
-)  # fmt: skip
-
-CERTIFIED = (
-    "max_loss", "last_change", "max_at", "resolution", "grid", "verified", "beads", "length",
-    "chord", "normalized_length", "grad_evals", "seconds", "status", "reason",
-)  # fmt: skip
-# from the model's snapshot at `level` to the one at `lower`; CONNECTED below `limit`, the level's
-SNAPSHOT = ("model", "level", "lower", "limit", *CERTIFIED)
-# between the snapshots at level_a and level_b, whose losses are loss_a and loss_b: no barrier is
-# lower than the greater. start: the bound of the path that was lowered; origin: its set and level,
-# or `straight`; gradient: its norm at the band's highest bead, None where nothing was lowered;
-# band: the most beads of a band, which is as many as compute.memory holds, None the same;
-# status: TIGHT (near the ends' losses), CONVERGED, BUDGET, KEPT (not lowered: reason), or RAISED
-# (`lscape verify` has found it higher than it was known to be: reason)
-BARRIER = (
-    "a", "b", "level_a", "level_b", "loss_a", "loss_b", "start", "origin", "gradient", "band",
-    *CERTIFIED,
-)  # fmt: skip
-
-STRING_COLUMNS: tuple[str, ...] = (
-    "measures", "set", "method", "level", "a", "b", "limit",
-    "shortening", "beads_found", "beads", "sweeps", "grad_evals", "seconds",
-    "length_found", "length", "chord", "normalized_length_found", "normalized_length",
-    "length_change", "max_loss", "max_at", "last_change", "resolution", "grid", "verified",
-    "scaled_length_found", "scaled_length", "scaled_chord",
-    "function_length_found", "function_length", "function_chord", "function_change",
-    "function_metric", "function_samples",
-    "total_curvature_found", "total_curvature", "curvature_density", "curvature_middle",
-    "largest_angle", "largest_angle_at",
-    "peak_at", "peak_loss", "peak_gradient", "peak_smallest", "peak_smallest_error",
-    "peak_largest", "peak_largest_error", "peak_verdict",
-    "level_curvature_mean", "level_curvature_lowest", "level_curvature_highest",
-    "level_curvature_points", "hessian_of", "hessian_by", "hessian_step", "source", "reason",
-)  # fmt: skip
-
-MODEL_COLUMNS: tuple[str, ...] = (
-    "measures", "level", "model", "value", "seconds",
-    "loss", "gradient", "smallest", "smallest_error", "largest", "largest_error", "trace",
-    "trace_error", "probes", "steps", "hessian_of", "hessian_by", "hessian_step", "source",
-    "reason",
-)  # fmt: skip
-
-RAISED = "RAISED"  # of a barrier
-DOWNGRADED = "DOWNGRADED"  # of a shortened string that a finer grid found above its limit
+from landscape.files import (
+    FORMAT,
+    Arrays,
+    Row,
+    RunError,
+    append_lines,
+    load_arrays,
+    load_some,
+    read_json,
+    read_lines,
+    read_record,
+    save_arrays,
+    write_bytes,
+    write_json,
+    write_table,
+)
+from landscape.records import (
+    COLUMNS,
+    DOWNGRADED,
+    MODEL_COLUMNS,
+    STRING_COLUMNS,
+)
 
 PROFILE = ("profile.position", "profile.loss")
 FILM = "film."
 
-Arrays = dict[str, np.ndarray]
-Row = dict[str, Any]
-
-
-class RunError(Exception):
-    """A run directory that cannot be used as asked: the message names the path and the reason."""
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write the whole file or none of it: a temporary file beside it, fsync, rename.
-
-    Raises OSError (full or read-only disk) with the old file, if any, untouched.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
-
-
-def write_json(path: Path, value: Any) -> None:
-    write_bytes(path, (json.dumps(value, indent=2, allow_nan=False) + "\n").encode())
-
-
-def read_json(path: Path) -> Any:
-    """Raises RunError when the file is missing or is not JSON."""
-    try:
-        return json.loads(path.read_text())
-    except FileNotFoundError:
-        raise RunError(f"{path}: missing") from None
-    except (OSError, ValueError) as error:
-        raise RunError(f"{path}: damaged or unreadable: {error}") from None
-
-
-def _digest(arrays: Arrays) -> str:
-    digest = hashlib.sha256()
-    for name in sorted(arrays):
-        array = arrays[name]
-        digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
-        digest.update(array.tobytes())
-    return digest.hexdigest()
-
-
-def finite(numbers: Row) -> Row:
-    """JSON and CSV have no NaN: what is not finite does not apply."""
-    return {
-        key: None if isinstance(value, float) and not np.isfinite(value) else value
-        for key, value in numbers.items()
-    }
-
-
-def save_arrays(path: Path, arrays: Arrays, record: Mapping[str, Any]) -> None:
-    """Arrays and a JSON record in one safetensors file, with checksums of both in its header."""
-    text = json.dumps({**record, "arrays_sha256": _digest(arrays)}, allow_nan=False)
-    metadata = {
-        "format": str(FORMAT),
-        "record": text,
-        "sha256": hashlib.sha256(text.encode()).hexdigest(),
-    }
-    # not ascontiguousarray, which gives a scalar an axis
-    contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
-    write_bytes(path, save(contiguous, metadata=metadata))
-
-
-@contextlib.contextmanager
-def _opened(path: Path) -> Iterator[tuple[Any, dict[str, Any]]]:
-    try:
-        with safe_open(path, framework="np") as file:
-            metadata = file.metadata() or {}
-            text = metadata.get("record")
-            if text is None:
-                raise RunError(f"{path}: not written by lscape (no record in its header)")
-            if int(metadata["format"]) > FORMAT:
-                raise RunError(
-                    f"{path}: format {metadata['format']} is newer than this lscape ({FORMAT})"
-                )
-            if hashlib.sha256(text.encode()).hexdigest() != metadata.get("sha256"):
-                raise RunError(f"{path}: its record does not match its checksum: it was altered")
-            yield file, json.loads(text)
-    except (SafetensorError, OSError) as error:
-        raise RunError(f"{path}: damaged or unreadable: {error}") from None
-
-
-def read_record(path: Path) -> dict[str, Any]:
-    """The checked JSON record of a file, without reading its arrays. Raises RunError."""
-    with _opened(path) as (_, record):
-        return record
-
-
-def load_arrays(path: Path) -> tuple[Arrays, dict[str, Any]]:
-    """Arrays and record, both checked. Raises RunError for a truncated or altered file."""
-    with _opened(path) as (file, record):
-        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        if _digest(arrays) != record["arrays_sha256"]:
-            raise RunError(f"{path}: its arrays do not match their checksum: it was altered")
-        return arrays, record
-
-
-def append_lines(path: Path, records: Sequence[Mapping[str, Any]]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+b") as file:
-        if file.tell():
-            file.seek(-1, os.SEEK_END)
-            if file.read(1) != b"\n":
-                file.write(b"\n")  # after a line that a kill cut off
-        file.writelines(json.dumps(r, allow_nan=False).encode() + b"\n" for r in records)
-
-
-def read_lines(path: Path) -> list[dict[str, Any]]:
-    """The records of a JSON-lines file; a last line cut off by a kill is left out."""
-    if not path.exists():
-        return []
-    records = []
-    for line in path.read_text().splitlines():
-        with contextlib.suppress(ValueError):
-            records.append(json.loads(line))
-    return records
-
-
-def table_text(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
-    """CSV with a line of the columns' names. What rows have beside these, as the facts of a
-    construction, is left to their own files."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(columns), lineterminator="\n", extrasaction="ignore")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
-
-
-def write_table(path: Path, columns: Sequence[str], rows: Sequence[Row]) -> None:
-    write_bytes(path, table_text(columns, rows).encode())
-
 
 def level_name(level: float) -> str:
     return repr(float(level))
+
+
+def _read_if_there(path: Path) -> list[dict[str, Any]]:
+    return read_json(path) if path.exists() else []
+
+
+def _beside(profile: np.ndarray) -> Arrays:
+    """A profile [points, 2] as arrays beside a path's."""
+    return dict(zip(PROFILE, np.asarray(profile).T.copy(), strict=True))
+
+
+def _profile_in(arrays: Arrays) -> np.ndarray:
+    """The profile [points, 2], taken out of the arrays."""
+    return np.stack([arrays.pop(name) for name in PROFILE], axis=1)
 
 
 @dataclass(frozen=True)
@@ -376,10 +200,7 @@ class Run:
 
     def ends(self) -> list[dict[str, Any]]:
         """A record a model of finite loss, where training ended; [] where it is not measured."""
-        return read_json(self.ends_file) if self.ends_file.exists() else []
-
-    def write_ends(self, records: Sequence[Mapping[str, Any]]) -> None:
-        write_json(self.ends_file, list(records))
+        return _read_if_there(self.ends_file)
 
     @property
     def walls_file(self) -> Path:
@@ -387,10 +208,7 @@ class Run:
 
     def walls(self) -> list[dict[str, Any]]:
         """A record a wall that the theory knows; [] where none is, or none was looked for."""
-        return read_json(self.walls_file) if self.walls_file.exists() else []
-
-    def write_walls(self, records: Sequence[Mapping[str, Any]]) -> None:
-        write_json(self.walls_file, list(records))
+        return _read_if_there(self.walls_file)
 
     # -- connections --------------------------------------------------------------------------
 
@@ -416,9 +234,8 @@ class Run:
     def save_connection(self, row: Row, string: Arrays, profile: np.ndarray, film: Arrays) -> None:
         """Keep a row, its string (arrays [beads, ...]), its profile [points, 2] and its film."""
         path = self.connection_file(row["set"], row["level"], row["a"], row["b"])
-        beside = dict(zip(PROFILE, np.asarray(profile).T.copy(), strict=True))
-        beside |= {FILM + name: array for name, array in film.items()}
-        save_arrays(path, {**string, **beside}, {"row": row})
+        film = {FILM + name: array for name, array in film.items()}
+        save_arrays(path, {**string, **_beside(profile), **film}, {"row": row})
 
     def load_connection(self, row: Row) -> tuple[Arrays, np.ndarray, Arrays]:
         """The string, profile and film of a row. Raises RunError for a damaged or altered file."""
@@ -427,20 +244,18 @@ class Run:
         film = {
             name.removeprefix(FILM): arrays.pop(name) for name in list(arrays) if name[:5] == FILM
         }
-        return arrays, np.stack([arrays.pop(name) for name in PROFILE], axis=1), film
+        return arrays, _profile_in(arrays), film
 
     def load_film(self, row: Row) -> Arrays:
         """The film of a row, the arrays of landscape/film.py; {} for a string never searched."""
         path = self.connection_file(row["set"], row["level"], row["a"], row["b"])
-        with _opened(path) as (file, _):
-            names = [name for name in file.keys() if name.startswith(FILM)]  # noqa: SIM118
-            return {name.removeprefix(FILM): file.get_tensor(name) for name in names}
+        film = load_some(path, lambda name: name.startswith(FILM))
+        return {name.removeprefix(FILM): array for name, array in film.items()}
 
     def load_profile(self, row: Row) -> np.ndarray:
         """The loss along a row's string, [points, 2], without reading the string itself."""
         path = self.connection_file(row["set"], row["level"], row["a"], row["b"])
-        with _opened(path) as (file, _):
-            return np.stack([file.get_tensor(name) for name in PROFILE], axis=1)
+        return _profile_in(load_some(path, PROFILE.__contains__))
 
     # -- planes -------------------------------------------------------------------------------
 
@@ -479,8 +294,7 @@ class Run:
     def tree(self, set_name: str) -> list[dict[str, Any]]:
         """`topology.grown`'s records of a set, levels from high to low; [] where no tree was grown.
         Raises RunError."""
-        file = self.tree_file(set_name)
-        return read_json(file) if file.exists() else []
+        return _read_if_there(self.tree_file(set_name))
 
     def snapshot_file(self, model: int, level: float) -> Path:
         return self.directory / "snapshots" / f"{model}" / f"{level_name(level)}.safetensors"
@@ -490,13 +304,12 @@ class Run:
 
     def save_path(self, path: Path, record: Row, points: Arrays, profile: np.ndarray) -> None:
         """Keep a path (arrays [beads, ...]), its profile [points, 2] and its record."""
-        beside = dict(zip(PROFILE, np.asarray(profile).T.copy(), strict=True))
-        save_arrays(path, {**points, **beside}, {"path": record})
+        save_arrays(path, {**points, **_beside(profile)}, {"path": record})
 
     def load_path(self, path: Path) -> tuple[Arrays, np.ndarray, Row]:
         """What `save_path` kept. Raises RunError for a damaged or altered file."""
         arrays, record = load_arrays(path)
-        return arrays, np.stack([arrays.pop(name) for name in PROFILE], axis=1), record["path"]
+        return arrays, _profile_in(arrays), record["path"]
 
     def snapshots(self) -> list[Row]:
         """The records of snapshots/, by model, and level from high to low. Raises RunError."""
@@ -590,9 +403,8 @@ class Run:
     def load_numbers(self, record: Row) -> Arrays:
         """The arrays beside a record of `string_measures` but for its string, which is large; for
         that their checksum, of all of them, is not looked at."""
-        with _opened(self.string_measure_file(record["measures"], record)) as (file, _):
-            names = [name for name in file.keys() if not name.startswith("shortened.")]  # noqa: SIM118
-            return {name: file.get_tensor(name) for name in names}
+        path = self.string_measure_file(record["measures"], record)
+        return load_some(path, lambda name: not name.startswith("shortened."))
 
     def write_measures(self, measures: str) -> tuple[list[Row], list[Row]]:
         """Rewrite strings.csv and models.csv from the files on disk, and return the records."""

@@ -62,7 +62,7 @@ def upper_bound(record: Row) -> float:
 def edges(
     rows: Iterable[Row] = (), snapshots: Iterable[Row] = (), barriers: Iterable[Row] = ()
 ) -> list[Edge]:
-    """The edges of records of runs.py; of those whose loss was finite."""
+    """The edges of records of records.py; of those whose loss was finite."""
     ends = itertools.chain(
         (((r["a"], r["level"]), (r["b"], r["level"]), r) for r in rows),
         (((r["model"], r["level"]), (r["model"], r["lower"]), r) for r in snapshots),

@@ -39,16 +39,18 @@ MAY_IMPORT = {
     "planes": {"trees"},
     "gauss_newton": set(),
     "polyak": set(),
-    "runs": set(),
+    "files": set(),
+    "records": set(),
+    "runs": {"files", "records"},
     "neb": {"base", "compute", "trees"},
     "topology": set(),
     "walls": {"base", "trees"},
-    "report": {"claims", "profile", "runs", "settings", "topology"},
+    "report": {"claims", "files", "profile", "runs", "settings", "topology"},
     "stages": {
-        "base", "compute", "config", "curves", "data", "descend", "driver", "film",
+        "base", "compute", "config", "curves", "data", "descend", "driver", "files", "film",
         "gauss_newton", "geometry", "hessian", "methods", "neb", "outputs", "paths", "permute",
-        "planes", "polyak", "runs", "settings", "shorten", "taut", "tasks", "topology", "trees",
-        "walls",
+        "planes", "polyak", "records", "runs", "settings", "shorten", "taut", "tasks", "topology",
+        "trees", "walls",
     },
 }  # fmt: skip
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from landscape.runs import COLUMNS
+from landscape.records import COLUMNS
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

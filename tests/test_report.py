@@ -13,22 +13,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from landscape.files import RunError, load_arrays, read_record, save_arrays, write_bytes
+from landscape.records import COLUMNS, MODEL_COLUMNS, STRING_COLUMNS
 from landscape.report import levels_csv, read_published, report, write_html
 from landscape.report.figures import look
 from landscape.report.overview import overview
 from landscape.report.summary import mean_over_pairs, summarise
 from landscape.report.wording import INDEPENDENT, NO_ERROR, compared, footnotes, headline, number
-from landscape.runs import (
-    COLUMNS,
-    MODEL_COLUMNS,
-    STRING_COLUMNS,
-    RunError,
-    create_run,
-    load_arrays,
-    read_record,
-    save_arrays,
-    write_bytes,
-)
+from landscape.runs import create_run
 
 CONFIG = """\
 task: {name: digits}

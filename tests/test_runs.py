@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from landscape import runs
-from landscape.runs import RunError
+from landscape import files, runs
+from landscape.files import RunError
 
 ARRAYS = {"w": np.arange(6, dtype=np.float32).reshape(2, 3), "b": np.array([1.5])}
 
@@ -34,8 +34,8 @@ def run(tmp_path):
 )
 def test_save_and_load_is_the_identity(tmp_path_factory, arrays):
     path = tmp_path_factory.mktemp("arrays") / "x.safetensors"
-    runs.save_arrays(path, arrays, {"level": 0.1, "a": None})
-    loaded, record = runs.load_arrays(path)
+    files.save_arrays(path, arrays, {"level": 0.1, "a": None})
+    loaded, record = files.load_arrays(path)
     assert loaded.keys() == arrays.keys()
     for name, array in arrays.items():
         assert loaded[name].dtype == array.dtype and loaded[name].shape == array.shape
@@ -45,21 +45,21 @@ def test_save_and_load_is_the_identity(tmp_path_factory, arrays):
 
 def test_damage_is_noticed(tmp_path):
     path = tmp_path / "x.safetensors"
-    runs.save_arrays(path, ARRAYS, {"value": 0.25})
+    files.save_arrays(path, ARRAYS, {"value": 0.25})
     whole = path.read_bytes()
     for cut in (0, 7, 50, len(whole) - 1):
         path.write_bytes(whole[:cut])
         with pytest.raises(RunError, match=r"x\.safetensors: damaged"):
-            runs.load_arrays(path)
+            files.load_arrays(path)
     flipped = bytearray(whole)
     flipped[-3] ^= 1
     path.write_bytes(flipped)
-    assert runs.read_record(path)["value"] == 0.25
+    assert files.read_record(path)["value"] == 0.25
     with pytest.raises(RunError, match="arrays do not match"):
-        runs.load_arrays(path)
+        files.load_arrays(path)
     path.write_bytes(whole.replace(b"0.25", b"0.35"))
     with pytest.raises(RunError, match="record does not match"):
-        runs.read_record(path)
+        files.read_record(path)
 
 
 def test_a_file_of_someone_else_is_refused(tmp_path):
@@ -67,31 +67,31 @@ def test_a_file_of_someone_else_is_refused(tmp_path):
 
     save_file(ARRAYS, tmp_path / "x.safetensors")
     with pytest.raises(RunError, match="not written by lscape"):
-        runs.load_arrays(tmp_path / "x.safetensors")
+        files.load_arrays(tmp_path / "x.safetensors")
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_rest(tmp_path, monkeypatch):
     path = tmp_path / "f"
-    runs.write_bytes(path, b"old")
+    files.write_bytes(path, b"old")
 
     def full(_):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space"):
-        runs.write_bytes(path, b"new")
+        files.write_bytes(path, b"new")
     assert path.read_bytes() == b"old"
     assert [item.name for item in tmp_path.iterdir()] == ["f"]
 
 
 def test_a_line_cut_off_is_left_out(tmp_path):
     path = tmp_path / "lines.jsonl"
-    runs.append_lines(path, [{"a": 1}, {"a": 2}])
+    files.append_lines(path, [{"a": 1}, {"a": 2}])
     with path.open("a") as file:
         file.write('{"a": 3, "b')
-    assert runs.read_lines(path) == [{"a": 1}, {"a": 2}]
-    runs.append_lines(path, [{"a": 4}])
-    assert runs.read_lines(path)[-1] == {"a": 4}
+    assert files.read_lines(path) == [{"a": 1}, {"a": 2}]
+    files.append_lines(path, [{"a": 4}])
+    assert files.read_lines(path)[-1] == {"a": 4}
 
 
 def test_history_keeps_the_last_of_repeated_lines(run):
@@ -121,7 +121,7 @@ def test_what_is_not_a_run_is_refused(run, tmp_path):
     meta = run.directory / "meta.json"
     kept = meta.read_text()
     for content, message in (
-        (json.dumps({"format": runs.FORMAT + 1, "stages": {}}), "newer lscape"),
+        (json.dumps({"format": files.FORMAT + 1, "stages": {}}), "newer lscape"),
         (kept[: len(kept) // 2], "damaged"),
         ("[]", "not a run directory"),
         ("{}", "not a run directory"),
@@ -144,7 +144,7 @@ def test_the_status_of_stages(run):
 
 def test_a_second_process_is_refused(run):
     code = (
-        "import sys; from landscape.runs import *\n"
+        "import sys; from landscape.files import RunError; from landscape.runs import open_run\n"
         "try:\n with open_run(sys.argv[1]).stage('train'): print('entered')\n"
         "except RunError as error: print(error)"
     )
@@ -184,7 +184,7 @@ def test_rows_come_back_and_make_the_csv(run):
 def test_pytorch_can_read_the_header(run):
     """safetensors' own layout: eight bytes of length, JSON, then the bytes."""
     path = run.model_file(0, 0.1)
-    runs.save_arrays(path, ARRAYS, {"model": 0})
+    files.save_arrays(path, ARRAYS, {"model": 0})
     content = path.read_bytes()
     size = int.from_bytes(content[:8], "little")
     header = json.loads(content[8 : 8 + size])

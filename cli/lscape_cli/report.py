@@ -53,8 +53,9 @@ def report(
     Example:
       lscape report runs/quickstart-* --format csv
     """
+    from landscape.files import RunError
     from landscape.report.against import read_published
-    from landscape.runs import RunError, open_run, open_sweep
+    from landscape.runs import open_run, open_sweep
 
     sweeps = [run for run in runs if open_sweep(run, runs_dir)]
     if sweeps:

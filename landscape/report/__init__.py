@@ -9,12 +9,13 @@ from typing import Any
 
 import yaml
 
+from landscape.files import RunError, table_text
 from landscape.report.against import Published, compare, read_published
 from landscape.report.measured import measures_of
 from landscape.report.page import write_html
 from landscape.report.summary import summarise
 from landscape.report.verdicts import claims_of
-from landscape.runs import Run, RunError, table_text
+from landscape.runs import Run
 from landscape.topology import describe
 
 __all__ = ["levels_csv", "read_published", "report", "write_html"]

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from landscape.runs import RunError
+from landscape.files import RunError
 
 COLUMNS = (
     "task", "level", "length_mean", "length_lo", "length_hi", "beads_mean", "beads_lo", "beads_hi",

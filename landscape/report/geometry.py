@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
+from landscape.files import Row
 from landscape.report import figures, html
 from landscape.report.figures import Figure
 from landscape.report.html import Part
 from landscape.report.measured import ALONG, LENGTHS, measured_strings
 from landscape.report.minima import minima
 from landscape.report.wording import errors, number, series
-from landscape.runs import Row, Run
+from landscape.runs import Run
 
 Records = Sequence[dict[str, Any]]
 Column = Callable[[dict[str, Any]], str]

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from landscape.files import Arrays, Row
 from landscape.report.summary import mean_over_pairs
-from landscape.runs import Arrays, Row, Run
+from landscape.runs import Run
 
 # the lengths, each divided by the distance of the ends in its own metric
 LENGTHS = {

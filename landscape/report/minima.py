@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
+from landscape.files import Row
 from landscape.report import figures, html
 from landscape.report.figures import Figure
 from landscape.report.html import Part
 from landscape.report.measured import MINIMA
 from landscape.report.wording import number
-from landscape.runs import Row, Run
+from landscape.runs import Run
 
 BINS = 60
 

@@ -9,11 +9,11 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from landscape.claims import predicted
+from landscape.files import Row
 from landscape.report import figures
 from landscape.report.figures import Figure, Level
 from landscape.report.summary import CONNECTED
 from landscape.report.wording import number
-from landscape.runs import Row
 
 LENGTH, EXCESS = "normalized_length", "normalised length − 1"
 LINEAR = "The level axes are linear: a level that is not positive has no logarithm."

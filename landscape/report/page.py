@@ -8,6 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from landscape.files import write_bytes
 from landscape.report import figures, html, single, strings
 from landscape.report.figures import Figure
 from landscape.report.geometry import geometry
@@ -25,7 +26,7 @@ from landscape.report.wording import (
     number,
     series,
 )
-from landscape.runs import Run, write_bytes
+from landscape.runs import Run
 
 MEANINGS = {
     "level": "what the loss must stay below on the whole path. The limit is the level itself "

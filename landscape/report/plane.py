@@ -9,8 +9,9 @@ import numpy as np
 from matplotlib import patheffects
 from matplotlib.colors import LogNorm, Normalize
 
+from landscape.files import write_bytes
 from landscape.report.figures import Figure, level_ticks
-from landscape.runs import Run, write_bytes
+from landscape.runs import Run
 
 SHADES = 28
 HIGHEST = 1e3  # above the lowest loss, what is drawn in one colour

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from landscape.files import Row
 from landscape.report import figures, html, strings
 from landscape.report.figures import Figure
 from landscape.report.plane import plane_figure
 from landscape.report.wording import number, series
-from landscape.runs import Row, Run, level_name
+from landscape.runs import Run, level_name
 
 CURVES = (
     "Solid: connected. Dashed: where a search that did not connect ended. Dotted: the limit. A "

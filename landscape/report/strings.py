@@ -9,12 +9,13 @@ from html import escape
 from itertools import groupby
 from typing import Any
 
+from landscape.files import Row
 from landscape.report import pictures
 from landscape.report.figures import CURVES, INK, draw
 from landscape.report.pictures import read_film
 from landscape.report.summary import CONNECTED
 from landscape.report.wording import series
-from landscape.runs import Row, Run, level_name
+from landscape.runs import Run, level_name
 
 PARTS = (
     "The string along the principal axes of its final beads, with each axis's share of their "

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from landscape import topology
+from landscape.files import RunError
 from landscape.report.series import Record, Values, rates_of
 from landscape.report.summary import (
     CONNECTED,
@@ -18,7 +19,7 @@ from landscape.report.summary import (
     summarise,
 )
 from landscape.report.verdicts import UNREACHED
-from landscape.runs import Run, RunError, open_run
+from landscape.runs import Run, open_run
 from landscape.settings import combination_name
 
 MEANINGS = {

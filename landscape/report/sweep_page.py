@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
+from landscape.files import table_text, write_bytes
 from landscape.report import figures, html, theory
 from landscape.report.series import horizontal, lines_of, number_of, numeric_keys, shown
 from landscape.report.sweep import FACT, LEASTS, MEANINGS, SHARES
 from landscape.report.theory.parts import bars, tried
 from landscape.report.wording import number
-from landscape.runs import table_text, write_bytes
 
 LINE_INCHES = 0.17  # of a legend
 

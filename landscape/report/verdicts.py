@@ -7,8 +7,8 @@ from itertools import groupby, pairwise
 from typing import Any
 
 from landscape.claims import SHAPES, Tried, Value, connectedness, growth, independent_pairs
+from landscape.files import Row
 from landscape.report.summary import CONNECTED
-from landscape.runs import Row
 
 UNREACHED = "LEVEL_NOT_REACHED"
 RULE = (

@@ -16,9 +16,11 @@ from landscape.config import Config, dump_section, revised, set_name
 from landscape.curves import begun
 from landscape.descend import Descent
 from landscape.driver import Connection, chained, judge, start, steps
+from landscape.files import Arrays, Row, RunError, load_arrays, write_bytes
 from landscape.film import film
 from landscape.methods import HYPOTHESES, METHODS
-from landscape.runs import COLUMNS, Arrays, Row, Run, RunError, load_arrays, write_bytes
+from landscape.records import COLUMNS
+from landscape.runs import Run
 from landscape.settings import pair_list
 from landscape.stages.setup import (
     Checkpoints,

@@ -27,20 +27,11 @@ from landscape.config import (
     revised,
     set_name,
 )
+from landscape.files import Arrays, Row, RunError, finite, read_record, save_arrays, write_bytes
 from landscape.hessian import Hessian, curvatures, recognised
 from landscape.outputs import make_function_length
-from landscape.runs import (
-    DOWNGRADED,
-    STRING_COLUMNS,
-    Arrays,
-    Row,
-    Run,
-    RunError,
-    finite,
-    read_record,
-    save_arrays,
-    write_bytes,
-)
+from landscape.records import DOWNGRADED, STRING_COLUMNS
+from landscape.runs import Run
 from landscape.shorten import Shortener, Shortening
 from landscape.stages.connect import Tools as Search
 from landscape.stages.minima import measure_models, pending_models

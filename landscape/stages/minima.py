@@ -7,8 +7,9 @@ from typing import Any
 
 from landscape import trees
 from landscape.base import key_data
+from landscape.files import Row, finite, load_arrays, read_record, save_arrays
 from landscape.hessian import Curvatures, Hessian, curvatures, spectrum
-from landscape.runs import MODEL_COLUMNS, Row, finite, load_arrays, read_record, save_arrays
+from landscape.records import MODEL_COLUMNS
 from landscape.stages.setup import Progress, in_use, log
 
 

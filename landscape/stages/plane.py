@@ -11,8 +11,9 @@ import numpy as np
 from landscape import paths, trees
 from landscape.base import Landscape, Status, key_data
 from landscape.compute import each
+from landscape.files import Arrays, Row, RunError, load_arrays
 from landscape.planes import FLAT, Plane, off_line, random_directions, through
-from landscape.runs import Arrays, Row, Run, RunError, level_name, load_arrays
+from landscape.runs import Run, level_name
 from landscape.stages.setup import Checkpoints, Progress, build_landscape, config_of, in_use, silent
 
 MARGIN = 0.2  # around the models and the strings, of what they take

@@ -25,10 +25,11 @@ from landscape.base import Constraint, Landscape, Task, bind
 from landscape.config import Config, load_config
 from landscape.data import DataError, Store
 from landscape.descend import OPTIMIZERS, Descender
+from landscape.files import Arrays, RunError, load_arrays, save_arrays
 from landscape.gauss_newton import gauss_newton
 from landscape.methods import HYPOTHESES
 from landscape.polyak import RATE, polyak
-from landscape.runs import Arrays, Run, RunError, load_arrays, save_arrays
+from landscape.runs import Run
 from landscape.settings import Data
 from landscape.tasks import builder, load_factory
 

@@ -11,7 +11,9 @@ from typing import Any
 from landscape import trees
 from landscape.base import Search
 from landscape.driver import Connection, judge, start, steps
-from landscape.runs import SNAPSHOT, Row, Run
+from landscape.files import Row
+from landscape.records import SNAPSHOT
+from landscape.runs import Run
 from landscape.stages.setup import Progress
 
 SHORT = 4  # rounds of the search where the straight segment rises above the limit

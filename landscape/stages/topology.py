@@ -16,8 +16,10 @@ import numpy as np
 from landscape import compute, paths, topology, trees
 from landscape.base import Landscape, String, key_data
 from landscape.driver import Connection, judge
+from landscape.files import Row
 from landscape.neb import Elastic
-from landscape.runs import BARRIER, Row, Run
+from landscape.records import BARRIER
+from landscape.runs import Run
 from landscape.stages.connect import Tools
 from landscape.stages.setup import Progress, silent
 from landscape.stages.snapshots import carry, missing

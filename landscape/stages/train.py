@@ -16,8 +16,9 @@ from landscape.base import Landscape, Status, key_data
 from landscape.compute import each
 from landscape.config import Config, dump_config, run_name
 from landscape.descend import Descender, Descent
+from landscape.files import RunError, load_arrays, save_arrays
 from landscape.permute import permuted
-from landscape.runs import Run, RunError, create_run, load_arrays, open_run, save_arrays
+from landscape.runs import Run, create_run, open_run
 from landscape.stages.setup import (
     Checkpoints,
     Progress,

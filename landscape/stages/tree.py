@@ -15,7 +15,8 @@ import numpy as np
 
 from landscape.base import Band
 from landscape.config import Config, set_name
-from landscape.runs import Run, write_json
+from landscape.files import write_json
+from landscape.runs import Run
 from landscape.stages.setup import Progress
 from landscape.stages.snapshots import carry
 from landscape.topology import Pair, grown, next_pairs, reached

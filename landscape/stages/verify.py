@@ -11,7 +11,9 @@ import numpy as np
 
 from landscape import paths
 from landscape.base import Status
-from landscape.runs import DOWNGRADED, RAISED, Row, Run, RunError, load_arrays, save_arrays
+from landscape.files import Row, RunError, load_arrays, save_arrays
+from landscape.records import DOWNGRADED, RAISED
+from landscape.runs import Run
 from landscape.stages.setup import Progress, build_landscape, config_of, in_use, log, silent
 from landscape.stages.tree import retold
 from landscape.topology import edges, forest, upper_bound

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from landscape.runs import Row, Run
+from landscape.files import Row, write_json
+from landscape.runs import Run
 from landscape.stages.connect import Ends
 from landscape.stages.setup import Progress, build_landscape, config_of, silent
 from landscape.walls import walls
@@ -25,5 +26,5 @@ def stand(run: Run, progress: Progress = silent) -> list[Row]:
             ]
             known = {"name": wall.name, "height": wall.height, "facts": wall.facts}
             records.append({**known, "sides": sides})
-        run.write_walls(records)
+        write_json(run.walls_file, records)
     return run.walls()

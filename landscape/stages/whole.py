@@ -14,7 +14,8 @@ from landscape.config import (
     set_name,
     sweep_name,
 )
-from landscape.runs import Row, Run, write_sweep
+from landscape.files import Row
+from landscape.runs import Run, write_sweep
 from landscape.settings import combination_name
 from landscape.stages.connect import connect
 from landscape.stages.ends import measure_ends

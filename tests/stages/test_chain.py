@@ -6,10 +6,10 @@ import pytest
 from landscape import connect, driver, open_run, train, trees
 from landscape.base import Band, Search, Status
 from landscape.descend import Descender
+from landscape.files import load_arrays
 from landscape.methods import METHODS
 from landscape.paths import make_peaks
 from landscape.polyak import polyak
-from landscape.runs import load_arrays
 from landscape.stages.setup import Checkpoints
 from tests.analytic import RING
 

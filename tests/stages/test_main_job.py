@@ -8,7 +8,8 @@ from safetensors.numpy import load_file, save_file
 
 from landscape import compute, trees
 from landscape.config import ConfigError, load_config
-from landscape.runs import RunError, load_arrays, open_run
+from landscape.files import RunError, load_arrays
+from landscape.runs import open_run
 from landscape.stages.check import check
 from landscape.stages.connect import connect
 from landscape.stages.setup import Checkpoints

@@ -7,7 +7,9 @@ import pytest
 
 from landscape import paths
 from landscape.config import ConfigError
-from landscape.runs import MODEL_COLUMNS, STRING_COLUMNS, Run, RunError, load_arrays
+from landscape.files import RunError, load_arrays
+from landscape.records import MODEL_COLUMNS, STRING_COLUMNS
+from landscape.runs import Run
 from landscape.stages.connect import connect
 from landscape.stages.measure import measure
 from landscape.stages.train import train

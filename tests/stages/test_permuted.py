@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from landscape import ConfigError, config_from, connect, train, verify
+from landscape.files import load_arrays
 from landscape.networks.initial import Initial
 from landscape.networks.recurrent import LanguageModel
 from landscape.permute import permuted
-from landscape.runs import load_arrays
 from landscape.tasks.triangle import BOUND
 from landscape.trees import from_named, to_named
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from landscape import paths, trees
+from landscape.files import RunError, load_arrays
 from landscape.planes import through
 from landscape.report import report, write_html
 from landscape.report.plane import write_plane
-from landscape.runs import RunError, load_arrays
 from landscape.stages.connect import connect
 from landscape.stages.plane import plane
 from landscape.stages.train import train

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 
 from landscape.config import ConfigError, load_config, load_sweep, run_name, set_name, sweep_name
+from landscape.files import RunError, load_arrays
 from landscape.hessian import CLOSE
 from landscape.report import sweep as sweep_module
 from landscape.report.series import rates_of
 from landscape.report.sweep import sweep_report
 from landscape.report.sweep_page import rates_said, sweep_csv, write_sweep_html
-from landscape.runs import RunError, load_arrays, open_run, open_sweep
+from landscape.runs import open_run, open_sweep
 from landscape.stages import whole
 from landscape.stages.check import check_sweep
 from landscape.stages.setup import build_landscape

@@ -14,9 +14,9 @@ from scipy.spatial.distance import squareform
 
 from landscape import compute, topology
 from landscape.config import config_from, set_name
+from landscape.files import load_arrays, save_arrays
 from landscape.neb import Elastic
 from landscape.report import report
-from landscape.runs import load_arrays, save_arrays
 from landscape.stages import topology as stages
 from landscape.stages.check import check
 from landscape.stages.connect import Tools, connect, tree_of

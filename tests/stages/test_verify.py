@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from landscape import topology
+from landscape.files import RunError, load_arrays, read_record, save_arrays
 from landscape.report import report
-from landscape.runs import RunError, load_arrays, read_record, save_arrays
 from landscape.stages.connect import connect
 from landscape.stages.measure import measure
 from landscape.stages.train import train
