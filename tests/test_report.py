@@ -103,7 +103,10 @@ def test_only_connected_pairs_are_in_the_means_and_all_in_the_costs():
     assert level["normalized_length"] == {"mean": 1.2, "se": None, "n": 1, "clustered": None}
     assert (level["max_loss"], level["barrier"], level["grad_evals"]) == (0.3, 0.02, 200)
     assert level["statuses"] == {"CONNECTED": 1, "STUCK": 1, "LEVEL_NOT_REACHED": 1}
-    assert level["share"] == pytest.approx(1 / 3)
+    assert (level["pairs"], level["tried"]) == (3, 2), "no path was sought between 4 and 5"
+    assert level["share"] == pytest.approx(1 / 2)
+    (missed,) = summarise([row(4, 5, status="LEVEL_NOT_REACHED")])
+    assert missed["share"] is None and missed["share_interval"] == [None, None]
 
 
 def test_the_jackknife_by_hand():

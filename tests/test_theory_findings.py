@@ -26,8 +26,8 @@ def record(values, level=0.1, connected=4, pairs=4, missed=0, apart: Any = None,
     statuses = {"CONNECTED": connected, "LEVEL_NOT_REACHED": missed}
     return {
         "values": values, "run": "r", "set": "s", "level": level, "pairs": pairs,
-        "connected": connected, "statuses": statuses, "apart": apart, "poor_ends": [],
-        "facts": [], "measures": {"share": share(connected, pairs), **measures},
+        "tried": pairs - missed, "connected": connected, "statuses": statuses, "apart": apart,
+        "poor_ends": [], "facts": [], "measures": {"share": share(connected, pairs), **measures},
     }  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from landscape.files import RunError, table_text
 from landscape.report.against import Published, compare, read_published
 from landscape.report.measured import measures_of
 from landscape.report.page import write_html
-from landscape.report.summary import summarise
+from landscape.report.summary import UNREACHED, summarise
 from landscape.report.verdicts import claims_of
 from landscape.runs import Run
 from landscape.topology import describe
@@ -106,7 +106,7 @@ def _notes(
         missed.update(e["level"] for e in model["levels"] if e["status"] != "REACHED")
     for level, count in missed.items():
         notes.append(f"{count} of {about['models']} models did not reach {level:g} in training")
-    if any(row["status"] == "LEVEL_NOT_REACHED" for row in rows):
+    if any(row["status"] == UNREACHED for row in rows):
         notes.append("pairs of models that did not reach a level count in its share as not found")
     for name in run.sets():
         over = _length_over(run.settings_file(name))

@@ -281,10 +281,11 @@ def published(axes: Axes, records: Sequence[dict[str, Any]], measure: str) -> No
 
 
 def share_connected(axes: Axes, levels: Sequence[Level], metric: str) -> None:
-    """The share of pairs connected with its 95 % Wilson interval."""
-    for number, (name, own) in enumerate(by_series(levels).items()):
+    """The share connected of the pairs that were tried, with its 95 % Wilson interval."""
+    for number, (name, every) in enumerate(by_series(levels).items()):
+        own = [level for level in every if level["tried"]]
         share = np.array([level["share"] for level in own])
-        low, high = np.array([level["share_interval"] for level in own]).T
+        low, high = np.array([level["share_interval"] for level in own]).reshape(-1, 2).T
         axes.errorbar(
             [level["level"] for level in own], share, [share - low, high - share],
             capsize=3, label=name, **look(number),

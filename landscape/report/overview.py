@@ -29,7 +29,8 @@ def overview(
     found = []
     if any(level["connected"] for level in levels):
         found += [_length(report, rows, metric), _beads(report, rows, metric)]
-    found.append(_share(levels, metric))
+    if any(level["tried"] for level in levels):
+        found.append(_share(levels, metric))
     fitted = _fits(report, metric)
     return found + ([fitted] if fitted else [])
 
@@ -72,15 +73,16 @@ def _beads(report: dict[str, Any], rows: Mapping[str, Sequence[Row]], metric: st
 
 def _share(levels: Sequence[Level], metric: str) -> Figure:
     shares = [
-        {key: level[key] for key in ("run", "set", "level", "pairs", "connected", "share")}
+        {key: level[key] for key in ("run", "set", "level", "pairs", "tried", "connected", "share")}
         | dict(zip(("low", "high"), level["share_interval"], strict=True))
         for level in levels
     ]
-    said = ", ".join(f"{s['connected']} of {s['pairs']} at {s['level']:g}" for s in shares)
+    said = ", ".join(f"{s['connected']} of {s['tried']} at {s['level']:g}" for s in shares)
     return Figure(
         "share",
         f"Share of pairs connected against level: {said}",
-        "Share of pairs connected, with its 95 % Wilson interval.",
+        "Share of pairs connected, of those whose ends reached the level, with its 95 % Wilson "
+        "interval.",
         lambda axes: figures.share_connected(axes, levels, metric),
         shares,
     )

@@ -13,15 +13,17 @@ from scipy.stats import binomtest
 
 Row = dict[str, Any]
 CONNECTED = "CONNECTED"
+UNREACHED = "LEVEL_NOT_REACHED"  # no path was sought
 
 
 def summarise(rows: Iterable[Row]) -> list[dict[str, Any]]:
     """One record a set and level, sets by name, levels from high to low.
 
-    A record has task, method, set, level, limit; pairs (tried), connected, share with its 95 %
-    Wilson interval [low, high], statuses {status: pairs}; normalized_length and beads, each a
-    `mean_over_pairs` of the connected; over the connected the highest max_loss, barrier and
-    resolution; the sums of grad_evals and seconds over all. None for what does not apply.
+    A record has task, method, set, level, limit; pairs; tried, those whose ends reached the level;
+    connected, and of those tried the share with its 95 % Wilson interval [low, high]; statuses
+    {status: pairs}; normalized_length and beads, each a `mean_over_pairs` of the connected; over
+    the connected the highest max_loss, barrier and resolution; the sums of grad_evals and seconds
+    over all. None for what does not apply.
     """
     ordered = sorted(rows, key=lambda row: (row["set"], -row["level"]))
     groups = groupby(ordered, key=lambda row: (row["set"], row["level"]))
@@ -30,15 +32,16 @@ def summarise(rows: Iterable[Row]) -> list[dict[str, Any]]:
 
 def _level(rows: Sequence[Row]) -> dict[str, Any]:
     connected = [row for row in rows if row["status"] == CONNECTED]
-    interval = binomtest(len(connected), len(rows)).proportion_ci(method="wilson")
+    share = share_connected(rows) or {"n": 0, "mean": None, "interval": [None, None]}
     limits = {row["limit"] for row in rows if row["limit"] is not None}
     return {
         **{key: rows[0][key] for key in ("task", "method", "set", "level")},
         "limit": max(limits, default=None),
         "pairs": len(rows),
+        "tried": share["n"],
         "connected": len(connected),
-        "share": len(connected) / len(rows),
-        "share_interval": [float(interval.low), float(interval.high)],
+        "share": share["mean"],
+        "share_interval": share["interval"],
         "statuses": dict(Counter(str(row["status"]) for row in rows).most_common()),
         "normalized_length": mean_over_pairs(connected, "normalized_length"),
         "beads": mean_over_pairs(connected, "beads"),
@@ -48,6 +51,12 @@ def _level(rows: Sequence[Row]) -> dict[str, Any]:
         "grad_evals": sum(row["grad_evals"] or 0 for row in rows),
         "seconds": math.fsum(row["seconds"] or 0 for row in rows),
     }
+
+
+def share_connected(rows: Sequence[Row]) -> dict[str, Any] | None:
+    """`share_of` the pairs that were tried; None where none was."""
+    tried = [row["status"] == CONNECTED for row in rows if row["status"] != UNREACHED]
+    return share_of(tried) if tried else None
 
 
 def _highest(rows: Sequence[Row], key: str) -> float | None:

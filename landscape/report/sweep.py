@@ -13,12 +13,13 @@ from landscape.files import RunError
 from landscape.report.series import Record, Values, rates_of
 from landscape.report.summary import (
     CONNECTED,
+    UNREACHED,
     mean_of,
     mean_over_pairs,
+    share_connected,
     share_of,
     summarise,
 )
-from landscape.report.verdicts import UNREACHED
 from landscape.runs import Run, open_run
 from landscape.settings import combination_name
 
@@ -59,9 +60,9 @@ def sweep_report(directory: Path, sweep: Mapping[str, Any]) -> dict[str, Any]:
     """{name, over, measures, chart, rate, theory, records, rates, notes, unmeasured} of a sweep, as
     strict JSON data.
 
-    records: one a combination and level, {values, run, set, level, pairs, connected, statuses,
-    apart, poor_ends, facts, measures}; a measure is {mean, se, n, clustered}, and a share has its
-    interval besides; the mean of LEASTS is the least instead; apart: `_apart`'s, poor_ends:
+    records: one a combination and level, {values, run, set, level, pairs, tried, connected,
+    statuses, apart, poor_ends, facts, measures}; a measure is {mean, se, n, clustered}, and a share
+    has its interval besides; the mean of LEASTS is the least instead; apart: `_apart`'s, poor_ends:
     `_judged`'s; rates: one a line of the figure, {measure, key, line, points, rate, se},
     measure ∝ key^rate by least squares of the logarithms. Raises RunError for damaged files, and
     for a measure that no run has.
@@ -116,7 +117,7 @@ def _records(run: Run, entry: Values, measures: Sequence[str]) -> list[Record]:
         own = [row for row in rows if row["level"] == level["level"]]
         facts = sorted({key for row in own for key in row.get("facts", ())})
         found = {**known, **_of_level(level, own, facts), "reached": _reached(run, level)}
-        keys = ("set", "level", "pairs", "connected", "statuses")
+        keys = ("set", "level", "pairs", "tried", "connected", "statuses")
         records.append(
             {
                 "values": entry["values"],
@@ -134,13 +135,12 @@ def _records(run: Run, entry: Values, measures: Sequence[str]) -> list[Record]:
 def _of_level(level: Record, rows: Sequence[Values], facts: Sequence[str]) -> Values:
     """The measures of a level's pairs; the share is of those that were tried, None of none."""
     reached = [row for row in rows if row["loss_a"] is not None]
-    joined = [row["status"] == CONNECTED for row in rows if row["status"] != UNREACHED]
     maxima = [row["max_loss"] for row in reached if row["max_loss"] is not None]
     lowest = {"mean": min(maxima, default=None), "se": None, "n": len(maxima), "clustered": None}
     built = [{**row, **row["facts"]} for row in reached if "facts" in row]
     columns = ("excess", "curve_excess", "curve_max", "bound")
     return {
-        "share": share_of(joined) if joined else None,
+        "share": share_connected(rows),
         **{key: level[key] for key in ("normalized_length", "beads")},
         "lowest_max": lowest,
         **{key: _over_pairs(reached, key) for key in columns},

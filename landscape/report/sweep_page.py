@@ -13,7 +13,7 @@ from landscape.files import table_text, write_bytes
 from landscape.report import figures, html, theory
 from landscape.report.series import horizontal, lines_of, number_of, numeric_keys, shown
 from landscape.report.sweep import FACT, LEASTS, MEANINGS, SHARES
-from landscape.report.theory.parts import bars, tried
+from landscape.report.theory.parts import bars
 from landscape.report.wording import number
 
 LINE_INCHES = 0.17  # of a legend
@@ -115,7 +115,7 @@ def sweep_table(report: Record) -> tuple[list[str], list[list[str]]]:
     rows = []
     for record in report["records"]:
         row = [shown(record["values"][key]) for key in keys]
-        row += [f"{record['level']:g}", f"{record['connected']}/{tried(record)}"]
+        row += [f"{record['level']:g}", f"{record['connected']}/{record['tried']}"]
         rows.append(row + [_measured(record["measures"][m]) for m in report["measures"]])
     return head, rows
 
@@ -144,7 +144,7 @@ def sweep_csv(report: Record) -> str:
     for record in report["records"]:
         line = {key: shown(value) for key, value in record["values"].items()}
         line |= {key: record[key] for key in ("run", "set", "level", "pairs")}
-        line |= {"tried": tried(record), "connected": record["connected"]}
+        line |= {"tried": record["tried"], "connected": record["connected"]}
         for name, measured in record["measures"].items():
             parts = measured or {"mean": None, "se": None, "n": 0}
             line[f"{name}_{'least' if name in LEASTS else 'mean'}"] = parts["mean"]
@@ -156,10 +156,10 @@ def sweep_csv(report: Record) -> str:
     return table_text(list(lines[0]) if lines else ["level"], lines)
 
 
-def _against_keys(report: Record) -> str:
+def _against_keys(report: Record, found: theory.Finding | None) -> str:
     """Every measure; behind the finding of an experiment, where there is one."""
     drawn = f"<div class=two>{''.join(_drawn(report))}</div>"
-    if theory.finding(report) is None:
+    if found is None:
         return html.section("Against what was swept", drawn)
     return html.details("Every measure against what was swept", drawn)
 
@@ -175,8 +175,7 @@ def _unmeasured(report: Record) -> str:
     )
 
 
-def _found(report: Record) -> str:
-    found = theory.finding(report)
+def _found(report: Record, found: theory.Finding | None) -> str:
     if found is None:
         return ""
     svg = figures.draw(found.plot, "theory", f"{report['theory']}, in one figure", found.size)
@@ -189,13 +188,14 @@ def write_sweep_html(directory: Path, report: Record) -> Path:
     """Write the sweep's page, whole or not at all, and return its path. Raises OSError."""
     path = directory / "report.html"
     head, rows = sweep_table(report)
+    found = theory.finding(report)
     runs = dict.fromkeys(record["run"] for record in report["records"])
     title = f"lscape: {directory.name}"
     body = [
         f"<header><h1>{escape(directory.name)}</h1></header>",
         html.bullets(report["notes"], "notes"),
-        _found(report),
-        _against_keys(report),
+        _found(report, found),
+        _against_keys(report, found),
         html.bullets(rates_said(report), "rates"),
         html.section("Every combination", html.table(head, rows)),
         html.section(

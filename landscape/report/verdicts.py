@@ -8,9 +8,8 @@ from typing import Any
 
 from landscape.claims import SHAPES, Tried, Value, connectedness, growth, independent_pairs
 from landscape.files import Row
-from landscape.report.summary import CONNECTED
+from landscape.report.summary import CONNECTED, UNREACHED
 
-UNREACHED = "LEVEL_NOT_REACHED"
 RULE = (
     "The claims are those of J. Bruna's talk, and the rules are written in landscape/claims.py. "
     "Connected: supported where all pairs are joined at every level tried, directly or by a chain "

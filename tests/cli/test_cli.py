@@ -30,7 +30,9 @@ COMMANDS = sorted(main.commands)
 ENVIRONMENT = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'cli'}"}
 START = "from lscape_cli.main import main; main(prog_name='lscape')"
 
-MODULES = ["landscape.config", "landscape.runs", "landscape.report", "landscape.report.plane"] + [
+MODULES = [
+    f"landscape.{room}" for room in ("config", "files", "runs", "report", "report.plane")
+] + [
     f"landscape.stages.{stage}"
     for stage in ("train", "connect", "measure", "verify", "check", "plane", "whole")
 ]
@@ -57,7 +59,7 @@ def row(level=0.1, a=0, b=1, status="CONNECTED"):
 def level(**changes):
     return {
         "run": "runs/r", "task": "digits", "method": "dss", "set": "dss", "level": 0.1,
-        "pairs": 6, "connected": 6, "share": 1.0, "share_interval": [0.5, 1.0],
+        "pairs": 6, "tried": 6, "connected": 6, "share": 1.0, "share_interval": [0.5, 1.0],
         "statuses": {"CONNECTED": 6},
         "normalized_length": {"mean": 1.3124, "se": 0.0413, "n": 6, "clustered": "model"},
         "beads": {"mean": 5.5, "se": 0.34, "n": 6, "clustered": "model"},
@@ -132,8 +134,8 @@ def fake(monkeypatch):
             "run_name": lambda config: "r",
             "sweep_name": lambda grid: "s",
         },
+        "files": {"RunError": RunError},
         "runs": {
-            "RunError": RunError,
             "open_run": opened,
             "open_sweep": lambda path, runs_dir: None,
         },

@@ -52,11 +52,6 @@ def values_of(records: Iterable[Record], key: str) -> list[Any]:
     return found
 
 
-def tried(record: Record) -> int:
-    """The pairs whose ends reached the level."""
-    return record["pairs"] - record["statuses"].get("LEVEL_NOT_REACHED", 0)
-
-
 def under(known: Sequence[Record]) -> str:
     """How many strings between a wall's two sides are below it, of what `apart` says of records;
     and by how much the lowest path is, beside its resolution."""
@@ -74,7 +69,7 @@ def under(known: Sequence[Record]) -> str:
 
 def counted(records: Sequence[Record]) -> str:
     """12, 11 and 1 of 12: of the pairs tried, those that a path was found for."""
-    return counts([(record["connected"], tried(record)) for record in records])
+    return counts([(record["connected"], record["tried"]) for record in records])
 
 
 def counts(found: Sequence[tuple[int, int]]) -> str:

@@ -17,7 +17,6 @@ from landscape.report.theory.parts import (
     means,
     numbers,
     panels,
-    tried,
     under,
     valued,
     values_of,
@@ -87,7 +86,7 @@ def _sentences(
             rows = [r for r in chosen(records, method=method) if _depth(r) == depth]
             if not rows:
                 continue
-            joined, whole = (sum(map(of, rows)) for of in (lambda r: r["connected"], tried))
+            joined, whole = (sum(r[key] for r in rows) for key in ("connected", "tried"))
             said.append(
                 f"K = {depth}, {method}: a path for {joined} of {whole} pairs and levels"
                 f" ({_nested(rows)}){_others(rows, whole - joined)}{_at_level(rows, level)}."
@@ -97,12 +96,12 @@ def _sentences(
     zero = _zero(records)
     below = [
         r for r in chosen(records, method="dss")
-        if _depth(r) > 2 and r["level"] < zero and tried(r)
+        if _depth(r) > 2 and r["level"] < zero and r["tried"]
     ]  # fmt: skip
     if below:
         levels = numbers(sorted({r["level"] for r in below}, reverse=True))
         found = [
-            f"{sum(r['connected'] for r in rows)} of {sum(map(tried, rows))} at K = {depth}"
+            f"{sum(r['connected'] for r in rows)} of {sum(r['tried'] for r in rows)} at K = {depth}"
             for depth in depths
             if (rows := [r for r in below if _depth(r) == depth])
         ]
@@ -134,7 +133,7 @@ def _at_level(rows: list[Record], level: float | None) -> str:
     at = [row for row in rows if row["level"] == level]
     if not at:
         return ""
-    found = counts([(row["connected"], tried(row)) for row in at])
+    found = counts([(row["connected"], row["tried"]) for row in at])
     kappas = numbers(valued(row, "kappa") for row in at)
     return f". At {level:g}: {found} at κ = {kappas}"
 

@@ -18,7 +18,6 @@ from landscape.report.theory.parts import (
     numbers,
     panels,
     small,
-    tried,
     under,
     valued,
     values_of,
@@ -113,7 +112,7 @@ def _proved(rows: list[Record], wall: Record) -> str:
         )
     below = [row for row in rows if row["apart"] and row["level"] < row["apart"]["height"]]
     if below:
-        proved = counts([(row["apart"]["pairs"], tried(row)) for row in below])
+        proved = counts([(row["apart"]["pairs"], row["tried"]) for row in below])
         text += f". At levels {numbers(row['level'] for row in below)} this proves {proved} pairs "
         text += "not connected"
     return text + "."
