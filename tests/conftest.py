@@ -8,6 +8,7 @@ import jax
 import pytest
 
 from landscape import compute
+from tests.pages import run  # noqa: F401  (a fixture)
 
 compute.configure()
 jax.config.update("jax_numpy_rank_promotion", "raise")

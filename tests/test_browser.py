@@ -11,7 +11,7 @@ import pytest
 from landscape.report import report, write_html
 from landscape.report.figures import COLOURS, DARK
 from landscape.runs import create_run
-from tests.test_report import ALL, CONFIG, measured, save
+from tests.pages import ALL, CONFIG, measured, save
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 BROWSER = next(filter(None, map(shutil.which, NAMES)), None)

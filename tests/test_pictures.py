@@ -11,7 +11,7 @@ from PIL import Image
 from landscape.report import report, write_html
 from landscape.report.pictures import MOST_FRAMES, animation, read_film, stills
 from landscape.report.strings import MOST_SHOWN, chosen
-from tests.test_report import film, row, run, save  # noqa: F401  (run is a fixture)
+from tests.pages import film, row, save
 
 SEVERAL = [
     row(0, 1, 0.5, beads=9), row(0, 2, 0.5, beads=3), row(0, 1, 0.1, beads=5),
@@ -46,7 +46,7 @@ def test_the_pairs_that_were_asked_for_are_chosen_at_every_level():
     assert found == [(0.5, 0, 1), (0.1, 0, 1)]
 
 
-def test_a_string_never_searched_is_not_drawn(run):  # noqa: F811
+def test_a_string_never_searched_is_not_drawn(run):
     unreached = row(0, 1, 0.1, "LEVEL_NOT_REACHED", limit=None, rounds=None)
     assert chosen([unreached], [(0, 1)]) == []
 
@@ -91,7 +91,7 @@ def test_frames_whose_positions_were_forgotten_are_left_out_of_the_projections()
     assert titles == [f"round {r}" for r in (0, 1, 8, 9)]
 
 
-def test_the_page_stays_light(run):  # noqa: F811
+def test_the_page_stays_light(run):
     save(run, [row(0, 1, level) for level in (0.5, 0.4, 0.3, 0.2, 0.1, 0.05, 0.02)])
     write_html([run], report([run]), run.report_file, [(0, 1)])
     text = run.report_file.read_text()
@@ -107,7 +107,7 @@ def test_losses_that_are_infinite_or_not_positive_can_be_drawn():
         assert stills(read_film(arrays), "train loss", "s")
 
 
-def test_page_and_files_show_the_same(run):  # noqa: F811
+def test_page_and_files_show_the_same(run):
     save(run, SEVERAL)
     write_html([run], report([run]), run.report_file, [(0, 3)])
     folder = run.directory / "pictures/dss-1/0.1/0-3"
@@ -120,7 +120,7 @@ def test_page_and_files_show_the_same(run):  # noqa: F811
     xml.dom.minidom.parse(str(folder / "rounds.svg"))
 
 
-def test_barriers_of_what_did_not_connect(run):  # noqa: F811
+def test_barriers_of_what_did_not_connect(run):
     save(run, SEVERAL)
     write_html([run], report([run]), run.report_file)
     text = run.report_file.read_text()
