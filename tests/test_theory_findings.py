@@ -194,9 +194,7 @@ def test_poor_minima():
     ]
     none = {"task.hidden": [4], "task.activation": "linear"}
     said, _ = found("poor-minima", [record(none, poor=share(0, 4), minima=None), poor])
-    assert said[0] == (
-        "Linear: 0 of 4 initialisations stop above the best, with 4 units. So none is poor."
-    )
+    assert said[0] == ("Linear: 0 of 4 initialisations stop above the best, with 4 units.")
     assert "Rectified: 3 of 4 initialisations" in said[1]
     assert (
         "Of these 3: 1 at a second-order minimum, to 0.0001 of the largest eigenvalue, 1 where the "

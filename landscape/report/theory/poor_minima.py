@@ -76,7 +76,7 @@ def _said(rows: list[Record], kind: str, widths: list[int]) -> str:
     units = numbers(valued(row, "hidden")[0] for row in mine if means([row], "poor"))
     said = f"{NAMED[kind]}: {found} initialisations stop above the best, with {units} units"
     if not ends:
-        return said + ". So none is poor."
+        return said + "."
     minima = sum(end["minimum"] for end in ends)
     bent = sum(end["bent"] < -CLOSE for end in ends)
     moving = len(ends) - minima - bent
