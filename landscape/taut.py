@@ -20,7 +20,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy.optimize import nnls
+import scipy  # its parts are loaded when they are used
 
 from landscape import trees
 from landscape.base import Landscape
@@ -173,7 +173,9 @@ def step(points: Params, cuts: Cuts, stiffness: np.ndarray) -> tuple[Params, np.
         room = -np.asarray(cuts["excess"], float)[bound] / norms[bound]
         values, vectors = np.linalg.eigh(dual)
         root = np.sqrt(np.maximum(values, FLAT * values.max()))
-        found = nnls(root[:, None] * vectors.T, vectors.T @ (pulled - room) / root)[0]
+        found = scipy.optimize.nnls(root[:, None] * vectors.T, vectors.T @ (pulled - room) / root)[
+            0
+        ]
         multipliers[bound] = found / norms[bound]
         push = mixed(weights.T * multipliers, slopes)
         forces = {name: pull[name] - push[name] for name in pull}

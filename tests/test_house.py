@@ -112,3 +112,9 @@ def test_methods_and_tasks_do_not_import_each_other(room):
 def test_starts_without_jax(statement):
     code = f"import sys; {statement}; sys.exit('jax' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT / "cli").returncode == 0
+
+
+@pytest.mark.parametrize("late", ["scipy.optimize", "scipy.linalg", "sklearn", "matplotlib"])
+def test_a_search_starts_without_what_few_runs_need(late):
+    code = f"import sys, landscape.stages.whole; sys.exit({late!r} in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0

@@ -25,7 +25,7 @@ def test_what_was_measured(run):
         "on a slope": 6
     }
     sharp = found["measured"]["minima"][1]
-    assert sharp["largest"] == {"mean": 100.5, "se": pytest.approx(0.5), "n": 2}
+    assert sharp["largest"] == {"mean": 100.5, "se": pytest.approx(0.5), "n": 2, "clustered": None}
     assert set(found["claims"][0]["curvier"]) >= {"shortened length − 1", "total curvature"}
     text = page_of(run)
     assert "At the kinks of rectified units there are none" in text and "6 on a slope" in text

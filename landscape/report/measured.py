@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from landscape.files import Arrays, Row
-from landscape.report.summary import mean_over_pairs
+from landscape.report.summary import mean_of, mean_over_pairs
 from landscape.runs import Run
 
 # the lengths, each divided by the distance of the ends in its own metric
@@ -40,7 +40,7 @@ def measures_of(run: Run) -> dict[str, list[dict[str, Any]]]:
     a length) and changes (of how many strings), peaks: {verdict: strings}, reasons: {reason:
     strings}, function_metric, turning: [{at, mean, se, n, clustered}] (radians in each of PARTS of
     the length), and a `mean_over_pairs` of each of MEANS}. minima: a record a level, {level,
-    measured, and {mean, se, n} of each of MINIMA}. hessian: what the second derivatives are of and
+    measured, and `mean_of` each of MINIMA}. hessian: what the second derivatives are of and
     by.
     """
     strings, minima = measured_strings(run), run.model_measures()
@@ -125,8 +125,5 @@ def _minima(records: Sequence[Row]) -> dict[str, Any]:
     found: dict[str, Any] = {"level": records[0]["level"], "measured": len(records)}
     found["hessian"] = _hessian(records)
     for key in MINIMA:
-        values = np.array([record[key] for record in records if record[key] is not None], float)
-        se = float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else None
-        mean = float(values.mean()) if len(values) else None
-        found[key] = {"mean": mean, "se": se, "n": len(values)}
+        found[key] = mean_of([record[key] for record in records if record[key] is not None])
     return found

@@ -75,7 +75,8 @@ def sweep(
         try:
             made, found = run(own, directory, told)
             rows += found
-            stand(made, told)
+            if config.sweep.theory:
+                stand(made, told)
             wanted = {*config.sweep.measures} if measured else set()
             if "minima" in wanted:
                 measure_ends(made, told)
