@@ -288,9 +288,11 @@ def probes(like: Params, key: np.ndarray, signs: bool = False) -> Params:
     }
 
 
-def batched(hessian: Hessian, points: Params, steps: int, work: Callable[[np.ndarray], Any]) -> Any:
-    """`work` on the numbers of so many points that their Lanczos vectors fit into the memory."""
-    count = trees.count(points)
+def batched(
+    hessian: Hessian, count: int, points: Params, steps: int, work: Callable[[np.ndarray], Any]
+) -> Any:
+    """`work` on so many of the numbers below `count`, each an operator at one of the points, that
+    their Lanczos vectors fit into the memory."""
     itemsize = jax.tree.leaves(points)[0].dtype.itemsize
     together = max(1, compute.memory() // SHARE_OF_BASIS // (hessian.parameters * itemsize * steps))
     return [
@@ -329,7 +331,7 @@ def curvatures(
         along = None if tangents is None else trees.take(tangents, index)
         return _curvatures(hessian, trees.take(points, index), steps, key, along)
 
-    parts = batched(hessian, points, steps, some)
+    parts = batched(hessian, trees.count(points), points, steps, some)
     return Curvatures(
         **{name: np.concatenate([vars(part)[name] for part in parts]) for name in vars(parts[0])}
     )
@@ -367,36 +369,39 @@ def _curvatures(
 
 @dataclass(frozen=True)
 class Spectrum:
-    """Stochastic Lanczos quadrature at a point (Ghorbani et al. 2019): nodes and weights [probes,
-    m], weights of a probe summing to 1 (one that needed fewer nodes repeats its first, at weight
-    0); trace, the mean of vᵀHv, and its standard error over the probes (None of one)."""
+    """Stochastic Lanczos quadrature at n points (Ghorbani et al. 2019): nodes and weights [n,
+    probes, m], weights of a probe summing to 1 (one that needed fewer nodes repeats its first, at
+    weight 0); trace [n], the mean of vᵀHv, and its standard error over the probes (NaN of one)."""
 
     nodes: np.ndarray
     weights: np.ndarray
-    trace: float
-    trace_error: float | None
+    trace: np.ndarray
+    trace_error: np.ndarray
 
 
-def spectrum(hessian: Hessian, point: Params, steps: int, count: int, key: np.ndarray) -> Spectrum:
-    """With so many Rademacher probes; with steps = 1 it is the trace alone (Hutchinson 1990)."""
-    itemsize = jax.tree.leaves(point)[0].dtype.itemsize
-    steps = lanczos_steps(hessian.parameters, itemsize, steps)
-    points = {name: np.broadcast_to(leaf, (count, *leaf.shape)) for name, leaf in point.items()}
-    starts = probes(points, key, signs=True)
+def spectrum(hessian: Hessian, points: Params, steps: int, count: int, key: np.ndarray) -> Spectrum:
+    """With so many Rademacher probes, the same at all points; with steps = 1 it is the trace alone
+    (Hutchinson 1990)."""
+    places = trees.count(points)
+    steps = lanczos_steps(hessian.parameters, jax.tree.leaves(points)[0].dtype.itemsize, steps)
+    like = {n: np.broadcast_to(leaf[:1], (count, *leaf.shape[1:])) for n, leaf in points.items()}
+    starts = probes(like, key, signs=True)
 
     def some(index: np.ndarray) -> Ritz:
-        return lanczos(hessian, trees.take(points, index), trees.take(starts, index), steps)
+        place, probe = np.divmod(index, count)
+        return lanczos(hessian, trees.take(points, place), trees.take(starts, probe), steps)
 
-    parts = batched(hessian, points, steps, some)
+    parts = batched(hessian, places * count, points, steps, some)
     nodes, weights = (
         np.concatenate([np.pad(getattr(p, name), ((0, 0), (0, steps - p.values.shape[1])),
                                constant_values=np.nan) for p in parts])
         for name in ("values", "weights")
     )  # fmt: skip
     nodes, weights = np.where(np.isnan(nodes), nodes[:, :1], nodes), np.nan_to_num(weights)
-    traces = hessian.parameters * (nodes * weights).sum(axis=1)
-    error = float(traces.std(ddof=1) / np.sqrt(count)) if count > 1 else None
-    return Spectrum(nodes, weights, float(traces.mean()), error)
+    nodes, weights = (array.reshape(places, count, steps) for array in (nodes, weights))
+    traces = hessian.parameters * (nodes * weights).sum(axis=2)
+    error = traces.std(axis=1, ddof=1) / np.sqrt(count) if count > 1 else np.full(places, np.nan)
+    return Spectrum(nodes, weights, traces.mean(axis=1), error)
 
 
 def recognised(gradient: float, extremes: np.ndarray, chord: float) -> str:

@@ -14,7 +14,8 @@ What is measured is a flat record (STRING_COLUMNS, MODEL_COLUMNS; None where it 
     beads.<name> [k]                    at k points, its beads evenly spread and its highest point:
         at (fraction of the length), loss, gradient (its norm), level_curvature, smallest, largest
         (eigenvalues), smallest_error, largest_error, normal_mean, normal_spread, normal_smallest,
-        normal_largest (normal curvatures of the level set)
+        normal_largest (normal curvatures of the level set); trace, trace_error as below
+    spectrum.nodes, spectrum.weights [k, probes, steps]   at these points, where it was asked for
 A model's arrays, where its spectrum was asked for:
     spectrum.nodes, spectrum.weights [probes, steps]   every probe's weights sum to 1
 """
@@ -56,7 +57,8 @@ STRING_COLUMNS: tuple[str, ...] = (
     "total_curvature_found", "total_curvature", "curvature_density", "curvature_middle",
     "largest_angle", "largest_angle_at",
     "peak_at", "peak_loss", "peak_gradient", "peak_smallest", "peak_smallest_error",
-    "peak_largest", "peak_largest_error", "peak_verdict",
+    "peak_largest", "peak_largest_error", "peak_trace", "peak_trace_error", "probes", "steps",
+    "peak_verdict",
     "level_curvature_mean", "level_curvature_lowest", "level_curvature_highest",
     "level_curvature_points", "hessian_of", "hessian_by", "hessian_step", "source", "reason",
 )  # fmt: skip

@@ -92,6 +92,11 @@ def measured(run, rows, **more):
         named = ("loss", "gradient", "level_curvature", "smallest", "largest", "normal_mean")
         arrays |= {f"beads.{name}": numbers for name in (*named, "normal_spread")}
         arrays |= {"beads.at": at, "shortened.w": np.zeros((9, 3), np.float32)}
+        if (one["a"], one["b"]) == (0, 1):
+            record |= {"steps": 2, "probes": 2, "peak_trace": 2.5}
+            nodes = np.array([[-1.0, 9.0], [1.0, 9.0]])
+            arrays["spectrum.nodes"] = np.stack([nodes, nodes - one["level"]])
+            arrays["spectrum.weights"] = np.tile([0.75, 0.25], (2, 2, 1))
         save_arrays(run.string_measure_file("m", one), arrays, {"measured": record})
     for level, model in itertools.product((0.5, 0.1), (0, 1)):
         record = dict.fromkeys(MODEL_COLUMNS) | {

@@ -10,6 +10,7 @@ from scipy.sparse.linalg import LinearOperator, eigsh
 from landscape import compute
 from landscape.base import Curved, bind, energy_task
 from landscape.hessian import (
+    SHARE_OF_BASIS,
     Hessian,
     curvatures,
     in_parts,
@@ -84,24 +85,44 @@ def test_few_steps_are_within_their_own_errors(network):
 
 def test_a_spectrum_has_the_mass_and_the_moments(network):
     landscape, point, dense, _ = network
-    one = {name: leaf[0] for name, leaf in point.items()}
-    found = spectrum(Hessian(landscape), one, 40, 64, KEY)
-    np.testing.assert_allclose(found.weights.sum(axis=1), 1, rtol=1e-9)
-    assert found.trace_error is not None
-    assert abs(found.trace - np.trace(dense)) < 4 * found.trace_error
-    squares = len(dense) * (found.weights * found.nodes**2).sum(axis=1)
+    hessian = Hessian(landscape)
+    two = {name: np.concatenate([leaf, 1.1 * leaf]) for name, leaf in point.items()}
+    both = spectrum(hessian, two, 40, 64, KEY)
+    assert both.nodes.shape == both.weights.shape == (2, 64, len(dense)) and both.trace.shape == (
+        2,
+    )
+    nodes, weights = both.nodes[0], both.weights[0]
+    np.testing.assert_allclose(both.weights.sum(axis=2), 1, rtol=1e-9)
+    assert 0 < abs(both.trace[0] - np.trace(dense)) < 4 * both.trace_error[0]
+    squares = len(dense) * (weights * nodes**2).sum(axis=1)
     assert abs(squares.mean() - np.sum(dense**2)) < 4 * squares.std() / 8
-    alone = spectrum(Hessian(landscape), one, 1, 64, KEY)
-    assert alone.trace == pytest.approx(found.trace) and alone.nodes.shape == (64, 1)
+    for place in (0, 1):
+        one = {name: leaf[place : place + 1] for name, leaf in two.items()}
+        alone = spectrum(hessian, one, 1, 64, KEY)
+        assert alone.trace == pytest.approx(both.trace[place : place + 1])
+        assert alone.nodes.shape == (1, 64, 1)
+    assert abs(both.trace[1] - both.trace[0]) > 1e-3 * abs(both.trace[0])
+
+
+def test_a_spectrum_in_parts_of_the_memory_is_the_same(network, monkeypatch):
+    landscape, point, _, _ = network
+    hessian = Hessian(landscape)
+    two = {name: np.concatenate([leaf, 1.1 * leaf]) for name, leaf in point.items()}
+    whole = spectrum(hessian, two, 5, 3, KEY)
+    held = 4 * 5 * hessian.parameters * 4  # vectors of four operators: parts of 4 and 2
+    monkeypatch.setattr(compute, "memory", lambda: SHARE_OF_BASIS * held)
+    parts = spectrum(hessian, two, 5, 3, KEY)
+    np.testing.assert_allclose(parts.nodes, whole.nodes, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(parts.trace, whole.trace, rtol=1e-4)
 
 
 def test_a_spectrum_of_one_eigenvalue_has_no_gaps():
     """Lanczos ends after one step: what it did not use is neither a node nor a gap."""
     landscape = bind(energy_task(lambda x: 1.5 * jnp.sum(x**2), lambda key: jnp.zeros(5)))
-    found = spectrum(Hessian(landscape), {"params": np.ones(5, "f")}, 5, 3, KEY)
-    assert found.nodes.shape == found.weights.shape == (3, 5)
+    found = spectrum(Hessian(landscape), {"params": np.ones((1, 5), "f")}, 5, 3, KEY)
+    assert found.nodes.shape == found.weights.shape == (1, 3, 5)
     np.testing.assert_allclose(found.nodes, 3, rtol=1e-5)
-    np.testing.assert_allclose(found.weights.sum(axis=1), 1, rtol=1e-6)
+    np.testing.assert_allclose(found.weights.sum(axis=2), 1, rtol=1e-6)
     assert found.trace == pytest.approx(15, rel=1e-5)
 
 

@@ -37,6 +37,32 @@ def test_what_was_measured(run):
     assert sum(shares) == pytest.approx(1) and shares[-1] == pytest.approx(0.3)
 
 
+def test_spectra_along_strings_are_on_the_page(run):
+    """Of the strings that have one: at the highest point by level, and along the lowest level's."""
+    save(run, ALL)
+    measured(run, ALL)
+    text = page_of(run)
+    (peak,) = (
+        line
+        for _, lines in tables(text)
+        for line in lines
+        if line.get("trace") == "2.5 (of 1)" and line["level"] == "0.1"
+    )
+    assert peak["status"] == "6 on a slope"
+    assert "at the highest points of strings" in text and "0-1 at 0.5, 0-1 at 0.1" in text
+    assert "0-1 at 0.75, the highest point" in text
+    folder = run.directory / "figures"
+    for name, at in (("highest", {"0.75"}), ("along", {"0.5", "0.75"})):
+        lines = list(
+            csv.DictReader((folder / f"spectrum-{name}-dss-1.csv").read_text().splitlines())
+        )
+        assert {line["at"] for line in lines} == at
+        own = [line for line in lines if line["level"] == "0.1" and line["at"] == "0.75"]
+        assert sum(float(line["share"]) for line in own) == pytest.approx(1)
+        above = sum(float(line["share"]) for line in own if float(line["low"]) > 5)
+        assert above == pytest.approx(0.25)
+
+
 def test_every_length_is_on_the_page(run):
     """Over its own chord, as found and shortened, with its error, its count and the share."""
     save(run, [*ALL[:-1], ALL[-1] | {"status": "STUCK"}])
@@ -132,6 +158,7 @@ def test_a_run_without_second_derivatives_beside_one_with_them(run, tmp_path):
             arrays, record = load_arrays(path)
             if one is other:  # as where nothing of the second order was asked for
                 arrays = {name: a for name, a in arrays.items() if not name.startswith("beads.")}
+                record["measured"]["steps"] = None
             else:
                 arrays["beads.normal_spread"] = np.zeros(2)  # two parameters: one direction
             save_arrays(path, arrays, record)

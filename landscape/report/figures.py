@@ -57,6 +57,7 @@ UNSAID = {
 COUNTS = (2, 3, 4, 5, 7, 10, 15, 20, 30, 50, 70, 100, 150, 200, 300, 500, 1000)  # on an axis
 POINTS = 150  # of a curve that is drawn
 CURVES = 24
+DRAWN = 4  # levels or places in a figure of lines that lie close
 
 
 @dataclass(frozen=True)
@@ -206,6 +207,12 @@ def against_level(
         )  # fmt: skip
     _level_axis(axes, levels, metric)
     legend(axes)
+
+
+def some(ordered: Sequence[Any]) -> list[Any]:
+    """At most DRAWN of them, the first, the last and evenly between."""
+    chosen = np.linspace(0, len(ordered) - 1, min(DRAWN, len(ordered))).round().astype(int)
+    return [ordered[place] for place in chosen]
 
 
 def legend(axes: Axes) -> None:

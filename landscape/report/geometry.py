@@ -19,6 +19,7 @@ from landscape.report.figures import Figure
 from landscape.report.html import Part
 from landscape.report.measured import ALONG, LENGTHS, measured_strings
 from landscape.report.minima import minima
+from landscape.report.spectra import of_strings
 from landscape.report.wording import errors, number, series
 from landscape.runs import Run
 
@@ -51,7 +52,6 @@ TITLES = {
     "smallest": "smallest eigenvalue",
     "largest": "largest eigenvalue",
 }
-DRAWN = 3  # levels in a figure of places along the strings
 SMALL = (3.2, 2.4)
 
 
@@ -69,7 +69,7 @@ def geometry(report: dict[str, Any], runs: Mapping[str, Run], metric: str) -> li
             _lengths(strings, kept, metric),
             _turning(strings, kept, metric),
             _level_sets(strings, kept, metric),
-            _highest(strings, kept),
+            _highest(strings, runs),
         ]
     if records := report["measured"]["minima"]:
         parts.append(minima(records, runs, metric))
@@ -159,12 +159,6 @@ def _sets(strings: Records, kept: Mapping[str, Records]) -> Iterator[tuple[str, 
         yield f"-{name}-{run}" if several else f"-{name}", series(levels[0], strings), levels, own
 
 
-def _some_levels(levels: Sequence[float]) -> list[float]:
-    """The highest, the lowest, and one between."""
-    chosen = np.linspace(0, len(levels) - 1, min(DRAWN, len(levels))).round().astype(int)
-    return [levels[place] for place in chosen]
-
-
 # -- lengths ---------------------------------------------------------------------------------------
 
 
@@ -249,7 +243,7 @@ def _turning(strings: Records, kept: Mapping[str, Records], metric: str) -> Part
 
 def _where(name: str, title: str, levels: Records) -> Figure:
     """The turning in parts of the length, at some levels."""
-    some = _some_levels([record["level"] for record in levels])
+    some = figures.some([record["level"] for record in levels])
 
     def plot(axes: Axes) -> None:
         chosen = [record for record in levels if record["level"] in some]
@@ -313,7 +307,7 @@ def _level_sets(strings: Records, kept: Mapping[str, Records], metric: str) -> P
 
 def _along(name: str, key: str, title: str, own: Sequence[Row]) -> Figure:
     """A number at points of strings, each with its `along`, at some levels."""
-    levels = _some_levels(list(dict.fromkeys(record["level"] for record in own)))
+    levels = figures.some(list(dict.fromkeys(record["level"] for record in own)))
 
     def plot(axes: Axes) -> None:
         for place, level in enumerate(levels):
@@ -338,7 +332,7 @@ def _along(name: str, key: str, title: str, own: Sequence[Row]) -> Figure:
     return Figure(name, said, said, plot, table)
 
 
-def _highest(strings: Records, kept: Mapping[str, Records]) -> Part:
+def _highest(strings: Records, runs: Mapping[str, Run]) -> Part:
     if not _some(strings, "peak_gradient"):
         return "The strings' highest points", [], ""
     columns: dict[str, Column] = {
@@ -347,9 +341,11 @@ def _highest(strings: Records, kept: Mapping[str, Records]) -> Part:
         "gradient norm": _mean("peak_gradient"),
         "smallest eigenvalue": _mean("peak_smallest"),
         "largest eigenvalue": _mean("peak_largest"),
+        "trace": _mean("peak_trace"),
     }
+    drawn = [one for name, run in runs.items() for one in of_strings(name, run, len(runs) > 1)]
     notes = map(html.paragraph, [HIGHEST, *errors([r["peak_gradient"] for r in strings])])
-    return "The strings' highest points", [], _by_level(strings, columns) + "".join(notes)
+    return "The strings' highest points", drawn, _by_level(strings, columns) + "".join(notes)
 
 
 # -- the rest --------------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ MEANS = (
     "largest_angle",
     "level_curvature_mean", "level_curvature_lowest", "level_curvature_highest", "normal_mean",
     "normal_spread",
-    "peak_loss", "peak_gradient", "peak_smallest", "peak_largest",
+    "peak_loss", "peak_gradient", "peak_smallest", "peak_largest", "peak_trace",
 )  # fmt: skip
 MINIMA = ("largest", "smallest", "trace", "gradient")
 ALONG = ("loss", "gradient", "level_curvature", "smallest", "largest")  # at points of a string

@@ -28,7 +28,7 @@ from landscape.config import (
     set_name,
 )
 from landscape.files import Arrays, Row, RunError, finite, read_record, save_arrays, write_bytes
-from landscape.hessian import Hessian, curvatures, recognised
+from landscape.hessian import Hessian, curvatures, recognised, spectrum
 from landscape.outputs import make_function_length
 from landscape.records import DOWNGRADED, STRING_COLUMNS
 from landscape.runs import Run
@@ -181,11 +181,20 @@ def _key(row: Row) -> str:
     return f"{row['set']}/{row['level']!r}/{row['a']}-{row['b']}"
 
 
+def _first_of_each_level(rows: list[Row], count: int) -> set[str]:
+    """The keys of so many strings of each set and level, by their pairs."""
+    found: dict[tuple[str, float], list[str]] = {}
+    for row in sorted(rows, key=lambda row: (row["a"], row["b"])):
+        found.setdefault((row["set"], row["level"]), []).append(_key(row))
+    return {key for keys in found.values() for key in keys[:count]}
+
+
 def measure_strings(
     tools: _Tools, connected: list[Row], levels: list[float], progress: Progress
 ) -> None:
     checkpoints = Checkpoints(tools.run.measures_directory(tools.name) / "shortening.safetensors")
     pending = {_key(row): row for row in pending_strings(tools, connected, levels)}
+    with_spectrum = _first_of_each_level(connected, tools.settings.spectrum)
     kept = checkpoints.load() or []
     begun = [Shortening(**s) for s in kept if s["name"] in pending]  # a group that was interrupted
     total, done = len(pending), 0
@@ -211,7 +220,7 @@ def measure_strings(
         checkpoints.keep(lambda group=group: [vars(string) for string in group], now=True)
         for string in group:
             row = pending.pop(string.name)
-            _measure_string(tools, row, string)
+            _measure_string(tools, row, string, string.name in with_spectrum)
             done += 1
             progress("measuring strings", done, total)
         checkpoints.drop()
@@ -236,7 +245,7 @@ def _points(tools: _Tools, row: Row) -> Params:
     return {name: points[name].astype(shape.dtype) for name, shape in shapes.items()}
 
 
-def _measure_string(tools: _Tools, row: Row, string: Shortening) -> None:
+def _measure_string(tools: _Tools, row: Row, string: Shortening, with_spectrum: bool) -> None:
     """Everything of one string, into its file."""
     began = time.perf_counter()
     found, points = _points(tools, row), string.kept
@@ -302,10 +311,12 @@ def _measure_string(tools: _Tools, row: Row, string: Shortening) -> None:
             "function_samples": after.samples,
         }
     if tools.hessian is not None:
-        numbers, along, why = _along(tools, tools.hessian, points, certificate, _key(row))
+        numbers, along, why = _along(
+            tools, tools.hessian, points, certificate, _key(row), with_spectrum
+        )
         record |= numbers
         notes.append(why)
-        arrays |= {f"beads.{name}": array for name, array in along.items()}
+        arrays |= along
     record["seconds"] = round(string.seconds + time.perf_counter() - began, 3)
     record["reason"] = "; ".join(filter(None, notes))
     path = tools.run.string_measure_file(tools.name, row)
@@ -313,7 +324,12 @@ def _measure_string(tools: _Tools, row: Row, string: Shortening) -> None:
 
 
 def _along(
-    tools: _Tools, hessian: Hessian, points: Params, certificate: paths.Certificate, key: str
+    tools: _Tools,
+    hessian: Hessian,
+    points: Params,
+    certificate: paths.Certificate,
+    key: str,
+    with_spectrum: bool,
 ) -> tuple[Row, Arrays, str]:
     """The Hessian and the level set at beads, evenly spread, and at the highest point, the last."""
     beads = trees.count(points)
@@ -346,6 +362,7 @@ def _along(
     }
     normal = ("normal_mean", "normal_spread", "normal_smallest", "normal_largest")
     arrays |= dict(zip(normal, found.normal.T, strict=True))
+    arrays = {f"beads.{name}": array for name, array in arrays.items()}
     bent = found.level_curvature[np.isfinite(found.level_curvature)]
     verdict = recognised(found.gradient[-1], found.extremes[-1], paths.chord(points))
     numbers = hessian.facts | {
@@ -364,6 +381,16 @@ def _along(
             "level_curvature_mean": float(bent.mean()),
             "level_curvature_lowest": float(bent.min()),
             "level_curvature_highest": float(bent.max()),
+        }
+    if with_spectrum:
+        density = spectrum(hessian, at, tools.settings.steps, tools.settings.probes, seed)
+        arrays |= {"spectrum.nodes": density.nodes, "spectrum.weights": density.weights}
+        arrays |= {"beads.trace": density.trace, "beads.trace_error": density.trace_error}
+        numbers |= {
+            "peak_trace": float(density.trace[-1]),
+            "peak_trace_error": float(density.trace_error[-1]),
+            "probes": tools.settings.probes,
+            "steps": density.nodes.shape[2],
         }
     undefined = len(at[next(iter(at))]) - len(bent)
     why = f"level curvature undefined at {undefined} points (gradient at its noise floor)"

@@ -53,10 +53,11 @@ def _measure_model(tools: Any, hessian: Hessian, level: float, model: int) -> No
     arrays, kept = load_arrays(path)
     point = in_use(arrays, tools.landscape, path)
     seed = key_data(tools.config.seed, "measure", model, level)
-    found: Curvatures = curvatures(hessian, trees.stack([point]), settings.steps, seed)
+    points = trees.stack([point])
+    found: Curvatures = curvatures(hessian, points, settings.steps, seed)
     with_spectrum = model < settings.spectrum
     steps = settings.steps if with_spectrum else 1
-    density = spectrum(hessian, point, steps, settings.probes, seed)
+    density = spectrum(hessian, points, steps, settings.probes, seed)
     smallest, smallest_error, largest, largest_error = map(float, found.extremes[0])
     record: Row = dict.fromkeys(MODEL_COLUMNS)
     record |= hessian.facts | {
@@ -71,16 +72,16 @@ def _measure_model(tools: Any, hessian: Hessian, level: float, model: int) -> No
         "smallest_error": smallest_error,
         "largest": largest,
         "largest_error": largest_error,
-        "trace": density.trace,
-        "trace_error": density.trace_error,
+        "trace": float(density.trace[0]),
+        "trace_error": float(density.trace_error[0]),
         "probes": settings.probes,
-        "steps": density.nodes.shape[1] if with_spectrum else None,
+        "steps": density.nodes.shape[2] if with_spectrum else None,
         "reason": "",
         "seconds": round(time.perf_counter() - began, 3),
     }
     beside = {}
     if with_spectrum:
-        beside = {"spectrum.nodes": density.nodes, "spectrum.weights": density.weights}
+        beside = {"spectrum.nodes": density.nodes[0], "spectrum.weights": density.weights[0]}
     save_arrays(
         run.model_measure_file(tools.name, level, model), beside, {"measured": finite(record)}
     )

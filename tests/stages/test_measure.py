@@ -64,6 +64,7 @@ def test_a_ring_is_measured(connected, caplog):
         # on the inner wall it bends away from the string, by its radius
         assert (((defined > -1.3) & (defined < -0.9)) | ((defined > 0.8) & (defined < 1))).all()
         assert row["hessian_of"] == "loss" and "derivatives" in row["hessian_by"]
+        _is_the_first_with_a_spectrum(row, arrays)
         assert row["function_length"] is None and "function space" in row["reason"]
         scaled = row["scaled_length"], row["scaled_chord"]
         assert scaled[0] >= scaled[1] - 1e-6 and scaled[1] <= np.pi + 0.1
@@ -86,6 +87,22 @@ def test_a_ring_is_measured(connected, caplog):
     before = {f: f.stat().st_mtime_ns for f in folder.glob("**/*.safetensors")}
     assert measure(run) == found and "nothing to do" in caplog.text
     assert before == {f: f.stat().st_mtime_ns for f in folder.glob("**/*.safetensors")}
+
+
+def _is_the_first_with_a_spectrum(row, arrays):
+    """Of each level 0-1 has one, whose extremes are those of Lanczos in two dimensions."""
+    if (row["a"], row["b"]) != (0, 1):
+        assert row["steps"] is row["peak_trace"] is None and "spectrum.nodes" not in arrays
+        return
+    nodes, weights, traces = (
+        arrays[n] for n in ("spectrum.nodes", "spectrum.weights", "beads.trace")
+    )
+    assert nodes.shape == weights.shape == (len(arrays["beads.at"]), row["probes"], row["steps"])
+    np.testing.assert_allclose(weights.sum(axis=2), 1, rtol=1e-6)
+    np.testing.assert_allclose(nodes.max(axis=2).mean(1), arrays["beads.largest"], rtol=1e-3)
+    sums = arrays["beads.smallest"] + arrays["beads.largest"]
+    assert (np.abs(traces - sums) <= 4 * arrays["beads.trace_error"] + 1e-3).all()
+    assert row["peak_trace"] == traces[-1]
 
 
 def test_an_interrupted_measure_resumes_to_the_same_result(ring, tmp_path, monkeypatch):
