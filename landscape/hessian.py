@@ -7,6 +7,7 @@ derivative of either does not exist; automatic differentiation takes it on one s
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -387,11 +388,15 @@ def spectrum(hessian: Hessian, points: Params, steps: int, count: int, key: np.n
     like = {n: np.broadcast_to(leaf[:1], (count, *leaf.shape[1:])) for n, leaf in points.items()}
     starts = probes(like, key, signs=True)
 
-    def some(index: np.ndarray) -> Ritz:
-        place, probe = np.divmod(index, count)
-        return lanczos(hessian, trees.take(points, place), trees.take(starts, probe), steps)
+    def some(place: int, index: np.ndarray) -> Ritz:
+        at = trees.take(points, np.full(len(index), place))
+        return lanczos(hessian, at, trees.take(starts, index), steps)
 
-    parts = batched(hessian, places * count, points, steps, some)
+    parts = [
+        part
+        for place in range(places)
+        for part in batched(hessian, count, points, steps, functools.partial(some, place))
+    ]
     nodes, weights = (
         np.concatenate([np.pad(getattr(p, name), ((0, 0), (0, steps - p.values.shape[1])),
                                constant_values=np.nan) for p in parts])

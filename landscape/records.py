@@ -14,8 +14,11 @@ What is measured is a flat record (STRING_COLUMNS, MODEL_COLUMNS; None where it 
     beads.<name> [k]                    at k points, its beads evenly spread and its highest point:
         at (fraction of the length), loss, gradient (its norm), level_curvature, smallest, largest
         (eigenvalues), smallest_error, largest_error, normal_mean, normal_spread, normal_smallest,
-        normal_largest (normal curvatures of the level set); trace, trace_error as below
-    spectrum.nodes, spectrum.weights [k, probes, steps]   at these points, where it was asked for
+        normal_largest (normal curvatures of the level set)
+    of the first `measure.spectrum` strings of each set and level, and any that were the first when
+    they were measured (others have no peak_trace, probes and steps), at the same points:
+        beads.trace, beads.trace_error [k]   mean over the probes, and its standard error
+        spectrum.nodes, spectrum.weights [k, probes, steps]
 A model's arrays, where its spectrum was asked for:
     spectrum.nodes, spectrum.weights [probes, steps]   every probe's weights sum to 1
 """

@@ -260,10 +260,10 @@ class Measure(Section):
     moves by less than `tolerance` when its beads are doubled, or `max_beads` or `max_sweeps` are
     spent; samples: of the split, for lengths in function space; hessian: second derivatives, at so
     many `points` of a string, at its highest point, and at every model; steps: of Lanczos;
-    spectrum: how many models and strings a level have their spectrum kept, the first, a string's at
-    the same points; probes: random vectors for the spectrum and the trace; barriers: lower those of
-    the disconnectivity graph, along the models'
-    own paths between their snapshots too. These are the run's, whatever else is measured.
+    spectrum: of how many models a level, and strings a set and level, the first ones, the spectrum
+    is kept, of a string at the same points; probes: random vectors for the spectrum and the trace;
+    barriers: lower those of the disconnectivity graph, along the models' own paths between their
+    snapshots too. These are the run's, whatever else is measured.
     """
 
     shorten: bool = True

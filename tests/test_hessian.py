@@ -109,7 +109,7 @@ def test_a_spectrum_in_parts_of_the_memory_is_the_same(network, monkeypatch):
     hessian = Hessian(landscape)
     two = {name: np.concatenate([leaf, 1.1 * leaf]) for name, leaf in point.items()}
     whole = spectrum(hessian, two, 5, 3, KEY)
-    held = 4 * 5 * hessian.parameters * 4  # vectors of four operators: parts of 4 and 2
+    held = 2 * 5 * hessian.parameters * 8  # bytes of two operators' vectors: parts of 2 and 1
     monkeypatch.setattr(compute, "memory", lambda: SHARE_OF_BASIS * held)
     parts = spectrum(hessian, two, 5, 3, KEY)
     np.testing.assert_allclose(parts.nodes, whole.nodes, rtol=1e-4, atol=1e-5)

@@ -50,6 +50,7 @@ def test_spectra_along_strings_are_on_the_page(run):
     )
     assert peak["status"] == "6 on a slope"
     assert "at the highest points of strings" in text and "0-1 at 0.5, 0-1 at 0.1" in text
+    assert "2 probes of 2 steps" in text and "mean of up to" not in text
     assert "0-1 at 0.75, the highest point" in text
     folder = run.directory / "figures"
     for name, at in (("highest", {"0.75"}), ("along", {"0.5", "0.75"})):
@@ -58,9 +59,41 @@ def test_spectra_along_strings_are_on_the_page(run):
         )
         assert {line["at"] for line in lines} == at
         own = [line for line in lines if line["level"] == "0.1" and line["at"] == "0.75"]
+        assert {line["n"] for line in own} == {"2"} and max(
+            float(line["se"]) for line in own
+        ) == pytest.approx(0.375)
         assert sum(float(line["share"]) for line in own) == pytest.approx(1)
         above = sum(float(line["share"]) for line in own if float(line["low"]) > 5)
         assert above == pytest.approx(0.25)
+
+
+def test_spectra_of_several_strings_at_places_alike(run):
+    """None is lost where two places look the same, and a line says that it is a mean."""
+    save(run, ALL)
+    measured(run, ALL)
+    for pair in (ALL[0], ALL[1]):
+        path = run.string_measure_file("m", pair)
+        arrays, record = load_arrays(path)
+        record["measured"] |= {"steps": 2, "probes": 1, "peak_trace": 2.5, "peak_trace_error": 0.5}
+        arrays |= {"beads.at": np.array([0.501, 0.504])}
+        arrays |= {"spectrum.nodes": np.array([[[-1.0, 9.0]], [[-2.0, 9.0]]])}
+        arrays |= {"spectrum.weights": np.tile([0.75, 0.25], (2, 1, 1))}
+        save_arrays(path, arrays, record)
+    text = page_of(run)
+    assert "mean of up to 2 strings" in text and "1 probes" in text
+    every = next(lines for head, lines in tables(text) if "highest loss" in head)
+    assert every[0]["trace"] == "2.50 ± .50"
+    file = run.directory / "figures/spectrum-highest-dss-1.csv"
+    lines = list(csv.DictReader(file.read_text().splitlines()))
+    assert {(line["b"], line["at"], line["se"]) for line in lines if line["level"] == "0.5"} == {
+        ("1", "0.504", ""), ("2", "0.504", ""),
+    }  # fmt: skip
+    for path in run.directory.glob("measures/m/strings/*/0.1/*"):
+        path.unlink()
+    page_of(run)
+    file = run.directory / "figures/spectrum-along-dss-1.csv"
+    lines = list(csv.DictReader(file.read_text().splitlines()))
+    assert {line["at"] for line in lines} == {"0.501", "0.504"} and len(lines) == 2 * 2 * 60
 
 
 def test_every_length_is_on_the_page(run):

@@ -79,7 +79,7 @@ def test_what_could_mislead_is_noted(run):
     assert "1 of 4 models did not reach 0.1" in notes
     assert "0.55 at 0.5" in notes
     assert "downgraded 1 strings" in notes
-    assert "did not reach a level count in its share" in notes
+    assert "did not reach a level are left out of its share" in notes
     assert "lengths and chords are over the parameters */kernel only" in notes
 
 

@@ -107,7 +107,7 @@ def _notes(
     for level, count in missed.items():
         notes.append(f"{count} of {about['models']} models did not reach {level:g} in training")
     if any(row["status"] == UNREACHED for row in rows):
-        notes.append("pairs of models that did not reach a level count in its share as not found")
+        notes.append("pairs of models that did not reach a level are left out of its share")
     for name in run.sets():
         over = _length_over(run.settings_file(name))
         if over != "*":

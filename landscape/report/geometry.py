@@ -45,7 +45,8 @@ SHORTENING = (
 HIGHEST = (
     "Near a saddle: the smallest eigenvalue is negative by more than its error, and the gradient "
     "is so small that a critical point can be near. On a slope: the level, not a saddle, is what "
-    "stops the string. An eigenvalue's own error is in the table of all strings."
+    "stops the string. The trace is of the strings that have a spectrum. The errors of a string's "
+    "own eigenvalues, and of its trace over the random probes, are in the table of all strings."
 )
 TITLES = {
     "level_curvature": "level-set curvature uᵀHu/‖∇F‖",
@@ -365,9 +366,9 @@ def _every(kept: Mapping[str, Records]) -> str:
     every = [record | {"run": run} for run, own in kept.items() for record in own]
     head = ["set", "shortening", "status", "level", "pair", *LENGTHS.values(), "total curvature"]
     head += ["level-set curvature", "highest loss", "at", "gradient norm", "smallest eigenvalue"]
-    head += ["largest eigenvalue", "reason"]
+    head += ["largest eigenvalue", "trace", "reason"]
 
-    def eigenvalue(row: Row, key: str) -> str:
+    def peak(row: Row, key: str) -> str:
         return number({"mean": row[f"peak_{key}"], "se": row[f"peak_{key}_error"]})
 
     keys = (*LENGTHS, "total_curvature", "level_curvature_mean", "max_loss", "max_at")
@@ -375,7 +376,8 @@ def _every(kept: Mapping[str, Records]) -> str:
         [series(row, every) if len(kept) > 1 else row["set"], row["shortening"]]
         + [row["peak_verdict"] or "–", f"{row['level']:g}", f"{row['a']}-{row['b']}"]
         + [number(row[key]) for key in (*keys, "peak_gradient")]
-        + [eigenvalue(row, "smallest"), eigenvalue(row, "largest"), row["reason"] or ""]
+        + [peak(row, key) for key in ("smallest", "largest", "trace")]
+        + [row["reason"] or ""]
         for row in every
     )
     return html.details(f"All {len(every)} measured strings", html.table(head, rows))

@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
 
-from landscape.files import Row
+from landscape.files import Row, finite
 from landscape.report import figures
 from landscape.report.figures import Figure
 from landscape.runs import Run
 
 BINS = 60
-QUADRATURE = "from stochastic Lanczos quadrature"
 
 
 @dataclass(frozen=True)
 class Spectrum:
-    """Nodes and weights [probes, steps] of a point, and what is said of it in the CSV."""
+    """Nodes and weights [probes, steps] at a point, and what is said of it in the CSV."""
 
     of: Row
     nodes: np.ndarray
     weights: np.ndarray
+
+    def shares(self, edges: np.ndarray) -> np.ndarray:
+        """Of the spectrum between the edges, by each probe, [probes, bins]."""
+        pairs = zip(self.nodes, self.weights, strict=True)
+        return np.array([np.histogram(nodes, edges, weights=own)[0] for nodes, own in pairs])
+
+
+Line = tuple[str, Sequence[Spectrum]]  # a label, and the spectra whose mean it is
 
 
 def of_models(name: str, run: Run, several: bool) -> list[Figure]:
@@ -37,38 +44,40 @@ def of_models(name: str, run: Run, several: bool) -> list[Figure]:
             Spectrum({"level": record["level"]}, found["spectrum.nodes"], found["spectrum.weights"])
             for record, found in arrays
         ]
-        said = f"Spectrum of the Hessian at model {model}, by level, {QUADRATURE}"
+        said = f"Spectrum of the Hessian at model {model}, by level"
         drawn.append(_figure(f"spectrum-{model}" + f"-{name}" * several, said, _by_level(spectra)))
     return drawn
 
 
 def of_strings(name: str, run: Run, several: bool) -> list[Figure]:
     """Of each set: at the highest points, by level, and along the strings of the lowest level."""
-    kept = [record for record in run.string_measures() if record["steps"]]
+    kept = [(record, _points(run, record)) for record in run.string_measures() if record["steps"]]
     drawn = []
-    for which in dict.fromkeys(record["set"] for record in kept):
-        own = [record for record in kept if record["set"] == which]
-        highest = [_points(run, record)[-1] for record in own]
-        lowest = min(record["level"] for record in own)
-        along = {
-            f"{record['a']}-{record['b']} at {spectrum.of['at']:.2g}"
-            + ", the highest point" * (number == len(points) - 1): [spectrum]
-            for record in own
+    for which in dict.fromkeys(record["set"] for record, _ in kept):
+        own = [(record, points) for record, points in kept if record["set"] == which]
+        lowest = min(record["level"] for record, _ in own)
+        along: list[Line] = [
+            (
+                f"{pair} at {point.of['at']:.2g}" + ", the highest point" * (point is points[-1]),
+                [point],
+            )
+            for record, points in own
             if record["level"] == lowest
-            for points in [_points(run, record)]
-            for number, spectrum in enumerate(points)
-        }
+            for pair in [f"{record['a']}-{record['b']}"]
+            for point in points
+        ]
         suffix = f"-{which}" + f"-{name}" * several
-        strings = ", ".join(f"{r['a']}-{r['b']} at {r['level']:g}" for r in own)
-        said = f"Spectrum of the Hessian at the highest points of strings, {QUADRATURE}: {strings}"
-        drawn.append(_figure(f"spectrum-highest{suffix}", said, _by_level(highest)))
-        said = f"Spectrum of the Hessian along the strings at {lowest:g}, by the fraction of their "
-        said += f"length, {QUADRATURE}"
+        said = "Spectrum of the Hessian at the highest points of strings, by level"
+        highest = _by_level([points[-1] for _, points in own])
+        strings = ", ".join(f"{r['a']}-{r['b']} at {r['level']:g}" for r, _ in own)
+        drawn.append(_figure(f"spectrum-highest{suffix}", said, highest, f" Strings: {strings}."))
+        said = f"Spectrum of the Hessian along the strings at {lowest:g}, by fraction of the length"
         drawn.append(_figure(f"spectrum-along{suffix}", said, along))
     return drawn
 
 
 def _points(run: Run, record: Row) -> list[Spectrum]:
+    """At the string's points, the highest last."""
     arrays = run.load_numbers(record)
     of = {key: record[key] for key in ("level", "a", "b")}
     return [
@@ -79,27 +88,22 @@ def _points(run: Run, record: Row) -> list[Spectrum]:
     ]
 
 
-def _by_level(spectra: Sequence[Spectrum]) -> dict[str, list[Spectrum]]:
+def _by_level(spectra: Sequence[Spectrum]) -> list[Line]:
     levels = dict.fromkeys(spectrum.of["level"] for spectrum in spectra)
-    return {f"{level:g}": [s for s in spectra if s.of["level"] == level] for level in levels}
+    return [(f"{level:g}", [s for s in spectra if s.of["level"] == level]) for level in levels]
 
 
-def _figure(name: str, said: str, groups: dict[str, list[Spectrum]]) -> Figure:
-    """A line a group, the mean of its spectra, of at most figures.DRAWN groups; the CSV has all."""
-    every = np.concatenate([s.nodes.ravel() for group in groups.values() for s in group])
-    edges = np.linspace(every.min(), every.max() + 1e-12, BINS + 1)
-
-    def density(spectrum: Spectrum) -> np.ndarray:
-        mass = spectrum.weights / len(spectrum.weights)
-        return np.histogram(spectrum.nodes, edges, weights=mass)[0]
-
-    densities = {label: [density(s) for s in group] for label, group in groups.items()}
-    shown = figures.some([*groups])
+def _figure(name: str, said: str, lines: Sequence[Line], more: str = "") -> Figure:
+    """At most figures.DRAWN of the lines; the CSV has all spectra."""
+    every = [spectrum for _, spectra in lines for spectrum in spectra]
+    nodes = np.concatenate([spectrum.nodes.ravel() for spectrum in every])
+    edges = np.linspace(nodes.min(), nodes.max() + 1e-12, BINS + 1)
+    shown = figures.some(lines)
 
     def plot(axes: Axes) -> None:
-        for place, label in enumerate(shown):
+        for place, (label, spectra) in enumerate(shown):
             style = figures.look(place)
-            mean = np.mean(densities[label], axis=0)
+            mean = np.mean([spectrum.shares(edges).mean(axis=0) for spectrum in spectra], axis=0)
             axes.stairs(mean, edges, color=style["color"], ls=style["ls"], label=label)
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter("{x:g}")
@@ -107,11 +111,19 @@ def _figure(name: str, said: str, groups: dict[str, list[Spectrum]]) -> Figure:
         axes.set_ylabel("share of the spectrum")
         figures.legend(axes)
 
-    table = [
-        {**spectrum.of, "low": low, "high": high, "share": float(share)}
-        for label, group in groups.items()
-        for spectrum, shares in zip(group, densities[label], strict=True)
-        for low, high, share in zip(edges[:-1].tolist(), edges[1:].tolist(), shares, strict=True)
-    ]
-    drawn = f" {len(shown)} of {len(groups)} are drawn." if len(shown) < len(groups) else ""
-    return Figure(name, said, f"{said}: shares of {BINS} bins.{drawn}", plot, table)
+    def rows(spectrum: Spectrum) -> Iterator[Row]:
+        shares = spectrum.shares(edges)
+        n = len(shares)
+        error = shares.std(axis=0, ddof=1) / np.sqrt(n) if n > 1 else np.full(BINS, np.nan)
+        columns = edges[:-1], edges[1:], shares.mean(axis=0), error
+        for low, high, share, se in np.column_stack(columns).tolist():
+            yield finite(
+                {**spectrum.of, "low": low, "high": high, "share": share, "se": se, "n": n}
+            )
+
+    of = max(len(spectra) for _, spectra in lines)
+    caption = f"{said}, by stochastic Lanczos quadrature with {len(every[0].nodes)} probes of "
+    caption += f"{every[0].nodes.shape[1]} steps: shares of {BINS} bins."
+    caption += f" A line is the mean of up to {of} strings." * (of > 1)
+    caption += f" {len(shown)} of {len(lines)} are drawn." * (len(shown) < len(lines)) + more
+    return Figure(name, said, caption, plot, [row for spectrum in every for row in rows(spectrum)])

@@ -159,9 +159,10 @@ class _Tools:
 
 
 def pending_strings(tools: _Tools, connected: list[Row], levels: list[float]) -> list[Row]:
-    """The CONNECTED rows that are not measured yet, or were another string when they were, or whose
-    shortened string was DOWNGRADED: with the grid that found it too high, to be shortened on."""
-    found = []
+    """The CONNECTED rows that are not measured yet, or were another string when they were, or are
+    among the first by now and have no spectrum, or whose shortened string was DOWNGRADED: with the
+    grid that found it too high, to be shortened on."""
+    found, first = [], _first_of_each_level(connected, tools.settings.spectrum)
     for row in connected:
         path = tools.run.string_measure_file(tools.name, row)
         known = read_record(path)["measured"] if path.exists() else None
@@ -169,6 +170,8 @@ def pending_strings(tools: _Tools, connected: list[Row], levels: list[float]) ->
             found.append(row)
         elif known["shortening"] == DOWNGRADED:
             found.append(row | {"grid": known["verified"]})
+        elif known["hessian_of"] and not known["steps"] and _key(row) in first:
+            found.append(row)
     return found
 
 

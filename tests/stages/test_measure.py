@@ -136,8 +136,34 @@ def test_an_interrupted_measure_resumes_to_the_same_result(ring, tmp_path, monke
         assert timeless(found[kind]) == timeless(rows)
     for row in found["strings"]:
         mine, other = cut.load_measures(row), whole.load_measures(row)
+        assert mine.keys() == other.keys() and "spectrum.nodes" in mine
         for name in mine:
             assert np.array_equal(mine[name], other[name], equal_nan=True), name
+
+
+def test_the_first_string_of_a_level_has_a_spectrum_whenever_it_came(ring):
+    def with_spectrum():
+        return {(r["level"], r["a"], r["b"]) for r in measure(run)["strings"] if r["steps"]}
+
+    run = train(ring(measure=QUICK, **FEW))
+    connect(run, ["connect.pairs=0-2"])
+    assert with_spectrum() == {(0.1, 0, 2), (0.01, 0, 2)}
+    connect(run)
+    both = {(0.1, 0, 1), (0.01, 0, 1), (0.1, 0, 2), (0.01, 0, 2)}
+    assert with_spectrum() == both
+    for row in run.rows():
+        if row["a"] == 0 and row["level"] == 0.1:
+            run.save_connection(row | {"status": "NOT_FOUND"}, *run.load_connection(row))
+    assert with_spectrum() == {(0.1, 1, 2), (0.01, 0, 1), (0.01, 0, 2)}
+
+
+def test_no_spectra_are_kept_where_none_are_asked_for(ring):
+    run = train(ring(measure={**QUICK, "spectrum": 0, "shorten": False}, **PAIR))
+    connect(run)
+    found = measure(run)
+    for row in (*found["strings"], *found["models"]):
+        assert row["steps"] is None and "spectrum.nodes" not in run.load_measures(row)
+        assert ("model" in row) == (row.get("trace") is not None)
 
 
 def test_barriers_are_of_no_one_level_and_name_no_measures(ring, caplog):

@@ -146,6 +146,7 @@ def test_a_sweep_is_run_resumed_and_reported(config, monkeypatch):
     whole.sweep(found)
     assert {path: path.read_bytes() for path in directory.rglob("*.safetensors")} == before
 
+    assert not [*directory.rglob("walls.json")], "the theory was not asked for"
     report = sweep_report(*record_of(directory))
     assert len(report["records"]) == 6 * 2
     for record in report["records"]:
