@@ -74,4 +74,5 @@ MODEL_COLUMNS: tuple[str, ...] = (
 )  # fmt: skip
 
 RAISED = "RAISED"  # of a barrier
+OFF = "OFF"  # of the shortening of a string: it was not to be shortened
 DOWNGRADED = "DOWNGRADED"  # of a shortened string that a finer grid found above its limit

@@ -45,7 +45,7 @@ MAY_IMPORT = {
     "neb": {"base", "compute", "trees"},
     "topology": set(),
     "walls": {"base", "trees"},
-    "report": {"claims", "files", "profile", "runs", "settings", "topology"},
+    "report": {"claims", "files", "profile", "records", "runs", "settings", "topology"},
     "stages": {
         "base", "compute", "config", "curves", "data", "descend", "driver", "files", "film",
         "gauss_newton", "geometry", "hessian", "methods", "neb", "outputs", "paths", "permute",

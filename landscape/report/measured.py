@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from landscape.files import Arrays, Row
+from landscape.records import OFF
 from landscape.report.summary import mean_of, mean_over_pairs
 from landscape.runs import Run
 
@@ -108,7 +109,7 @@ def _strings(records: Sequence[Row]) -> dict[str, Any]:
         **{key: records[0][key] for key in ("set", "method", "level")},
         "measured": len(records),
         "converged": shortening.get("CONVERGED", 0),
-        "shortened": len(records) - shortening.get("OFF", 0),
+        "shortened": len(records) - shortening.get(OFF, 0),
         "shortening": shortening,
         "change": max(moved, default=None),
         "changes": len(moved),

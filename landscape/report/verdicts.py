@@ -8,6 +8,7 @@ from typing import Any
 
 from landscape.claims import SHAPES, Tried, Value, connectedness, growth, independent_pairs
 from landscape.files import Row
+from landscape.records import OFF
 from landscape.report.summary import CONNECTED, UNREACHED
 
 RULE = (
@@ -80,7 +81,7 @@ def _measured(rows: Sequence[Row], measures: Sequence[Row]) -> dict[str, list[Va
         return found + [Value(*p, beside[p] - less) for p in pairs if p[2] not in missing]
 
     found = {"normalised length − 1": values("normalized_length", 1.0), "beads": values("beads")}
-    if any(record["shortening"] != "OFF" for record in measures):
+    if any(record["shortening"] != OFF for record in measures):
         found["shortened length − 1"] = shortened("normalized_length", 1.0)
     if measures:
         found["total curvature"] = shortened("total_curvature")
