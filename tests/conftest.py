@@ -8,6 +8,7 @@ import jax
 import pytest
 
 from landscape import compute
+from tests.configs import factory, toy_task  # noqa: F401  (fixtures)
 from tests.pages import run  # noqa: F401  (a fixture)
 
 compute.configure()

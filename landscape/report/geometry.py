@@ -70,7 +70,7 @@ def geometry(report: dict[str, Any], runs: Mapping[str, Run], metric: str) -> li
             _lengths(strings, kept, metric),
             _turning(strings, kept, metric),
             _level_sets(strings, kept, metric),
-            _highest(strings, runs),
+            _highest(strings, kept, runs),
         ]
     if records := report["measured"]["minima"]:
         parts.append(minima(records, runs, metric))
@@ -333,7 +333,7 @@ def _along(name: str, key: str, title: str, own: Sequence[Row]) -> Figure:
     return Figure(name, said, said, plot, table)
 
 
-def _highest(strings: Records, runs: Mapping[str, Run]) -> Part:
+def _highest(strings: Records, kept: Mapping[str, Records], runs: Mapping[str, Run]) -> Part:
     if not _some(strings, "peak_gradient"):
         return "The strings' highest points", [], ""
     columns: dict[str, Column] = {
@@ -344,7 +344,8 @@ def _highest(strings: Records, runs: Mapping[str, Run]) -> Part:
         "largest eigenvalue": _mean("peak_largest"),
         "trace": _mean("peak_trace"),
     }
-    drawn = [one for name, run in runs.items() for one in of_strings(name, run, len(runs) > 1)]
+    several = len(runs) > 1
+    drawn = [one for name in runs for one in of_strings(name, runs[name], kept[name], several)]
     notes = map(html.paragraph, [HIGHEST, *errors([r["peak_gradient"] for r in strings])])
     return "The strings' highest points", drawn, _by_level(strings, columns) + "".join(notes)
 

@@ -1,0 +1,1 @@
+from tests.cli.commands import fake  # noqa: F401  (a fixture)
