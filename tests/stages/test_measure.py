@@ -157,6 +157,21 @@ def test_the_first_string_of_a_level_has_a_spectrum_whenever_it_came(ring):
     assert with_spectrum() == {(0.1, 1, 2), (0.01, 0, 1), (0.01, 0, 2)}
 
 
+def test_an_interrupted_measure_has_the_same_spectra(ring):
+    run = train(ring(measure=QUICK, **FEW))
+    connect(run)
+
+    def stop(stage, done, total, **facts):
+        if stage == "measuring strings":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        measure(run, progress=stop)
+    assert len(run.string_measures()) == 1, "one string, and its group is taken up again"
+    found = measure(run)["strings"]
+    assert [(r["a"], r["b"]) for r in found if r["steps"]] == [(0, 1)] * 2 and len(found) == 6
+
+
 def test_no_spectra_are_kept_where_none_are_asked_for(ring):
     run = train(ring(measure={**QUICK, "spectrum": 0, "shorten": False}, **PAIR))
     connect(run)
