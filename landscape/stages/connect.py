@@ -208,7 +208,10 @@ class Tools:
     def connect_level(self, level: float, pairs: Sequence[Pair], progress: Progress) -> None:
         at = self.band(level)
         checkpoints = Checkpoints(self.run.search_file(self.name, level))
-        self._resume(at, checkpoints, progress)
+        kept = checkpoints.load()
+        if kept is not None:  # a group that was interrupted is finished first, as it was
+            search = _unpacked(kept)
+            self._search_group(at, search, checkpoints, len(search.strings), 0, progress)
         done = {
             (a, b) for a, b in pairs if self.run.connection_file(self.name, level, a, b).exists()
         }
@@ -220,25 +223,12 @@ class Tools:
                 self._save_unreached(level, a, b)
         for first in range(0, len(ready), self.group):
             group = ready[first : first + self.group]
-            # no name keeps a group's strings while the next are made
-            self._search_group(
-                at, self._straight(level, group), checkpoints, len(ready), first, progress
-            )
-
-    def _resume(self, at: Band, checkpoints: Checkpoints, progress: Progress) -> None:
-        """Finish first, as it was, a group that was interrupted."""
-        kept = checkpoints.load()
-        if kept is not None:
-            search = _unpacked(kept)
-            self._search_group(at, search, checkpoints, len(search.strings), 0, progress)
-
-    def _straight(self, level: float, pairs: Sequence[Pair]) -> Search:
-        return Search(
-            [
+            strings = [
                 start(f"{a}-{b}", self.ends.params(a, level), self.ends.params(b, level))
-                for a, b in pairs
+                for a, b in group
             ]
-        )
+            search = Search(strings)
+            self._search_group(at, search, checkpoints, len(ready), first, progress)
 
     def chain(self, links: list[Link], progress: Progress) -> None:
         """Begin the pairs of a level that were missed anew, from a string of another level; their
@@ -248,21 +238,16 @@ class Tools:
         level = links[0].missed["level"]
         checkpoints = Checkpoints(self.run.search_file(self.name, level))
         for first in range(0, len(links), self.group):
-            self._search_group(
-                self.band(level), self._chained(links[first : first + self.group]),
-                checkpoints, len(links), first, progress,
-            )  # fmt: skip
-
-    def _chained(self, links: Sequence[Link]) -> Search:
-        strings = []
-        for missed, found in links:
-            level, a, b = missed["level"], missed["a"], missed["b"]
-            points = self.run.load_connection(found)[0]
-            ends = self.ends.params(a, level), self.ends.params(b, level)
-            string = chained(f"{a}-{b}", *ends, points, found["level"])
-            string.grad_evals, string.seconds = missed["grad_evals"], missed["seconds"]
-            strings.append(string)
-        return Search(strings)
+            strings = []
+            for missed, found in links[first : first + self.group]:
+                a, b = missed["a"], missed["b"]
+                points = self.run.load_connection(found)[0]
+                ends = self.ends.params(a, level), self.ends.params(b, level)
+                string = chained(f"{a}-{b}", *ends, points, found["level"])
+                string.grad_evals, string.seconds = missed["grad_evals"], missed["seconds"]
+                strings.append(string)
+            search = Search(strings)
+            self._search_group(self.band(level), search, checkpoints, len(links), first, progress)
 
     def _search_group(
         self,
