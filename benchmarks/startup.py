@@ -2,9 +2,9 @@
 
     python benchmarks/startup.py [--rounds N] [--json FILE]
 
-Compiling is measured as `lscape run` of a config that makes one step of training and one of a bead,
-then ends: with an empty cache of compiled programs, with the cache of an earlier run, and without a
-cache. The turns alternate; the ratio is without a cache over with it.
+Compiling is measured as `lscape train` with a single step and then `lscape connect` with a single
+step of a bead: with an empty cache of compiled programs, with the cache of an earlier run, and
+without a cache. The turns alternate; the ratio is without a cache over with it.
 """
 
 from __future__ import annotations
@@ -31,20 +31,31 @@ NETWORKS = {
 }
 
 
-def command(network: str, runs: str | Path) -> list[str]:
+def training(network: str, runs: str | Path) -> list[str]:
     name, own = NETWORKS[network]
     changes = [part for change in (*STEP, *own) for part in ("--set", change)]
     config = ROOT / "configs" / name
-    return measuring.lscape("run", config, "--quiet", "--runs-dir", runs, *changes)
+    return measuring.lscape("train", config, "--quiet", "--runs-dir", runs, *changes)
 
 
-def begin(network: str, folder: Path, cache: str) -> measuring.Took:
+def connecting(runs: str | Path) -> list[str]:
+    (run,) = Path(runs).glob("*-*")
+    return measuring.lscape("connect", run, "--quiet")
+
+
+def begin(network: str, folder: Path, cache: str) -> dict[str, measuring.Took]:
     """cache: `empty`, `kept` or `none`."""
-    with tempfile.TemporaryDirectory(dir=folder) as place:
-        surroundings = measuring.compiled_in(folder / "cache" if cache == "kept" else place)
+    with (
+        tempfile.TemporaryDirectory(dir=folder) as runs,
+        tempfile.TemporaryDirectory(dir=folder) as empty,
+    ):
+        surroundings = measuring.compiled_in(folder / "cache" if cache == "kept" else empty)
         if cache == "none":
             surroundings["JAX_ENABLE_COMPILATION_CACHE"] = "false"
-        return measuring.took(command(network, place), **surroundings)
+        return {
+            "train": measuring.took(training(network, runs), **surroundings),
+            "connect": measuring.took(connecting(runs), **surroundings),
+        }
 
 
 def compiling(rounds: int) -> list[dict[str, Any]]:
@@ -58,32 +69,33 @@ def compiling(rounds: int) -> list[dict[str, Any]]:
                 for cache in ("empty", "kept", "none")
             }
             results = measuring.turns(calls, rounds)
-        seconds = {
-            cache: measuring.spread([one.seconds for one in took])
-            for cache, took in results.items()
-        }
-        ratio = measuring.ratios(results["none"], results["kept"])
-        rows.append(
-            {
-                "network": network, "first start, s": seconds["empty"],
-                "second start, s": seconds["kept"], "without a cache, s": seconds["none"],
-                "without / second": ratio,
+        for stage in ("train", "connect"):
+            took = {cache: [one[stage] for one in results[cache]] for cache in calls}
+            seconds = {
+                cache: measuring.spread([one.seconds for one in took[cache]]) for cache in calls
             }
-        )  # fmt: skip
-        measuring.show(rows[-1:])
+            rows.append(
+                {
+                    "network": network, "command": stage, "first start, s": seconds["empty"],
+                    "second start, s": seconds["kept"], "without a cache, s": seconds["none"],
+                    "without / second": measuring.ratios(took["none"], took["kept"]),
+                }
+            )  # fmt: skip
+    measuring.show(rows)
     return rows
 
 
 def commands(rounds: int) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        measuring.took(command("digits", folder))
+        measuring.took(training("digits", folder))
+        measuring.took(connecting(folder))
         (run,) = folder.glob("quickstart-*")
         calls = {
             "python -c ''": [sys.executable, "-c", ""],
             "python -c 'import jax'": [sys.executable, "-c", "import jax"],
             "lscape --help": measuring.lscape("--help"),
-            "lscape connect RUN, nothing to do": measuring.lscape("connect", run, "--quiet"),
+            "lscape connect RUN, nothing to do": connecting(folder),
             "lscape report RUN": measuring.lscape("report", run, "--quiet"),
         }
         results = measuring.turns(
