@@ -27,8 +27,6 @@ WORSE = 2.0  # a failed pair, in multiples of the worst value found at any level
 STRAIGHT = 1e-9  # a mean at most so large has no logarithm worth fitting
 NORMAL = 1.959964
 
-Pair = tuple[int, int]
-
 
 # -- connected -------------------------------------------------------------------------------------
 
@@ -45,12 +43,14 @@ class Tried(NamedTuple):
 def connectedness(tried: Iterable[Tried]) -> dict[str, Any]:
     """The claim that level sets stay connected: {verdict, reason, levels}.
 
-    levels, from high to low: {level, models, pairs, joined, share, independent, interval}. A pair
-    is asked about where a chain of tried pairs links its models, and joined where a chain of
-    connected ones does: certified paths follow on one another. Pairs that share models are not
-    independent: the 95 % Wilson interval of the share counts only as many pairs as can be had
-    without a model in two, ⌊models/2⌋ of each chain (Hoeffding 1963, section 5a: a U-statistic is
-    a mean of means over that many independent terms).
+    levels, from high to low: {level, models, pairs, joined, failed, share, independent, interval}.
+    A pair is asked about where a chain of tried pairs links its models, and joined where a chain of
+    connected ones does: certified paths follow on one another. It has failed where it was tried
+    itself and is not joined; the others, as a tree leaves them, are missing data. Pairs that share
+    models are not independent: the 95 % Wilson intervals of the share count only as many pairs as
+    can be had without a model in two, ⌊models/2⌋ of each chain (Hoeffding 1963, section 5a: a
+    U-statistic is a mean of means over that many independent terms). `interval` begins where it
+    does if none of the missing pairs is joined, and ends where it does if all are (Manski 1990).
 
     supported: at every level tried all pairs are joined, and the interval excludes a share of MOST.
     not supported: at some level the interval lies below NEARLY_ALL; that says what was found, as
@@ -88,26 +88,32 @@ def connectedness(tried: Iterable[Tried]) -> dict[str, Any]:
 
 def _joined(level: float, rows: Sequence[Tried]) -> dict[str, Any]:
     models = sorted({model for row in rows for model in (row.a, row.b)})
-    asked = _chains(models, [(row.a, row.b) for row in rows])
-    found = _chains(models, [(row.a, row.b) for row in rows if row.connected])
+    places = np.searchsorted(models, [sorted((row.a, row.b)) for row in rows])
+    asked = _chains(len(models), places)
+    found = _chains(len(models), places[[row.connected for row in rows]])
     sizes = np.bincount(asked)
     pairs, joined = _pairs_within(sizes), _pairs_within(np.bincount(found))
+    apart = np.flatnonzero(found[places[:, 0]] != found[places[:, 1]])
+    failed = len(np.unique(places[apart], axis=0))
     independent = int((sizes // 2).sum())
     return {
         "level": level,
         "models": len(models),
         "pairs": pairs,
         "joined": joined,
+        "failed": failed,
         "share": joined / pairs,
         "independent": independent,
-        "interval": wilson(joined / pairs, independent),
+        "interval": [
+            wilson(joined / pairs, independent)[0],
+            wilson(1 - failed / pairs, independent)[1],
+        ],
     }
 
 
-def _chains(models: Sequence[int], pairs: Sequence[Pair]) -> np.ndarray:
-    """For each model the number of the chain of pairs that it is in."""
-    places = np.searchsorted(models, np.array(pairs, int).reshape(-1, 2))
-    links = coo_array((np.ones(len(pairs)), tuple(places.T)), shape=(len(models),) * 2)
+def _chains(models: int, pairs: np.ndarray) -> np.ndarray:
+    """For each model the number of the chain of pairs [n, 2] that it is in."""
+    links = coo_array((np.ones(len(pairs)), tuple(pairs.T)), shape=(models, models))
     return connected_components(links, directed=False)[1]
 
 

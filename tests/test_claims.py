@@ -233,6 +233,19 @@ def test_failures_show_nothing():
     assert found["verdict"] == CANNOT_TELL and "shows nothing" in found["reason"]
 
 
+def test_pairs_that_a_tree_never_tried_are_no_failures():
+    """Two halves, between which four searches failed: the other 60 pairs may be joined or not."""
+    halves = [(i, i + 1) for i in range(15) if i != 7]
+    between = [(0, 8), (3, 9), (7, 8), (5, 15)]
+    found = connectedness(tried(16, failed=between, pairs=halves + between))
+    (level,) = found["levels"]
+    assert (level["pairs"], level["joined"], level["failed"]) == (120, 56, 4)
+    assert level["interval"] == [wilson(56 / 120, 8)[0], wilson(116 / 120, 8)[1]]
+    assert found["verdict"] == CANNOT_TELL
+    every = list(itertools.product(range(8), range(8, 16)))
+    assert connectedness(tried(16, failed=every))["verdict"] == NOT_SUPPORTED
+
+
 def test_where_hardly_any_was_found_it_is_not_supported():
     pairs = [(i, i + 1) for i in range(0, 40, 2)]
     found = connectedness(tried(0, 0.1, pairs=pairs) + tried(0, 0.05, pairs[2:], pairs))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import reduce
+from functools import partial
 from typing import Any
 
 import flax.linen as nn
@@ -13,6 +13,8 @@ import jax.numpy as jnp
 from landscape.compute import loops_slow_convolutions
 from landscape.networks.initial import Initial
 
+IN_CACHE = 32  # samples, at most, whose share of a kernel's gradient is made at once
+
 
 @jax.custom_vjp
 def convolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
@@ -21,8 +23,9 @@ def convolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
     XLA's own, but for its gradients. The kernel's is a convolution too, with the channels in the
     place of the samples; XLA asks for it in a layout that its CPU kernels do not have, and inside a
     loop, as all training is, falls back to a code a hundred times slower (jax issue 12868). Here
-    it is asked for in the usual layout. Its rules are XLA's convolutions, not this function again,
-    so that its gradient has forward derivatives: Hessian-vector products by jvp of grad.
+    it is asked for in the usual layout, some samples at a time. Its rules are XLA's convolutions,
+    not this function again, so that its gradient has forward derivatives: Hessian-vector products
+    by jvp of grad.
     """
     return _correlate(x, kernel, "SAME")
 
@@ -40,9 +43,12 @@ def _gradients(kept: Any, out: jax.Array) -> tuple[jax.Array, jax.Array]:
     x, kernel = kept
     mirrored = kernel[::-1, ::-1].swapaxes(2, 3)
     room = len(kernel) // 2
-    channels_as_samples = x.transpose(3, 1, 2, 0), out.transpose(1, 2, 0, 3)
-    by_kernel = _correlate(*channels_as_samples, ((room, room), (room, room)))
-    return _correlate(out, mirrored, "SAME"), by_kernel.transpose(1, 2, 0, 3)
+    parts = -(-len(x) // IN_CACHE)
+    by_kernel = sum(
+        _correlate(some.transpose(3, 1, 2, 0), of.transpose(1, 2, 0, 3), ((room, room),) * 2)
+        for some, of in zip(jnp.array_split(x, parts), jnp.array_split(out, parts), strict=True)
+    )
+    return _correlate(out, mirrored, "SAME"), jnp.transpose(by_kernel, (1, 2, 0, 3))
 
 
 convolve.defvjp(_convolve_and_keep, _gradients)
@@ -51,20 +57,63 @@ convolve.defvjp(_convolve_and_keep, _gradients)
 def max_pool(x: jax.Array, window: int, stride: int) -> jax.Array:
     """[n, h, w, c] → [n, ⌈h/stride⌉, ⌈w/stride⌉, c], the window padded as by TensorFlow's SAME.
 
-    Maxima of strided slices: quicker than a window reduction, and its gradient far quicker.
+    Of columns, then of rows. Maxima of strided slices: quicker than a window reduction.
     """
-    outs = [-(-side // stride) for side in x.shape[1:3]]
-    pads = [
-        max((out - 1) * stride + window - side, 0)
-        for out, side in zip(outs, x.shape[1:3], strict=True)
-    ]
-    edges = [(pad // 2, pad - pad // 2) for pad in pads]
-    padded = jnp.pad(x, ((0, 0), *edges, (0, 0)), constant_values=-jnp.inf)
-    rows, columns = (
-        [slice(start, start + (out - 1) * stride + 1, stride) for start in range(window)]
-        for out in outs
+    return _line_max(_line_max(x, 2, window, stride), 1, window, stride)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(1, 2, 3))
+def _line_max(x: jax.Array, axis: int, window: int, stride: int) -> jax.Array:
+    """Its gradient goes to the first of the largest, as in PyTorch, and is put together of
+    interleaved slices: JAX would add up dilated ones, several times slower."""
+    return _winners(x, axis, window, stride)[0]
+
+
+def _winners(x: jax.Array, axis: int, window: int, stride: int) -> tuple[jax.Array, jax.Array]:
+    """The maxima, and which place of the window each is from."""
+    outs, edges = -(-x.shape[axis] // stride), [(0, 0)] * 4
+    edges[axis] = _edges(x.shape[axis], window, stride)
+    padded = jnp.pad(x, edges, constant_values=-jnp.inf)
+    top, *others = (
+        jax.lax.slice_in_dim(padded, place, place + (outs - 1) * stride + 1, stride, axis)
+        for place in range(window)
     )
-    return reduce(jnp.maximum, (padded[:, row, column] for row in rows for column in columns))
+    winner = jnp.zeros(top.shape, jnp.uint8)
+    for place, seen in enumerate(others, 1):
+        winner = jnp.where(seen > top, jnp.uint8(place), winner)
+        top = jnp.maximum(top, seen)
+    return top, winner
+
+
+def _edges(side: int, window: int, stride: int) -> tuple[int, int]:
+    pad = max((-(-side // stride) - 1) * stride + window - side, 0)
+    return pad // 2, pad - pad // 2
+
+
+def _max_and_keep(x: jax.Array, axis: int, window: int, stride: int) -> tuple[jax.Array, Any]:
+    top, winner = _winners(x, axis, window, stride)
+    return top, (winner, x)
+
+
+def _max_gradient(axis: int, window: int, stride: int, kept: Any, out: jax.Array) -> Any:
+    winner, x = kept
+    side, outs = x.shape[axis], out.shape[axis]
+    before, after = _edges(side, window, stride)
+    slots = -(-(before + side + after) // stride)
+
+    def shifted(place: int) -> jax.Array:
+        room = [(0, 0)] * 4
+        room[axis] = place // stride, slots - place // stride - outs
+        return jnp.pad(jnp.where(winner == place, out, 0), room)
+
+    empty = jnp.zeros((*out.shape[:axis], slots, *out.shape[axis + 1 :]), out.dtype)
+    phases = [sum(map(shifted, range(phase, window, stride)), empty) for phase in range(stride)]
+    whole = jnp.stack(phases, axis + 1)
+    shape = (*x.shape[:axis], slots * stride, *out.shape[axis + 1 :])
+    return (jax.lax.slice_in_dim(whole.reshape(shape), before, before + side, axis=axis),)
+
+
+_line_max.defvjp(_max_and_keep, _max_gradient)
 
 
 def normalise_locally(
@@ -74,7 +123,7 @@ def normalise_locally(
     x_c / (bias + alpha·Σ x_j² over |j − c| ≤ radius)^beta, [..., c] → [..., c]."""
     place = jnp.arange(x.shape[-1])
     near = (abs(place[:, None] - place[None]) <= radius).astype(x.dtype)
-    return x / (bias + alpha * (jnp.square(x) @ near)) ** beta
+    return x * jnp.exp(-beta * jnp.log(bias + alpha * (jnp.square(x) @ near)))
 
 
 def _convolution(filters: int, weights: Initial, bias: float) -> Callable[[jax.Array], jax.Array]:
@@ -112,7 +161,7 @@ class MnistNet(nn.Module):
     def __call__(self, x: jax.Array, training: bool = False) -> jax.Array:
         weights = Initial(distribution="truncated_normal", scale=0.1)
         for filters in self.filters:
-            x = max_pool(nn.relu(_convolution(filters, weights, 0.1)(x)), 2, 2)
+            x = nn.relu(max_pool(_convolution(filters, weights, 0.1)(x), 2, 2))
         x = nn.relu(_dense(self.dense, weights, 0.1)(x.reshape(len(x), -1)))
         x = nn.Dropout(self.dropout, deterministic=not training)(x)
         return _dense(10, weights, 0.1)(x)
@@ -130,8 +179,8 @@ class CifarNet(nn.Module):
         def normal(scale: float) -> Initial:
             return Initial(distribution="truncated_normal", scale=scale)
 
-        x = nn.relu(_convolution(self.filters[0], normal(0.05), 0.0)(x))
-        x = normalise_locally(max_pool(x, 3, 2))
+        x = nn.relu(max_pool(_convolution(self.filters[0], normal(0.05), 0.0)(x), 3, 2))
+        x = normalise_locally(x)
         x = normalise_locally(nn.relu(_convolution(self.filters[1], normal(0.05), 0.1)(x)))
         x = max_pool(x, 3, 2).reshape(len(x), -1)
         for width in self.dense:

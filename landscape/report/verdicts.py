@@ -15,7 +15,8 @@ RULE = (
     "The claims are those of J. Bruna's talk, and the rules are written in landscape/claims.py. "
     "Connected: supported where all pairs are joined at every level tried, directly or by a chain "
     "of certified paths, and the 95 % interval of the share, counted in independent pairs, "
-    "excludes one half. Curvier: four shapes (constant, exponential, power law, saturating) are "
+    "excludes one half; not supported where it lies below 90 % even if the pairs that were not "
+    "searched are joined. Curvier: four shapes (constant, exponential, power law, saturating) are "
     "fitted to the logarithm of the mean at each level, and compared by their error at a level "
     "that was left out; intervals and shares are of resamples of whole models. A search that "
     "failed shows nothing; what it could change is the bound."
@@ -99,6 +100,9 @@ def _connected(found: dict[str, Any], rows: Sequence[Row]) -> str:
     own = [r for r in rows if r["level"] == lowest["level"] and r["status"] == CONNECTED]
     if len(own) < lowest["joined"]:
         said += f", {len(own)} by this search itself, the others through more certified paths"
+    missing = lowest["pairs"] - lowest["joined"] - lowest["failed"]
+    if missing:
+        said += f"; {lowest['failed']} were searched in vain and {missing} not at all"
     said += ". "
     low, high = (f"{100 * end:.0f}" for end in least["interval"])
     return said + (

@@ -47,8 +47,31 @@ def test_a_hessians_product_is_a_difference_of_gradients(float64):
 
 @pytest.mark.parametrize(("window", "stride"), [(2, 2), (3, 2), (3, 1), (2, 3)])
 def test_pools_as_tensorflow_does(window, stride):
-    theirs = nn.max_pool(X, (window, window), (stride, stride), "SAME")
-    assert np.array_equal(max_pool(jnp.asarray(X), window, stride), theirs)
+    def theirs(x):
+        return nn.max_pool(x, (window, window), (stride, stride), "SAME")
+
+    def ours(x):
+        return max_pool(x, window, stride)
+
+    assert np.array_equal(ours(jnp.asarray(X)), theirs(X))
+    slopes = (jax.grad(lambda x, pool=pool: jnp.sin(pool(x)).sum())(X) for pool in (ours, theirs))
+    assert np.allclose(*slopes, rtol=1e-6, atol=1e-6)
+
+
+def test_a_pools_slope_goes_to_the_first_of_equals():
+    flat = jnp.zeros((1, 4, 4, 1))
+    slope = jax.grad(lambda x: max_pool(x, 2, 2).sum())(flat)
+    assert np.array_equal(slope[0, :, :, 0], [[1, 0, 1, 0], [0, 0, 0, 0]] * 2)
+
+
+def test_a_pool_has_hessian_products(float64):
+    """By jvp of grad: those of the piece it is on, Σ (max)² twice."""
+    x, along = X.astype(float), np.random.default_rng(3).normal(size=X.shape)
+    gradient = jax.grad(lambda x: (max_pool(x, 3, 2) ** 2).sum())
+    found = jax.jvp(gradient, (x,), (along,))[1]
+    step = 1e-6
+    difference = (gradient(x + step * along) - gradient(x - step * along)) / (2 * step)
+    assert np.allclose(found, difference, atol=1e-6)
 
 
 def test_local_response_normalisation_is_its_formula():
