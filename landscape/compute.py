@@ -237,7 +237,7 @@ class Pace:
     """
 
     def __init__(self, check_every: int) -> None:
-        self.steps = check_every * (50 if exact_in_any_batch() else 5)
+        self.steps = check_every * (1 if exact_in_any_batch() else 5)
 
     def timed(self, call: Callable[[int], Any]) -> Any:
         start = time.perf_counter()

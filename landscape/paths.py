@@ -36,8 +36,8 @@ def segment_lengths(points: Params, over: str = "*") -> np.ndarray:
     """Euclidean lengths [beads − 1] of the segments, over the parameters that match the globs."""
     squares = np.zeros(trees.count(points) - 1)
     for leaf in trees.matching(points, over).values():
-        steps = np.diff(np.asarray(leaf, np.float64), axis=0)
-        squares += np.sum(steps.reshape(len(steps), -1) ** 2, axis=1)
+        steps = np.subtract(leaf[1:], leaf[:-1], dtype=np.float64).reshape(len(squares), -1)
+        squares += np.einsum("ij,ij->i", steps, steps)
     return np.sqrt(squares)
 
 
