@@ -3,8 +3,8 @@
     python benchmarks/startup.py [--rounds N] [--json FILE]
 
 Compiling is measured as `lscape train` with a single step and then `lscape connect` with a single
-step of a bead: with an empty cache of compiled programs, with the cache of an earlier run, and
-without a cache. The turns alternate; the ratio is without a cache over with it.
+step of a bead: with a cache of compiled programs that is empty before `train`, with the cache of
+an earlier run, and without a cache. The turns alternate; the ratio is without a cache over with it.
 """
 
 from __future__ import annotations

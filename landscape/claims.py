@@ -50,7 +50,8 @@ def connectedness(tried: Iterable[Tried]) -> dict[str, Any]:
     models are not independent: the 95 % Wilson intervals of the share count only as many pairs as
     can be had without a model in two, ⌊models/2⌋ of each chain (Hoeffding 1963, section 5a: a
     U-statistic is a mean of means over that many independent terms). `interval` begins where it
-    does if none of the missing pairs is joined, and ends where it does if all are (Manski 1990).
+    does if none of the missing pairs is joined, and ends where it does if all are (Manski 1990),
+    with the chains that they would make.
 
     supported: at every level tried all pairs are joined, and the interval excludes a share of MOST.
     not supported: at some level the interval lies below NEARLY_ALL; that says what was found, as
@@ -90,11 +91,16 @@ def _joined(level: float, rows: Sequence[Tried]) -> dict[str, Any]:
     models = sorted({model for row in rows for model in (row.a, row.b)})
     places = np.searchsorted(models, [sorted((row.a, row.b)) for row in rows])
     asked = _chains(len(models), places)
-    found = _chains(len(models), places[[row.connected for row in rows]])
+    connected = places[[row.connected for row in rows]]
+    found = _chains(len(models), connected)
     sizes = np.bincount(asked)
     pairs, joined = _pairs_within(sizes), _pairs_within(np.bincount(found))
     apart = np.flatnonzero(found[places[:, 0]] != found[places[:, 1]])
     failed = len(np.unique(places[apart], axis=0))
+    missing = np.triu(asked[:, None] == asked, 1)
+    missing[tuple(places.T)] = False
+    perhaps = _chains(len(models), np.concatenate([connected, np.argwhere(missing)]))
+    most = _pairs_within(np.bincount(perhaps))
     independent = int((sizes // 2).sum())
     return {
         "level": level,
@@ -106,7 +112,7 @@ def _joined(level: float, rows: Sequence[Tried]) -> dict[str, Any]:
         "independent": independent,
         "interval": [
             wilson(joined / pairs, independent)[0],
-            wilson(1 - failed / pairs, independent)[1],
+            wilson(most / pairs, independent)[1],
         ],
     }
 

@@ -232,8 +232,8 @@ def each(function: Callable[..., Any]) -> Each:
 class Pace:
     """How many steps a call should make, so that bars move and Ctrl-C answers.
 
-    Adapted to the clock only where results do not depend on it; else few, because a model that has
-    ended keeps its place until the call is over.
+    From one check's steps on adapted to the clock, where results do not depend on it; else few,
+    because a model that has ended keeps its place until the call is over.
     """
 
     def __init__(self, check_every: int) -> None:

@@ -240,10 +240,23 @@ def test_pairs_that_a_tree_never_tried_are_no_failures():
     found = connectedness(tried(16, failed=between, pairs=halves + between))
     (level,) = found["levels"]
     assert (level["pairs"], level["joined"], level["failed"]) == (120, 56, 4)
-    assert level["interval"] == [wilson(56 / 120, 8)[0], wilson(116 / 120, 8)[1]]
+    assert level["interval"] == [wilson(56 / 120, 8)[0], wilson(1, 8)[1]]
     assert found["verdict"] == CANNOT_TELL
     every = list(itertools.product(range(8), range(8, 16)))
     assert connectedness(tried(16, failed=every))["verdict"] == NOT_SUPPORTED
+
+
+def test_one_path_that_is_missing_could_join_two_halves():
+    within = [*itertools.combinations(range(8), 2), *itertools.combinations(range(8, 16), 2)]
+    between = list(itertools.product(range(8), range(8, 16)))
+    found = connectedness(tried(16, failed=between, pairs=within + between[1:]))
+    assert found["levels"][0]["failed"] == 63 and found["verdict"] == CANNOT_TELL
+
+
+def test_a_pair_is_one_whichever_way_it_is_named():
+    twice = [Tried(1, 0, 0.1, False), Tried(0, 1, 0.1, False)]
+    (level,) = connectedness(twice)["levels"]
+    assert (level["pairs"], level["failed"]) == (1, 1)
 
 
 def test_where_hardly_any_was_found_it_is_not_supported():

@@ -13,7 +13,8 @@ import jax.numpy as jnp
 from landscape.compute import loops_slow_convolutions
 from landscape.networks.initial import Initial
 
-IN_CACHE = 32  # samples, at most, whose share of a kernel's gradient is made at once
+IN_CACHE = 32  # samples whose share of a kernel's gradient is made at once, in as many parts as
+MOST_PARTS = 16  # that takes, at most
 
 
 @jax.custom_vjp
@@ -43,7 +44,7 @@ def _gradients(kept: Any, out: jax.Array) -> tuple[jax.Array, jax.Array]:
     x, kernel = kept
     mirrored = kernel[::-1, ::-1].swapaxes(2, 3)
     room = len(kernel) // 2
-    parts = -(-len(x) // IN_CACHE)
+    parts = max(1, min(-(-len(x) // IN_CACHE), MOST_PARTS))
     by_kernel = sum(
         _correlate(some.transpose(3, 1, 2, 0), of.transpose(1, 2, 0, 3), ((room, room),) * 2)
         for some, of in zip(jnp.array_split(x, parts), jnp.array_split(out, parts), strict=True)
@@ -64,8 +65,8 @@ def max_pool(x: jax.Array, window: int, stride: int) -> jax.Array:
 
 @partial(jax.custom_vjp, nondiff_argnums=(1, 2, 3))
 def _line_max(x: jax.Array, axis: int, window: int, stride: int) -> jax.Array:
-    """Its gradient goes to the first of the largest, as in PyTorch, and is put together of
-    interleaved slices: JAX would add up dilated ones, several times slower."""
+    """Its gradient goes to the first of equals, as in PyTorch, and is put together of interleaved
+    slices: JAX would add up dilated ones, several times slower."""
     return _winners(x, axis, window, stride)[0]
 
 
@@ -123,6 +124,7 @@ def normalise_locally(
     x_c / (bias + alpha·Σ x_j² over |j − c| ≤ radius)^beta, [..., c] → [..., c]."""
     place = jnp.arange(x.shape[-1])
     near = (abs(place[:, None] - place[None]) <= radius).astype(x.dtype)
+    # XLA's powers are several times slower on a CPU
     return x * jnp.exp(-beta * jnp.log(bias + alpha * (jnp.square(x) @ near)))
 
 
@@ -160,7 +162,7 @@ class MnistNet(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, training: bool = False) -> jax.Array:
         weights = Initial(distribution="truncated_normal", scale=0.1)
-        for filters in self.filters:
+        for filters in self.filters:  # ReLU after the pool: the same, of a quarter of the data
             x = nn.relu(max_pool(_convolution(filters, weights, 0.1)(x), 2, 2))
         x = nn.relu(_dense(self.dense, weights, 0.1)(x.reshape(len(x), -1)))
         x = nn.Dropout(self.dropout, deterministic=not training)(x)

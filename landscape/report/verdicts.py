@@ -96,13 +96,13 @@ def _connected(found: dict[str, Any], rows: Sequence[Row]) -> str:
         return f"{said}{_capital(found['reason'])}."
     lowest, least = levels[-1], min(levels, key=lambda level: level["interval"][0])
     said += f"{_capital(found['reason'])}; at the lowest level, {lowest['level']:g}, "
-    said += f"{lowest['joined']} of {lowest['pairs']} were"
+    said += f"{lowest['joined']} of {lowest['pairs']} pairs were joined"
     own = [r for r in rows if r["level"] == lowest["level"] and r["status"] == CONNECTED]
     if len(own) < lowest["joined"]:
         said += f", {len(own)} by this search itself, the others through more certified paths"
     missing = lowest["pairs"] - lowest["joined"] - lowest["failed"]
     if missing:
-        said += f"; {lowest['failed']} were searched in vain and {missing} not at all"
+        said += f"; of the rest {lowest['failed']} were searched in vain, {missing} not at all"
     said += ". "
     low, high = (f"{100 * end:.0f}" for end in least["interval"])
     return said + (

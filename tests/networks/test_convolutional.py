@@ -24,7 +24,11 @@ def xla(x, kernel):
     return jax.lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=numbers)
 
 
-def test_the_gradients_are_xlas():
+@pytest.mark.parametrize(("samples", "most"), [(32, 16), (2, 16), (1, 2)])
+def test_the_gradients_are_xlas(monkeypatch, samples, most):
+    monkeypatch.setattr(convolutional, "IN_CACHE", samples)
+    monkeypatch.setattr(convolutional, "MOST_PARTS", most)
+
     def total(convolve):
         return jax.grad(lambda x, k: jnp.sin(convolve(x, k)).sum(), argnums=(0, 1))(X, KERNEL)
 
@@ -45,7 +49,7 @@ def test_a_hessians_product_is_a_difference_of_gradients(float64):
         assert np.allclose(product, (up - down) / 2e-5, rtol=1e-6, atol=1e-5)
 
 
-@pytest.mark.parametrize(("window", "stride"), [(2, 2), (3, 2), (3, 1), (2, 3)])
+@pytest.mark.parametrize(("window", "stride"), [(2, 2), (3, 2), (3, 1), (2, 3), (5, 2)])
 def test_pools_as_tensorflow_does(window, stride):
     def theirs(x):
         return nn.max_pool(x, (window, window), (stride, stride), "SAME")
@@ -65,7 +69,7 @@ def test_a_pools_slope_goes_to_the_first_of_equals():
 
 
 def test_a_pool_has_hessian_products(float64):
-    """By jvp of grad: those of the piece it is on, Σ (max)² twice."""
+    """By jvp of grad. A pool is linear near x, so that differences of gradients are exact."""
     x, along = X.astype(float), np.random.default_rng(3).normal(size=X.shape)
     gradient = jax.grad(lambda x: (max_pool(x, 3, 2) ** 2).sum())
     found = jax.jvp(gradient, (x,), (along,))[1]
