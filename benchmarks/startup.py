@@ -38,9 +38,14 @@ def training(network: str, runs: str | Path) -> list[str]:
     return measuring.lscape("train", config, "--quiet", "--runs-dir", runs, *changes)
 
 
-def connecting(runs: str | Path) -> list[str]:
-    (run,) = Path(runs).glob("*-*")
+def connecting(run: Path) -> list[str]:
     return measuring.lscape("connect", run, "--quiet")
+
+
+def made_in(runs: str | Path) -> Path:
+    """The one run there."""
+    (run,) = Path(runs).glob("*-*")
+    return run
 
 
 def begin(network: str, folder: Path, cache: str) -> dict[str, measuring.Took]:
@@ -54,7 +59,7 @@ def begin(network: str, folder: Path, cache: str) -> dict[str, measuring.Took]:
             surroundings["JAX_ENABLE_COMPILATION_CACHE"] = "false"
         return {
             "train": measuring.took(training(network, runs), **surroundings),
-            "connect": measuring.took(connecting(runs), **surroundings),
+            "connect": measuring.took(connecting(made_in(runs)), **surroundings),
         }
 
 
@@ -89,13 +94,13 @@ def commands(rounds: int) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         measuring.took(training("digits", folder))
-        measuring.took(connecting(folder))
-        (run,) = folder.glob("quickstart-*")
+        run = made_in(folder)
+        measuring.took(connecting(run))
         calls = {
             "python -c ''": [sys.executable, "-c", ""],
             "python -c 'import jax'": [sys.executable, "-c", "import jax"],
             "lscape --help": measuring.lscape("--help"),
-            "lscape connect RUN, nothing to do": connecting(folder),
+            "lscape connect RUN, nothing to do": connecting(run),
             "lscape report RUN": measuring.lscape("report", run, "--quiet"),
         }
         results = measuring.turns(

@@ -50,7 +50,7 @@ def assert_alike(one, other, **bounds):
 
 def test_the_number_of_devices_does_not_matter_bit_for_bit(configure, landscape):
     if len(jax.devices()) < 2:
-        pytest.skip("one device")
+        pytest.skip("one device: there is no other number to compare it with")
     several, _ = come_down(landscape)
     configure(devices=1)
     alone, _ = come_down(landscape)

@@ -362,6 +362,13 @@ def test_joined_by_other_paths_is_told_from_connected(run):
     assert said in claim["sentences"][0]
 
 
+def test_what_was_never_searched_is_told_from_what_failed(run):
+    save(run, [row(0, 1), row(2, 3), row(1, 2, status="STUCK", max_loss=0.9)])
+    (claim,) = report([run])["claims"]
+    said = "2 of 6 pairs were joined; of the rest, 1 searched in vain and 3 not at all."
+    assert said in claim["sentences"][0]
+
+
 def test_an_interrupted_training(tmp_path):
     made = create_run(tmp_path / "digits-12345678", CONFIG, {})
     with pytest.raises(KeyboardInterrupt), made.stage("train"):

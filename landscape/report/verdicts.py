@@ -102,7 +102,7 @@ def _connected(found: dict[str, Any], rows: Sequence[Row]) -> str:
         said += f", {len(own)} by this search itself, the others through more certified paths"
     missing = lowest["pairs"] - lowest["joined"] - lowest["failed"]
     if missing:
-        said += f"; of the rest {lowest['failed']} were searched in vain, {missing} not at all"
+        said += f"; of the rest, {lowest['failed']} searched in vain and {missing} not at all"
     said += ". "
     low, high = (f"{100 * end:.0f}" for end in least["interval"])
     return said + (
