@@ -74,6 +74,11 @@ class Config:
     data: Data
     _places: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 
+    @property
+    def task_key(self) -> str:
+        """The key that says which task this is."""
+        return "task.factory" if self.task.factory else "task.name"
+
     def problem(self, key: str, message: str) -> ConfigError:
         """The error to raise about a key (`levels.metric`), naming its file and line if known."""
         return _error(self._places, [(key, message)])

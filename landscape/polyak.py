@@ -8,16 +8,18 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from landscape.trust import within_radius
+
 RELAXATION = 0.2
 MOMENTUM = 0.7
 PATIENCE = 20  # steps in which the gap to the target must have
 SHRUNK = 0.8  # shrunk to this of itself
-STRIDE = 0.1  # of the bead's reach: a step's longest
+STRIDE = 0.1  # of the bead's reach: a Polyak step's longest
 RATE = 2e-2  # of Adam
 
 
 class PolyakState(NamedTuple):
-    momentum: Any
+    towards: Any
     mark: jax.Array  # the gap when it last had shrunk enough
     since: jax.Array  # steps since then
     adam: Any
@@ -29,14 +31,15 @@ def polyak(rate: float = RATE) -> optax.GradientTransformationExtraArgs:
     The step to where the loss's tangent plane is at the target (Polyak 1969), relaxed and with
     momentum (Polyak 1964); see docs/descent.md for what else was tried. Where it first is at or
     below the target it stays, to be looked at; if that is not enough, Adam goes on. `update` needs
-    `value`, the loss at the parameters, `target`, and `reach`, a length: no step is longer than
-    STRIDE of it, because near a flat point the tangent plane says nothing.
+    `value`, the loss at the parameters, `target`, and `reach`, a length: both kinds of steps keep
+    to their own trust radius, a part of it.
     """
-    adam = optax.adam(rate)
+    towards, adam = within_radius(_towards(), STRIDE), within_radius(optax.adam(rate))
 
     def init(params: Any) -> PolyakState:
-        zeros = jax.tree.map(jnp.zeros_like, params)
-        return PolyakState(zeros, jnp.array(jnp.inf), jnp.int32(0), adam.init(params))
+        return PolyakState(
+            towards.init(params), jnp.array(jnp.inf), jnp.int32(0), adam.init(params)
+        )
 
     def update(updates: Any, state: Any, params: Any = None, **seen: Any) -> Any:
         gap = seen["value"] - seen["target"]
@@ -45,24 +48,38 @@ def polyak(rate: float = RATE) -> optax.GradientTransformationExtraArgs:
         stalled = state.since >= PATIENCE
         since = jnp.where(stalled | (gap <= 0), PATIENCE, since)
 
-        def towards() -> tuple[Any, Any, Any]:
-            tiny = jnp.finfo(gap.dtype).tiny
-            length = RELAXATION * gap / jnp.maximum(_square(updates), tiny)
-            momentum = jax.tree.map(lambda m, g: MOMENTUM * m - length * g, state.momentum, updates)
-            longest = STRIDE * seen["reach"] / jnp.sqrt(jnp.maximum(_square(momentum), tiny))
-            scale = jnp.where(gap > 0, jnp.minimum(1, longest), 0)
-            momentum = jax.tree.map(lambda m, p: (scale * m).astype(p.dtype), momentum, updates)
-            return momentum, momentum, state.adam
+        def polyak_step() -> tuple[Any, Any, Any]:
+            moved, memory = towards.update(updates, state.towards, params, **seen)
+            return moved, memory, state.adam
 
-        def trained() -> tuple[Any, Any, Any]:
-            moved, moments = adam.update(updates, state.adam, params)
-            return moved, state.momentum, moments
+        def adam_step() -> tuple[Any, Any, Any]:
+            moved, memory = adam.update(updates, state.adam, params, **seen)
+            return moved, state.towards, memory
 
-        moved, momentum, moments = jax.lax.cond(stalled, trained, towards)
+        moved, momentum, moments = jax.lax.cond(stalled, adam_step, polyak_step)
         mark = jnp.where(shrunk, gap, state.mark).astype(state.mark.dtype)
         return moved, PolyakState(momentum, mark, since, moments)
 
     return optax.GradientTransformationExtraArgs(init, update)
+
+
+def _towards() -> optax.GradientTransformationExtraArgs:
+    """Polyak steps alone, none longer than `radius`: near a flat point the tangent plane says
+    nothing."""
+
+    def update(updates: Any, state: Any, params: Any = None, **seen: Any) -> Any:
+        gap = seen["value"] - seen["target"]
+        tiny = jnp.finfo(gap.dtype).tiny
+        length = RELAXATION * gap / jnp.maximum(_square(updates), tiny)
+        momentum = jax.tree.map(lambda m, g: MOMENTUM * m - length * g, state, updates)
+        longest = seen["radius"] / jnp.sqrt(jnp.maximum(_square(momentum), tiny))
+        scale = jnp.where(gap > 0, jnp.minimum(1, longest), 0)
+        momentum = jax.tree.map(lambda m, p: (scale * m).astype(p.dtype), momentum, updates)
+        return momentum, momentum
+
+    return optax.GradientTransformationExtraArgs(
+        lambda params: jax.tree.map(jnp.zeros_like, params), update
+    )
 
 
 def _square(tree: Any) -> jax.Array:

@@ -135,7 +135,7 @@ def first_step(**changes):
         | {"connect": {"max_steps_per_bead": 1} | changes}
     )  # fmt: skip
     landscape = build_landscape(config)
-    descender = build_beads(config, landscape)(None)
+    descender = build_beads(config, landscape, setup.bead_optimizer(config, landscape))(None)
     params = jax.tree.map(lambda leaf: leaf[None], landscape.init(jax.random.key(0)))
     start = jax.tree.map(np.asarray, params)
     after = descender.advance(descender.start(start, np.zeros((1, 2), np.uint32), np.array([0.5])))

@@ -59,7 +59,7 @@ def check(config: Config, progress: Progress = silent) -> dict[str, Any]:
     step_seconds, kept = _step(trained, params, seeds)
     progress("measuring", 2, 4)
     few = replace(config, connect=connect.model_copy(update={"max_steps_per_bead": STEPS}))
-    bead_seconds, kept_of_bead = _step(build_beads(few, landscape)(None), params, seeds)
+    bead_seconds, kept_of_bead = _step(build_beads(few, landscape, by)(None), params, seeds)
     progress("measuring", 3, 4)
 
     peaks = paths.make_peaks(landscape, connect.grid)

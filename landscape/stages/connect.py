@@ -171,7 +171,7 @@ class Tools:
             )
         check_hypotheses(config, landscape)
         self.optimizer = bead_optimizer(config, landscape)
-        self.descend = functools.cache(build_beads(config, landscape))
+        self.descend = functools.cache(build_beads(config, landscape, self.optimizer))
         self.peaks = paths.remembered(paths.make_peaks(landscape, settings.grid))
         self.seed = config.seed if settings.seed is None else settings.seed
         self.ends = Ends(run, config, landscape)

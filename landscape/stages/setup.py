@@ -19,9 +19,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.flatten_util import ravel_pytree
 
 from landscape import compute, trees
-from landscape.base import Constraint, Landscape, Task, bind
+from landscape.base import Constraint, Landscape, Task, bind, key_data
+from landscape.compute import each
 from landscape.config import Config, load_config
 from landscape.data import DataError, Store
 from landscape.descend import OPTIMIZERS, Descender
@@ -32,12 +34,14 @@ from landscape.polyak import RATE, polyak
 from landscape.runs import Run
 from landscape.settings import Data
 from landscape.tasks import builder, load_factory
+from landscape.trust import near_start, within_radius
 
 log = logging.getLogger("lscape")
 
 FEW_SAMPLES = 10_000  # up to which a bead's steps see all where training's do not
 FEW_PARAMETERS = 64  # up to which their products with each other are cheap, too
 BEAD_RATE = 1e-3  # of Adam, at least: a bead has only to come down, not to be trained well
+SLOPES = 4  # random points at which a metric that beads are to descend is tried
 PACKAGES = ("lscape", "jax", "jaxlib", "flax", "optax", "numpy")
 
 
@@ -71,7 +75,7 @@ def build_task(config: Config, progress: Progress = silent) -> Task:
     except ValueError as error:
         raise config.problem("compute.devices", str(error)) from None
     spec = config.task
-    key = "task.factory" if spec.factory else "task.name"
+    key = config.task_key
     if config.data.dir is not None and not os.path.isdir(config.data.dir):
         raise config.problem("data.dir", f"{config.data.dir}: no such folder")
     try:
@@ -95,7 +99,7 @@ def build_task(config: Config, progress: Progress = silent) -> Task:
 def build_landscape(config: Config, progress: Progress = silent) -> Landscape:
     """The task with the levels' metric and split bound. Raises ConfigError naming the key."""
     task = build_task(config, progress)
-    levels, key = config.levels, "task.factory" if config.task.factory else "task.name"
+    levels, key = config.levels, config.task_key
     if levels.metric not in task.metrics:
         allowed = ", ".join(task.metrics)
         raise config.problem(
@@ -210,20 +214,66 @@ def _no_gradient(landscape: Landscape) -> str:
     return ""
 
 
-def build_beads(config: Config, landscape: Landscape) -> Callable[[Constraint | None], Descender]:
-    """How beads descend, under what constrains them. Raises ConfigError."""
+def _check_slope(config: Config, landscape: Landscape) -> None:
+    """Raise ConfigError for a metric that can be differentiated but has no slope, as an error rate:
+    its gradient is zero at each of SLOPES random points, and it is above the lowest level there."""
+    descent: Any = landscape.descent
+
+    def slope(key: jax.Array) -> tuple[jax.Array, jax.Array]:
+        key, draw = jax.random.split(jax.random.wrap_key_data(key))
+        params = landscape.init(key)
+        # off the initialisation, which may be a stationary point by symmetry
+        flat, unravel = ravel_pytree(params)
+        size = jnp.sqrt(jnp.mean(flat**2))
+        moved = flat + 0.1 * jnp.where(size > 0, size, 1) * jax.random.normal(draw, flat.shape)
+        value, gradient = jax.value_and_grad(descent)(unravel(moved.astype(flat.dtype)))
+        return value, jnp.array([jnp.any(leaf != 0) for leaf in gradient.values()]).any()
+
+    keys = np.stack([key_data(config.seed, "slope", number) for number in range(SLOPES)])
+    values, slopes = each(slope)(keys)
+    if not slopes.any() and (values > min(config.levels.values)).all():
+        raise config.problem(
+            config.task_key,
+            f"the task names '{config.levels.metric}' among its `descendable` metrics, but its "
+            f"gradient is zero at {SLOPES} random points, where it is {values.min():.4g} to "
+            f"{values.max():.4g}: beads cannot descend it. Take it out of `descendable`, and beads "
+            "descend the training loss",
+        )
+
+
+def check_differentiable(config: Config, landscape: Landscape) -> None:
+    """Raise ConfigError for a training loss that JAX cannot differentiate."""
+    loss = jax.grad(lambda params, key: landscape.loss(params, landscape.carry, key)[0])
+    try:
+        jax.eval_shape(loss, dict(landscape.shapes), jax.random.key(0))
+    except Exception as error:
+        said = f"{type(error).__name__}{_raised_at(error)}: {str(error).splitlines()[0]}"
+        message = f"JAX cannot differentiate the loss: {said}"
+        raise config.problem(config.task_key, message) from error
+
+
+def build_beads(
+    config: Config, landscape: Landscape, name: str
+) -> Callable[[Constraint | None], Descender]:
+    """How beads descend by an optimiser of this name (`bead_optimizer`), under what constrains
+    them. Raises ConfigError."""
     steps = config.train.check_every, config.connect.max_steps_per_bead
-    name = bead_optimizer(config, landscape)
     if name not in ("gauss-newton", "polyak"):
-        optimizer = build_optimizer(config, landscape, beads=True)
-        return lambda constraint=None: Descender(landscape, optimizer, *steps, constraint)
+        optimizer = near_start(within_radius(build_optimizer(config, landscape, beads=True)))
+
+        def as_in_training(constraint: Constraint | None = None) -> Descender:
+            check_differentiable(config, landscape)
+            return Descender(landscape, optimizer, *steps, constraint)
+
+        return as_in_training
+    _check_slope(config, landscape)
     descent: Any = landscape.descent
     own = landscape._replace(loss=lambda params, carry, key: (descent(params), carry))
     if name == "gauss-newton":
         assert landscape.by_sample is not None
-        optimizer = gauss_newton(landscape.by_sample)
+        optimizer = near_start(gauss_newton(landscape.by_sample))
     else:
-        optimizer = polyak(config.connect.learning_rate or RATE)
+        optimizer = near_start(polyak(config.connect.learning_rate or RATE))
     return lambda constraint=None: Descender(own, optimizer, *steps, constraint, looks_early=True)
 
 

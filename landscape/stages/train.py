@@ -25,6 +25,7 @@ from landscape.stages.setup import (
     bead_optimizer,
     build_landscape,
     build_optimizer,
+    check_differentiable,
     check_hypotheses,
     in_use,
     log,
@@ -54,6 +55,8 @@ def train(config: Config, runs_dir: str | Path = "runs", progress: Progress = si
     landscape = build_landscape(config, progress)
     bead_optimizer(config, landscape)  # a mistake is to be found before anything is trained
     check_hypotheses(config, landscape)
+    if not config.train.files:
+        check_differentiable(config, landscape)
     given = [_read_end(path, landscape, config) for path in config.train.files]
     if config.train.permute:
         _check_permutation(config, landscape)

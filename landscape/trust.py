@@ -1,0 +1,124 @@
+"""Trust radii: how long a bead's steps may be, and how far from its start it may go."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+WINDOW = 20  # steps: their mean loss tells progress, of minibatches too
+LONGEST = 0.005  # of the reach: a step's longest (docs/descent.md has others)
+SHORTEST = 0.2  # of the longest: to this the radius shrinks
+GROWTH, SHRINKAGE = 2.0, 0.5
+NEAR = 0.25  # of the reach: how far from its start a bead is tried first
+FARTHER = 2.0
+
+
+class Window(NamedTuple):
+    """The losses of the last steps, WINDOW at most."""
+
+    count: jax.Array
+    total: jax.Array
+
+    def with_loss(self, value: jax.Array) -> tuple[Window, jax.Array, jax.Array]:
+        """The window with one more loss, or an empty one where it is full; whether it is; its
+        mean."""
+        count, total = self.count + 1, (self.total + value).astype(self.total.dtype)
+        full = count >= WINDOW
+        return Window(jnp.where(full, 0, count), jnp.where(full, 0, total)), full, total / WINDOW
+
+
+def _empty() -> Window:
+    return Window(jnp.int32(0), jnp.array(0.0))
+
+
+class RadiusState(NamedTuple):
+    inner: Any
+    radius: jax.Array  # of the reach
+    window: Window
+    before: jax.Array  # the mean of the window before
+
+
+def within_radius(
+    inner: optax.GradientTransformation, longest: float = LONGEST
+) -> optax.GradientTransformationExtraArgs:
+    """The inner optimiser's updates, none longer than a trust radius.
+
+    The radius begins at `longest` of the reach. Every WINDOW steps it shrinks where the mean loss
+    has not fallen, to SHORTEST of that, and grows again where it has (after Nocedal & Wright 2006,
+    Alg. 4.1). `update` needs `value`, the loss at the parameters, and `reach`, a length; the inner
+    one is given `radius`, too.
+    """
+    inner = optax.with_extra_args_support(inner)
+
+    def init(params: Any) -> RadiusState:
+        return RadiusState(inner.init(params), jnp.array(longest), _empty(), jnp.array(jnp.inf))
+
+    def update(updates: Any, state: Any, params: Any = None, **seen: Any) -> Any:
+        window, full, mean = state.window.with_loss(seen["value"])
+        change = jnp.where(mean < state.before, GROWTH, SHRINKAGE)
+        radius = jnp.where(full, change, 1) * state.radius
+        radius = jnp.clip(radius, SHORTEST * longest, longest).astype(state.radius.dtype)
+        before = jnp.where(full, mean, state.before)
+        allowed = radius * seen["reach"]
+        updates, memory = inner.update(updates, state.inner, params, radius=allowed, **seen)
+        return shortened(updates, allowed), RadiusState(memory, radius, window, before)
+
+    return optax.GradientTransformationExtraArgs(init, update)
+
+
+class NearState(NamedTuple):
+    inner: Any
+    start: Any
+    ball: jax.Array  # the farthest from the start, of the reach
+    window: Window
+    lowest: jax.Array  # mean of a window so far
+    cut: jax.Array  # whether the ball has cut a step since it grew
+
+
+def near_start(inner: optax.GradientTransformation) -> optax.GradientTransformationExtraArgs:
+    """The inner optimiser's updates, kept in a ball around the parameters at the start.
+
+    A bead that can come down nearby shall do so, since the string that has to follow it is as much
+    longer. The ball grows, and with it the reach that the inner optimiser is given, where it has
+    cut a step and WINDOW steps have not found a lower mean loss. `update` needs `value`, the loss
+    at the parameters, and `reach`, the length of the segment that the bead was put on.
+    """
+    inner = optax.with_extra_args_support(inner)
+
+    def init(params: Any) -> NearState:
+        ball, infinite = jnp.array(NEAR), jnp.array(jnp.inf)
+        return NearState(inner.init(params), params, ball, _empty(), infinite, jnp.array(False))
+
+    def update(updates: Any, state: Any, params: Any = None, **seen: Any) -> Any:
+        window, full, mean = state.window.with_loss(seen["value"])
+        farther = full & state.cut & ~(mean < state.lowest)
+        ball = jnp.where(farther, FARTHER * state.ball, state.ball)
+        lowest = jnp.where(full, jnp.fmin(mean, state.lowest), state.lowest)
+        scaled = {**seen, "reach": seen["reach"] * ball / NEAR}
+        updates, memory = inner.update(updates, state.inner, params, **scaled)
+        away = jax.tree.map(lambda p, u, s: p + u - s, params, updates, state.start)
+        allowed = ball * seen["reach"]
+        outside = _norm(away) > allowed
+        kept = shortened(away, allowed)
+        updates = jax.tree.map(
+            lambda u, k, p, s: jnp.where(outside, s + k - p, u).astype(p.dtype),
+            updates, kept, params, state.start,
+        )  # fmt: skip
+        cut = outside | (state.cut & ~full)
+        return updates, NearState(memory, state.start, ball, window, lowest, cut)
+
+    return optax.GradientTransformationExtraArgs(init, update)
+
+
+def shortened(tree: Any, longest: jax.Array) -> Any:
+    """The same direction, no longer than that."""
+    norm = _norm(tree)
+    scale = jnp.minimum(1, longest / jnp.maximum(norm, jnp.finfo(norm.dtype).tiny))
+    return jax.tree.map(lambda leaf: (scale * leaf).astype(leaf.dtype), tree)
+
+
+def _norm(tree: Any) -> jax.Array:
+    return jnp.sqrt(sum((jnp.vdot(leaf, leaf) for leaf in jax.tree.leaves(tree)), jnp.array(0.0)))
