@@ -13,6 +13,8 @@ from landscape import paths, trees
 from landscape.base import Band, Method, Search, Status, String
 from landscape.trees import Params
 
+NAMED = 5  # beads that a reason names
+
 
 @dataclass(frozen=True)
 class Connection:
@@ -116,12 +118,19 @@ def judge(
     band: Band,
     length_over: str = "*",
 ) -> Connection:
-    """The verdict on an ended string: the method's claim, the certificate's word."""
+    """The verdict on an ended string: the method's claim, the certificate's word.
+
+    Beads that are not finite are left off the string, which is NON_FINITE then, whatever is left;
+    its ends must be finite.
+    """
     began = time.perf_counter()
+    lost = _leave_off(string, ~paths.finite_beads(string.points))
     certificate = paths.certify(string.points, peaks, band.limit)
     string.seconds += time.perf_counter() - began
     status, reason = Status(string.ended or Status.NOT_FOUND), string.reason
-    if certificate.holds(band.limit):
+    if lost:
+        status, reason = Status.NON_FINITE, lost
+    elif certificate.holds(band.limit):
         status, reason = Status.CONNECTED, ""
     elif not np.isfinite(certificate.maximum):
         status = Status.NON_FINITE
@@ -141,4 +150,19 @@ def judge(
         certificate,
         paths.length(string.points, length_over),
         paths.chord(string.points, length_over),
+    )
+
+
+def _leave_off(string: String, beads: np.ndarray) -> str:
+    """Leave beads [beads] off a string; what to say of it, nothing where there are none."""
+    if not beads.any():
+        return ""
+    string.points = trees.take(string.points, ~beads)
+    string.ids = string.ids[~beads]
+    numbers = ", ".join(str(bead + 1) for bead in np.flatnonzero(beads)[:NAMED])
+    more = ", …" if beads.sum() > NAMED else ""
+    said = f"{string.reason}; " if string.reason else ""
+    return (
+        f"{said}{beads.sum()} of {len(beads)} beads are not finite, or too large to be squared: "
+        f"left off (bead {numbers}{more})"
     )

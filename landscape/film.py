@@ -23,10 +23,11 @@ def film(string: String, certificate: paths.Certificate, level: float) -> dict[s
 
     facts [frames, 4] is (round, instantaneous level, highest loss, its fraction of the length);
     beads [·, 3], places [·], bead_counts [frames], the beads along the three axes and as fractions
-    of the length, none in a frame whose positions were forgotten; profile [·, 2], profile_counts
+    of the length, none in a frame whose positions were forgotten or
+    not finite; profile [·, 2], profile_counts
     [frames]; variance [3], each axis's share of the final beads' variance.
     """
-    frames = list(string.frames)
+    frames = [frame for frame in string.frames if np.isfinite(frame["facts"][:2]).all()]
     if not frames or not np.array_equal(frames[-1]["beads"], string.ids):
         stood = level if string.level is None else string.level
         facts = [string.rounds, stood, certificate.maximum, certificate.max_at]
@@ -38,10 +39,19 @@ def film(string: String, certificate: paths.Certificate, level: float) -> dict[s
                 "profile": certificate.profile,
             }
         )
-    everywhere = np.concatenate([string.ids, string.left_ids])
-    at, variance = _projected(string.points, string.left)
+    left, left_ids = string.left, string.left_ids
+    if left:
+        known = paths.finite_beads(left)
+        left, left_ids = trees.take(left, known), left_ids[known]
+    everywhere = np.concatenate([string.ids, left_ids])
+    at, variance = _projected(string.points, left)
     row_of = {int(bead): row for row, bead in enumerate(everywhere)}
-    frames = [f if row_of.keys() >= {*f["beads"].tolist()} else f | NO_BEADS for f in frames]
+
+    def is_placed(frame: dict[str, np.ndarray]) -> bool:
+        whole = row_of.keys() >= {*frame["beads"].tolist()}
+        return whole and bool(np.isfinite(frame["places"]).all())
+
+    frames = [frame if is_placed(frame) else frame | NO_BEADS for frame in frames]
     beads = [at[[row_of[int(bead)] for bead in frame["beads"]]] for frame in frames]
     profiles = [thinned(frame["profile"], POINTS) for frame in frames]
     return {

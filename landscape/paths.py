@@ -50,6 +50,15 @@ def chord(points: Params, over: str = "*") -> float:
     return length(trees.take(points, np.array([0, -1])), over)
 
 
+def finite_beads(points: Params) -> np.ndarray:
+    """Which beads [beads] are finite, and so small that their squares are, in their own type."""
+    total = np.zeros(trees.count(points))
+    with np.errstate(over="ignore", invalid="ignore"):
+        for leaf in points.values():
+            total += np.sum(np.square(leaf).reshape(len(leaf), -1), axis=1)
+    return np.isfinite(total)
+
+
 def insert(points: Params, segments: np.ndarray, beads: Params) -> Params:
     """Put bead i (named arrays [n, ...]) on segment `segments[i]`: after that segment's start."""
     return {

@@ -99,7 +99,8 @@ class Shortening:
         """By which part of itself the certified length moved when the beads were last doubled."""
         if len(self.lengths) < 2:
             return None
-        return abs(self.lengths[-1] - self.lengths[-2]) / self.lengths[-1]
+        change = abs(self.lengths[-1] - self.lengths[-2])
+        return change / self.lengths[-1] if change else 0.0
 
 
 def subdivided(points: Params, segments: int) -> Params:

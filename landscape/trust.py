@@ -12,7 +12,7 @@ WINDOW = 20  # steps: their mean loss tells progress, of minibatches too
 LONGEST = 0.005  # of the reach: a step's longest (docs/descent.md has others)
 SHORTEST = 0.2  # of the longest: to this the radius shrinks
 GROWTH, SHRINKAGE = 2.0, 0.5
-NEAR = 0.25  # of the reach: how far from its start a bead is tried first
+NEAR = 0.5  # of the reach: how far a bead may go at first, as a half circle from its chord
 FARTHER = 2.0
 
 

@@ -16,7 +16,7 @@ from landscape.config import Config, dump_section, revised, set_name
 from landscape.curves import begun
 from landscape.descend import Descent
 from landscape.driver import Connection, chained, judge, start, steps
-from landscape.files import Arrays, Row, RunError, load_arrays, write_bytes
+from landscape.files import Arrays, Row, RunError, finite, load_arrays, write_bytes
 from landscape.film import film
 from landscape.methods import HYPOTHESES, METHODS
 from landscape.records import COLUMNS
@@ -282,6 +282,7 @@ class Tools:
         checkpoints.keep(state, now=True)
         connected = 0
         for number, string in enumerate(search.strings):
+            self._give_back_ends(string, at.level)
             connection = judge(string, self.peaks, at, self.settings.length_over)
             row = _row(self.config, self.name, at, connection)
             profile = connection.certificate.profile
@@ -300,6 +301,15 @@ class Tools:
         self.run.write_results()
         checkpoints.drop()
 
+    def _give_back_ends(self, string: String, level: float) -> None:
+        """Whatever a method has made of them, the string is judged between the models."""
+        for end, model in zip((0, -1), string.name.split("-"), strict=True):
+            params = self.ends.params(int(model), level)
+            if any(not np.array_equal(leaf[end], params[k]) for k, leaf in string.points.items()):
+                string.points = {name: np.array(leaf) for name, leaf in string.points.items()}
+                for name, leaf in string.points.items():
+                    leaf[end] = params[name]
+
     def _tell_rounds(self, at: Band, search: Search, told: dict[str, int]) -> None:
         events = []
         for string in search.strings:
@@ -316,12 +326,12 @@ class Tools:
                         "instantaneous_level": level,
                         "beads": trees.count(string.points),
                         "grad_evals": string.grad_evals,
-                        "highest": highest if np.isfinite(highest) else None,
+                        "highest": highest,
                         "highest_at": place,
                     }
                     | ({} if persisted is None else {"persisted": int(persisted.max())})
                 )
-        self.run.append_events(self.name, events)
+        self.run.append_events(self.name, [finite(event) for event in events])
 
     def _save_unreached(self, level: float, a: int, b: int) -> None:
         who = [f"model {m}" for m in (a, b) if not self.ends.reached(m, level)]
