@@ -246,7 +246,7 @@ class String:
     known: dict[str, np.ndarray] = field(default_factory=dict)
     level: float | None = None
     frames: list[dict[str, np.ndarray]] = field(default_factory=list)
-    ids: np.ndarray = field(default_factory=lambda: np.arange(2))
+    ids: np.ndarray = field(default_factory=lambda: np.arange(0))
     left: Params = field(default_factory=dict)
     left_ids: np.ndarray = field(default_factory=lambda: np.arange(0))
     chained_from: float | None = None
@@ -256,6 +256,10 @@ class String:
     rounds: int = 0
     grad_evals: int = 0
     seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not len(self.ids):
+            self.ids = np.arange(trees.count(self.points))
 
 
 @dataclass

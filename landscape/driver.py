@@ -14,6 +14,7 @@ from landscape.base import Band, Method, Search, Status, String
 from landscape.trees import Params
 
 NAMED = 5  # beads that a reason names
+COINCIDE = "the ends coincide: no length is normalised"
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def chained(name: str, a: Params, b: Params, points: Params, level: float) -> St
     """The string between two models that passes through one found at another level, to begin a
     search from: arrays [beads + 2, ...]."""
     beads = trees.concatenate([trees.stack([a]), points, trees.stack([b])])
-    return String(name, beads, ids=np.arange(trees.count(beads)), chained_from=level)
+    return String(name, beads, chained_from=level)
 
 
 def steps(method: Method, search: Search) -> Iterator[Search]:
@@ -128,10 +129,11 @@ def judge(
     certificate = paths.certify(string.points, peaks, band.limit)
     string.seconds += time.perf_counter() - began
     status, reason = Status(string.ended or Status.NOT_FOUND), string.reason
+    chord = paths.chord(string.points, length_over)
     if lost:
         status, reason = Status.NON_FINITE, lost
     elif certificate.holds(band.limit):
-        status, reason = Status.CONNECTED, ""
+        status, reason = Status.CONNECTED, "" if chord > 0 else COINCIDE
     elif not np.isfinite(certificate.maximum):
         status = Status.NON_FINITE
         reason = f"the loss is not finite on segment {certificate.segment + 1} of the string"
@@ -149,7 +151,7 @@ def judge(
         reason,
         certificate,
         paths.length(string.points, length_over),
-        paths.chord(string.points, length_over),
+        chord,
     )
 
 

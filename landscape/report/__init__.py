@@ -13,7 +13,7 @@ from landscape.files import RunError, table_text
 from landscape.report.against import Published, compare, read_published
 from landscape.report.measured import measures_of
 from landscape.report.page import write_html
-from landscape.report.summary import UNREACHED, summarise
+from landscape.report.summary import NON_FINITE, UNREACHED, summarise
 from landscape.report.verdicts import claims_of
 from landscape.runs import Run
 from landscape.topology import describe
@@ -104,6 +104,14 @@ def _notes(
     missed: Counter[float] = Counter()
     for model in run.models():
         missed.update(e["level"] for e in model["levels"] if e["status"] != "REACHED")
+    broken = [model for model in run.models() if model["status"] == NON_FINITE]
+    if broken:
+        steps = [model["steps"] for model in broken]
+        where = f"by step {min(steps)}" + (f" to {max(steps)}" if max(steps) > min(steps) else "")
+        notes.append(
+            f"{len(broken)} of {about['models']} models became non-finite in training, {where}: "
+            "a smaller train.learning_rate, train.clip, or float32 parameters may help"
+        )
     for level, count in missed.items():
         notes.append(f"{count} of {about['models']} models did not reach {level:g} in training")
     if any(row["status"] == UNREACHED for row in rows):
@@ -131,6 +139,12 @@ def _notes(
         notes.append(f"no pair has been tried at {levels}, of which nothing is said")
     if len(about["levels"]) == 1:
         notes.append("one level only: nothing can be set against the level")
+    same = sum(row["status"] == "CONNECTED" and row["chord"] == 0 for row in rows)
+    if same:
+        notes.append(
+            f"the ends of {same} connected pairs and levels coincide: they are in no mean of "
+            "normalised lengths"
+        )
     loose = sorted({(row["level"], row["limit"]) for row in rows if row["limit"] is not None})
     if any(limit > level for level, limit in loose):
         limits = ", ".join(f"{limit:g} at {level:g}" for level, limit in reversed(loose))

@@ -76,7 +76,8 @@ def _measured(rows: Sequence[Row], measures: Sequence[Row]) -> dict[str, list[Va
 
     def shortened(key: str, less: float = 0.0) -> list[Value]:
         beside = {(m["a"], m["b"], m["level"]): m[key] for m in measures if m[key] is not None}
-        pairs = [(row["a"], row["b"], row["level"]) for row in rows if row["status"] == CONNECTED]
+        apart = [row for row in rows if row["status"] == CONNECTED and row["chord"] != 0]
+        pairs = [(row["a"], row["b"], row["level"]) for row in apart]
         missing = {pair[2] for pair in pairs if pair not in beside}  # a part of them could mislead
         found = [v for v in values("beads") if v.value is None and v.level not in missing]
         return found + [Value(*p, beside[p] - less) for p in pairs if p[2] not in missing]

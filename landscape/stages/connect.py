@@ -334,12 +334,12 @@ class Tools:
         self.run.append_events(self.name, [finite(event) for event in events])
 
     def _save_unreached(self, level: float, a: int, b: int) -> None:
-        who = [f"model {m}" for m in (a, b) if not self.ends.reached(m, level)]
+        missed = [m for m in (a, b) if not self.ends.reached(m, level)]
         row = _empty_row(self.config, self.name, level, a, b)
         row |= {
             "status": Status.LEVEL_NOT_REACHED,
             "grad_evals": 0,
-            "reason": f"{' and '.join(who)} did not reach the level in training",
+            "reason": "; ".join(self.ends.why_missed(m) for m in missed),
         }
         shapes = self.landscape.shapes.items()
         no_beads = {name: np.zeros((0, *shape.shape), shape.dtype) for name, shape in shapes}
@@ -363,6 +363,13 @@ class Ends:
 
     def reached(self, model: int, level: float) -> bool:
         return (model, level) in self._reached
+
+    def why_missed(self, model: int) -> str:
+        """Why a model met a level never."""
+        record = next(r for r in self._run.models() if r["model"] == model)
+        if record["status"] == Status.NON_FINITE:
+            return f"model {model} became non-finite by step {record['steps']} of training"
+        return f"model {model} did not reach the level in training"
 
     def levels(self, model: int) -> list[float]:
         """The levels that a model met."""
