@@ -322,14 +322,14 @@ class Tools:
                         "event": "round",
                         "level": at.level,
                         "pair": string.name,
-                        "round": int(number),
+                        "round": _whole(number),
                         "instantaneous_level": level,
                         "beads": trees.count(string.points),
                         "grad_evals": string.grad_evals,
                         "highest": highest,
                         "highest_at": place,
                     }
-                    | ({} if persisted is None else {"persisted": int(persisted.max())})
+                    | ({} if persisted is None else {"persisted": _whole(persisted.max())})
                 )
         self.run.append_events(self.name, [finite(event) for event in events])
 
@@ -422,6 +422,10 @@ def _facts(search: Search, before: int, total: int) -> dict[str, Any]:
         "beads": max(trees.count(s.points) for s in search.strings),
     }
     return facts | ({"worst": max(worst)} if worst else {})
+
+
+def _whole(number: float) -> int | None:
+    return int(number) if np.isfinite(number) else None
 
 
 def _empty_row(config: Config, name: str, level: float, a: int, b: int) -> Row:

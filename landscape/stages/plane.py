@@ -91,15 +91,18 @@ def _level(run: Run, chosen: Sequence[int], levels: list[float], level: float | 
     if level is not None and level not in levels:
         allowed = ", ".join(f"{known:g}" for known in levels)
         raise RunError(f"{run.directory}: {level:g} is not a level (allowed: {allowed})")
-    reached = [
-        {entry["level"] for entry in record["levels"] if entry["status"] == "REACHED"}
+    reached = {
+        record["model"]: {e["level"] for e in record["levels"] if e["status"] == "REACHED"}
         for record in run.models()
-        if record["model"] in chosen
+    }
+    missed = [
+        m for m in chosen if not reached[m] or (level is not None and level not in reached[m])
     ]
-    shared = set.intersection(*reached)
-    if not shared or (level is not None and level not in shared):
-        where = "any level" if level is None else f"{level:g}"
-        raise RunError(f"{run.directory}: not all of {_listed(chosen)} reached {where} in training")
+    if missed:
+        what = "reached no level" if level is None else f"did not reach {level:g}"
+        who = f"model{'s' * (len(missed) > 1)} {_listed(missed)}"
+        raise RunError(f"{run.directory}: {who} {what} in training")
+    shared = set.intersection(*(reached[model] for model in chosen))
     return min(shared) if level is None else level
 
 

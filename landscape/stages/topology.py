@@ -197,6 +197,10 @@ def _accept(
 ) -> None:
     """Keep a lowered path if it is lower, and say whether to go on."""
     before, above = barrier.bound, barrier.bound - barrier.floor
+    if not paths.finite_beads(points).all():
+        barrier.status, barrier.reason = "KEPT", "beads of the band became non-finite"
+        barrier.grad_evals += STEPS * beads
+        return
     found = _judged(tools, f"{barrier.a}-{barrier.b}", barrier.levels, points)
     barrier.grad_evals += STEPS * beads
     barrier.band = max(barrier.band or 0, beads)
