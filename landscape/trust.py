@@ -73,42 +73,35 @@ class NearState(NamedTuple):
     inner: Any
     start: Any
     ball: jax.Array  # the farthest from the start, of the reach
-    window: Window
-    lowest: jax.Array  # mean of a window so far
-    cut: jax.Array  # whether the ball has cut a step since it grew
+    cut: jax.Array  # steps that the ball has cut since it grew
 
 
 def near_start(inner: optax.GradientTransformation) -> optax.GradientTransformationExtraArgs:
     """The inner optimiser's updates, kept in a ball around the parameters at the start.
 
     A bead that can come down nearby shall do so, since the string that has to follow it is as much
-    longer. The ball grows, and with it the reach that the inner optimiser is given, where it has
-    cut a step and WINDOW steps have not found a lower mean loss. `update` needs `value`, the loss
-    at the parameters, and `reach`, the length of the segment that the bead was put on.
+    longer. The ball grows, and with it the reach that the inner optimiser is given, when it has cut
+    WINDOW steps. `update` needs `reach`, the length of the segment that the bead was put on.
     """
     inner = optax.with_extra_args_support(inner)
 
     def init(params: Any) -> NearState:
-        ball, infinite = jnp.array(NEAR), jnp.array(jnp.inf)
-        return NearState(inner.init(params), params, ball, _empty(), infinite, jnp.array(False))
+        return NearState(inner.init(params), params, jnp.array(NEAR), jnp.int32(0))
 
     def update(updates: Any, state: Any, params: Any = None, **seen: Any) -> Any:
-        window, full, mean = state.window.with_loss(seen["value"])
-        farther = full & state.cut & ~(mean < state.lowest)
-        ball = jnp.where(farther, FARTHER * state.ball, state.ball)
-        lowest = jnp.where(full, jnp.fmin(mean, state.lowest), state.lowest)
-        scaled = {**seen, "reach": seen["reach"] * ball / NEAR}
+        scaled = {**seen, "reach": seen["reach"] * state.ball / NEAR}
         updates, memory = inner.update(updates, state.inner, params, **scaled)
         away = jax.tree.map(lambda p, u, s: p + u - s, params, updates, state.start)
-        allowed = ball * seen["reach"]
+        allowed = state.ball * seen["reach"]
         outside = _norm(away) > allowed
-        kept = shortened(away, allowed)
         updates = jax.tree.map(
             lambda u, k, p, s: jnp.where(outside, s + k - p, u).astype(p.dtype),
-            updates, kept, params, state.start,
+            updates, shortened(away, allowed), params, state.start,
         )  # fmt: skip
-        cut = outside | (state.cut & ~full)
-        return updates, NearState(memory, state.start, ball, window, lowest, cut)
+        cut = state.cut + outside
+        farther = cut >= WINDOW
+        ball = jnp.where(farther, FARTHER * state.ball, state.ball)
+        return updates, NearState(memory, state.start, ball, jnp.where(farther, 0, cut))
 
     return optax.GradientTransformationExtraArgs(init, update)
 
