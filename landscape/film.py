@@ -64,9 +64,9 @@ def _projected(points: Params, left: Params) -> tuple[np.ndarray, np.ndarray]:
     total = count + (trees.count(left) if left else 0)
     products = np.zeros((total, count))
     for name, leaf in points.items():
-        flat = leaf.reshape(count, -1)
+        flat = trees.rows(leaf)
         if left:
-            flat = np.concatenate([flat, left[name].reshape(-1, flat.shape[1])])
+            flat = np.concatenate([flat, trees.rows(left[name])])
         for start in range(0, flat.shape[1], BLOCK):
             block = flat[:, start : start + BLOCK].astype(np.float64)
             block -= block[:count].mean(0)

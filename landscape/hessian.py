@@ -21,7 +21,7 @@ from landscape.base import Batch, Curved, Landscape
 from landscape.compute import each
 from landscape.trees import Params
 
-DIFFERENCE = 1e-3  # of ‖θ‖: half the distance of the gradients whose difference is a product
+DIFFERENCE = 1e-3  # of ‖θ‖, at least: half the way between the gradients of a difference
 SHARE_OF_BASIS = 2  # memory's part for the Lanczos vectors that are held at once
 SHARE_OF_SAMPLES = 8  # and for what the samples of one call go through
 NORMAL_STEPS = 20  # of Lanczos, for the spread of the normal curvatures
@@ -115,7 +115,9 @@ class Hessian:
         curved = landscape.curved
         self.of = curved.name
         self.by = "differences of gradients" if curved.kinked else "derivatives, one-sided at kinks"
-        self.step = DIFFERENCE if curved.kinked else None
+        self.epsilon = landscape.epsilon
+        step = max(DIFFERENCE, NOISE * self.epsilon)
+        self.step = step if curved.kinked else None
         self.parameters = trees.size(landscape.shapes)
         shapes = dict(landscape.shapes)
 
@@ -131,7 +133,8 @@ class Hessian:
             if not curved.kinked:
                 return jax.jvp(gradient, (params,), (vector,))[1]
             size = norm(vector)
-            scale = DIFFERENCE * norm(params) / jnp.where(size > 0, size, 1)
+            reach = norm(params)
+            scale = step * jnp.where(reach > 0, reach, 1) / jnp.where(size > 0, size, 1)
             up, down = (
                 gradient(jax.tree.map(lambda p, v, s=sign: p + s * scale * v, params, vector))
                 for sign in (1, -1)
@@ -157,12 +160,7 @@ class Hessian:
 def dots(a: Params, b: Params) -> np.ndarray:
     """Inner products [n] of the rows of two trees, in float64."""
     return np.asarray(
-        sum(
-            np.einsum("ij,ij->i", a[n].reshape(len(a[n]), -1), b[n].reshape(len(b[n]), -1)).astype(
-                float
-            )
-            for n in a
-        )
+        sum(np.einsum("ij,ij->i", trees.rows(a[n]), trees.rows(b[n])).astype(float) for n in a)
     )
 
 
@@ -253,7 +251,7 @@ def lanczos(
     count = trees.count(points)
     alphas, betas = np.zeros((count, steps)), np.zeros((count, steps))
     sizes, basis = np.full(count, steps), [vector]
-    rounding = NOISE * float(np.finfo(jax.tree.leaves(points)[0].dtype).eps)
+    rounding = NOISE * hessian.epsilon
     for k in range(steps):
         rest = within(hessian.products(points, vector))
         alphas[:, k] = dots(rest, vector)
@@ -350,8 +348,7 @@ def _curvatures(
         bent, normal = undefined[:, 0], undefined[:, 1:]
         return Curvatures(np.asarray(value, float), size, extremes, bent, normal)
     largest = np.abs(extremes[:, [0, 2]]).max(1)
-    epsilon = np.finfo(jax.tree.leaves(points)[0].dtype).eps
-    clear = size > NOISE * epsilon * largest * np.sqrt(dots(points, points))
+    clear = size > NOISE * hessian.epsilon * largest * np.sqrt(dots(points, points))
     divisor = np.where(clear, size, np.nan)
 
     normals, unit = units(slopes), units(tangents)
