@@ -13,6 +13,8 @@ from landscape import paths, trees
 from landscape.base import Band, Method, Search, Status, String
 from landscape.trees import Params
 
+COINCIDE = "the ends coincide, in what lengths are over: there is no normalised length"
+
 
 @dataclass(frozen=True)
 class Connection:
@@ -121,8 +123,9 @@ def judge(
     certificate = paths.certify(string.points, peaks, band.limit)
     string.seconds += time.perf_counter() - began
     status, reason = Status(string.ended or Status.NOT_FOUND), string.reason
+    chord = paths.chord(string.points, length_over)
     if certificate.holds(band.limit):
-        status, reason = Status.CONNECTED, ""
+        status, reason = Status.CONNECTED, "" if chord > 0 else COINCIDE
     elif not np.isfinite(certificate.maximum):
         status = Status.NON_FINITE
         reason = f"the loss is not finite on segment {certificate.segment + 1} of the string"
@@ -140,5 +143,5 @@ def judge(
         reason,
         certificate,
         paths.length(string.points, length_over),
-        paths.chord(string.points, length_over),
+        chord,
     )

@@ -105,7 +105,7 @@ class Hessian:
     """Gradients and Hessian-vector products at several points, named arrays [n, ...], at once.
 
     of: the function's name; by: derivatives of the gradient along the vector, or, for a function
-    whose gradient jumps, differences of gradients `step`·‖θ‖ to both sides.
+    whose gradient jumps, differences of gradients `step`·‖θ‖ to both sides (`step` where θ is 0).
     Raises ValueError for a landscape that has no function with second derivatives.
     """
 
@@ -414,9 +414,10 @@ def recognised(gradient: float, extremes: np.ndarray, chord: float) -> str:
     error, and that distance is at most NEAR of the path's chord. Near a minimum: no eigenvalue is
     negative by more than its error and CLOSE of the largest, and the distance by the largest is at
     most NEAR. Everything else is on a slope: the level, not a saddle, is what stops the path.
+    A path of one point has no highest one.
     """
     smallest, error, largest, _ = extremes
-    if not np.isfinite([gradient, smallest, largest]).all():
+    if chord == 0 or not np.isfinite([gradient, smallest, largest]).all():
         return "unknown"
     if smallest < -(error + CLOSE * abs(largest)):
         near = gradient <= NEAR * chord * -smallest

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from landscape.files import RunError, table_text
+from landscape.records import WIDER
 from landscape.report.against import Published, compare, read_published
 from landscape.report.measured import measures_of
 from landscape.report.page import write_html
@@ -106,8 +107,16 @@ def _notes(
         missed.update(e["level"] for e in model["levels"] if e["status"] != "REACHED")
     for level, count in missed.items():
         notes.append(f"{count} of {about['models']} models did not reach {level:g} in training")
+    lost = [model["steps"] for model in run.models() if model["status"] == "NON_FINITE"]
+    if lost:
+        count = f"{len(lost)} of {about['models']} models became non-finite"
+        notes.append(f"{count} in training, the first by step {min(lost)}: {WIDER}")
     if any(row["status"] == UNREACHED for row in rows):
         notes.append("pairs of models that did not reach a level are left out of its share")
+    if coinciding := sum(row["chord"] == 0 for row in rows):
+        notes.append(
+            f"{coinciding} strings have ends that coincide: they have no normalised length"
+        )
     for name in run.sets():
         over = _length_over(run.settings_file(name))
         if over != "*":

@@ -76,7 +76,11 @@ def _measured(rows: Sequence[Row], measures: Sequence[Row]) -> dict[str, list[Va
 
     def shortened(key: str, less: float = 0.0) -> list[Value]:
         beside = {(m["a"], m["b"], m["level"]): m[key] for m in measures if m[key] is not None}
-        pairs = [(row["a"], row["b"], row["level"]) for row in rows if row["status"] == CONNECTED]
+        points = {
+            (m["a"], m["b"], m["level"]) for m in measures if m[key] is None and not m["chord"]
+        }
+        joined = [(row["a"], row["b"], row["level"]) for row in rows if row["status"] == CONNECTED]
+        pairs = [pair for pair in joined if pair not in points]  # whose ends coincide have none
         missing = {pair[2] for pair in pairs if pair not in beside}  # a part of them could mislead
         found = [v for v in values("beads") if v.value is None and v.level not in missing]
         return found + [Value(*p, beside[p] - less) for p in pairs if p[2] not in missing]

@@ -19,7 +19,7 @@ from landscape.driver import Connection, chained, judge, start, steps
 from landscape.files import Arrays, Row, RunError, load_arrays, write_bytes
 from landscape.film import film
 from landscape.methods import HYPOTHESES, METHODS
-from landscape.records import COLUMNS
+from landscape.records import COLUMNS, why_missed
 from landscape.runs import Run
 from landscape.settings import pair_list
 from landscape.stages.setup import (
@@ -324,12 +324,14 @@ class Tools:
         self.run.append_events(self.name, events)
 
     def _save_unreached(self, level: float, a: int, b: int) -> None:
-        who = [f"model {m}" for m in (a, b) if not self.ends.reached(m, level)]
+        missed = [model for model in (a, b) if not self.ends.reached(model, level)]
+        who = " and ".join(f"model {model}" for model in missed)
+        why = "; ".join(f"model {m}: {why_missed(self.ends.records[m])}" for m in missed)
         row = _empty_row(self.config, self.name, level, a, b)
         row |= {
             "status": Status.LEVEL_NOT_REACHED,
             "grad_evals": 0,
-            "reason": f"{' and '.join(who)} did not reach the level in training",
+            "reason": f"{who} did not reach the level in training ({why})",
         }
         shapes = self.landscape.shapes.items()
         no_beads = {name: np.zeros((0, *shape.shape), shape.dtype) for name, shape in shapes}
@@ -342,9 +344,10 @@ class Ends:
 
     def __init__(self, run: Run, config: Config, landscape: Landscape) -> None:
         self._run, self._landscape = run, landscape
+        self.records = {record["model"]: record for record in run.models()}
         self._reached = {
             (record["model"], entry["level"])
-            for record in run.models()
+            for record in self.records.values()
             for entry in record["levels"]
             if entry["status"] == "REACHED"
         }

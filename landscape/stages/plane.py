@@ -91,16 +91,21 @@ def _level(run: Run, chosen: Sequence[int], levels: list[float], level: float | 
     if level is not None and level not in levels:
         allowed = ", ".join(f"{known:g}" for known in levels)
         raise RunError(f"{run.directory}: {level:g} is not a level (allowed: {allowed})")
-    reached = [
-        {entry["level"] for entry in record["levels"] if entry["status"] == "REACHED"}
+    reached = {
+        record["model"]: {e["level"] for e in record["levels"] if e["status"] == "REACHED"}
         for record in run.models()
         if record["model"] in chosen
-    ]
-    shared = set.intersection(*reached)
-    if not shared or (level is not None and level not in shared):
-        where = "any level" if level is None else f"{level:g}"
-        raise RunError(f"{run.directory}: not all of {_listed(chosen)} reached {where} in training")
-    return min(shared) if level is None else level
+    }
+    asked = set(levels) if level is None else {level}
+    without = [model for model in sorted(chosen) if not asked & reached[model]]
+    if without:
+        who = f"model{'s' * (len(without) > 1)} {_listed(without)}"
+        what = "any of the run's levels" if level is None else f"{level:g}"
+        raise RunError(f"{run.directory}: {who} did not reach {what} in training")
+    shared = asked.intersection(*reached.values())
+    if not shared:
+        raise RunError(f"{run.directory}: no level was reached by all of {_listed(chosen)}")
+    return min(shared)
 
 
 def _model(run: Run, landscape: Landscape, model: int, level: float) -> Arrays:

@@ -12,6 +12,7 @@ import yaml
 
 from landscape import geometry, paths, trees
 from landscape.base import key_data
+from landscape.driver import COINCIDE
 from landscape.files import Arrays, Row, RunError, finite, read_record, save_arrays
 from landscape.hessian import Hessian, curvatures, recognised, spectrum
 from landscape.records import DOWNGRADED, OFF, STRING_COLUMNS
@@ -161,7 +162,7 @@ def _measure_string(tools: Any, row: Row, string: Shortening, with_spectrum: boo
         "turning": np.column_stack([turned.places, turned.angles]),
     }
     arrays |= {f"shortened.{name}": leaf for name, leaf in points.items()}
-    notes = [string.reason, tools.no_hessian]
+    notes = ["" if chord > 0 else COINCIDE, string.reason, tools.no_hessian]
     if tools.function_length is None:
         notes.append("no length in function space: the task does not say its outputs")
     else:
@@ -259,5 +260,6 @@ def _along(
             "steps": density.nodes.shape[2],
         }
     undefined = len(at[next(iter(at))]) - len(bent)
-    why = f"level curvature undefined at {undefined} points (gradient at its noise floor)"
+    why = "no tangent" if paths.length(points) == 0 else "gradient at its noise floor"
+    why = f"level curvature undefined at {undefined} points ({why})"
     return numbers, arrays, why if undefined else ""

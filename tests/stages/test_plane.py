@@ -142,8 +142,16 @@ def test_a_straight_string_spans_no_plane(ring):
 
 def test_a_level_that_was_not_reached(ring):
     run = train(ring(train={"max_steps": 100}, levels={"values": [4.0, 1e-9]}))
-    with pytest.raises(RunError, match="not all of 0 reached 1e-09 in training"):
+    with pytest.raises(RunError, match="model 0 did not reach 1e-09 in training"):
         plane(run, random=0, level=1e-9)
+
+
+def test_no_level_that_was_reached(ring):
+    run = train(ring(train={"max_steps": 10}, levels={"values": [1e-9]}))
+    with pytest.raises(RunError, match="model 0 did not reach any of the run's levels"):
+        plane(run, random=0)
+    with pytest.raises(RunError, match="models 0, 1, 2 did not reach any of the run's levels"):
+        plane(run, models=(2, 0, 1))
 
 
 def test_pictures_and_numbers(finished):
