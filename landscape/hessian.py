@@ -406,6 +406,31 @@ def spectrum(hessian: Hessian, points: Params, steps: int, count: int, key: np.n
     return Spectrum(nodes, weights, traces.mean(axis=1), error)
 
 
+def is_small(hessian: Hessian, products: int) -> bool:
+    """Whether so many products, and the memory, are enough for `whole_spectrum` at a point."""
+    few = hessian.parameters
+    return few <= products and lanczos_steps(few, np.dtype(float).itemsize, few) == few
+
+
+def whole_spectrum(hessian: Hessian, points: Params) -> Spectrum:
+    """All eigenvalues at n points, of the matrix of the products with every unit vector: nodes and
+    weights [n, 1, parameters], as of one probe; the trace's error is 0."""
+    size, values = hessian.parameters, []
+    ends = np.cumsum([trees.rows(leaf).shape[1] for leaf in points.values()])[:-1]
+    parts = np.split(np.eye(size), ends, axis=1)
+    vectors = {
+        name: part.reshape(size, *leaf.shape[1:]).astype(leaf.dtype)
+        for part, (name, leaf) in zip(parts, points.items(), strict=True)
+    }
+    for place in range(trees.count(points)):
+        found = hessian.products(trees.take(points, np.full(size, place)), vectors)
+        matrix = np.concatenate([trees.rows(found[name]) for name in points], axis=1).astype(float)
+        values.append(np.linalg.eigvalsh((matrix + matrix.T) / 2))
+    nodes = np.stack(values)[:, None]
+    trace = nodes.sum(axis=(1, 2))
+    return Spectrum(nodes, np.full(nodes.shape, 1 / size), trace, np.zeros_like(trace))
+
+
 def recognised(gradient: float, extremes: np.ndarray, chord: float) -> str:
     """What a path's highest point is: `near a saddle`, `near a minimum`, or `on a slope`.
 

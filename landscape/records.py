@@ -21,6 +21,9 @@ What is measured is a flat record (STRING_COLUMNS, MODEL_COLUMNS; None where it 
         spectrum.nodes, spectrum.weights [k, probes, steps]
 A model's arrays, where its spectrum was asked for:
     spectrum.nodes, spectrum.weights [probes, steps]   every probe's weights sum to 1
+Where parameters are no more than measure.probes · measure.steps, traces and spectra are exact:
+by the products with all unit vectors, kept as of one probe with as many steps as parameters, all
+nodes of one weight; the trace's error is 0.
 """
 
 from __future__ import annotations

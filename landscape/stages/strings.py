@@ -14,7 +14,7 @@ from landscape import geometry, paths, trees
 from landscape.base import key_data
 from landscape.driver import COINCIDE
 from landscape.files import Arrays, Row, RunError, finite, read_record, save_arrays
-from landscape.hessian import Hessian, curvatures, recognised, spectrum
+from landscape.hessian import Hessian, curvatures, is_small, recognised, spectrum, whole_spectrum
 from landscape.records import DOWNGRADED, OFF, STRING_COLUMNS
 from landscape.runs import Run
 from landscape.shorten import Shortening
@@ -250,13 +250,17 @@ def _along(
             "level_curvature_highest": float(bent.max()),
         }
     if with_spectrum:
-        density = spectrum(hessian, at, tools.settings.steps, tools.settings.probes, seed)
+        steps, probes = tools.settings.steps, tools.settings.probes
+        if is_small(hessian, steps * probes):
+            density = whole_spectrum(hessian, at)
+        else:
+            density = spectrum(hessian, at, steps, probes, seed)
         arrays |= {"spectrum.nodes": density.nodes, "spectrum.weights": density.weights}
         arrays |= {"beads.trace": density.trace, "beads.trace_error": density.trace_error}
         numbers |= {
             "peak_trace": float(density.trace[-1]),
             "peak_trace_error": float(density.trace_error[-1]),
-            "probes": tools.settings.probes,
+            "probes": density.nodes.shape[1],
             "steps": density.nodes.shape[2],
         }
     undefined = len(at[next(iter(at))]) - len(bent)
