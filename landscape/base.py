@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from landscape import trees
@@ -48,6 +49,10 @@ class Outputs(NamedTuple):
 @dataclass(frozen=True)
 class Task:
     """What is trained and what an energy level bounds. Parameters may be any pytree of floats.
+
+    They are held in one type, the widest of theirs and at least float32, and rounded to their own
+    wherever the task's functions are called: between two points the loss of a task in bfloat16 goes
+    in steps as coarse as that.
 
     init: key → parameters, a random initialisation.
     loss: (parameters, carry, batch, key) → (scalar, carry), what training descends; `carry` is
@@ -112,7 +117,8 @@ class Landscape(NamedTuple):
     by_sample: params → (values [samples], gradients, named arrays [samples, ...]), of which the
         descent is the mean, where it is one;
     samples: how many these data are;
-    shapes: name → jax.ShapeDtypeStruct;
+    shapes: name → jax.ShapeDtypeStruct, all of one type;
+    epsilon: of the coarsest type that the task takes parameters in;
     form: the task's, if the level's metric is the loss that it speaks of; data: the level's split;
     slope: params → scalar, the level's metric itself where it has a gradient that is cheap enough;
     curved: what second derivatives are taken of; outputs: over params and such data.
@@ -126,6 +132,7 @@ class Landscape(NamedTuple):
     samples: int
     carry: Carry
     shapes: dict[str, jax.ShapeDtypeStruct]
+    epsilon: float
     form: Form | None = None
     data: Batch = ()
     slope: Callable[[Params], Scalar] | None = None
@@ -140,14 +147,19 @@ def bind(
 
     Raises KeyError for a metric or split that the task does not have, ValueError for a batch
     larger than the data, of a task without data or of one with recurrent state, TypeError for
-    parameters that are not floats.
+    parameters that are not floats, or none at all.
     """
     key_shape = jax.eval_shape(lambda: jax.random.key(0))
     template = jax.eval_shape(task.init, key_shape)
-    shapes = trees.to_named(template)
-    for name, shape in shapes.items():
-        if not jax.numpy.issubdtype(shape.dtype, jax.numpy.floating):
+    own = trees.to_named(template)
+    for name, shape in own.items():
+        if not jnp.issubdtype(shape.dtype, jnp.floating):
             raise TypeError(f"parameter {name} is of type {shape.dtype}, not a float")
+    if not trees.size(own):
+        raise TypeError("there are no parameters")
+    kinds = [shape.dtype for shape in own.values()]
+    held = jnp.result_type(jnp.float32, *kinds)
+    shapes = {name: jax.ShapeDtypeStruct(shape.shape, held) for name, shape in own.items()}
     measure, measured, drawn = task.metrics[metric], task.data[split], task.data["train"]
     leaves = jax.tree.leaves(drawn)
     samples = len(leaves[0]) if leaves else 0
@@ -156,8 +168,14 @@ def bind(
     if batch_size is not None and not 1 <= batch_size <= samples:
         raise ValueError(f"a batch of {batch_size} from {samples} training samples")
 
+    def given(params: Params) -> Any:
+        """As the task knows them."""
+        rounded = {name: _rounded(leaf, own[name].dtype) for name, leaf in params.items()}
+        return trees.from_named(template, rounded)
+
     def init(key: jax.Array) -> Params:
-        return trees.to_named(task.init(key))
+        named = trees.to_named(task.init(key))
+        return {name: jnp.asarray(leaf, held) for name, leaf in named.items()}
 
     def loss(params: Params, carry: Carry, key: jax.Array) -> tuple[Scalar, Carry]:
         batch = drawn
@@ -165,26 +183,25 @@ def bind(
             key, draw = jax.random.split(key)
             index = jax.random.randint(draw, (batch_size,), 0, samples)
             batch = trees.take(drawn, index)
-        return task.loss(trees.from_named(template, params), carry, batch, key)
+        value, carry = task.loss(given(params), carry, batch, key)
+        return _at_least_float32(value), carry
 
     def level(params: Params) -> Scalar:
-        return measure(trees.from_named(template, params), measured)
+        return _at_least_float32(measure(given(params), measured))
 
     def descent(params: Params) -> Scalar:
-        return measure(trees.from_named(template, params), drawn)
+        return _at_least_float32(measure(given(params), drawn))
 
     def by_sample(params: Params) -> tuple[jax.Array, Params]:
         def one(sample: Batch) -> Any:
             alone = jax.tree.map(lambda leaf: leaf[None], sample)
-            return jax.value_and_grad(lambda p: measure(trees.from_named(template, p), alone))(
-                params
-            )
+            return jax.value_and_grad(lambda p: _at_least_float32(measure(given(p), alone)))(params)
 
         return jax.vmap(one)(drawn)
 
     def predict(params: Params, data: Batch) -> jax.Array:
         assert task.outputs is not None
-        return task.outputs.predict(trees.from_named(template, params), data)
+        return _at_least_float32(task.outputs.predict(given(params), data))
 
     def curved() -> Curved | None:
         name = metric if metric in task.descendable else "loss"
@@ -192,7 +209,7 @@ def bind(
             return None
         return Curved(
             name,
-            lambda params, data: task.metrics[name](trees.from_named(template, params), data),
+            lambda params, data: _at_least_float32(task.metrics[name](given(params), data)),
             measured,
             name in task.averages,
             name in task.kinked,
@@ -208,12 +225,27 @@ def bind(
         samples,
         task.carry,
         shapes,
+        max(float(jnp.finfo(kind).eps) for kind in kinds),
         task.form if metric == "loss" else None,
         measured,
         level if has_gradient else None,
         curved(),
         task.outputs and task.outputs._replace(predict=predict),
     )
+
+
+def _rounded(leaf: Any, dtype: Any) -> Any:
+    """In another type: XLA may leave out a conversion to fewer bits and back, but no rounding."""
+    if jnp.result_type(leaf) == dtype:
+        return leaf
+    kind = jnp.finfo(dtype)
+    return jax.lax.reduce_precision(leaf, kind.nexp, kind.nmant).astype(dtype)
+
+
+def _at_least_float32(value: Any) -> Any:
+    dtype = jnp.result_type(value)
+    half = jnp.issubdtype(dtype, jnp.floating) and dtype.itemsize < 4
+    return value.astype(jnp.float32) if half else value
 
 
 class Status(enum.StrEnum):

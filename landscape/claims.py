@@ -247,7 +247,7 @@ def _fitted(values: Sequence[Value], seed: int, resamples: int) -> dict[str, Any
         "shapes": {},
     }
     if not len(pairs):
-        return found | {"reason": "no path was found between ends that differ"}
+        return found | {"reason": "no path was found, or only between ends that coincide"}
     if len(models) < FEWEST_MODELS:
         return found | {"reason": f"{len(models)} models, {FEWEST_MODELS} are needed"}
     if len(levels) < FEWEST_LEVELS:

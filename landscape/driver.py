@@ -14,7 +14,7 @@ from landscape.base import Band, Method, Search, Status, String
 from landscape.trees import Params
 
 NAMED = 5  # beads that a reason names
-COINCIDE = "the ends coincide: no length is normalised"
+COINCIDE = "the ends coincide, in what lengths are over: there is no normalised length"
 
 
 @dataclass(frozen=True)

@@ -23,9 +23,8 @@ def film(string: String, certificate: paths.Certificate, level: float) -> dict[s
 
     facts [frames, 4] is (round, instantaneous level, highest loss, its fraction of the length);
     beads [·, 3], places [·], bead_counts [frames], the beads along the three axes and as fractions
-    of the length, none in a frame whose positions were forgotten or
-    not finite; profile [·, 2], profile_counts
-    [frames]; variance [3], each axis's share of the final beads' variance.
+    of the length, none in a frame whose positions were forgotten or are
+    not finite; profile [·, 2], profile_counts [frames]; variance [3], each axis's share of the final beads' variance.
     """
     frames = [frame for frame in string.frames if np.isfinite(frame["facts"][:2]).all()]
     if not frames or not np.array_equal(frames[-1]["beads"], string.ids):
@@ -74,9 +73,9 @@ def _projected(points: Params, left: Params) -> tuple[np.ndarray, np.ndarray]:
     total = count + (trees.count(left) if left else 0)
     products = np.zeros((total, count))
     for name, leaf in points.items():
-        flat = leaf.reshape(count, -1)
+        flat = trees.rows(leaf)
         if left:
-            flat = np.concatenate([flat, left[name].reshape(-1, flat.shape[1])])
+            flat = np.concatenate([flat, trees.rows(left[name])])
         for start in range(0, flat.shape[1], BLOCK):
             block = flat[:, start : start + BLOCK].astype(np.float64)
             block -= block[:count].mean(0)

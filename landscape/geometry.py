@@ -53,7 +53,7 @@ def turning(points: Params) -> Turning:
     if len(moving) > 1:
         apart, along = np.zeros(len(moving) - 1), np.zeros(len(moving) - 1)
         for leaf in points.values():
-            steps = np.diff(np.asarray(leaf, np.float64), axis=0).reshape(len(lengths), -1)
+            steps = trees.rows(np.diff(np.asarray(leaf, np.float64), axis=0))
             unit = steps[moving] / lengths[moving, None]
             apart += np.sum((unit[1:] - unit[:-1]) ** 2, axis=1)
             along += np.sum((unit[1:] + unit[:-1]) ** 2, axis=1)
@@ -75,7 +75,7 @@ def scaled_length(points: Params) -> float | None:
     t = (t + 1) / 2
     square = np.zeros((count, NODES))
     for leaf in points.values():
-        flat = np.asarray(leaf, np.float64).reshape(count + 1, -1)
+        flat = trees.rows(np.asarray(leaf, np.float64))
         starts, steps = flat[:-1], np.diff(flat, axis=0)
         norms, along, moved = (
             np.einsum("ij,ij->i", x, y)[:, None]

@@ -21,7 +21,7 @@ from landscape.base import Batch, Curved, Landscape
 from landscape.compute import each
 from landscape.trees import Params
 
-DIFFERENCE = 1e-3  # of ‖θ‖: half the distance of the gradients whose difference is a product
+DIFFERENCE = 1e-3  # of ‖θ‖, at least: half the way between the gradients of a difference
 SHARE_OF_BASIS = 2  # memory's part for the Lanczos vectors that are held at once
 SHARE_OF_SAMPLES = 8  # and for what the samples of one call go through
 NORMAL_STEPS = 20  # of Lanczos, for the spread of the normal curvatures
@@ -105,7 +105,7 @@ class Hessian:
     """Gradients and Hessian-vector products at several points, named arrays [n, ...], at once.
 
     of: the function's name; by: derivatives of the gradient along the vector, or, for a function
-    whose gradient jumps, differences of gradients `step`·‖θ‖ to both sides.
+    whose gradient jumps, differences of gradients `step`·‖θ‖ to both sides (`step` where θ is 0).
     Raises ValueError for a landscape that has no function with second derivatives.
     """
 
@@ -115,7 +115,9 @@ class Hessian:
         curved = landscape.curved
         self.of = curved.name
         self.by = "differences of gradients" if curved.kinked else "derivatives, one-sided at kinks"
-        self.step = DIFFERENCE if curved.kinked else None
+        self.epsilon = landscape.epsilon
+        step = max(DIFFERENCE, NOISE * self.epsilon)
+        self.step = step if curved.kinked else None
         self.parameters = trees.size(landscape.shapes)
         shapes = dict(landscape.shapes)
 
@@ -131,7 +133,8 @@ class Hessian:
             if not curved.kinked:
                 return jax.jvp(gradient, (params,), (vector,))[1]
             size = norm(vector)
-            scale = DIFFERENCE * norm(params) / jnp.where(size > 0, size, 1)
+            reach = norm(params)
+            scale = step * jnp.where(reach > 0, reach, 1) / jnp.where(size > 0, size, 1)
             up, down = (
                 gradient(jax.tree.map(lambda p, v, s=sign: p + s * scale * v, params, vector))
                 for sign in (1, -1)
@@ -157,12 +160,7 @@ class Hessian:
 def dots(a: Params, b: Params) -> np.ndarray:
     """Inner products [n] of the rows of two trees, in float64."""
     return np.asarray(
-        sum(
-            np.einsum("ij,ij->i", a[n].reshape(len(a[n]), -1), b[n].reshape(len(b[n]), -1)).astype(
-                float
-            )
-            for n in a
-        )
+        sum(np.einsum("ij,ij->i", trees.rows(a[n]), trees.rows(b[n])).astype(float) for n in a)
     )
 
 
@@ -253,7 +251,7 @@ def lanczos(
     count = trees.count(points)
     alphas, betas = np.zeros((count, steps)), np.zeros((count, steps))
     sizes, basis = np.full(count, steps), [vector]
-    rounding = NOISE * float(np.finfo(jax.tree.leaves(points)[0].dtype).eps)
+    rounding = NOISE * hessian.epsilon
     for k in range(steps):
         rest = within(hessian.products(points, vector))
         alphas[:, k] = dots(rest, vector)
@@ -350,8 +348,7 @@ def _curvatures(
         bent, normal = undefined[:, 0], undefined[:, 1:]
         return Curvatures(np.asarray(value, float), size, extremes, bent, normal)
     largest = np.abs(extremes[:, [0, 2]]).max(1)
-    epsilon = np.finfo(jax.tree.leaves(points)[0].dtype).eps
-    clear = size > NOISE * epsilon * largest * np.sqrt(dots(points, points))
+    clear = size > NOISE * hessian.epsilon * largest * np.sqrt(dots(points, points))
     divisor = np.where(clear, size, np.nan)
 
     normals, unit = units(slopes), units(tangents)
@@ -409,6 +406,31 @@ def spectrum(hessian: Hessian, points: Params, steps: int, count: int, key: np.n
     return Spectrum(nodes, weights, traces.mean(axis=1), error)
 
 
+def is_small(hessian: Hessian, products: int) -> bool:
+    """Whether so many products, and the memory, are enough for `whole_spectrum` at a point."""
+    few = hessian.parameters
+    return few <= products and lanczos_steps(few, np.dtype(float).itemsize, few) == few
+
+
+def whole_spectrum(hessian: Hessian, points: Params) -> Spectrum:
+    """All eigenvalues at n points, of the matrix of the products with every unit vector: nodes and
+    weights [n, 1, parameters], as of one probe; the trace's error is 0."""
+    size, values = hessian.parameters, []
+    ends = np.cumsum([trees.rows(leaf).shape[1] for leaf in points.values()])[:-1]
+    parts = np.split(np.eye(size), ends, axis=1)
+    vectors = {
+        name: part.reshape(size, *leaf.shape[1:]).astype(leaf.dtype)
+        for part, (name, leaf) in zip(parts, points.items(), strict=True)
+    }
+    for place in range(trees.count(points)):
+        found = hessian.products(trees.take(points, np.full(size, place)), vectors)
+        matrix = np.concatenate([trees.rows(found[name]) for name in points], axis=1).astype(float)
+        values.append(np.linalg.eigvalsh((matrix + matrix.T) / 2))
+    nodes = np.stack(values)[:, None]
+    trace = nodes.sum(axis=(1, 2))
+    return Spectrum(nodes, np.full(nodes.shape, 1 / size), trace, np.zeros_like(trace))
+
+
 def recognised(gradient: float, extremes: np.ndarray, chord: float) -> str:
     """What a path's highest point is: `near a saddle`, `near a minimum`, or `on a slope`.
 
@@ -417,9 +439,10 @@ def recognised(gradient: float, extremes: np.ndarray, chord: float) -> str:
     error, and that distance is at most NEAR of the path's chord. Near a minimum: no eigenvalue is
     negative by more than its error and CLOSE of the largest, and the distance by the largest is at
     most NEAR. Everything else is on a slope: the level, not a saddle, is what stops the path.
+    A path of one point has no highest one.
     """
     smallest, error, largest, _ = extremes
-    if not np.isfinite([gradient, smallest, largest]).all():
+    if chord == 0 or not np.isfinite([gradient, smallest, largest]).all():
         return "unknown"
     if smallest < -(error + CLOSE * abs(largest)):
         near = gradient <= NEAR * chord * -smallest

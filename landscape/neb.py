@@ -18,7 +18,7 @@ import numpy as np
 
 from landscape.base import Landscape
 from landscape.compute import Pace, each
-from landscape.trees import Params
+from landscape.trees import Params, rows
 
 RATE = 0.2  # of the distance between beads, a step's length to begin with
 LEAST = 0.1  # of that, at the end
@@ -129,7 +129,7 @@ def _times(scale: jax.Array, leaf: jax.Array) -> jax.Array:
 
 def _dots(a: Params, b: Params) -> jax.Array:
     """Inner products [beads]."""
-    parts = [jnp.sum((a[name] * b[name]).reshape(len(a[name]), -1), axis=1) for name in a]
+    parts = [jnp.sum(rows(a[name] * b[name]), axis=1) for name in a]
     return jnp.sum(jnp.stack(parts), axis=0)
 
 

@@ -42,7 +42,7 @@ def distance(kind: str, a: jax.Array, b: jax.Array) -> jax.Array:
 
 
 def squared(a: jax.Array, b: jax.Array) -> jax.Array:
-    return jnp.square(a - b).reshape(len(a), -1).sum(1)
+    return trees.rows(jnp.square(a - b)).sum(1)
 
 
 def jensen_shannon(a: jax.Array, b: jax.Array) -> jax.Array:

@@ -36,7 +36,7 @@ def segment_lengths(points: Params, over: str = "*") -> np.ndarray:
     """Euclidean lengths [beads − 1] of the segments, over the parameters that match the globs."""
     squares = np.zeros(trees.count(points) - 1)
     for leaf in trees.matching(points, over).values():
-        steps = np.subtract(leaf[1:], leaf[:-1], dtype=np.float64).reshape(len(squares), -1)
+        steps = trees.rows(np.subtract(leaf[1:], leaf[:-1], dtype=np.float64))
         squares += np.einsum("ij,ij->i", steps, steps)
     return np.sqrt(squares)
 

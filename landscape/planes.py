@@ -91,7 +91,7 @@ def _dot(many: Params, one: Params) -> np.ndarray:
     """Inner products [n] of n points with one."""
     total = np.zeros(trees.count(many))
     for name, leaf in many.items():
-        total += leaf.reshape(len(leaf), -1) @ one[name].ravel()
+        total += trees.rows(leaf) @ one[name].ravel()
     return total
 
 
@@ -99,7 +99,7 @@ def _norms(many: Params) -> np.ndarray:
     """Norms [n] of n points."""
     total = np.zeros(trees.count(many))
     for leaf in many.values():
-        total += np.sum(leaf.reshape(len(leaf), -1) ** 2, axis=1)
+        total += np.sum(trees.rows(leaf) ** 2, axis=1)
     return np.sqrt(total)
 
 

@@ -21,9 +21,14 @@ What is measured is a flat record (STRING_COLUMNS, MODEL_COLUMNS; None where it 
         spectrum.nodes, spectrum.weights [k, probes, steps]
 A model's arrays, where its spectrum was asked for:
     spectrum.nodes, spectrum.weights [probes, steps]   every probe's weights sum to 1
+Where parameters are no more than measure.probes · measure.steps, traces and spectra are exact:
+by the products with all unit vectors, kept as of one probe with as many steps as parameters, all
+nodes of one weight; the trace's error is 0.
 """
 
 from __future__ import annotations
+
+from landscape.files import Row
 
 COLUMNS: tuple[str, ...] = (
     "task", "method", "level", "a", "b", "status", "beads", "length", "chord",
@@ -72,6 +77,19 @@ MODEL_COLUMNS: tuple[str, ...] = (
     "trace_error", "probes", "steps", "hessian_of", "hessian_by", "hessian_step", "source",
     "reason",
 )  # fmt: skip
+
+WIDER = "a smaller train.learning_rate, or wider types in the task, may help"
+
+
+def why_missed(model: Row) -> str:
+    """Of a model that missed a level, a record of models.json: how it ended, and what may help."""
+    steps, value = model["steps"], model["value"]
+    if value is None:
+        return f"non-finite by step {steps}; {WIDER}" if steps else "non-finite before any training"
+    if not steps:
+        return f"{value:.6g} without any training"
+    return f"{value:.6g} after {steps} steps; more train.max_steps, or another rate, may help"
+
 
 RAISED = "RAISED"  # of a barrier
 OFF = "OFF"  # of the shortening of a string: it was not to be shortened

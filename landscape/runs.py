@@ -76,7 +76,12 @@ from landscape.records import (
 )
 
 PROFILE = ("profile.position", "profile.loss")
-FILM = "film."
+FILM = tuple(
+    f"film.{name}"  # in full, as a parameter's name may begin like them
+    for name in (
+        "facts", "beads", "places", "bead_counts", "profile", "profile_counts", "variance",
+    )
+)  # fmt: skip
 
 
 def level_name(level: float) -> str:
@@ -234,23 +239,21 @@ class Run:
     def save_connection(self, row: Row, string: Arrays, profile: np.ndarray, film: Arrays) -> None:
         """Keep a row, its string (arrays [beads, ...]), its profile [points, 2] and its film."""
         path = self.connection_file(row["set"], row["level"], row["a"], row["b"])
-        film = {FILM + name: array for name, array in film.items()}
+        film = {f"film.{name}": array for name, array in film.items()}
         save_arrays(path, {**string, **_beside(profile), **film}, {"row": row})
 
     def load_connection(self, row: Row) -> tuple[Arrays, np.ndarray, Arrays]:
         """The string, profile and film of a row. Raises RunError for a damaged or altered file."""
         path = self.connection_file(row["set"], row["level"], row["a"], row["b"])
         arrays, _ = load_arrays(path)
-        film = {
-            name.removeprefix(FILM): arrays.pop(name) for name in list(arrays) if name[:5] == FILM
-        }
+        film = {name.removeprefix("film."): arrays.pop(name) for name in FILM if name in arrays}
         return arrays, _profile_in(arrays), film
 
     def load_film(self, row: Row) -> Arrays:
         """The film of a row, the arrays of landscape/film.py; {} for a string never searched."""
         path = self.connection_file(row["set"], row["level"], row["a"], row["b"])
-        film = load_some(path, lambda name: name.startswith(FILM))
-        return {name.removeprefix(FILM): array for name, array in film.items()}
+        film = load_some(path, FILM.__contains__)
+        return {name.removeprefix("film."): array for name, array in film.items()}
 
     def load_profile(self, row: Row) -> np.ndarray:
         """The loss along a row's string, [points, 2], without reading the string itself."""

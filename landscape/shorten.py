@@ -96,11 +96,11 @@ class Shortening:
 
     @property
     def change(self) -> float | None:
-        """By which part of itself the certified length moved when the beads were last doubled."""
-        if len(self.lengths) < 2:
+        """By which part of itself the certified length moved when the beads were last doubled;
+        None of a length of 0, too."""
+        if len(self.lengths) < 2 or self.lengths[-1] == 0:
             return None
-        change = abs(self.lengths[-1] - self.lengths[-2])
-        return change / self.lengths[-1] if change else 0.0
+        return abs(self.lengths[-1] - self.lengths[-2]) / self.lengths[-1]
 
 
 def subdivided(points: Params, segments: int) -> Params:
@@ -297,7 +297,7 @@ class Shortener:
                 string.kept = string.points
             if self._is_last(string):
                 self._spend(string)
-            elif string.change is not None and string.change < self.tolerance:
+            elif length == 0 or (string.change is not None and string.change < self.tolerance):
                 self._stop(string)
             else:
                 self._double(string, "max_beads ({}) spent")
@@ -329,8 +329,10 @@ class Shortener:
         at which the slowest mode still moves freely."""
         slowest = np.full(trees.count(string.points), (np.pi / trees.count(string.points)) ** 2)
         points, _ = step(string.points, joined(string.seen, string.cuts), slowest)
-        squares = [np.sum(paths.segment_lengths(at) ** 2) for at in (points, string.points)]
-        return float(1 - squares[0] / squares[1]) / 2
+        after, now = (
+            float(np.sum(paths.segment_lengths(at) ** 2)) for at in (points, string.points)
+        )
+        return (1 - after / now) / 2 if now > 0 else 0.0
 
     def _double(self, string: Shortening, otherwise: str) -> None:
         """Go on with twice the segments, or end with this reason."""

@@ -132,17 +132,14 @@ def moved(cuts: Cuts, before: Params, after: Params) -> Cuts:
 def gram(a: Params, b: Params) -> np.ndarray:
     """Inner products [n, m] of the rows of two trees, named arrays [n, ...] and [m, ...]."""
     return np.asarray(
-        sum(
-            (a[name].reshape(len(a[name]), -1) @ b[name].reshape(len(b[name]), -1).T).astype(float)
-            for name in a
-        )
+        sum((trees.rows(a[name]) @ trees.rows(b[name]).T).astype(float) for name in a)
     )
 
 
 def mixed(matrix: np.ndarray, tree: Params) -> Params:
     """The rows of a tree combined by a matrix [m, n]."""
     return {
-        name: (matrix.astype(leaf.dtype) @ leaf.reshape(len(leaf), -1)).reshape(-1, *leaf.shape[1:])
+        name: (matrix.astype(leaf.dtype) @ trees.rows(leaf)).reshape(len(matrix), *leaf.shape[1:])
         for name, leaf in tree.items()
     }
 

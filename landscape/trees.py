@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
@@ -56,6 +57,11 @@ def concatenate(trees: Sequence[Any]) -> Any:
 def count(tree: Any) -> int:
     """Leading axis length."""
     return len(jax.tree.leaves(tree)[0])
+
+
+def rows(leaf: Any) -> Any:
+    """An array [n, ...] as [n, scalars], also where it has no elements."""
+    return leaf.reshape(len(leaf), math.prod(leaf.shape[1:]))
 
 
 def size(tree: Any) -> int:

@@ -1,5 +1,7 @@
 """Second derivatives against dense ones, SciPy's, and landscapes whose curvature is known."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,10 +17,12 @@ from landscape.hessian import (
     curvatures,
     in_parts,
     intermediate_bytes,
+    is_small,
     lanczos,
     probes,
     recognised,
     spectrum,
+    whole_spectrum,
 )
 from landscape.tasks.digits import digits
 from landscape.tasks.polynomial import polynomial
@@ -124,6 +128,28 @@ def test_a_spectrum_of_one_eigenvalue_has_no_gaps():
     np.testing.assert_allclose(found.nodes, 3, rtol=1e-5)
     np.testing.assert_allclose(found.weights.sum(axis=2), 1, rtol=1e-6)
     assert found.trace == pytest.approx(15, rel=1e-5)
+
+
+def test_the_whole_spectrum_of_few_parameters_is_exact(network, monkeypatch):
+    landscape, point, dense, _ = network
+    hessian = Hessian(landscape)
+    two = {name: np.concatenate([leaf, 1.1 * leaf]) for name, leaf in point.items()}
+    found = whole_spectrum(hessian, two)
+    assert found.nodes.shape == found.weights.shape == (2, 1, len(dense))
+    np.testing.assert_allclose(found.nodes[0, 0], np.linalg.eigvalsh(dense), atol=1e-12)
+    assert found.trace[0] == pytest.approx(np.trace(dense), rel=1e-12)
+    assert found.trace_error.tolist() == [0, 0] and found.weights.sum() == pytest.approx(2)
+    assert is_small(hessian, len(dense)) and not is_small(hessian, len(dense) - 1)
+    monkeypatch.setattr(compute, "memory", lambda: 0)
+    assert not is_small(hessian, len(dense))
+
+
+def test_differences_of_gradients_at_zero():
+    """Half the way between them is a part of ‖θ‖, which is 0."""
+    task = energy_task(lambda x: jnp.sum(x**2), lambda key: jnp.zeros(3))
+    hessian = Hessian(bind(replace(task, kinked=("loss",))))
+    found = hessian.products({"params": np.zeros((1, 3), "f")}, {"params": np.ones((1, 3), "f")})
+    np.testing.assert_allclose(found["params"], 2, rtol=1e-3)
 
 
 def test_samples_in_parts_are_all_samples(network, monkeypatch):

@@ -10,10 +10,11 @@ from typing import Any
 import yaml
 
 from landscape.files import RunError, table_text
+from landscape.records import WIDER
 from landscape.report.against import Published, compare, read_published
 from landscape.report.measured import measures_of
 from landscape.report.page import write_html
-from landscape.report.summary import NON_FINITE, UNREACHED, summarise
+from landscape.report.summary import UNREACHED, summarise
 from landscape.report.verdicts import claims_of
 from landscape.runs import Run
 from landscape.topology import describe
@@ -104,18 +105,18 @@ def _notes(
     missed: Counter[float] = Counter()
     for model in run.models():
         missed.update(e["level"] for e in model["levels"] if e["status"] != "REACHED")
-    broken = [model for model in run.models() if model["status"] == NON_FINITE]
-    if broken:
-        steps = [model["steps"] for model in broken]
-        where = f"by step {min(steps)}" + (f" to {max(steps)}" if max(steps) > min(steps) else "")
-        notes.append(
-            f"{len(broken)} of {about['models']} models became non-finite in training, {where}: "
-            "a smaller train.learning_rate, train.clip, or float32 parameters may help"
-        )
     for level, count in missed.items():
         notes.append(f"{count} of {about['models']} models did not reach {level:g} in training")
+    lost = [model["steps"] for model in run.models() if model["status"] == "NON_FINITE"]
+    if lost:
+        count = f"{len(lost)} of {about['models']} models became non-finite"
+        notes.append(f"{count} in training, the first by step {min(lost)}: {WIDER}")
     if any(row["status"] == UNREACHED for row in rows):
         notes.append("pairs of models that did not reach a level are left out of its share")
+    if coinciding := sum(row["chord"] == 0 for row in rows):
+        notes.append(
+            f"{coinciding} strings have ends that coincide: they have no normalised length"
+        )
     for name in run.sets():
         over = _length_over(run.settings_file(name))
         if over != "*":

@@ -41,7 +41,8 @@ def _sharpness(records: Records, metric: str) -> Figure:
 
     def plot(axes: Axes) -> None:
         figures.against_level(axes, levels, "largest", metric, lambda level: [])
-        figures.log_values(axes)
+        if any((record["largest"]["mean"] or 0) > 0 for record in records):
+            figures.log_values(axes)
         axes.set_ylabel("largest eigenvalue of the Hessian")
 
     table = [

@@ -29,6 +29,11 @@ class Spectrum:
         pairs = zip(self.nodes, self.weights, strict=True)
         return np.array([np.histogram(nodes, edges, weights=own)[0] for nodes, own in pairs])
 
+    @property
+    def whole(self) -> bool:
+        """Whether these are all eigenvalues, not a quadrature."""
+        return len(self.nodes) == 1 and np.ptp(self.weights) == 0
+
 
 Line = tuple[str, Sequence[Spectrum]]  # a label, and the spectra whose mean it is
 
@@ -122,8 +127,10 @@ def _figure(name: str, said: str, lines: Sequence[Line], more: str = "") -> Figu
             )
 
     of = max(len(spectra) for _, spectra in lines)
-    caption = f"{said}, by stochastic Lanczos quadrature with {len(every[0].nodes)} probes of "
-    caption += f"{every[0].nodes.shape[1]} steps: shares of {BINS} bins."
+    probes, steps = every[0].nodes.shape
+    by = f"stochastic Lanczos quadrature with {probes} probes of {steps} steps"
+    by = f"all {steps} eigenvalues" if every[0].whole else by
+    caption = f"{said}, by {by}: shares of {BINS} bins."
     caption += f" A line is the mean of up to {of} strings." * (of > 1)
     caption += f" {len(shown)} of {len(lines)} are drawn." * (len(shown) < len(lines)) + more
     return Figure(name, said, caption, plot, [row for spectrum in every for row in rows(spectrum)])

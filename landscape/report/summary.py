@@ -13,7 +13,6 @@ from scipy.stats import binomtest
 
 Row = dict[str, Any]
 CONNECTED = "CONNECTED"
-NON_FINITE = "NON_FINITE"
 UNREACHED = "LEVEL_NOT_REACHED"  # no path was sought
 
 

@@ -19,7 +19,7 @@ from landscape.driver import Connection, chained, judge, start, steps
 from landscape.files import Arrays, Row, RunError, finite, load_arrays, write_bytes
 from landscape.film import film
 from landscape.methods import HYPOTHESES, METHODS
-from landscape.records import COLUMNS
+from landscape.records import COLUMNS, why_missed
 from landscape.runs import Run
 from landscape.settings import pair_list
 from landscape.stages.setup import (
@@ -334,12 +334,14 @@ class Tools:
         self.run.append_events(self.name, [finite(event) for event in events])
 
     def _save_unreached(self, level: float, a: int, b: int) -> None:
-        missed = [m for m in (a, b) if not self.ends.reached(m, level)]
+        missed = [model for model in (a, b) if not self.ends.reached(model, level)]
+        who = " and ".join(f"model {model}" for model in missed)
+        why = "; ".join(f"model {m}: {why_missed(self.ends.records[m])}" for m in missed)
         row = _empty_row(self.config, self.name, level, a, b)
         row |= {
             "status": Status.LEVEL_NOT_REACHED,
             "grad_evals": 0,
-            "reason": "; ".join(self.ends.why_missed(m) for m in missed),
+            "reason": f"{who} did not reach the level in training ({why})",
         }
         shapes = self.landscape.shapes.items()
         no_beads = {name: np.zeros((0, *shape.shape), shape.dtype) for name, shape in shapes}
@@ -352,9 +354,10 @@ class Ends:
 
     def __init__(self, run: Run, config: Config, landscape: Landscape) -> None:
         self._run, self._landscape = run, landscape
+        self.records = {record["model"]: record for record in run.models()}
         self._reached = {
             (record["model"], entry["level"])
-            for record in run.models()
+            for record in self.records.values()
             for entry in record["levels"]
             if entry["status"] == "REACHED"
         }
@@ -363,13 +366,6 @@ class Ends:
 
     def reached(self, model: int, level: float) -> bool:
         return (model, level) in self._reached
-
-    def why_missed(self, model: int) -> str:
-        """Why a model met a level never."""
-        record = next(r for r in self._run.models() if r["model"] == model)
-        if record["status"] == Status.NON_FINITE:
-            return f"model {model} became non-finite by step {record['steps']} of training"
-        return f"model {model} did not reach the level in training"
 
     def levels(self, model: int) -> list[float]:
         """The levels that a model met."""

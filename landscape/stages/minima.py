@@ -8,7 +8,7 @@ from typing import Any
 from landscape import trees
 from landscape.base import key_data
 from landscape.files import Row, finite, load_arrays, read_record, save_arrays
-from landscape.hessian import Curvatures, Hessian, curvatures, spectrum
+from landscape.hessian import Curvatures, Hessian, curvatures, is_small, spectrum, whole_spectrum
 from landscape.records import MODEL_COLUMNS
 from landscape.stages.setup import Progress, in_use, log
 
@@ -56,8 +56,11 @@ def _measure_model(tools: Any, hessian: Hessian, level: float, model: int) -> No
     points = trees.stack([point])
     found: Curvatures = curvatures(hessian, points, settings.steps, seed)
     with_spectrum = model < settings.spectrum
-    steps = settings.steps if with_spectrum else 1
-    density = spectrum(hessian, points, steps, settings.probes, seed)
+    if is_small(hessian, settings.steps * settings.probes):
+        density = whole_spectrum(hessian, points)
+    else:
+        steps = settings.steps if with_spectrum else 1
+        density = spectrum(hessian, points, steps, settings.probes, seed)
     smallest, smallest_error, largest, largest_error = map(float, found.extremes[0])
     record: Row = dict.fromkeys(MODEL_COLUMNS)
     record |= hessian.facts | {
@@ -74,7 +77,7 @@ def _measure_model(tools: Any, hessian: Hessian, level: float, model: int) -> No
         "largest_error": largest_error,
         "trace": float(density.trace[0]),
         "trace_error": float(density.trace_error[0]),
-        "probes": settings.probes,
+        "probes": density.nodes.shape[1],
         "steps": density.nodes.shape[2] if with_spectrum else None,
         "reason": "",
         "seconds": round(time.perf_counter() - began, 3),

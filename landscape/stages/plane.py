@@ -94,16 +94,18 @@ def _level(run: Run, chosen: Sequence[int], levels: list[float], level: float | 
     reached = {
         record["model"]: {e["level"] for e in record["levels"] if e["status"] == "REACHED"}
         for record in run.models()
+        if record["model"] in chosen
     }
-    missed = [
-        m for m in chosen if not reached[m] or (level is not None and level not in reached[m])
-    ]
-    if missed:
-        what = "reached no level" if level is None else f"did not reach {level:g}"
-        who = f"model{'s' * (len(missed) > 1)} {_listed(missed)}"
-        raise RunError(f"{run.directory}: {who} {what} in training")
-    shared = set.intersection(*(reached[model] for model in chosen))
-    return min(shared) if level is None else level
+    asked = set(levels) if level is None else {level}
+    without = [model for model in sorted(chosen) if not asked & reached[model]]
+    if without:
+        who = f"model{'s' * (len(without) > 1)} {_listed(without)}"
+        what = "any of the run's levels" if level is None else f"{level:g}"
+        raise RunError(f"{run.directory}: {who} did not reach {what} in training")
+    shared = asked.intersection(*reached.values())
+    if not shared:
+        raise RunError(f"{run.directory}: no level was reached by all of {_listed(chosen)}")
+    return min(shared)
 
 
 def _model(run: Run, landscape: Landscape, model: int, level: float) -> Arrays:

@@ -12,8 +12,9 @@ import yaml
 
 from landscape import geometry, paths, trees
 from landscape.base import key_data
+from landscape.driver import COINCIDE
 from landscape.files import Arrays, Row, RunError, finite, read_record, save_arrays
-from landscape.hessian import Hessian, curvatures, recognised, spectrum
+from landscape.hessian import Hessian, curvatures, is_small, recognised, spectrum, whole_spectrum
 from landscape.records import DOWNGRADED, OFF, STRING_COLUMNS
 from landscape.runs import Run
 from landscape.shorten import Shortening
@@ -161,7 +162,7 @@ def _measure_string(tools: Any, row: Row, string: Shortening, with_spectrum: boo
         "turning": np.column_stack([turned.places, turned.angles]),
     }
     arrays |= {f"shortened.{name}": leaf for name, leaf in points.items()}
-    notes = [string.reason, tools.no_hessian]
+    notes = ["" if chord > 0 else COINCIDE, string.reason, tools.no_hessian]
     if tools.function_length is None:
         notes.append("no length in function space: the task does not say its outputs")
     else:
@@ -249,15 +250,20 @@ def _along(
             "level_curvature_highest": float(bent.max()),
         }
     if with_spectrum:
-        density = spectrum(hessian, at, tools.settings.steps, tools.settings.probes, seed)
+        steps, probes = tools.settings.steps, tools.settings.probes
+        if is_small(hessian, steps * probes):
+            density = whole_spectrum(hessian, at)
+        else:
+            density = spectrum(hessian, at, steps, probes, seed)
         arrays |= {"spectrum.nodes": density.nodes, "spectrum.weights": density.weights}
         arrays |= {"beads.trace": density.trace, "beads.trace_error": density.trace_error}
         numbers |= {
             "peak_trace": float(density.trace[-1]),
             "peak_trace_error": float(density.trace_error[-1]),
-            "probes": tools.settings.probes,
+            "probes": density.nodes.shape[1],
             "steps": density.nodes.shape[2],
         }
     undefined = len(at[next(iter(at))]) - len(bent)
-    why = f"level curvature undefined at {undefined} points (gradient at its noise floor)"
+    why = "no tangent" if paths.length(points) == 0 else "gradient at its noise floor"
+    why = f"level curvature undefined at {undefined} points ({why})"
     return numbers, arrays, why if undefined else ""

@@ -18,6 +18,7 @@ from landscape.config import Config, dump_config, run_name
 from landscape.descend import Descender, Descent
 from landscape.files import RunError, load_arrays, save_arrays
 from landscape.permute import permuted
+from landscape.records import why_missed
 from landscape.runs import Run, create_run, open_run
 from landscape.stages.setup import (
     Checkpoints,
@@ -263,14 +264,15 @@ def _record(
         status = "REACHED" if level in met else Status.LEVEL_NOT_REACHED
         levels.append({"level": level, "status": status, "step": step, "value": at})
     finite = bool(np.isfinite(value))
-    missed = [level for level in config.levels.values if level not in met]
-    if missed:
-        why = f"{value:.6g} after {steps} steps" if finite else f"non-finite after {steps} steps"
-        log.warning(f"model {model} did not reach {', '.join(map(str, missed))} ({why})")
-    return {
+    record = {
         "model": model,
         "status": "TRAINED" if finite else Status.NON_FINITE,
         "steps": steps,
         "value": value if finite else None,
         "levels": levels,
     }
+    missed = [level for level in config.levels.values if level not in met]
+    if missed:
+        levels_missed = ", ".join(map(str, missed))
+        log.warning(f"model {model} did not reach {levels_missed} ({why_missed(record)})")
+    return record

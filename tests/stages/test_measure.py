@@ -75,6 +75,7 @@ def test_a_ring_is_measured(connected, caplog):
         ends = np.linalg.eigvalsh(dense)
         assert [row["smallest"], row["largest"]] == pytest.approx(ends, rel=1e-3, abs=1e-3)
         assert abs(row["trace"] - ends.sum()) <= 4 * row["trace_error"] + 1e-4
+        assert (row["trace_error"], row["probes"]) == (0, 1), "two parameters: all products"
         weights = run.load_measures(row).get("spectrum.weights")
         assert (weights is not None) == (row["model"] == 0)
     assert run.string_measures() == strings and run.model_measures() == models

@@ -146,6 +146,14 @@ def test_a_level_that_was_not_reached(ring):
         plane(run, random=0, level=1e-9)
 
 
+def test_no_level_that_was_reached(ring):
+    run = train(ring(train={"max_steps": 10}, levels={"values": [1e-9]}))
+    with pytest.raises(RunError, match="model 0 did not reach any of the run's levels"):
+        plane(run, random=0)
+    with pytest.raises(RunError, match="models 0, 1, 2 did not reach any of the run's levels"):
+        plane(run, models=(2, 0, 1))
+
+
 def test_pictures_and_numbers(finished):
     """Also of a string that was downgraded since and losses that are not finite; on the page."""
     name = plane(finished, models=(0, 1, 2), grid=5)
