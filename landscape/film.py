@@ -23,8 +23,8 @@ def film(string: String, certificate: paths.Certificate, level: float) -> dict[s
 
     facts [frames, 4] is (round, instantaneous level, highest loss, its fraction of the length);
     beads [·, 3], places [·], bead_counts [frames], the beads along the three axes and as fractions
-    of the length, none in a frame whose positions were forgotten or are
-    not finite; profile [·, 2], profile_counts [frames]; variance [3], each axis's share of the final beads' variance.
+    of the length, none in a frame whose positions were forgotten or are not finite; profile [·, 2],
+    profile_counts [frames]; variance [3], each axis's share of the final beads' variance.
     """
     frames = [frame for frame in string.frames if np.isfinite(frame["facts"][:2]).all()]
     if not frames or not np.array_equal(frames[-1]["beads"], string.ids):

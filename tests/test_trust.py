@@ -10,7 +10,7 @@ import pytest
 
 from landscape.base import bind, energy_task
 from landscape.descend import Descender
-from landscape.gauss_newton import gauss_newton
+from landscape.gauss_newton import RADIUS, gauss_newton
 from landscape.polyak import STRIDE, polyak
 from landscape.trust import LONGEST, NEAR, SHORTEST, WINDOW, near_start, within_radius
 
@@ -37,9 +37,9 @@ def by_sample(x: jax.Array) -> Any:
 
 FIRST_ORDER = {"adam": optax.adam(0.02), "sgd": optax.sgd(5.0)}
 WAYS = {
-    "polyak": (polyak(), STRIDE),
-    "gauss-newton": (gauss_newton(by_sample), 0.05),
-    **{name: (within_radius(way), LONGEST) for name, way in FIRST_ORDER.items()},
+    "polyak": (near_start(polyak()), STRIDE),
+    "gauss-newton": (gauss_newton(by_sample), RADIUS),
+    **{name: (near_start(within_radius(way)), LONGEST) for name, way in FIRST_ORDER.items()},
 }
 
 
@@ -49,12 +49,12 @@ def test_no_way_down_steps_farther_than_its_part_of_the_reach_nor_at_once_out_of
     name, reach
 ):
     optimizer, longest = WAYS[name]
-    found = places(near_start(optimizer), slope, [0.0, 0.0], WINDOW, reach)
+    found = places(optimizer, slope, [0.0, 0.0], WINDOW, reach)
     steps = np.linalg.norm(np.diff(found, axis=0), axis=1)
     assert 0 < steps.max() <= longest * reach * 1.001
-    # lower and lower: the ball grows only when it has cut WINDOW steps
-    away = np.linalg.norm(found - found[0], axis=1)
-    assert away.max() <= NEAR * reach * 1.001
+    if name != "gauss-newton":  # lower and lower: the ball grows when it has cut WINDOW steps
+        away = np.linalg.norm(found - found[0], axis=1)
+        assert away.max() <= NEAR * reach * 1.001
 
 
 def test_the_radius_shrinks_where_the_loss_does_not_fall_and_grows_again_where_it_does():
@@ -86,14 +86,14 @@ def test_a_bead_that_can_only_come_down_far_away_is_let_go_farther():
 
 def test_a_valley_nearby_is_taken_before_a_deeper_one_far_away():
     """Where Polyak steps stall, Adam at 0.02 a parameter used to throw the bead out of a narrow
-    valley: in the directions of `rest` it moved 0.02·√10,000 = 2 a step."""
+    valley: in the directions of `rest` it moved 0.02·√2,000 = 0.9 a step."""
 
     def loss(x: Any) -> Any:
         ripple = 0.3 * (1 - jnp.cos(300 * x["rest"])).mean()
         return (x["along"] - 0.05) ** 2 * 100 + ripple + 1e-3 * jnp.sum(x["rest"] ** 2)
 
-    task = energy_task(loss, lambda key: {"along": jnp.zeros(()), "rest": jnp.zeros(10_000)})
-    start = {"along": np.zeros(1, np.float32), "rest": np.full((1, 10_000), 4e-3, np.float32)}
+    task = energy_task(loss, lambda key: {"along": jnp.zeros(()), "rest": jnp.zeros(2_000)})
+    start = {"along": np.zeros(1, np.float32), "rest": np.full((1, 2_000), 4e-3, np.float32)}
     descender = Descender(bind(task), near_start(polyak()), 10, 2000, looks_early=True)
     descent = descender.start(start, np.zeros((1, 2), np.uint32), np.array([1e-3]), np.array([1.0]))
     while descender.going(descent).any():

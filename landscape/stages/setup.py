@@ -271,7 +271,7 @@ def build_beads(
     own = landscape._replace(loss=lambda params, carry, key: (descent(params), carry))
     if name == "gauss-newton":
         assert landscape.by_sample is not None
-        optimizer = near_start(gauss_newton(landscape.by_sample))
+        optimizer = gauss_newton(landscape.by_sample)  # which has its own trust radius
     else:
         optimizer = near_start(polyak(config.connect.learning_rate or RATE))
     return lambda constraint=None: Descender(own, optimizer, *steps, constraint, looks_early=True)
