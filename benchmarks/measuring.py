@@ -15,6 +15,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from landscape import cores
+
 PACKAGES = ("lscape", "jax", "jaxlib", "numpy", "torch")
 
 
@@ -55,8 +57,8 @@ def machine() -> dict[str, Any]:
             versions[package] = version(package)
         except PackageNotFoundError:
             continue
-    cores = len(os.sched_getaffinity(0))
-    return {"processor": name, "cores": cores, "load": os.getloadavg()[0], "versions": versions}
+    free = {"cores": cores.usable(), "load": os.getloadavg()[0]}
+    return {"processor": name, **free, "versions": versions}
 
 
 def took(command: Sequence[str], **environment: str) -> Took:

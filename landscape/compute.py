@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
-from landscape import trees
+from landscape import cores, trees
 
 MEMORY = 2**31
 SHARE_ON_DEVICE = 4  # a call's models take up to memory's part in this, with room for copies
@@ -59,8 +59,7 @@ def configure(
     if not _backend_started() and "host_platform_device_count" not in os.environ.get(
         "XLA_FLAGS", ""
     ):
-        cores = len(os.sched_getaffinity(0))
-        jax.config.update("jax_num_cpu_devices", max(cores, devices or 1))
+        jax.config.update("jax_num_cpu_devices", max(cores.usable(), devices or 1))
     _plan = _Plan(strategy, devices, memory or MEMORY)
     if devices is not None and devices > len(jax.devices()):
         raise ValueError(f"{devices} devices are asked for, there are {device_description()}")

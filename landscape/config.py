@@ -102,6 +102,7 @@ _SECTIONS: dict[str, Any] = {
     "compute": Compute,
     "data": Data,
 }
+UNNAMED = {"pairs", "tries", "barriers"}  # keys that name neither a set nor measures
 _ABSENT = {"seed": 0}  # any other section that is left out is an empty one
 
 
@@ -412,15 +413,26 @@ def run_name(config: Config) -> str:
     return f"{config.name}-{run_hash(config)}"
 
 
+def changes(config: Config, own: Config, section: str) -> list[str]:
+    """What a section has other than the config's own, as overrides; but for what names neither a
+    set nor measures."""
+    before, after = (getattr(one, section).model_dump(mode="json") for one in (config, own))
+    return [
+        f"{section}.{key}={json.dumps(value)}"
+        for key, value in after.items()
+        if value != before[key] and key not in UNNAMED
+    ]
+
+
 def set_name(connect: Connect) -> str:
     """The name of a search's set of rows: its method, and a hash of all but which pairs."""
-    settings = connect.model_dump(mode="json", exclude={"pairs", "tries"}, exclude_none=True)
+    settings = connect.model_dump(mode="json", exclude=UNNAMED, exclude_none=True)
     return f"{connect.method}-{_digest(settings)[:6]}"
 
 
 def measures_name(measure: Measure) -> str:
     """The name of the measures of strings and models that these settings make."""
-    settings = measure.model_dump(mode="json", exclude={"barriers"})
+    settings = measure.model_dump(mode="json", exclude=UNNAMED)
     return f"measures-{_digest(settings)[:6]}"
 
 

@@ -1,10 +1,11 @@
-"""The flat records of a run: their keys, which are the columns of its tables.
+"""The records of a run: their keys, which are the columns of its tables, and what each may be.
 
-A record of snapshots/ is `SNAPSHOT`'s keys, of barriers/ `BARRIER`'s. Of both, max_loss +
-last_change bounds the loss on the whole path; landscape/topology.py makes components, the
-disconnectivity graph and persistence of them and the rows.
+Whatever is read is checked against these types (`files.checked`) before anything is made of it.
+Of snapshots and barriers, max_loss + last_change bounds the loss on the whole path;
+landscape/topology.py makes components, the disconnectivity graph and persistence of them and the
+rows.
 
-What is measured is a flat record (STRING_COLUMNS, MODEL_COLUMNS; None where it does not apply,
+What is measured is a flat record (StringMeasure, ModelMeasure; None where it does not apply,
 `reason` says why) beside arrays (NaN where a number does not apply). A string's arrays:
     shortened.<parameter> [beads, ...]  the shortened string, certified below the row's limit
     history [steps, 5]                  (sweeps, gradient evaluations, beads, length, certified or
@@ -28,62 +29,333 @@ nodes of one weight; the trace's error is 0.
 
 from __future__ import annotations
 
-from landscape.files import Row
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    NotRequired,  # pydantic's, before Python 3.12
+)
 
-COLUMNS: tuple[str, ...] = (
-    "task", "method", "level", "a", "b", "status", "beads", "length", "chord",
-    "normalized_length", "max_loss", "barrier", "rounds", "grad_evals", "seconds",
-    "set", "limit", "loss_a", "loss_b", "max_at", "last_change", "resolution", "grid",
-    "verified", "chained_from", "curve_max", "bound", "reason",
-)  # fmt: skip
+from pydantic import AfterValidator, Field, FiniteFloat, NonNegativeInt, PositiveInt
+from typing_extensions import TypedDict
 
-CERTIFIED = (
-    "max_loss", "last_change", "max_at", "resolution", "grid", "verified", "beads", "length",
-    "chord", "normalized_length", "grad_evals", "seconds", "status", "reason",
-)  # fmt: skip
-# from the model's snapshot at `level` to the one at `lower`; CONNECTED below `limit`, the level's
-SNAPSHOT = ("model", "level", "lower", "limit", *CERTIFIED)
-# between the snapshots at level_a and level_b, whose losses are loss_a and loss_b: no barrier is
-# lower than the greater. start: the bound of the path that was lowered; origin: its set and level,
-# or `straight`; gradient: its norm at the band's highest bead, None where nothing was lowered;
-# band: the most beads of a band, which is as many as compute.memory holds, None the same;
-# status: TIGHT (near the ends' losses), CONVERGED, BUDGET, KEPT (not lowered: reason), or RAISED
-# (`lscape verify` has found it higher than it was known to be: reason)
-BARRIER = (
-    "a", "b", "level_a", "level_b", "loss_a", "loss_b", "start", "origin", "gradient", "band",
-    *CERTIFIED,
-)  # fmt: skip
+RAISED = "RAISED"  # of a barrier
+OFF = "OFF"  # of the shortening of a string: it was not to be shortened
+DOWNGRADED = "DOWNGRADED"  # of a shortened string that a finer grid found above its limit
 
-STRING_COLUMNS: tuple[str, ...] = (
-    "measures", "set", "method", "level", "a", "b", "limit",
-    "shortening", "beads_found", "beads", "sweeps", "grad_evals", "seconds",
-    "length_found", "length", "chord", "normalized_length_found", "normalized_length",
-    "length_change", "max_loss", "max_at", "last_change", "resolution", "grid", "verified",
-    "scaled_length_found", "scaled_length", "scaled_chord",
-    "function_length_found", "function_length", "function_chord", "function_change",
-    "function_metric", "function_samples",
-    "total_curvature_found", "total_curvature", "curvature_density", "curvature_middle",
-    "largest_angle", "largest_angle_at",
-    "peak_at", "peak_loss", "peak_gradient", "peak_smallest", "peak_smallest_error",
-    "peak_largest", "peak_largest_error", "peak_trace", "peak_trace_error", "probes", "steps",
-    "peak_verdict",
-    "level_curvature_mean", "level_curvature_lowest", "level_curvature_highest",
-    "level_curvature_points", "hessian_of", "hessian_by", "hessian_step", "source", "reason",
-)  # fmt: skip
+ROUNDING = 1e-9
+Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Part = Annotated[float, Field(ge=-ROUNDING, le=1 + ROUNDING)]
+Checksum = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$")]
 
-MODEL_COLUMNS: tuple[str, ...] = (
-    "measures", "level", "model", "value", "seconds",
-    "loss", "gradient", "smallest", "smallest_error", "largest", "largest_error", "trace",
-    "trace_error", "probes", "steps", "hessian_of", "hessian_by", "hessian_step", "source",
-    "reason",
-)  # fmt: skip
+
+# -- what every file of arrays has -----------------------------------------------------------------
+
+
+class Header(TypedDict):
+    """Beside the arrays of a safetensors file; record: the rest as JSON, sha256: of that text."""
+
+    format: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,8}$")]
+    record: str
+    sha256: Checksum
+
+
+class Contents(TypedDict):
+    """In every such record; arrays: the type and shape of each, as `float32[2, 3]`, by name."""
+
+    arrays: dict[str, str]
+    arrays_sha256: Checksum
+
+
+# -- paths -----------------------------------------------------------------------------------------
+
+SearchStatus = Literal["CONNECTED", "NOT_FOUND", "STUCK", "NON_FINITE", "LEVEL_NOT_REACHED"]
+
+
+class StringRecord(TypedDict):
+    """A row of results.csv; facts: what a construction says of its curve, by name."""
+
+    task: str
+    method: str
+    level: FiniteFloat
+    a: NonNegativeInt
+    b: NonNegativeInt
+    status: SearchStatus
+    beads: NonNegativeInt | None
+    length: Amount | None
+    chord: Amount | None
+    normalized_length: Amount | None
+    max_loss: FiniteFloat | None
+    barrier: FiniteFloat | None
+    rounds: NonNegativeInt | None
+    grad_evals: NonNegativeInt
+    seconds: Amount | None
+    set: FileName
+    limit: FiniteFloat | None
+    loss_a: FiniteFloat | None
+    loss_b: FiniteFloat | None
+    max_at: Part | None
+    last_change: Amount | None
+    resolution: Part | None
+    grid: PositiveInt | None
+    verified: PositiveInt | None
+    chained_from: FiniteFloat | None
+    curve_max: FiniteFloat | None
+    bound: FiniteFloat | None
+    reason: str
+    facts: NotRequired[dict[str, FiniteFloat]]
+
+
+def _complete(row: StringRecord) -> StringRecord:
+    """What was searched has numbers, and what is CONNECTED all of them."""
+    wanted: tuple[str, ...] = ()
+    if row["status"] != "LEVEL_NOT_REACHED":
+        wanted = "limit", "grid", "beads"
+    if row["status"] == "CONNECTED":
+        certificate = "max_loss", "last_change", "max_at", "resolution", "barrier"
+        wanted = *wanted, *certificate, "length", "chord", "loss_a", "loss_b"
+    missing = [key for key in wanted if row[key] is None]
+    if missing:
+        raise ValueError(f"{row['status']} has a number for {', '.join(missing)}")
+    if (row["loss_a"] is None) != (row["loss_b"] is None):
+        raise ValueError("loss_a and loss_b are both known or neither is")
+    return row
+
+
+SavedString = Annotated[StringRecord, AfterValidator(_complete)]
+
+
+class _Certified(TypedDict):
+    max_loss: FiniteFloat | None
+    last_change: Amount | None
+    max_at: Part | None
+    resolution: Part | None
+    grid: PositiveInt
+    verified: PositiveInt | None
+    beads: NonNegativeInt
+    length: Amount | None
+    chord: Amount | None
+    normalized_length: Amount | None
+    grad_evals: NonNegativeInt
+    seconds: Amount
+    reason: str
+
+
+class SnapshotRecord(_Certified):
+    """From the model's snapshot at `level` to the one at `lower`; CONNECTED below `limit`, the
+    level's."""
+
+    model: NonNegativeInt
+    level: FiniteFloat
+    lower: FiniteFloat
+    limit: FiniteFloat
+    status: SearchStatus
+
+
+def _falling(record: SnapshotRecord) -> SnapshotRecord:
+    if record["lower"] >= record["level"]:
+        raise ValueError("lower is below level")
+    return record
+
+
+SavedSnapshot = Annotated[SnapshotRecord, AfterValidator(_falling)]
+
+
+class BarrierRecord(_Certified):
+    """Between the snapshots at level_a and level_b, whose losses are loss_a and loss_b: no barrier
+    is lower than the greater.
+
+    start: the bound of the path that was lowered; origin: its set and level, or `straight`;
+    gradient: its norm at the band's highest bead, None where nothing was lowered; band: the most
+    beads of a band, which is as many as compute.memory holds, None the same; status: TIGHT (near
+    the ends' losses), CONVERGED, BUDGET, KEPT (not lowered: reason), or RAISED (`lscape verify` has
+    found it higher than it was known to be: reason).
+    """
+
+    a: NonNegativeInt
+    b: NonNegativeInt
+    level_a: FiniteFloat
+    level_b: FiniteFloat
+    loss_a: FiniteFloat | None
+    loss_b: FiniteFloat | None
+    start: FiniteFloat | None
+    origin: str
+    gradient: Amount | None
+    band: PositiveInt | None
+    status: Literal["TIGHT", "CONVERGED", "BUDGET", "KEPT", "RAISED"]
+
+
+# -- measures --------------------------------------------------------------------------------------
+
+
+class StringMeasure(TypedDict):
+    measures: FileName
+    set: FileName
+    method: str
+    level: FiniteFloat
+    a: NonNegativeInt
+    b: NonNegativeInt
+    limit: FiniteFloat
+    shortening: Literal["CONVERGED", "STALLED", "BUDGET", "OFF", "DOWNGRADED"]
+    beads_found: NonNegativeInt
+    beads: NonNegativeInt
+    sweeps: NonNegativeInt
+    grad_evals: NonNegativeInt
+    seconds: Amount
+    length_found: Amount | None
+    length: Amount | None
+    chord: Amount | None
+    normalized_length_found: Amount | None
+    normalized_length: Amount | None
+    length_change: Amount | None
+    max_loss: FiniteFloat | None
+    max_at: Part | None
+    last_change: Amount | None
+    resolution: Part | None
+    grid: PositiveInt
+    verified: PositiveInt | None
+    scaled_length_found: Amount | None
+    scaled_length: Amount | None
+    scaled_chord: Amount | None
+    function_length_found: Amount | None
+    function_length: Amount | None
+    function_chord: Amount | None
+    function_change: Amount | None
+    function_metric: Literal["l2", "jsd"] | None
+    function_samples: NonNegativeInt | None
+    total_curvature_found: Amount | None
+    total_curvature: Amount | None
+    curvature_density: Amount | None
+    curvature_middle: Part | None
+    largest_angle: Amount | None
+    largest_angle_at: Part | None
+    peak_at: Part | None
+    peak_loss: FiniteFloat | None
+    peak_gradient: Amount | None
+    peak_smallest: FiniteFloat | None
+    peak_smallest_error: Amount | None
+    peak_largest: FiniteFloat | None
+    peak_largest_error: Amount | None
+    peak_trace: FiniteFloat | None
+    peak_trace_error: Amount | None
+    probes: PositiveInt | None
+    steps: PositiveInt | None
+    peak_verdict: str | None
+    level_curvature_mean: FiniteFloat | None
+    level_curvature_lowest: FiniteFloat | None
+    level_curvature_highest: FiniteFloat | None
+    level_curvature_points: NonNegativeInt | None
+    hessian_of: str | None
+    hessian_by: str | None
+    hessian_step: FiniteFloat | None
+    source: Checksum
+    reason: str
+
+
+class ModelMeasure(TypedDict):
+    measures: FileName
+    level: FiniteFloat
+    model: NonNegativeInt
+    value: FiniteFloat
+    seconds: Amount
+    loss: FiniteFloat | None
+    gradient: Amount | None
+    smallest: FiniteFloat | None
+    smallest_error: Amount | None
+    largest: FiniteFloat | None
+    largest_error: Amount | None
+    trace: FiniteFloat | None
+    trace_error: Amount | None
+    probes: PositiveInt | None
+    steps: PositiveInt | None
+    hessian_of: str | None
+    hessian_by: str | None
+    hessian_step: FiniteFloat | None
+    source: Checksum
+    reason: str
+
+
+COLUMNS = tuple(name for name in StringRecord.__annotations__ if name != "facts")
+SNAPSHOT = tuple(SnapshotRecord.__annotations__)
+BARRIER = tuple(BarrierRecord.__annotations__)
+STRING_COLUMNS = tuple(StringMeasure.__annotations__)
+MODEL_COLUMNS = tuple(ModelMeasure.__annotations__)
+
+
+# -- planes ----------------------------------------------------------------------------------------
+
+
+class Drawn(TypedDict):
+    """A string on a plane; distance: how far it leaves the plane, at a fraction of its length."""
+
+    a: NonNegativeInt
+    b: NonNegativeInt
+    set: FileName
+    status: SearchStatus
+    distance: Amount
+    distance_at: Part
+    chord: Positive
+
+
+class PlaneRecord(TypedDict):
+    kind: Literal["models", "pair", "random"]
+    models: list[NonNegativeInt]
+    level: FiniteFloat
+    grid: PositiveInt
+    metric: str
+    strings: list[Drawn]
+
+
+# -- models and runs -------------------------------------------------------------------------------
+
+
+class EndPoint(TypedDict):
+    """Beside a model's parameters where it first met a level."""
+
+    model: NonNegativeInt
+    level: FiniteFloat
+    step: NonNegativeInt
+    value: FiniteFloat
+
+
+class Line(TypedDict):
+    """Of history.jsonl."""
+
+    model: NonNegativeInt
+    step: NonNegativeInt
+    value: FiniteFloat
+
+
+class Met(TypedDict):
+    level: FiniteFloat
+    status: Literal["REACHED", "LEVEL_NOT_REACHED"]
+    step: NonNegativeInt | None
+    value: FiniteFloat | None
+
+
+def _met(entry: Met) -> Met:
+    if {entry["step"] is None, entry["value"] is None} != {entry["status"] != "REACHED"}:
+        raise ValueError("a level has a step and a value where it is REACHED, and only there")
+    return entry
+
+
+class ModelRecord(TypedDict):
+    """A model of models.json, and which levels it met."""
+
+    model: NonNegativeInt
+    status: Literal["TRAINED", "NON_FINITE"]
+    steps: NonNegativeInt
+    value: FiniteFloat | None
+    levels: list[Annotated[Met, AfterValidator(_met)]]
+
 
 WIDER = "a smaller train.learning_rate, or wider types in the task, may help"
 
 
-def why_missed(model: Row) -> str:
-    """Of a model that missed a level, a record of models.json: how it ended, and what may help."""
-    steps, value = model["steps"], model["value"]
+def why_missed(steps: int, value: float | None) -> str:
+    """How a model that missed a level ended, and what may help; a value of None is not finite."""
     if value is None:
         return f"non-finite by step {steps}; {WIDER}" if steps else "non-finite before any training"
     if not steps:
@@ -91,6 +363,120 @@ def why_missed(model: Row) -> str:
     return f"{value:.6g} after {steps} steps; more train.max_steps, or another rate, may help"
 
 
-RAISED = "RAISED"  # of a barrier
-OFF = "OFF"  # of the shortening of a string: it was not to be shortened
-DOWNGRADED = "DOWNGRADED"  # of a shortened string that a finer grid found above its limit
+def _numbered(models: list[ModelRecord]) -> list[ModelRecord]:
+    if [record["model"] for record in models] != [*range(len(models))]:
+        raise ValueError(f"models are numbered from 0 to {len(models) - 1}")
+    return models
+
+
+Models = Annotated[list[ModelRecord], AfterValidator(_numbered)]
+
+
+class EndRecord(TypedDict):
+    """Where training ended: the loss, ‖θ‖, the gradient's norm, what the loss would fall by, by
+    gradient and Hessian, and the Hessian's extremes."""
+
+    model: NonNegativeInt
+    value: FiniteFloat
+    size: Amount
+    gradient: Amount
+    gain: FiniteFloat
+    smallest: FiniteFloat
+    smallest_error: Amount
+    largest: FiniteFloat
+
+
+class Side(TypedDict):
+    model: NonNegativeInt
+    level: FiniteFloat
+    side: Literal[-1, 0, 1]
+
+
+AroundZero = TypedDict(
+    "AroundZero",
+    {
+        "F(0)": FiniteFloat, "sigma": FiniteFloat, "mu": FiniteFloat, "s*": FiniteFloat,
+        "f(s*)": FiniteFloat,
+    },
+)  # fmt: skip
+RankOne = TypedDict(
+    "RankOne",
+    {"angles": list[FiniteFloat], "scan": list[FiniteFloat], "pass": NotRequired[FiniteFloat]},
+)
+
+
+class WallAroundZero(TypedDict):
+    name: Literal["around zero"]
+    height: FiniteFloat
+    facts: AroundZero
+    sides: list[Side]
+
+
+class WallRankOne(TypedDict):
+    name: Literal["rank one"]
+    height: FiniteFloat
+    facts: RankOne
+    sides: list[Side]
+
+
+# no path from one side to the other stays below the height, by proof
+WallRecord = Annotated[WallAroundZero | WallRankOne, Field(discriminator="name")]
+
+
+class Join(TypedDict):
+    a: NonNegativeInt
+    b: NonNegativeInt
+    level: FiniteFloat
+
+
+class TreeRecord(TypedDict):
+    """Of a level of a set's tree: `topology.grown`'s."""
+
+    level: FiniteFloat
+    limit: FiniteFloat
+    tries: PositiveInt
+    models: NonNegativeInt
+    pairs: NonNegativeInt
+    searched: NonNegativeInt
+    connected: NonNegativeInt
+    components: list[list[NonNegativeInt]]
+    joins: list[Join]
+
+
+StageStatus = Literal["running", "done", "interrupted", "failed"]
+
+
+class Meta(TypedDict):
+    """What a run was made with, and how far it is; measures: the latest ones; changed: what a set
+    or measures have other than the config, `section.key=value`, by its name."""
+
+    format: PositiveInt
+    config_sha256: Checksum
+    status: StageStatus
+    stages: dict[str, StageStatus]
+    stage: NotRequired[str]
+    measures: NotRequired[FileName]
+    changed: NotRequired[dict[str, list[str]]]
+    command: NotRequired[str]
+    versions: NotRequired[dict[str, str]]
+    device: NotRequired[str]
+    commit: NotRequired[str | None]
+    parameters: NotRequired[NonNegativeInt]
+    models: NotRequired[NonNegativeInt]
+
+
+class Combination(TypedDict):
+    values: dict[str, Any]
+    directory: FileName
+    set: FileName
+
+
+class SweepRecord(TypedDict):
+    format: PositiveInt
+    name: str
+    over: dict[str, list[Any]]
+    measures: list[str]
+    chart: Literal["lines", "map"]
+    rate: bool
+    theory: str | None
+    runs: list[Combination]

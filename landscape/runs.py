@@ -15,12 +15,8 @@ runs/<name>-<hash>/
                                     met the next lower one, its profile, its record
     barriers/<a>-<b>.safetensors    the path of the lowest maximum known between the deepest
                                     snapshots of two models, its profile, its record
-    ends.json                       {model, value, size, gradient, gain, smallest, smallest_error,
-                                    largest} where training ended: the loss, ‖θ‖, the gradient's
-                                    norm, what the loss would fall by, by gradient and Hessian, and
-                                    the Hessian's extremes
-    walls.json                      {name, height, facts, sides: [{model, level, side}]}: no path
-                                    from one side to the other stays below the height, by proof
+    ends.json                       where training ended: gradient, Hessian, what they promise
+    walls.json                      no path from side to side stays below a height, by proof
     results.csv                     the rows of all sets
     measures/<measures>/settings.yaml           the measure section that made these measures
     measures/<measures>/strings/<set>/<level>/<a>-<b>.safetensors   a connected string, measured
@@ -28,29 +24,28 @@ runs/<name>-<hash>/
     measures/<measures>/strings.csv, models.csv the records of these files
     planes/<name>.safetensors       the loss on a plane: x, y, loss [y, x], models [n, 2], and
                                     string.<number> [beads, 4]: x, y, fraction of the length,
-                                    distance from the plane; its record {kind, models, level,
-                                    grid, metric, strings: [{a, b, set, status, distance,
-                                    distance_at, chord}]}
+                                    distance from the plane
     report.html
 
-The keys of the records are in landscape/records.py.
+The records, and what each of their keys may be, are in landscape/records.py. Each file has a
+checksum, but for those of lines (.jsonl), which grow, and of settings.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import os
 import re
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import BaseModel, FiniteFloat, NonNegativeInt, ValidationError
 
 from landscape.files import (
     FORMAT,
@@ -58,11 +53,14 @@ from landscape.files import (
     Row,
     RunError,
     append_lines,
+    checked,
     load_arrays,
     load_some,
+    parsed_json,
     read_json,
     read_lines,
     read_record,
+    read_table,
     save_arrays,
     write_bytes,
     write_json,
@@ -73,6 +71,20 @@ from landscape.records import (
     DOWNGRADED,
     MODEL_COLUMNS,
     STRING_COLUMNS,
+    BarrierRecord,
+    EndRecord,
+    FileName,
+    Line,
+    Meta,
+    ModelMeasure,
+    Models,
+    PlaneRecord,
+    SavedSnapshot,
+    SavedString,
+    StringMeasure,
+    SweepRecord,
+    TreeRecord,
+    WallRecord,
 )
 
 PROFILE = ("profile.position", "profile.loss")
@@ -88,8 +100,37 @@ def level_name(level: float) -> str:
     return repr(float(level))
 
 
-def _read_if_there(path: Path) -> list[dict[str, Any]]:
-    return read_json(path) if path.exists() else []
+def write_records(path: Path, records: Sequence[Mapping[str, Any]]) -> None:
+    """Keep a list of records as JSON."""
+    write_json(path, {"records": list(records)})
+
+
+def _read_records(path: Path, kind: Any) -> list[dict[str, Any]]:
+    return checked(kind, read_json(path).get("records"), f"{path}: records")
+
+
+def _read_if_there(path: Path, kind: Any) -> list[dict[str, Any]]:
+    return _read_records(path, list[kind]) if path.exists() else []
+
+
+def _part(record: Mapping[str, Any], section: str, kind: Any, path: Path) -> Row:
+    """A section of a file's record, checked."""
+    return checked(kind, record.get(section), f"{path}: {section}")
+
+
+def _measured(path: Path, kind: Any) -> Row:
+    record = read_record(path)
+    measured = _part(record, "measured", kind, path)
+    if measured["steps"] is not None and "spectrum.nodes" not in record["arrays"]:
+        raise RunError(f"{path}: measured.steps: null where there is no spectrum")
+    return measured
+
+
+def _in_place(path: Path, place: Path, record: Row) -> Row:
+    """The record, if it belongs where it was found. Raises RunError."""
+    if path != place:
+        raise RunError(f"{path}: its record is that of {place}")
+    return record
 
 
 def _beside(profile: np.ndarray) -> Arrays:
@@ -97,9 +138,43 @@ def _beside(profile: np.ndarray) -> Arrays:
     return dict(zip(PROFILE, np.asarray(profile).T.copy(), strict=True))
 
 
-def _profile_in(arrays: Arrays) -> np.ndarray:
-    """The profile [points, 2], taken out of the arrays."""
-    return np.stack([arrays.pop(name) for name in PROFILE], axis=1)
+def _profile_in(arrays: Arrays, path: Path) -> np.ndarray:
+    """The profile [points, 2], taken out of the arrays. Raises RunError where there is none."""
+    parts = [arrays.pop(name, np.zeros(())) for name in PROFILE]
+    if parts[0].ndim != 1 or parts[0].shape != parts[1].shape:
+        raise RunError(f"{path}: no profile ({', '.join(PROFILE)}, of one length)")
+    return np.stack(parts, axis=1)
+
+
+def _order(row: Row) -> tuple[str, float, int, int]:
+    """By set, level from high to low, and pair."""
+    return row["set"], -row["level"], row["a"], row["b"]
+
+
+def _model_order(row: Row) -> tuple[float, int]:
+    return -row["level"], row["model"]
+
+
+class _StringKey(BaseModel):
+    set: FileName
+    level: FiniteFloat
+    a: NonNegativeInt
+    b: NonNegativeInt
+
+
+class _ModelKey(BaseModel):
+    level: FiniteFloat
+    model: NonNegativeInt
+
+
+def _table(path: Path, key: type[_StringKey | _ModelKey]) -> Iterator[Row]:
+    """A table's rows, with what says which row it is as numbers. Raises RunError."""
+    for number, row in enumerate(read_table(path), 2):
+        try:
+            yield {**row, **key.model_validate(row).model_dump()}
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            raise RunError(f"{path}:{number}: {first['loc'][0]}: {first['msg']}") from None
 
 
 @dataclass(frozen=True)
@@ -126,8 +201,13 @@ class Run:
 
     # -- meta and locking ---------------------------------------------------------------------
 
+    @property
+    def meta_file(self) -> Path:
+        return self.directory / "meta.json"
+
     def meta(self) -> dict[str, Any]:
-        return read_json(self.directory / "meta.json")
+        """What the run was made with, and how far it is. Raises RunError."""
+        return checked(Meta, read_json(self.meta_file), self.meta_file)
 
     def checked_config_file(self) -> Path:
         """The config, if it is what the run was made with. Raises RunError if it was altered."""
@@ -135,7 +215,7 @@ class Run:
             content = self.config_file.read_bytes()
         except OSError as error:
             raise RunError(f"{self.config_file}: unreadable: {error}") from None
-        if hashlib.sha256(content).hexdigest() != self.meta().get("config_sha256"):
+        if hashlib.sha256(content).hexdigest() != self.meta()["config_sha256"]:
             raise RunError(
                 f"{self.config_file}: altered since the run was made; another config is another "
                 "run, and other search settings go on the command line (--set connect.key=value)"
@@ -143,9 +223,12 @@ class Run:
         return self.config_file
 
     def update_meta(self, **changes: Any) -> None:
-        path = self.directory / "meta.json"
-        before = self.meta() if path.exists() else {"format": FORMAT, "stages": {}}
-        write_json(path, {**before, **changes})
+        before = self.meta() if self.meta_file.exists() else {"format": FORMAT, "stages": {}}
+        write_json(self.meta_file, {**before, **changes})
+
+    def keep_changes(self, name: str, changes: Sequence[str]) -> None:
+        """Keep what a set or measures have other than the config, to be made again by it."""
+        self.update_meta(changed={**self.meta().get("changed", {}), name: list(changes)})
 
     def stage_status(self, stage: str) -> str | None:
         return self.meta()["stages"].get(stage)
@@ -156,11 +239,15 @@ class Run:
 
         Raises RunError when another process holds it.
         """
-        with (self.directory / "lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise RunError(f"{self.directory}: in use by another lscape process") from None
+        from filelock import FileLock, Timeout  # here: whoever only reads does not wait for it
+
+        # the system's own lock, which ends with the process that holds it
+        lock = FileLock(self.directory / "lock", blocking=False, fallback_to_soft=False)
+        try:
+            held = lock.acquire()
+        except Timeout:
+            raise RunError(f"{self.directory}: in use by another lscape process") from None
+        with held:
             self._set_status(name, "running")
             try:
                 yield
@@ -182,14 +269,15 @@ class Run:
 
     def models(self) -> list[dict[str, Any]]:
         """One record a model: {model, status, steps, levels: [{level, status, step, value}]}."""
-        return read_json(self.directory / "models.json")
+        return _read_records(self.directory / "models.json", Models)
 
     def write_models(self, records: Sequence[Mapping[str, Any]]) -> None:
-        write_json(self.directory / "models.json", list(records))
+        write_records(self.directory / "models.json", records)
 
     def history(self) -> list[dict[str, Any]]:
         """{model, step, value} in order; a resumed run repeats lines, the last one counts."""
-        lines = read_lines(self.directory / "history.jsonl")
+        path = self.directory / "history.jsonl"
+        lines = checked(list[Line], read_lines(path), path)
         latest = {(line["model"], line["step"]): line for line in lines}
         return [latest[key] for key in sorted(latest)]
 
@@ -205,7 +293,7 @@ class Run:
 
     def ends(self) -> list[dict[str, Any]]:
         """A record a model of finite loss, where training ended; [] where it is not measured."""
-        return _read_if_there(self.ends_file)
+        return _read_if_there(self.ends_file, EndRecord)
 
     @property
     def walls_file(self) -> Path:
@@ -213,7 +301,7 @@ class Run:
 
     def walls(self) -> list[dict[str, Any]]:
         """A record a wall that the theory knows; [] where none is, or none was looked for."""
-        return _read_if_there(self.walls_file)
+        return _read_if_there(self.walls_file, WallRecord)
 
     # -- connections --------------------------------------------------------------------------
 
@@ -247,7 +335,7 @@ class Run:
         path = self.connection_file(row["set"], row["level"], row["a"], row["b"])
         arrays, _ = load_arrays(path)
         film = {name.removeprefix("film."): arrays.pop(name) for name in FILM if name in arrays}
-        return arrays, _profile_in(arrays), film
+        return arrays, _profile_in(arrays, path), film
 
     def load_film(self, row: Row) -> Arrays:
         """The film of a row, the arrays of landscape/film.py; {} for a string never searched."""
@@ -258,7 +346,7 @@ class Run:
     def load_profile(self, row: Row) -> np.ndarray:
         """The loss along a row's string, [points, 2], without reading the string itself."""
         path = self.connection_file(row["set"], row["level"], row["a"], row["b"])
-        return _profile_in(load_some(path, PROFILE.__contains__))
+        return _profile_in(load_some(path, PROFILE.__contains__), path)
 
     # -- planes -------------------------------------------------------------------------------
 
@@ -273,8 +361,15 @@ class Run:
 
     def load_plane(self, name: str) -> tuple[Arrays, dict[str, Any]]:
         """A plane's arrays and record. Raises RunError for a damaged or altered file."""
-        arrays, record = load_arrays(self.plane_file(name))
-        return arrays, record["plane"]
+        path = self.plane_file(name)
+        arrays, record = load_arrays(path)
+        plane = _part(record, "plane", PlaneRecord, path)
+        models = "-".join(map(str, plane["models"]))
+        own = f"{plane['kind']}-{models}-{level_name(plane['level'])}"
+        lines = (f"string.{number}" for number in range(len(plane["strings"])))
+        if missing := {"x", "y", "loss", "models", *lines} - arrays.keys():
+            raise RunError(f"{path}: strings: no array {', '.join(sorted(missing))}")
+        return arrays, _in_place(path, self.plane_file(own), plane)
 
     def planes(self) -> list[str]:
         return sorted(path.stem for path in (self.directory / "planes").glob("*.safetensors"))
@@ -286,8 +381,10 @@ class Run:
         found = []
         for name in self.sets():
             for path in self.set_directory(name).glob("*/*-*.safetensors"):
-                found.append(read_record(path)["row"])
-        return sorted(found, key=lambda row: (row["set"], -row["level"], row["a"], row["b"]))
+                row = _part(read_record(path), "row", SavedString, path)
+                place = self.connection_file(row["set"], row["level"], row["a"], row["b"])
+                found.append(_in_place(path, place, row))
+        return sorted(found, key=_order)
 
     # -- topology -----------------------------------------------------------------------------
 
@@ -297,7 +394,7 @@ class Run:
     def tree(self, set_name: str) -> list[dict[str, Any]]:
         """`topology.grown`'s records of a set, levels from high to low; [] where no tree was grown.
         Raises RunError."""
-        return _read_if_there(self.tree_file(set_name))
+        return _read_if_there(self.tree_file(set_name), TreeRecord)
 
     def snapshot_file(self, model: int, level: float) -> Path:
         return self.directory / "snapshots" / f"{model}" / f"{level_name(level)}.safetensors"
@@ -312,26 +409,41 @@ class Run:
     def load_path(self, path: Path) -> tuple[Arrays, np.ndarray, Row]:
         """What `save_path` kept. Raises RunError for a damaged or altered file."""
         arrays, record = load_arrays(path)
-        return arrays, _profile_in(arrays), record["path"]
+        kept = _part(record, "path", SavedSnapshot | BarrierRecord, path)
+        return arrays, _profile_in(arrays, path), kept
 
     def snapshots(self) -> list[Row]:
         """The records of snapshots/, by model, and level from high to low. Raises RunError."""
-        found = self._paths("snapshots/*/*.safetensors")
+        found = []
+        for path in self.directory.glob("snapshots/*/*.safetensors"):
+            record = _part(read_record(path), "path", SavedSnapshot, path)
+            place = self.snapshot_file(record["model"], record["level"])
+            found.append(_in_place(path, place, record))
         return sorted(found, key=lambda record: (record["model"], -record["level"]))
 
     def barriers(self) -> list[Row]:
         """The records of barriers/, by pair. Raises RunError."""
-        found = self._paths("barriers/*.safetensors")
+        found = []
+        for path in self.directory.glob("barriers/*.safetensors"):
+            record = _part(read_record(path), "path", BarrierRecord, path)
+            found.append(_in_place(path, self.barrier_file(record["a"], record["b"]), record))
         return sorted(found, key=lambda record: (record["a"], record["b"]))
 
-    def _paths(self, files: str) -> list[Row]:
-        return [read_record(path)["path"] for path in self.directory.glob(files)]
-
     def write_results(self) -> list[Row]:
-        """Rewrite results.csv from the rows on disk, and return them."""
+        """Rewrite results.csv from the rows on disk, and return them. A row that has lost its file
+        keeps its line."""
         rows = self.rows()
-        write_table(self.results_file, COLUMNS, rows)
+        write_table(self.results_file, COLUMNS, sorted([*rows, *self.lost_rows()], key=_order))
         return rows
+
+    def lost_rows(self) -> list[Row]:
+        """The rows of results.csv that have lost their file, as texts but for set, level, a, b.
+        Raises RunError."""
+        return [
+            row
+            for row in _table(self.results_file, _StringKey)
+            if not self.connection_file(row["set"], row["level"], row["a"], row["b"]).exists()
+        ]
 
     # -- measures -----------------------------------------------------------------------------
 
@@ -362,14 +474,12 @@ class Run:
         """The records of measured strings, of the latest measures unless named; by set, level from
         high to low, and pair. What no longer counts (`measures_left_out`) is left out. [] where
         nothing is measured. Raises RunError."""
-        every = self._measured(measures, "strings/*/*/*.safetensors")
-        found = [row for row in every if not self._why_not(row)]
-        return sorted(found, key=lambda row: (row["set"], -row["level"], row["a"], row["b"]))
+        found = [row for row in self._measured_strings(measures) if not self._why_not(row)]
+        return sorted(found, key=_order)
 
     def measures_left_out(self, measures: str | None = None) -> dict[str, int]:
         """How many measured strings `string_measures` leaves out, by the reason."""
-        every = self._measured(measures, "strings/*/*/*.safetensors")
-        return dict(Counter(filter(None, map(self._why_not, every))))
+        return dict(Counter(filter(None, map(self._why_not, self._measured_strings(measures)))))
 
     def _why_not(self, row: Row) -> str:
         """Why what was measured of a string no longer counts; nothing where it does."""
@@ -379,7 +489,7 @@ class Run:
         now = read_record(path)
         if now["arrays_sha256"] != row["source"]:
             return "they have been searched again since"
-        if now["row"]["status"] != "CONNECTED":
+        if _part(now, "row", SavedString, path)["status"] != "CONNECTED":
             return "they are no longer CONNECTED"
         if row["shortening"] == DOWNGRADED:
             return "shortened, they did not hold on a finer grid"
@@ -387,13 +497,31 @@ class Run:
 
     def model_measures(self, measures: str | None = None) -> list[Row]:
         """The same of measured models, by level from high to low, and model."""
-        found = self._measured(measures, "models/*/*.safetensors")
-        return sorted(found, key=lambda row: (-row["level"], row["model"]))
+        found = []
+        for path in self._measure_files(measures, "models/*/*.safetensors"):
+            record = _measured(path, ModelMeasure)
+            named = record["measures"], record["level"], record["model"]
+            found.append(_in_place(path, self.model_measure_file(*named), record))
+        return sorted(found, key=_model_order)
 
-    def _measured(self, measures: str | None, files: str) -> list[Row]:
+    def _measured_strings(self, measures: str | None) -> Iterator[Row]:
+        for path in self._measure_files(measures, "strings/*/*/*.safetensors"):
+            record = _measured(path, StringMeasure)
+            yield _in_place(path, self.string_measure_file(record["measures"], record), record)
+
+    def _measure_files(self, measures: str | None, files: str) -> Iterable[Path]:
         name = measures or self.latest_measures()
-        paths = self.measures_directory(name).glob(files) if name else ()
-        return [read_record(path)["measured"] for path in paths]
+        return self.measures_directory(name).glob(files) if name else ()
+
+    def string_measure(self, measures: str, row: Row) -> Row | None:
+        """What was measured of a row's string, whether it counts or not. Raises RunError."""
+        path = self.string_measure_file(measures, row)
+        return _measured(path, StringMeasure) if path.exists() else None
+
+    def model_measure(self, measures: str, level: float, model: int) -> Row | None:
+        """What was measured of a model at a level. Raises RunError."""
+        path = self.model_measure_file(measures, level, model)
+        return _measured(path, ModelMeasure) if path.exists() else None
 
     def load_measures(self, record: Row) -> Arrays:
         """The arrays beside a record of `string_measures` or `model_measures`. Raises RunError."""
@@ -410,11 +538,33 @@ class Run:
         return load_some(path, lambda name: not name.startswith("shortened."))
 
     def write_measures(self, measures: str) -> tuple[list[Row], list[Row]]:
-        """Rewrite strings.csv and models.csv from the files on disk, and return the records."""
+        """Rewrite strings.csv and models.csv from the files on disk, and return the records. What
+        has lost its file keeps its line."""
         strings, models = self.string_measures(measures), self.model_measures(measures)
+        lost_strings, lost_models = self.lost_measures(measures)
         folder = self.measures_directory(measures)
-        write_table(folder / "strings.csv", STRING_COLUMNS, strings)
-        write_table(folder / "models.csv", MODEL_COLUMNS, models)
+        write_table(
+            folder / "strings.csv", STRING_COLUMNS, sorted([*strings, *lost_strings], key=_order)
+        )
+        models_and_lost = sorted([*models, *lost_models], key=_model_order)
+        write_table(folder / "models.csv", MODEL_COLUMNS, models_and_lost)
+        return strings, models
+
+    def lost_measures(self, measures: str) -> tuple[list[Row], list[Row]]:
+        """The rows of strings.csv and models.csv that have lost their file, as `lost_rows`; of
+        strings those that are still CONNECTED, or have lost that file, too. Raises RunError."""
+        folder = self.measures_directory(measures)
+        failed = {_order(row) for row in self.rows() if row["status"] != "CONNECTED"}
+        strings = [
+            row
+            for row in _table(folder / "strings.csv", _StringKey)
+            if _order(row) not in failed and not self.string_measure_file(measures, row).exists()
+        ]
+        models = [
+            row
+            for row in _table(folder / "models.csv", _ModelKey)
+            if not self.model_measure_file(measures, row["level"], row["model"]).exists()
+        ]
         return strings, models
 
 
@@ -433,9 +583,9 @@ def open_sweep(path: str | Path, runs_dir: str | Path = "runs") -> tuple[Path, A
     for directory in (Path(path), Path(runs_dir) / path):
         if (directory / SWEEP_FILE).is_file():
             record = read_json(directory / SWEEP_FILE)
-            if not isinstance(record, dict) or record.get("format") != FORMAT:
+            if record.get("format") != FORMAT:
                 raise RunError(f"{directory / SWEEP_FILE}: not a sweep of format {FORMAT}")
-            return directory, record
+            return directory, checked(SweepRecord, record, directory / SWEEP_FILE)
     return None
 
 
@@ -466,7 +616,7 @@ def open_run(path: str | Path, runs_dir: str | Path = "runs") -> Run:
             raise RunError(f"{path}: no such run directory{listed}")
         raise RunError(f"{path}: not a run directory (it has no meta.json)")
     run = Run(directory)
-    meta = run.meta()
+    meta = parsed_json(run.meta_file)
     version = meta.get("format") if isinstance(meta, dict) else None
     if not isinstance(version, int) or "stages" not in meta:
         raise RunError(f"{directory}: not a run directory (its meta.json has no format and stages)")

@@ -32,6 +32,13 @@ def row(a, b, level=0.5, status="CONNECTED", length=1.2, beads=5, **more):
     return found | more
 
 
+def model(number, levels):
+    """A model of models.json."""
+    return {
+        "model": number, "status": "TRAINED", "steps": 100, "value": 0.05, "levels": levels,
+    }  # fmt: skip
+
+
 def film(row):
     """A straight line, and the same with a bead in its middle."""
     level, high = row["level"], row["max_loss"] or np.inf
@@ -62,7 +69,7 @@ def run(tmp_path):
     reached = {"status": "REACHED", "step": 10, "value": 0.1}
     levels = [{"level": level, **reached} for level in (0.5, 0.1)]
     with made.stage("train"):
-        made.write_models([{"model": m, "status": "TRAINED", "levels": levels} for m in range(4)])
+        made.write_models([model(m, levels) for m in range(4)])
         made.append_history(
             [{"model": m, "step": s, "value": 1 / (s + 1)} for m in range(4) for s in range(9)]
         )
@@ -84,6 +91,8 @@ def measured(run, rows, **more):
             "function_metric": "jsd", "length_change": 0.001 * one["b"], "beads": 9,
             "peak_gradient": 0.25, "peak_smallest": -0.5, "peak_smallest_error": 0.001,
             "peak_largest": 7.0, "peak_largest_error": 0.002, "max_loss": 0.99 * one["level"],
+            "limit": one["level"], "beads_found": 5, "sweeps": 20, "grad_evals": 100,
+            "seconds": 0.5, "grid": 50, "reason": "",
             **{key: one[key] for key in ("set", "method", "level", "a", "b")}, **more,
         }  # fmt: skip
         # a right angle at a quarter of the length, a fraction of one near the end
@@ -101,6 +110,7 @@ def measured(run, rows, **more):
     for level, model in itertools.product((0.5, 0.1), (0, 1)):
         record = dict.fromkeys(MODEL_COLUMNS) | {
             "measures": "m", "level": level, "model": model, "largest": 10 / level + model,
+            "value": 0.1, "seconds": 0.5, "source": "0" * 64, "reason": "",
             "trace": 3.0, "smallest": -0.1, "steps": None if model else 2, "gradient": 0.01,
         }  # fmt: skip
         nodes, weights = np.array([[0.0, 9.0], [1.0, 9.0]]), np.array([[0.8, 0.2], [0.6, 0.4]])

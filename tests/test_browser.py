@@ -11,7 +11,7 @@ import pytest
 from landscape.report import report, write_html
 from landscape.report.figures import COLOURS, DARK
 from landscape.runs import create_run
-from tests.pages import ALL, CONFIG, measured, save
+from tests.pages import ALL, CONFIG, measured, model, save
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 BROWSER = next(filter(None, map(shutil.which, NAMES)), None)
@@ -62,7 +62,7 @@ addEventListener('load', () => {
 def page(tmp_path_factory):
     made = create_run(tmp_path_factory.mktemp("runs") / "digits-12345678", CONFIG, {})
     with made.stage("train"):
-        made.write_models([{"model": m, "status": "TRAINED", "levels": []} for m in range(4)])
+        made.write_models([model(m, []) for m in range(4)])
         made.append_history([{"model": 0, "step": s, "value": 1 / (s + 1)} for s in range(9)])
     save(made, ALL)
     measured(made, ALL)

@@ -1,11 +1,14 @@
 """Models run together: the same results whichever way, and never more than asked for."""
 
+import os
+import sys
+
 import jax
 import numpy as np
 import optax
 import pytest
 
-from landscape import compute, trees
+from landscape import compute, cores, trees
 from landscape.base import bind, key_data
 from landscape.compute import each
 from landscape.config import ConfigError, load_config
@@ -126,3 +129,12 @@ def test_more_devices_than_there_are_is_the_users_mistake(tmp_path):
     with pytest.raises(ConfigError, match=r"c\.yaml:3: compute\.devices: 999 devices"):
         build_landscape(load_config(str(config)))
     compute.configure()
+
+
+def test_cores_are_counted_where_the_platform_says_nothing_of_this_process(monkeypatch):
+    for name in ("process_cpu_count", "sched_getaffinity"):
+        monkeypatch.delattr(os, name, raising=False)
+    monkeypatch.setattr(sys, "version_info", (3, 11))
+    for count, found in ((3, 3), (None, 1)):
+        monkeypatch.setattr(os, "cpu_count", lambda count=count: count)
+        assert cores.usable() == found

@@ -13,7 +13,8 @@ ROOT = Path(__file__).parent.parent
 MAY_IMPORT = {
     "trees": set(),
     "base": {"trees"},
-    "compute": {"trees"},
+    "cores": set(),
+    "compute": {"cores", "trees"},
     "descend": {"base", "compute", "trees"},
     "paths": {"base", "compute", "trees"},
     "curves": {"base", "paths", "strings", "trees"},
@@ -39,7 +40,7 @@ MAY_IMPORT = {
     "planes": {"trees"},
     "gauss_newton": set(),
     "polyak": set(),
-    "files": set(),
+    "files": {"records"},
     "records": set(),
     "runs": {"files", "records"},
     "neb": {"base", "compute", "trees"},

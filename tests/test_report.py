@@ -20,7 +20,7 @@ from landscape.report.overview import overview
 from landscape.report.summary import summarise
 from landscape.report.wording import INDEPENDENT, NO_ERROR, footnotes, headline
 from landscape.runs import create_run
-from tests.pages import ALL, CONFIG, Page, measured, page_of, row, save
+from tests.pages import ALL, CONFIG, Page, measured, model, page_of, row, save
 
 
 def test_the_contract(run):
@@ -71,7 +71,7 @@ def test_what_could_mislead_is_noted(run):
     rows += [row(0, 2, 0.1, "LEVEL_NOT_REACHED", limit=None)]
     save(run, rows, length_over="*/kernel")
     missing = {"level": 0.1, "status": "LEVEL_NOT_REACHED", "step": None, "value": None}
-    run.write_models([{"model": 0, "status": "TRAINED", "levels": [missing]}])
+    run.write_models([model(0, [missing])])
     with pytest.raises(KeyboardInterrupt), run.stage("connect dss-1"):
         raise KeyboardInterrupt
     notes = "\n".join(report([run])["notes"])
@@ -124,7 +124,7 @@ def test_several_runs_are_told_apart(run, tmp_path):
     other = create_run(tmp_path / "other-12345678", CONFIG, {})
     reached = {"level": 0.1, "status": "REACHED", "step": 10, "value": 0.1}
     with other.stage("train"):
-        other.write_models([{"model": m, "status": "TRAINED", "levels": [reached]} for m in (0, 1)])
+        other.write_models([model(m, [reached]) for m in (0, 1)])
     save(run, ALL)
     save(other, ALL[6:])
     measured(run, ALL)

@@ -157,8 +157,26 @@ def test_a_second_process_is_refused(run):
         pass
 
 
+def test_a_lock_ends_with_the_process_that_held_it(run):
+    code = (
+        "import sys, time; from landscape.runs import open_run\n"
+        "with open_run(sys.argv[1]).stage('train'):\n print('entered', flush=True)\n time.sleep(60)"
+    )
+    command = [sys.executable, "-c", code, str(run.directory)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout and holder.stdout.readline() == "entered\n"
+        with pytest.raises(RunError, match="in use"), run.stage("train"):
+            pass
+        holder.kill()
+    assert run.stage_status("train") == "running"
+    with run.stage("train"):
+        pass
+
+
 def test_rows_come_back_and_make_the_csv(run):
     row = dict.fromkeys(runs.COLUMNS)
+    row |= {"task": "digits", "method": "dss", "status": "LEVEL_NOT_REACHED"}
+    row |= {"grad_evals": 0, "reason": ""}
     string = {"w": np.array([[0], [1], [2]], np.float32)}
     profile = np.array([[0, 0.1], [0.5, 0.2], [1, 0.1]])
     for level, a, b in ((0.1, 0, 1), (0.5, 0, 2), (0.1, 0, 10)):

@@ -58,7 +58,7 @@ def test_no_way_down_steps_farther_than_its_part_of_the_reach_nor_at_once_out_of
 
 
 def test_the_radius_shrinks_where_the_loss_does_not_fall_and_grows_again_where_it_does():
-    optimizer = within_radius(optax.sgd(1.0), 0.5)
+    optimizer: Any = within_radius(optax.sgd(1.0), 0.5)
     state = optimizer.init(jnp.zeros(1))
 
     def radius_after(values: Any) -> float:

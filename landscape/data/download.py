@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import http.client
 import logging
 import os
@@ -13,8 +12,10 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 from urllib.parse import urlsplit
+
+from filelock import AcquireReturnProxy, FileLock, Timeout
 
 from landscape.data.errors import DataError
 from landscape.data.reading import sha256
@@ -70,8 +71,7 @@ def download(remote: Remote, target: Path, progress: Progress) -> None:
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(target.name + ".part")
-    with target.with_name(target.name + ".lock").open("w") as lock:
-        _wait_for(lock, target)
+    with _alone(target):
         if os.path.exists(target):
             return
         answers = []
@@ -86,12 +86,15 @@ def download(remote: Remote, target: Path, progress: Progress) -> None:
     raise DataError("; ".join(answers))
 
 
-def _wait_for(lock: TextIO, target: Path) -> None:
+def _alone(target: Path) -> AcquireReturnProxy:
+    """Hold the target for one process, waiting for another that does."""
+    # the system's own lock, which ends with the process that holds it
+    lock = FileLock(target.with_name(target.name + ".lock"), fallback_to_soft=False)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+        return lock.acquire(blocking=False)
+    except Timeout:
         log.info(f"{target}: another process is downloading it, waiting for that")
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        return lock.acquire()
 
 
 def _fetch(address: str, remote: Remote, part: Path, progress: Progress) -> None:

@@ -13,6 +13,7 @@ from landscape.files import RunError, table_text
 from landscape.records import WIDER
 from landscape.report.against import Published, compare, read_published
 from landscape.report.measured import measures_of
+from landscape.report.missing import missing_of, missing_said
 from landscape.report.page import write_html
 from landscape.report.summary import UNREACHED, summarise
 from landscape.report.verdicts import claims_of
@@ -23,17 +24,18 @@ __all__ = ["levels_csv", "read_published", "report", "write_html"]
 
 
 def report(runs: Sequence[Run], published: Sequence[Published] = ()) -> dict[str, Any]:
-    """{runs, levels, claims, topology, measured, against, notes} of runs, as strict JSON data.
+    """{runs, levels, claims, topology, measured, missing, against, notes} of runs, as strict JSON
+    data.
 
     runs: one record a run, its directory, task, metric, split, levels, models and meta.json's
     facts; levels: `summarise`'s records, claims: `claims_of`'s, topology:
-    `landscape.topology.describe`'s, measured: `measures_of`'s, each with its `run`; against:
-    `compare`'s, with the published figures of the task that a run's config is named after; notes:
-    what could mislead a reader.
+    `landscape.topology.describe`'s, measured: `measures_of`'s, missing: `missing_of`'s, each with
+    its `run`; against: `compare`'s, with the published figures of the task that a run's config is
+    named after; notes: what could mislead a reader.
     Raises RunError for damaged or altered files.
     """
     counts = Counter(run.directory.name for run in runs)
-    described, levels, claims, topologies, notes = [], [], [], [], []
+    described, levels, claims, topologies, missing, notes = [], [], [], [], [], []
     measured: dict[str, list[Any]] = {"strings": [], "minima": []}
     for run in runs:
         name = run.directory.name
@@ -48,7 +50,10 @@ def report(runs: Sequence[Run], published: Sequence[Published] = ()) -> dict[str
         for kind, records in measures_of(run).items():
             measured[kind] += [{"run": name, **record} for record in records]
         prefix = f"{name}: " if len(runs) > 1 else ""
-        notes += [prefix + note for note in _notes(run, about, rows, topology)]
+        lost = missing_of(run)
+        missing += [{"run": name, **record} for record in lost]
+        said = [*map(missing_said, lost), *_notes(run, about, rows, topology)]
+        notes += [prefix + note for note in said]
     configs = {about["run"]: about["config"] for about in described}
     against = compare(levels, [configs[level["run"]] for level in levels], published)
     unmatched = {about["config"] for about in described} - {r["published"] for r in against}
@@ -63,7 +68,7 @@ def report(runs: Sequence[Run], published: Sequence[Published] = ()) -> dict[str
             notes.append(f"these runs differ in {key}: {', '.join(found)}")
     return {
         "runs": described, "levels": levels, "claims": claims, "topology": topologies,
-        "measured": measured, "against": against, "notes": notes,
+        "measured": measured, "missing": missing, "against": against, "notes": notes,
     }  # fmt: skip
 
 

@@ -12,16 +12,17 @@ import numpy as np
 from landscape import compute, paths, trees
 from landscape.base import Band, Landscape, Method, Search, Status, String
 from landscape.compute import each
-from landscape.config import Config, dump_section, revised, set_name
+from landscape.config import Config, changes, dump_section, revised, set_name
 from landscape.curves import begun
 from landscape.descend import Descent
 from landscape.driver import Connection, chained, judge, start, steps
 from landscape.files import Arrays, Row, RunError, finite, load_arrays, write_bytes
 from landscape.film import film
 from landscape.methods import HYPOTHESES, METHODS
-from landscape.records import COLUMNS, why_missed
+from landscape.records import COLUMNS, EndPoint, why_missed
 from landscape.runs import Run
 from landscape.settings import pair_list
+from landscape.stages.kept import Searching, kept
 from landscape.stages.setup import (
     Checkpoints,
     Progress,
@@ -56,7 +57,8 @@ def connect(
     (training not finished, damaged files, a task that no longer gives the recorded losses, a run in
     use), OSError (disk).
     """
-    config = revised(config_of(run), overrides)
+    own = config_of(run)
+    config = revised(own, overrides)
     settings, name = config.connect, set_name(config.connect)
     pairs = pair_list(settings.pairs, config.train.models)
     chosen = config.chosen_levels(levels)
@@ -75,6 +77,7 @@ def connect(
         log.info(f"{run.directory}: {name} is already finished for these pairs, nothing to do")
         return wanted(run.write_results())
     with run.stage(f"connect {name}"):
+        run.keep_changes(name, changes(own, config, "connect"))
         tools = Tools(run, config, name, progress)
         used = settings.model_copy(update={"optimizer": tools.optimizer})
         write_bytes(run.settings_file(name), dump_section(used).encode())
@@ -208,9 +211,9 @@ class Tools:
     def connect_level(self, level: float, pairs: Sequence[Pair], progress: Progress) -> None:
         at = self.band(level)
         checkpoints = Checkpoints(self.run.search_file(self.name, level))
-        kept = checkpoints.load()
-        if kept is not None:  # a group that was interrupted is finished first, as it was
-            search = _unpacked(kept)
+        before = kept(checkpoints, Searching)
+        if before is not None:  # a group that was interrupted is finished first, as it was
+            search = _unpacked(before)
             self._search_group(at, search, checkpoints, len(search.strings), 0, progress)
         done = {
             (a, b) for a, b in pairs if self.run.connection_file(self.name, level, a, b).exists()
@@ -336,7 +339,10 @@ class Tools:
     def _save_unreached(self, level: float, a: int, b: int) -> None:
         missed = [model for model in (a, b) if not self.ends.reached(model, level)]
         who = " and ".join(f"model {model}" for model in missed)
-        why = "; ".join(f"model {m}: {why_missed(self.ends.records[m])}" for m in missed)
+        records = [self.ends.records[model] for model in missed]
+        why = "; ".join(
+            f"model {r['model']}: {why_missed(r['steps'], r['value'])}" for r in records
+        )
         row = _empty_row(self.config, self.name, level, a, b)
         row |= {
             "status": Status.LEVEL_NOT_REACHED,
@@ -383,7 +389,7 @@ class Ends:
             if not mine:
                 continue
             path = self._run.model_file(model, mine[0])
-            arrays, record = load_arrays(path)
+            arrays, record = load_arrays(path, EndPoint)
             params = in_use(arrays, self._landscape, path)
             value = float(level_of(trees.stack([params]))[0])
             if not np.isclose(value, record["value"], rtol=1e-3, atol=1e-6):
@@ -401,11 +407,11 @@ def _packed(search: Search) -> dict[str, Any]:
     return {"strings": [vars(string) for string in search.strings], "pending": pending}
 
 
-def _unpacked(kept: dict[str, Any]) -> Search:
-    pending = kept["pending"]
+def _unpacked(before: dict[str, Any]) -> Search:
+    pending = before["pending"]
     if pending is not None:
         pending = {**pending, "descent": Descent(**pending["descent"])}
-    return Search([String(**string) for string in kept["strings"]], pending)
+    return Search([String(**string) for string in before["strings"]], pending)
 
 
 def _facts(search: Search, before: int, total: int) -> dict[str, Any]:

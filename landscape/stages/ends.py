@@ -10,9 +10,9 @@ import numpy as np
 from landscape import trees
 from landscape.base import key_data
 from landscape.config import Config
-from landscape.files import Row, load_arrays, write_json
+from landscape.files import Row, load_arrays
 from landscape.hessian import CLOSE, Hessian, curvatures, dots, lanczos, lanczos_steps
-from landscape.runs import Run
+from landscape.runs import Run, write_records
 from landscape.stages.setup import Progress, build_landscape, config_of, in_use, log, silent
 
 
@@ -20,7 +20,7 @@ def measure_ends(run: Run, progress: Progress = silent) -> list[Row]:
     """Keep `Run.ends`'s records of a trained run, once and for all, and return them. By
     measure.steps of Lanczos. Raises ConfigError, RunError (damaged files), OSError (disk)."""
     if not run.ends_file.exists():
-        write_json(run.ends_file, _measured(run, config_of(run), progress))
+        write_records(run.ends_file, _measured(run, config_of(run), progress))
     return run.ends()
 
 

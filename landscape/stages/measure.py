@@ -17,6 +17,7 @@ from landscape.base import Landscape, Status
 from landscape.config import (
     Config,
     ConfigError,
+    changes,
     dump_section,
     measures_name,
     revised,
@@ -65,7 +66,8 @@ def measure(
     for override in overrides:
         if not override.startswith(("measure.", "compute.")):
             raise ConfigError(f"--set {override}: only keys of `measure` can be changed here")
-    config = revised(config_of(run), overrides)
+    own = config_of(run)
+    config = revised(own, overrides)
     name = measures_name(config.measure)
     chosen = config.chosen_levels(levels)
     if run.stage_status("train") != "done":
@@ -84,6 +86,7 @@ def measure(
         log.info(f"{run.directory}: {name} is already finished, nothing to do")
     with run.stage("measure"):
         run.update_meta(measures=name)
+        run.keep_changes(name, changes(own, config, "measure"))
         write_bytes(
             run.measures_directory(name) / "settings.yaml", dump_section(config.measure).encode()
         )

@@ -9,7 +9,7 @@ from landscape import trees
 from landscape.base import key_data
 from landscape.files import Row, finite, load_arrays, read_record, save_arrays
 from landscape.hessian import Curvatures, Hessian, curvatures, is_small, spectrum, whole_spectrum
-from landscape.records import MODEL_COLUMNS
+from landscape.records import MODEL_COLUMNS, EndPoint
 from landscape.stages.setup import Progress, in_use, log
 
 
@@ -25,9 +25,9 @@ def pending_models(
             level, model = entry["level"], record["model"]
             if level not in levels or entry["status"] != "REACHED":
                 continue
-            path = run.model_measure_file(tools.name, level, model)
+            known = run.model_measure(tools.name, level, model)
             source = read_record(run.model_file(model, level))["arrays_sha256"]
-            if not path.exists() or read_record(path)["measured"]["source"] != source:
+            if known is None or known["source"] != source:
                 pending.append((level, model))
     return sorted(pending, key=lambda unit: (-unit[0], unit[1]))
 
@@ -50,7 +50,7 @@ def _measure_model(tools: Any, hessian: Hessian, level: float, model: int) -> No
     began = time.perf_counter()
     run, settings = tools.run, tools.settings
     path = run.model_file(model, level)
-    arrays, kept = load_arrays(path)
+    arrays, kept = load_arrays(path, EndPoint)
     point = in_use(arrays, tools.landscape, path)
     seed = key_data(tools.config.seed, "measure", model, level)
     points = trees.stack([point])

@@ -14,6 +14,7 @@ from landscape.compute import each
 from landscape.files import Arrays, Row, RunError, load_arrays
 from landscape.planes import FLAT, Plane, off_line, random_directions, through
 from landscape.runs import Run, level_name
+from landscape.stages.kept import KeptPlane, kept
 from landscape.stages.setup import Checkpoints, Progress, build_landscape, config_of, in_use, silent
 
 MARGIN = 0.2  # around the models and the strings, of what they take
@@ -200,8 +201,8 @@ def _losses(
 
     evaluate = each(level_at)
     checkpoints = Checkpoints(run.plane_checkpoint(name))
-    kept = checkpoints.load()
-    rows = list(kept["rows"]) if kept and np.array_equal(kept["x"], x) else []
+    before = kept(checkpoints, KeptPlane)
+    rows = list(before["rows"]) if before and np.array_equal(before["x"], x) else []
     kind = next(iter(kinds.values()))
     while len(rows) < len(y):
         progress("plane", len(rows), len(y))

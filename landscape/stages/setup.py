@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -314,14 +314,20 @@ def build_optimizer(
 
 def surroundings() -> dict[str, Any]:
     """What a run was made with: command, versions, device, commit of this package's checkout."""
-    versions = {"python": platform.python_version()}
-    versions |= {package: version(package) for package in PACKAGES}
     return {
         "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
-        "versions": versions,
+        "versions": {"python": platform.python_version()} | {p: _version(p) for p in PACKAGES},
         "device": compute.device_description(),
         "commit": _commit(),
     }
+
+
+def _version(package: str) -> str:
+    """What is installed; a package may be used from its folder, without a version."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "unknown"
 
 
 def _commit() -> str | None:

@@ -18,6 +18,7 @@ from landscape.hessian import Hessian, curvatures, is_small, recognised, spectru
 from landscape.records import DOWNGRADED, OFF, STRING_COLUMNS
 from landscape.runs import Run
 from landscape.shorten import Shortening
+from landscape.stages.kept import KeptShortening, kept
 from landscape.stages.setup import Checkpoints, Progress, in_use
 from landscape.trees import Params
 
@@ -28,8 +29,7 @@ def pending_strings(tools: Any, connected: list[Row], levels: list[float]) -> li
     grid that found it too high, to be shortened on."""
     found, first = [], _first_of_each_level(connected, tools.settings.spectrum)
     for row in connected:
-        path = tools.run.string_measure_file(tools.name, row)
-        known = read_record(path)["measured"] if path.exists() else None
+        known = tools.run.string_measure(tools.name, row)
         if known is None or known["source"] != _source(tools.run, row):
             found.append(row)
         elif known["shortening"] == DOWNGRADED:
@@ -62,8 +62,9 @@ def measure_strings(
     checkpoints = Checkpoints(tools.run.measures_directory(tools.name) / "shortening.safetensors")
     pending = {_key(row): row for row in pending_strings(tools, connected, levels)}
     with_spectrum = _first_of_each_level(connected, tools.settings.spectrum)
-    kept = checkpoints.load() or []
-    begun = [Shortening(**s) for s in kept if s["name"] in pending]  # a group that was interrupted
+    before = kept(checkpoints, list[KeptShortening]) or []
+    # a group that was interrupted
+    begun = [Shortening(**one) for one in before if one["name"] in pending]
     total, done = len(pending), 0
     while pending:
         for grid in {row["grid"] for row in pending.values()}:

@@ -20,6 +20,7 @@ from landscape.files import RunError, load_arrays, save_arrays
 from landscape.permute import permuted
 from landscape.records import why_missed
 from landscape.runs import Run, create_run, open_run
+from landscape.stages.kept import Training, kept
 from landscape.stages.setup import (
     Checkpoints,
     Progress,
@@ -110,16 +111,16 @@ def _descend(run: Run, config: Config, landscape: Landscape, progress: Progress)
     optimizer = build_optimizer(config, landscape)
     descender = Descender(landscape, optimizer, settings.check_every, settings.max_steps)
     checkpoints = Checkpoints(run.checkpoint_file)
-    kept = checkpoints.load()
+    before = kept(checkpoints, Training)
     numbers = list(range(0, settings.models, 2 if settings.permute else 1))
-    if kept is None:
+    if before is None:
         params = initial(config, landscape, numbers)
         keys = [key_data(config.seed, "train", model) for model in numbers]
         descent = descender.start(params, np.stack(keys), np.full(len(keys), levels[0]))
         met: list[dict[float, tuple[int, float]]] = [{} for _ in keys]
     else:
-        descent = Descent(**kept["descent"])
-        met = [{level: (step, value) for level, step, value in model} for model in kept["met"]]
+        descent = Descent(**before["descent"])
+        met = [{level: (step, value) for level, step, value in model} for model in before["met"]]
 
     def state() -> dict[str, Any]:
         flat = [[[level, *at] for level, at in model.items()] for model in met]
@@ -264,15 +265,15 @@ def _record(
         status = "REACHED" if level in met else Status.LEVEL_NOT_REACHED
         levels.append({"level": level, "status": status, "step": step, "value": at})
     finite = bool(np.isfinite(value))
-    record = {
+    missed = [level for level in config.levels.values if level not in met]
+    if missed:
+        levels_missed = ", ".join(map(str, missed))
+        why = why_missed(steps, value if finite else None)
+        log.warning(f"model {model} did not reach {levels_missed} ({why})")
+    return {
         "model": model,
         "status": "TRAINED" if finite else Status.NON_FINITE,
         "steps": steps,
         "value": value if finite else None,
         "levels": levels,
     }
-    missed = [level for level in config.levels.values if level not in met]
-    if missed:
-        levels_missed = ", ".join(map(str, missed))
-        log.warning(f"model {model} did not reach {levels_missed} ({why_missed(record)})")
-    return record

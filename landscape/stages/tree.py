@@ -15,8 +15,7 @@ import numpy as np
 
 from landscape.base import Band
 from landscape.config import Config, set_name
-from landscape.files import write_json
-from landscape.runs import Run
+from landscape.runs import Run, write_records
 from landscape.stages.setup import Progress
 from landscape.stages.snapshots import carry
 from landscape.topology import Pair, grown, next_pairs, reached
@@ -71,7 +70,7 @@ def retold(run: Run) -> None:
             again = [
                 _grown(run, name, *(r[key] for key in ("level", "limit", "tries"))) for r in kept
             ]
-            write_json(run.tree_file(name), again)
+            write_records(run.tree_file(name), again)
 
 
 def _grown(run: Run, name: str, level: float, limit: float, tries: int) -> dict[str, Any]:
@@ -91,7 +90,7 @@ def _rows(run: Run, name: str) -> list[dict[str, Any]]:
 def _keep(run: Run, name: str, record: dict[str, Any]) -> None:
     others = [other for other in run.tree(name) if other["level"] != record["level"]]
     records = sorted([*others, record], key=lambda one: -one["level"])
-    write_json(run.tree_file(name), records)
+    write_records(run.tree_file(name), records)
 
 
 def _distances(tools: Any, who: Sequence[int], level: float) -> dict[Pair, float]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from landscape.files import Row, write_json
-from landscape.runs import Run
+from landscape.files import Row
+from landscape.runs import Run, write_records
 from landscape.stages.connect import Ends
 from landscape.stages.setup import Progress, build_landscape, config_of, silent
 from landscape.walls import walls
@@ -26,5 +26,5 @@ def stand(run: Run, progress: Progress = silent) -> list[Row]:
             ]
             known = {"name": wall.name, "height": wall.height, "facts": wall.facts}
             records.append({**known, "sides": sides})
-        write_json(run.walls_file, records)
+        write_records(run.walls_file, records)
     return run.walls()

@@ -70,12 +70,24 @@ sys.modules.update({{m.__name__: m for m in (config, stage)}})
 """
 
 
-@pytest.mark.parametrize("number, code", [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_signals(number, code):
-    with subprocess.Popen(
-        [sys.executable, "-c", SLOW, "train", "c.yaml"],
-        env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    ) as process:  # fmt: skip
+@pytest.mark.parametrize(
+    "number, code, interrupt",
+    [
+        (signal.SIGTERM, 143, signal.default_int_handler),
+        (signal.SIGINT, 130, signal.default_int_handler),
+        (signal.SIGTERM, 143, signal.SIG_IGN),  # as a shell starts a script's background jobs
+    ],
+)
+def test_signals(number, code, interrupt):
+    before = signal.signal(signal.SIGINT, interrupt)  # ignored or not, the child has it from here
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-c", SLOW, "train", "c.yaml"],
+            env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+    finally:
+        signal.signal(signal.SIGINT, before)
+    with process:
         assert process.stderr and process.stderr.readline().startswith("training: 10%")
         time.sleep(0.1)
         process.send_signal(number)

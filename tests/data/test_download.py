@@ -1,7 +1,6 @@
 """Downloads, exercised against a local server that breaks off, corrupts, redirects and refuses."""
 
 import errno
-import fcntl
 import hashlib
 import http.client
 import logging
@@ -12,6 +11,7 @@ import struct
 import threading
 
 import pytest
+from filelock import FileLock
 
 from landscape.data import DataError
 from landscape.data import download as module
@@ -439,8 +439,7 @@ def test_whoever_waits_for_another_process_says_so(server, fetch, tmp_path, capl
     handler.emit = lambda record: said.set()
     logging.getLogger("lscape").addHandler(handler)
     try:
-        with (tmp_path / "to/file.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with FileLock(tmp_path / "to/file.lock"):
             waiting.start()
             assert said.wait(10) and server.asked == []
     finally:

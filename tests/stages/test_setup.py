@@ -1,11 +1,14 @@
 """From the config's words to optimisers and files."""
 
+from importlib.metadata import PackageNotFoundError
+
 import numpy as np
 import pytest
 
 from landscape.config import ConfigError, config_from, resolved
 from landscape.data import DataError
-from landscape.stages.setup import build_landscape, build_optimizer, build_task
+from landscape.stages import setup
+from landscape.stages.setup import build_landscape, build_optimizer, build_task, surroundings
 
 TASK = {"name": "polynomial", "coefficients": [0.0, 1.0], "points": 10, "test_points": 10}
 
@@ -121,3 +124,14 @@ def test_where_the_files_are_does_not_rename_a_run(tmp_path):
     mapping = {"task": {"name": "ptb"}, "levels": {"values": [5]}}
     elsewhere = {**mapping, "data": {"dir": str(tmp_path)}}
     assert run_name(config_from(mapping)) == run_name(config_from(elsewhere))
+
+
+def test_a_package_that_is_not_installed_has_no_known_version(monkeypatch):
+    def version(package):
+        if package == "lscape":
+            raise PackageNotFoundError(package)
+        return "1.0"
+
+    monkeypatch.setattr(setup, "version", version)
+    versions = surroundings()["versions"]
+    assert versions["lscape"] == "unknown" and versions["jax"] == "1.0"

@@ -1,0 +1,195 @@
+"""What interrupted work has kept, checked before it goes on: by kinds, as in records.py."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import AfterValidator, Field, FiniteFloat, InstanceOf, NonNegativeInt
+from typing_extensions import TypedDict
+
+from landscape.files import RunError, checked, read_record
+from landscape.records import Amount, SearchStatus
+from landscape.stages.setup import Checkpoints
+
+Array = InstanceOf[np.ndarray]
+Named = dict[str, Array]
+
+
+class KeptDescent(TypedDict):
+    params: Named
+    memory: list[Array]
+    key: Array
+    step: Array
+    value: Array
+    target: Array
+    reach: Array
+    fixed: Named
+
+
+def _alike(descent: KeptDescent) -> KeptDescent:
+    """All arrays are of the same models."""
+    step = descent["step"]
+    numbers = descent["value"], descent["target"], descent["reach"]
+    if step.ndim != 1 or step.dtype.kind not in "iu" or (step < 0).any():
+        raise ValueError("step is a whole number of 0 or more a model")
+    if any(part.shape != step.shape or part.dtype.kind != "f" for part in numbers):
+        raise ValueError("value, target and reach are a number a model")
+    if descent["key"].shape != (len(step), 2):
+        raise ValueError("key is two numbers a model")
+    many = [*descent["params"].values(), *descent["memory"], *descent["fixed"].values()]
+    if not descent["params"] or any(part.shape[:1] != step.shape for part in many):
+        raise ValueError("params, memory and fixed have an item a model")
+    return descent
+
+
+Descending = Annotated[KeptDescent, AfterValidator(_alike)]
+
+
+class KeptTraining(TypedDict):
+    """met: of every model (level, step, value) of the levels that it has met."""
+
+    descent: Descending
+    met: list[list[Annotated[list[FiniteFloat], Field(min_length=3, max_length=3)]]]
+
+
+def _of_each(kept: KeptTraining) -> KeptTraining:
+    if len(kept["met"]) != len(kept["descent"]["step"]):
+        raise ValueError("met has an item a model")
+    return kept
+
+
+Training = Annotated[KeptTraining, AfterValidator(_of_each)]
+
+
+class KeptFrame(TypedDict):
+    facts: Array
+    beads: Array
+    places: Array
+    profile: Array
+
+
+class KeptString(TypedDict):
+    name: Annotated[str, Field(pattern=r"^\d+-\d+$")]
+    points: Named
+    known: Named
+    level: FiniteFloat | None
+    frames: list[KeptFrame]
+    ids: Array
+    left: Named
+    left_ids: Array
+    chained_from: FiniteFloat | None
+    facts: dict[str, FiniteFloat]
+    ended: SearchStatus | None
+    reason: str
+    rounds: NonNegativeInt
+    grad_evals: NonNegativeInt
+    seconds: Amount
+
+
+def _of_beads(string: KeptString) -> KeptString:
+    beads = {leaf.shape[:1] for leaf in string["points"].values()}
+    if beads != {string["ids"].shape} or len(string["ids"]) < 2:
+        raise ValueError("points and ids have an item a bead, of two or more")
+    if any(part.shape[:1] != (len(string["ids"]) - 1,) for part in string["known"].values()):
+        raise ValueError("known has an item a segment")
+    return string
+
+
+class KeptBeads(TypedDict):
+    """On their way down, for the strings `owner`; of `dss`."""
+
+    owner: list[NonNegativeInt]
+    place: list[NonNegativeInt]
+    descent: Descending
+
+
+class KeptHeldBeads(TypedDict):
+    """The same of `constrained`."""
+
+    owner: list[NonNegativeInt]
+    bead: list[NonNegativeInt]
+    fresh: list[bool]
+    descent: Descending
+
+
+class KeptSearch(TypedDict):
+    strings: Annotated[list[Annotated[KeptString, AfterValidator(_of_beads)]], Field(min_length=1)]
+    pending: KeptBeads | KeptHeldBeads | None
+
+
+def _owned(search: KeptSearch) -> KeptSearch:
+    """Every bead on its way belongs to a string, and to a place on it."""
+    pending: Any = search["pending"]
+    if pending is not None:
+        places = pending.get("place", pending.get("bead"))
+        lists = [part for part in pending.values() if isinstance(part, list)]
+        if any(len(part) != len(pending["descent"]["step"]) for part in lists):
+            raise ValueError("pending has an item a bead")
+        for owner, place in zip(pending["owner"], places, strict=True):
+            strings = search["strings"]
+            if owner >= len(strings) or place >= len(strings[owner]["ids"]):
+                raise ValueError("pending: owner and place are of a string and a bead of it")
+    return search
+
+
+Searching = Annotated[KeptSearch, AfterValidator(_owned)]
+
+
+class KeptShortening(TypedDict):
+    name: str
+    limit: FiniteFloat
+    points: Named
+    safe: Named
+    kept: Named
+    ends: Annotated[list[FiniteFloat], Field(min_length=2, max_length=2)]
+    extra: Array
+    lengths: list[Amount]
+    seen: Named
+    cuts: Named
+    tube: FiniteFloat
+    margin: FiniteFloat
+    stiffness: Array
+    penalty: FiniteFloat
+    recent: list[list[FiniteFloat]]
+    failures: NonNegativeInt
+    sweeps: NonNegativeInt
+    grad_evals: NonNegativeInt
+    history: list[Annotated[list[FiniteFloat], Field(min_length=5, max_length=5)]]
+    ended: Literal["CONVERGED", "STALLED", "BUDGET", "OFF"] | None
+    reason: str
+    seconds: Amount
+
+
+class KeptPlane(TypedDict):
+    rows: list[Array]
+    x: Array
+
+
+def kept(checkpoints: Checkpoints, kind: Any) -> Any | None:
+    """What a checkpoint has kept last, if it is of a kind, or None. Raises RunError."""
+    path = checkpoints.path
+    if not path.exists():
+        return None
+    record = read_record(path)
+    _packed(record.get("data"), record["arrays"], f"{path}: data")
+    return checked(kind, checkpoints.load(), path)
+
+
+def _packed(value: Any, arrays: dict[str, str], place: str) -> None:
+    """Raises RunError for what is not packed as checkpoints are."""
+    if isinstance(value, dict) and len(value) == 1:
+        ((kind, inner),) = value.items()
+        if kind == "array" and isinstance(inner, str) and inner in arrays:
+            return
+        if kind == "value" and not isinstance(inner, dict | list):
+            return
+        if kind == "dict" and isinstance(inner, dict):
+            for key, item in inner.items():
+                _packed(item, arrays, f"{place}.{key}")
+            return
+        if kind == "list" and isinstance(inner, list):
+            for number, item in enumerate(inner):
+                _packed(item, arrays, f"{place}.{number}")
+            return
+    raise RunError(f"{place}: neither an array of the file, a value, a dict nor a list")

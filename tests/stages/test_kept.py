@@ -1,0 +1,83 @@
+"""Every key of what interrupted work has kept, altered with its checksum made right again: it is
+refused by name, or harmless."""
+
+import numpy as np
+import pytest
+
+from landscape.files import RunError, load_arrays, save_arrays
+from landscape.stages.kept import KeptPlane, KeptShortening, Searching, Training, kept
+from landscape.stages.setup import Checkpoints
+from tests.test_records import altered, places
+
+DESCENT = {
+    "params": {"w": np.ones((2, 3))},
+    "memory": [np.ones((2, 3))],
+    "key": np.zeros((2, 2), np.uint32),
+    "step": np.array([10, 20]),
+    **{name: np.ones(2) for name in ("value", "target", "reach")},
+    "fixed": {"left.w": np.ones((2, 3))},
+}
+FRAME = {
+    "facts": np.ones(4), "beads": np.arange(3), "places": np.ones(3), "profile": np.ones((5, 2)),
+}  # fmt: skip
+STRING = {
+    "name": "0-1", "points": {"w": np.ones((3, 3))}, "known": {"upper": np.ones(2)}, "level": None,
+    "frames": [FRAME], "ids": np.arange(3), "left": {}, "left_ids": np.arange(0),
+    "chained_from": None, "facts": {"bound": 1.0}, "ended": None, "reason": "", "rounds": 1,
+    "grad_evals": 10, "seconds": 0.5,
+}  # fmt: skip
+SHORTENING = {
+    "name": "dss-1/0.5/0-1", "limit": 0.5, "extra": np.ones(2), "stiffness": np.ones(3),
+    **{key: {"w": np.ones((3, 3))} for key in ("points", "safe", "kept")}, "ends": [0.1, 0.1],
+    "lengths": [1.0], "seen": {"above": np.ones(2)}, "cuts": {}, "tube": 0.1, "margin": 0.1,
+    "penalty": 0.0, "recent": [[1.0, 0.0]], "failures": 0, "sweeps": 1, "grad_evals": 10,
+    "history": [[1.0, 2.0, 3.0, 4.0, 1.0]], "ended": None, "reason": "", "seconds": 0.5,
+}  # fmt: skip
+PENDING = {"owner": [0, 0], "place": [0, 1], "descent": DESCENT}
+HELD = {"owner": [0, 0], "bead": [1, 1], "fresh": [True, False], "descent": DESCENT}
+KEPT = {
+    "training": (Training, {"descent": DESCENT, "met": [[[0.5, 10, 0.4]], []]}),
+    "dss": (Searching, {"strings": [STRING], "pending": PENDING}),
+    "constrained": (Searching, {"strings": [STRING], "pending": HELD}),
+    "shortening": (list[KeptShortening], [SHORTENING]),
+    "plane": (KeptPlane, {"rows": [np.ones(3)], "x": np.ones(3)}),
+}
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_what_was_kept_is_checked_before_it_is_used(tmp_path, name):
+    kind, data = KEPT[name]
+    checkpoints = Checkpoints(tmp_path / "kept.safetensors")
+    checkpoints.keep(lambda: data, now=True)
+    arrays, record = load_arrays(checkpoints.path)
+    own = {"data": record["data"]}
+    assert kept(checkpoints, kind) is not None
+    for place in places(own):
+        for new, changed in altered(own, place):
+            save_arrays(checkpoints.path, arrays, changed)
+            gone = new is ... and place[-1] not in ("w", "left.w", "upper", "above", "bound", 0)
+            try:
+                kept(checkpoints, kind)
+            except RunError as error:
+                assert str(checkpoints.path) in str(error)
+            else:
+                assert not gone and new != {"other": 1}, (place, new)
+
+
+def test_beads_are_of_strings_that_are_there(tmp_path):
+    checkpoints = Checkpoints(tmp_path / "kept.safetensors")
+    for wrong in ({"owner": [0, 1]}, {"place": [0, 3]}, {"place": [0]}):
+        data = {"strings": [STRING], "pending": PENDING | wrong}
+        checkpoints.keep(lambda data=data: data, now=True)
+        with pytest.raises(RunError, match="pending"):
+            kept(checkpoints, Searching)
+
+
+def test_arrays_are_of_one_number_of_models(tmp_path):
+    checkpoints = Checkpoints(tmp_path / "kept.safetensors")
+    wrong = {"step": np.array([-1, 2]), "value": np.ones(3), "key": np.zeros((2, 3), np.uint32)}
+    for name, array in (*wrong.items(), ("params", {"w": np.ones((3, 3))})):
+        data = {"descent": DESCENT | {name: array}, "met": [[], []]}
+        checkpoints.keep(lambda data=data: data, now=True)
+        with pytest.raises(RunError, match=f"descent: .*{name}"):
+            kept(checkpoints, Training)

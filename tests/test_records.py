@@ -1,0 +1,199 @@
+"""Every key of every record of a run, altered with its checksum made right again: it is refused by
+name, or harmless."""
+
+import copy
+import hashlib
+import json
+
+import numpy as np
+import pytest
+from safetensors import safe_open
+from safetensors.numpy import save_file
+
+from landscape.files import RunError, load_arrays, read_json, save_arrays, write_json
+from landscape.records import BARRIER, SNAPSHOT
+from landscape.report import report
+from landscape.runs import open_run, write_records
+from tests.pages import ALL, measured, save
+
+CERTIFIED = {
+    "max_loss": 0.4, "last_change": 0.0, "max_at": 0.5, "resolution": 0.01, "grid": 50,
+    "verified": None, "beads": 2, "length": 1.0, "chord": 1.0, "normalized_length": 1.0,
+    "grad_evals": 10, "seconds": 0.1, "reason": "",
+}  # fmt: skip
+SNAPSHOT_RECORD = {"model": 0, "level": 0.5, "lower": 0.1, "limit": 0.5, "status": "CONNECTED"}
+BARRIER_RECORD = {
+    "a": 0, "b": 1, "level_a": 0.1, "level_b": 0.1, "loss_a": 0.1, "loss_b": 0.1, "start": 0.3,
+    "origin": "straight", "gradient": 0.1, "band": 5, "status": "CONVERGED",
+}  # fmt: skip
+DRAWN = {
+    "a": 0, "b": 1, "set": "dss-1", "status": "CONNECTED", "distance": 0.1, "distance_at": 0.5,
+    "chord": 2.0,
+}  # fmt: skip
+PLANE = {
+    "kind": "pair", "models": [0, 1], "level": 0.5, "grid": 3, "metric": "train loss",
+    "strings": [DRAWN],
+}  # fmt: skip
+END = {
+    "model": 0, "value": 0.1, "size": 1.0, "gradient": 0.1, "gain": 0.01, "smallest": -0.1,
+    "smallest_error": 0.01, "largest": 3.0,
+}  # fmt: skip
+WALLS = [
+    {
+        "name": "around zero", "height": 1.2, "sides": [{"model": 0, "level": 0.5, "side": 1}],
+        "facts": {"F(0)": 1.0, "sigma": 0.5, "mu": 0.1, "s*": 0.2, "f(s*)": 0.2},
+    },
+    {"name": "rank one", "height": 0.1, "sides": [], "facts": {"angles": [0.0], "scan": [0.1]}},
+]  # fmt: skip
+TREE = {
+    "level": 0.5, "limit": 0.5, "tries": 4, "models": 4, "pairs": 6, "searched": 6, "connected": 6,
+    "components": [[0, 1, 2, 3]], "joins": [{"a": 0, "b": 1, "level": 0.5}],
+}  # fmt: skip
+FILES = {
+    "row": "sets/dss-1/0.5/0-1.safetensors",
+    "snapshot": "snapshots/0/0.5.safetensors",
+    "barrier": "barriers/0-1.safetensors",
+    "measured string": "measures/m/strings/dss-1/0.5/0-1.safetensors",
+    "measured model": "measures/m/models/0.5/0.safetensors",
+    "plane": "planes/pair-0-1-0.5.safetensors",
+    "models": "models.json",
+    "ends": "ends.json",
+    "walls": "walls.json",
+    "tree": "sets/dss-1/tree.json",
+    "meta": "meta.json",
+}
+
+
+@pytest.fixture
+def whole(run):
+    """A run with every kind of record."""
+    save(run, ALL)
+    measured(run, ALL)
+    points, profile = {"w": np.zeros((2, 3), np.float32)}, np.array([[0, 0.1], [1, 0.1]])
+    snapshot, barrier = SNAPSHOT_RECORD | CERTIFIED, BARRIER_RECORD | CERTIFIED
+    assert snapshot.keys() == {*SNAPSHOT} and barrier.keys() == {*BARRIER}
+    run.save_path(run.snapshot_file(0, 0.5), snapshot, points, profile)
+    run.save_path(run.barrier_file(0, 1), barrier, points, profile)
+    axis = {name: np.zeros(3) for name in ("x", "y")}
+    arrays = {**axis, "loss": np.zeros((3, 3)), "models": np.zeros((2, 2))}
+    run.save_plane("pair-0-1-0.5", {**arrays, "string.0": np.zeros((2, 4))}, PLANE)
+    write_records(run.ends_file, [END])
+    write_records(run.walls_file, WALLS)
+    write_records(run.tree_file("dss-1"), [TREE])
+    return run
+
+
+def read(run):
+    """All that is read of a run, as the commands read it."""
+    opened = open_run(run.directory)
+    for records in (opened.models, opened.ends, opened.walls, opened.history):
+        records()
+    opened.tree("dss-1")
+    for row in opened.rows():
+        opened.load_connection(row)
+    for record in [*opened.string_measures(), *opened.model_measures()]:
+        opened.load_measures(record)
+    for path in (opened.snapshot_file(0, 0.5), opened.barrier_file(0, 1)):
+        opened.load_path(path)
+    for name in opened.planes():
+        opened.load_plane(name)
+    json.dumps(report([opened]), allow_nan=False)
+
+
+def places(value, path=()):
+    """The way to every key of a record, and to the first item of its lists."""
+    items = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, item in items:
+        if isinstance(value, list) and key:
+            return
+        yield (*path, key)
+        if isinstance(item, dict | list):
+            yield from places(item, (*path, key))
+
+
+def altered(record, place):
+    """The record with the key gone, of another type, and out of range."""
+    *way, last = place
+    old = record
+    for key in place:
+        old = old[key]
+    wrong = [{"other": 1}, True, -1, 1e9, "../x"]
+    for new in (..., None, *wrong):
+        if new is ... or type(new) is not type(old) or new != old:
+            changed = copy.deepcopy(record)
+            inner = changed
+            for key in way:
+                inner = inner[key]
+            if new is ...:
+                del inner[last]
+            else:
+                inner[last] = new
+            yield new, changed
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_a_record_is_checked_before_it_is_used(whole, kind):
+    read(whole)
+    path = whole.directory / FILES[kind]
+    content, refused = path.read_bytes(), {}
+    arrays, record = ({}, read_json(path)) if path.suffix == ".json" else load_arrays(path)
+    own = {key: record[key] for key in record if key not in ("arrays", "arrays_sha256")}
+    for place in places(own):
+        for new, changed in altered(own, place):
+            if path.suffix == ".json":
+                write_json(path, changed)
+            else:
+                save_arrays(path, arrays, changed)
+            try:
+                read(whole)
+            except RunError as error:
+                assert str(whole.directory) in str(error), (place, new)
+                refused.setdefault(place, []).append(new)
+            except Exception as error:
+                raise AssertionError(f"{place} = {new!r}") from error
+    path.write_bytes(content)
+    read(whole)
+    free = {place for place in places(own) if {"other": 1} not in refused.get(place, [])}
+    assert not free, "of any type"
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_a_changed_byte_is_noticed(whole, kind):
+    path = whole.directory / FILES[kind]
+    content = path.read_bytes()
+    at = content.index({"meta": b"done", "ends": b"1.0"}.get(kind, b"0.5"))
+    path.write_bytes(content[:at] + b"9" + content[at + 1 :])
+    with pytest.raises(RunError, match=path.name):
+        read(whole)
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [{"format": None}, {"format": "x"}, {"format": "0"}, {"format": "1.0"}, {"sha256": None},
+     {"sha256": "x"}, {"record": "[]"}, {"record": "{"}, {"record": '{"row": {}}'}],
+)  # fmt: skip
+def test_a_header_is_checked_before_it_is_used(whole, metadata):
+    path = whole.directory / FILES["row"]
+    with safe_open(path, framework="np") as file:
+        header = {**(file.metadata() or {}), **metadata}
+    if "record" in metadata:
+        header["sha256"] = hashlib.sha256(metadata["record"].encode()).hexdigest()
+    arrays, _ = load_arrays(path)
+    save_file(arrays, path, {key: value for key, value in header.items() if value is not None})
+    with pytest.raises(RunError, match=r"0-1\.safetensors: "):
+        read(whole)
+
+
+def test_arrays_read_in_part_are_as_listed(whole):
+    """The type and shape of an array are in its file's header, which has no other checksum."""
+    path = whole.directory / FILES["row"]
+    content, row = path.read_bytes(), whole.rows()[0]
+    assert (row["a"], row["b"], row["level"]) == (0, 1, 0.5)
+    for old, new in (
+        (b'"shape":[3]', b'"shape":[1]'),
+        (b'"F64"', b'"I64"'),
+        (b'"profile.loss":', b'"profile.lost":'),
+    ):
+        path.write_bytes(content.replace(old, new))
+        with pytest.raises(RunError, match=r"0-1\.safetensors"):
+            whole.load_profile(row)
