@@ -55,7 +55,7 @@ def finite_beads(points: Params) -> np.ndarray:
     total = np.zeros(trees.count(points))
     with np.errstate(over="ignore", invalid="ignore"):
         for leaf in points.values():
-            total += np.sum(np.square(leaf).reshape(len(leaf), -1), axis=1)
+            total += np.sum(np.square(trees.rows(leaf)), axis=1)
     return np.isfinite(total)
 
 

@@ -39,7 +39,8 @@ MAY_IMPORT = {
     "permute": {"trees"},
     "planes": {"trees"},
     "gauss_newton": set(),
-    "polyak": set(),
+    "polyak": {"trust"},
+    "trust": set(),
     "files": {"records"},
     "records": set(),
     "runs": {"files", "records"},
@@ -51,7 +52,7 @@ MAY_IMPORT = {
         "base", "compute", "config", "curves", "data", "descend", "driver", "files", "film",
         "gauss_newton", "geometry", "hessian", "methods", "neb", "outputs", "paths", "permute",
         "planes", "polyak", "records", "runs", "settings", "shorten", "taut", "tasks", "topology",
-        "trees", "walls",
+        "trees", "trust", "walls",
     },
 }  # fmt: skip
 

@@ -110,7 +110,9 @@ def test_every_type_and_shape_goes_through_all_stages(job, float64, types, tree)
         assert row["shortening"] in ("CONVERGED", "BUDGET", "STALLED")
         assert row["length"] <= row["length_found"] * (1 + 1e-6) and row["function_length"] > 0
     assert all(np.isfinite(row["trace"]) for row in found["models"])
-    assert all(record["agreed"] for record in verify(run))
+    coarse = 4 * max(float(jnp.finfo(kind).eps) for kind in types)
+    for record in verify(run):  # a loss in steps: a finer grid can find a higher one
+        assert record["agreed"] or record["max_loss"] <= (1 + coarse) * record["limit"]
     write_plane(run, plane(run, models=(0, 1, 2), grid=3))
     write_plane(run, plane(run, random=0, grid=3))
     write_html([run], report([run]), run.report_file)
