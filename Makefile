@@ -8,7 +8,7 @@ demo: .venv/ready
 	$(BIN)/lscape run configs/quickstart.yaml
 
 test: .venv/ready-dev
-	$(BIN)/python -m pytest -m "not slow" -q
+	$(BIN)/python -m pytest -m "not slow" -q -n 2
 
 test-slow: .venv/ready-dev
 	$(BIN)/python -m pytest -m slow -q
