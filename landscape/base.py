@@ -62,13 +62,17 @@ class Task:
     descendable: the metrics that a bead may descend as they are, on all training data: those that
         have a gradient and are not too costly.
     data: split → pytree of arrays that share their leading axis, the samples; `()` for none.
-        Training draws its batches from the split `train`.
-    carry: the carry of the first step.
+        Training draws its batches from the split `train`. Arrays that do not share it, such as
+        inner and boundary points, need a task without `averages` and training without a batch
+        size: the loss is then given all of them, and may draw its own.
+    carry: the carry of the first step. Metrics are not given it.
     outputs: what the model says of a split's data, for lengths in function space; None for none.
     averages: the metrics that are means over the samples of a split, of what each sample gives
         alone: derivatives may be taken a part of the samples at a time, or by sample.
     kinked: the metrics whose gradient jumps, as that of a mean absolute error where a residual
         changes its sign: second derivatives of each sample miss the jumps.
+    higher_is_better: the metrics that grow as models get better, which no level can bound; None
+        leaves it to their names.
     form: what network and loss this is, for the methods that must know.
     """
 
@@ -81,6 +85,7 @@ class Task:
     outputs: Outputs | None = None
     averages: tuple[str, ...] = ()
     kinked: tuple[str, ...] = ()
+    higher_is_better: tuple[str, ...] | None = None
     form: Form | None = None
 
 
@@ -121,7 +126,8 @@ class Landscape(NamedTuple):
     epsilon: of the coarsest type that the task takes parameters in;
     form: the task's, if the level's metric is the loss that it speaks of; data: the level's split;
     slope: params → scalar, the level's metric itself where it has a gradient that is cheap enough;
-    curved: what second derivatives are taken of; outputs: over params and such data.
+    curved: what second derivatives are taken of; outputs: over params and such data;
+    falls: whether the task says that the level's metric falls as models get better.
     """
 
     init: Callable[[jax.Array], Params]
@@ -138,6 +144,19 @@ class Landscape(NamedTuple):
     slope: Callable[[Params], Scalar] | None = None
     curved: Curved | None = None
     outputs: Outputs | None = None
+    falls: bool = True
+
+
+def unequal_samples(data: Batch) -> str:
+    """Which arrays of a split do not share their leading axis; empty where all do."""
+    counts = trees.counts(data)
+    first = {count: name for name, count in reversed(counts.items())}
+    if len(first) < 2 and None not in first:
+        return ""
+    said = (
+        f"'{name}' has {count or 'none'}" for name, count in counts.items() if first[count] == name
+    )
+    return "its arrays do not share their leading axis, the samples: " + ", ".join(said)
 
 
 def bind(
@@ -146,8 +165,9 @@ def bind(
     """Choose what the level measures and how many samples, drawn with replacement, a step sees.
 
     Raises KeyError for a metric or split that the task does not have, ValueError for a batch
-    larger than the data, of a task without data or of one with recurrent state, TypeError for
-    parameters that are not floats, or none at all.
+    larger than the data, of a task without data or of one with recurrent state, and for samples
+    that are to be taken apart where the arrays have not as many, TypeError for parameters that are
+    not floats, or none at all.
     """
     key_shape = jax.eval_shape(lambda: jax.random.key(0))
     template = jax.eval_shape(task.init, key_shape)
@@ -161,8 +181,10 @@ def bind(
     held = jnp.result_type(jnp.float32, *kinds)
     shapes = {name: jax.ShapeDtypeStruct(shape.shape, held) for name, shape in own.items()}
     measure, measured, drawn = task.metrics[metric], task.data[split], task.data["train"]
-    leaves = jax.tree.leaves(drawn)
-    samples = len(leaves[0]) if leaves else 0
+    samples = max((count or 1 for count in trees.counts(drawn).values()), default=0)
+    apart = (drawn, measured) if task.averages else (drawn,) if batch_size is not None else ()
+    for unequal in filter(None, map(unequal_samples, apart)):
+        raise ValueError(unequal)
     if batch_size is not None and jax.tree.leaves(task.carry):
         raise ValueError("the task carries a state through its data in order: no batches are drawn")
     if batch_size is not None and not 1 <= batch_size <= samples:
@@ -231,6 +253,7 @@ def bind(
         level if has_gradient else None,
         curved(),
         task.outputs and task.outputs._replace(predict=predict),
+        has_gradient or task.higher_is_better is not None,
     )
 
 

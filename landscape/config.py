@@ -12,12 +12,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-)
+from pydantic import BaseModel, ConfigDict
 from pydantic_core import to_jsonable_python
 
 from landscape.data import Store
@@ -35,16 +32,28 @@ from landscape.settings import (
 )
 from landscape.source import Source, to_yaml
 from landscape.tasks import TASKS, builder, load_factory
-from landscape.validation import ConfigError, Problem, parameters_of, shown, unknown, validated
+from landscape.validation import (
+    RESERVED,
+    ConfigError,
+    Problem,
+    parameters_of,
+    shown,
+    unknown,
+    validated,
+)
 
 
 @dataclass(frozen=True)
 class TaskSpec:
-    """A built-in task's name or a user's factory, and all the keys that its builder takes."""
+    """A built-in task's name or a user's factory, and all the keys that its builder takes.
+
+    coordinates: `all` where arrays that look like state, not parameters, are meant to be searched.
+    """
 
     name: str | None
     factory: str | None
     keys: dict[str, Any]
+    coordinates: Literal["all"] | None = None
 
     def builder(self) -> Callable[..., Any]:
         """The function that makes the task. Raises ImportError for a factory that is gone."""
@@ -247,6 +256,8 @@ def resolved(config: Config) -> dict[str, Any]:
     """The config as plain data, every key of it, shaped like the YAML."""
     chosen = "factory" if config.task.factory else "name"
     task = {chosen: getattr(config.task, chosen), **config.task.keys}
+    if config.task.coordinates:
+        task["coordinates"] = config.task.coordinates
     sections = {key: to_jsonable_python(getattr(config, key)) for key in _SECTIONS}
     return {"task": task, **sections}
 
@@ -375,15 +386,18 @@ def _task(given: Any) -> tuple[TaskSpec | None, list[Problem]]:
             raise
         message = f"its parameters cannot be keys of a config: {error}"
         return None, [("task.factory", message)]
-    rest = {key: value for key, value in given.items() if key not in ("name", "factory")}
+    rest = {key: value for key, value in given.items() if key not in RESERVED}
     keys, problems = validated(kind, {**defaults, **rest}, "task")
-    return TaskSpec(name, factory, to_jsonable_python(keys)) if not problems else None, problems
+    if problems:
+        return None, problems
+    return TaskSpec(name, factory, to_jsonable_python(keys), head.coordinates), []
 
 
 class _TaskHead(BaseModel):
     model_config = ConfigDict(extra="allow")
     name: str | None = None
     factory: str | None = None
+    coordinates: Literal["all"] | None = None
 
 
 # -- names -----------------------------------------------------------------------------------------
@@ -404,7 +418,7 @@ def run_hash(config: Config) -> str:
             kept["files"].append(hashlib.sha256(Path(path).read_bytes()).hexdigest())
         except OSError as error:
             message = f"{path}: cannot be read: {error.strerror}"
-            raise config.problem(f"train.endpoints[{number}]", message) from error
+            raise config.problem(f"{config.train.files_key}[{number}]", message) from error
     return _digest(kept)[:8]
 
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from landscape import paths, trees
-from landscape.base import Landscape
+from landscape.base import Landscape, unequal_samples
 from landscape.compute import each
 from landscape.trees import Params
 
@@ -75,7 +75,8 @@ def make_function_length(
     landscape: Landscape, samples: int
 ) -> Callable[[Params], FunctionLength] | None:
     """Measures a path (named arrays [beads, ...]) over at most so many samples of the level's
-    split, evenly spaced; None for a task without outputs.
+    split, evenly spaced, or over all where its arrays have not as many; None for a task without
+    outputs.
 
     Every segment is cut in PARTS, then these in halves until the length has grown by less than
     MOVED of itself, or HALVINGS times.
@@ -83,9 +84,11 @@ def make_function_length(
     if landscape.outputs is None:
         return None
     predict, kind = landscape.outputs
-    there = trees.count(landscape.data)
-    chosen = np.arange(min(samples, there)) * there // min(samples, there)
-    data = trees.take(landscape.data, chosen)
+    data = landscape.data
+    if not unequal_samples(data):
+        there = trees.count(data)
+        data = trees.take(data, np.arange(min(samples, there)) * there // min(samples, there))
+    measured_over = len(jax.eval_shape(predict, dict(landscape.shapes), data))
 
     def piece(item: Any) -> jax.Array:
         left, right, start, end = item
@@ -127,6 +130,6 @@ def make_function_length(
                 break
             finer = measured(lefts, rights, 2**halving)
             length, change = finer, (finer - length) / finer if finer > 0 else 0.0
-        return FunctionLength(length, float(ends_apart(ends)[0]), float(change), len(chosen))
+        return FunctionLength(length, float(ends_apart(ends)[0]), float(change), measured_over)
 
     return function_length

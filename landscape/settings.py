@@ -72,12 +72,38 @@ class WeightDecay(Section):
     over: str = "*"
 
 
+Files = Annotated[tuple[str, ...], Field(min_length=2)]
+
+
+class Endpoints(Section):
+    """Networks trained elsewhere whose files have other arrays than the task.
+
+    files: safetensors files, one a network; ignore: comma-separated globs of the arrays that are
+    left out; rename: regular expressions, and what they are replaced by in the names of the others.
+    """
+
+    files: Files
+    ignore: str = ""
+    rename: dict[str, str] = {}
+
+    @field_validator("rename")
+    @classmethod
+    def _expressions(cls, rename: dict[str, str]) -> dict[str, str]:
+        for pattern, replacement in rename.items():
+            try:
+                re.sub(pattern, replacement, "")
+            except (re.error, IndexError) as error:
+                said = f"'{pattern}: {replacement}' is no regular expression and its replacement"
+                raise ValueError(f"{said}: {error}") from None
+        return rename
+
+
 class Train(Section):
     """How the models are trained. endpoints: the safetensors files that hold them instead; or
     `permuted`: each odd model is the one before it with its units permuted, as `permute` says.
     """
 
-    endpoints: Annotated[tuple[str, ...], Field(min_length=2)] | Literal["permuted"] | None = None
+    endpoints: Files | Literal["permuted"] | Endpoints | None = None
     models: int = Field(default_factory=lambda train: len(_files(train)) or 4, ge=2)
     optimizer: Optimizer = "adam"
     learning_rate: Rate = 1e-3
@@ -93,6 +119,11 @@ class Train(Section):
     def files(self) -> tuple[str, ...]:
         """The end points' files, if the models are not trained here."""
         return _files(vars(self))
+
+    @property
+    def files_key(self) -> str:
+        """Where the config names them."""
+        return "train.endpoints" + ".files" * isinstance(self.endpoints, Endpoints)
 
     @field_validator("models")
     @classmethod
@@ -115,6 +146,8 @@ class Train(Section):
 
 def _files(train: Mapping[str, Any]) -> tuple[str, ...]:
     endpoints = train.get("endpoints")
+    if isinstance(endpoints, Endpoints):
+        return endpoints.files
     return endpoints if isinstance(endpoints, tuple) else ()
 
 

@@ -59,6 +59,12 @@ def count(tree: Any) -> int:
     return len(jax.tree.leaves(tree)[0])
 
 
+def counts(tree: Any) -> dict[str, int | None]:
+    """The leading axis length of each leaf by its name; None of a scalar."""
+    shapes = map(np.shape, jax.tree.leaves(tree))
+    return {name: next(iter(shape), None) for name, shape in zip(names(tree), shapes, strict=True)}
+
+
 def rows(leaf: Any) -> Any:
     """An array [n, ...] as [n, scalars], also where it has no elements."""
     return leaf.reshape(len(leaf), math.prod(leaf.shape[1:]))

@@ -14,6 +14,7 @@ from pydantic_core import to_jsonable_python
 from typing_extensions import TypedDict, is_typeddict
 
 Problem = tuple[str, str]  # key, what is wrong with it
+RESERVED = ("name", "factory", "coordinates")  # keys of a task that are no arguments of its builder
 
 
 class ConfigError(ValueError):
@@ -144,7 +145,7 @@ def parameters_of(build: Callable[..., Any], given: type) -> tuple[type, dict[st
             continue
         if parameter.annotation is given:
             continue
-        if parameter.kind is parameter.POSITIONAL_ONLY or name in ("name", "factory"):
+        if parameter.kind is parameter.POSITIONAL_ONLY or name in RESERVED:
             raise TypeError(f"'{name}' is positional-only, or a key that means something else")
         annotation, default = parameter.annotation, parameter.default
         annotated = annotation is not parameter.empty

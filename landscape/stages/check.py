@@ -17,6 +17,8 @@ from landscape.descend import Descender
 from landscape.methods import HYPOTHESES
 from landscape.settings import combination_name, pair_list
 from landscape.stages.connect import group_size
+from landscape.stages.endpoints import read_endpoints
+from landscape.stages.inputs import check_start
 from landscape.stages.setup import (
     Progress,
     bead_optimizer,
@@ -49,11 +51,13 @@ def check(config: Config, progress: Progress = silent) -> dict[str, Any]:
     levels = list(config.levels.values)
     by = bead_optimizer(config, landscape)
     check_hypotheses(config, landscape)
+    read_endpoints(config, landscape)
     progress("measuring", 1, 4)
 
     together = min(max(models, 2), 2 * compute.TINY_MODELS)
     seeds = np.stack([key_data(config.seed, "init", model) for model in range(together)])
     params = each(lambda key: landscape.init(jax.random.wrap_key_data(key)))(seeds)
+    early = "" if config.train.files else check_start(config, landscape, params)
     optimizer = build_optimizer(config, landscape)
     trained = Descender(landscape, optimizer, train.check_every, STEPS * train.check_every)
     step_seconds, kept = _step(trained, params, seeds)
@@ -93,6 +97,7 @@ def check(config: Config, progress: Progress = silent) -> dict[str, Any]:
         "memory_bytes": models * (size * scalar + kept) + strings,
         "disk_bytes": (models + pairs * TYPICAL_BEADS) * len(levels) * size * scalar,
         "notes": [
+            *filter(None, [early]),
             f"training time is at most: every model spends its {train.max_steps} steps",
             f"connecting time and disk suppose {TYPICAL_GRADIENTS} gradients and {TYPICAL_BEADS} "
             "beads a pair and level; low levels can take ten times that",

@@ -33,6 +33,7 @@ from landscape.methods import HYPOTHESES
 from landscape.polyak import RATE, polyak
 from landscape.runs import Run
 from landscape.settings import Data
+from landscape.stages.inputs import check_direction, check_functions, check_samples, raised_at
 from landscape.tasks import builder, load_factory
 from landscape.trust import near_start, within_radius
 
@@ -89,7 +90,7 @@ def build_task(config: Config, progress: Progress = silent) -> Task:
     except DataError:
         raise
     except Exception as error:
-        where = _raised_at(error)
+        where = raised_at(error)
         raise config.problem(key, f"raised {type(error).__name__}{where}: {error}") from error
     if not isinstance(task, Task):
         raise config.problem(key, f"returned {type(task).__name__}, not a landscape.Task")
@@ -112,39 +113,16 @@ def build_landscape(config: Config, progress: Progress = silent) -> Landscape:
         )
     if "train" not in task.data:
         raise config.problem(key, "the task's data have no split 'train'")
+    check_direction(config, task)
+    check_samples(config, task)
     try:
         landscape = bind(task, levels.metric, levels.split, config.train.batch_size)
     except ValueError as error:
         raise config.problem("train.batch_size", str(error)) from error
     except Exception as error:
         raise config.problem(key, f"init: {type(error).__name__}: {error}") from error
-    _try_out(config, landscape, key)
+    check_functions(config, landscape)
     return landscape
-
-
-def _try_out(config: Config, landscape: Landscape, key: str) -> None:
-    """Trace the functions once, so that a mistake in a factory is found before anything runs."""
-    for name, call in {
-        f"the metric '{config.levels.metric}'": lambda p, k: landscape.level(p),
-        "the loss": lambda p, k: landscape.loss(p, landscape.carry, k)[0],
-    }.items():
-        try:
-            shape = jax.eval_shape(call, dict(landscape.shapes), jax.random.key(0)).shape
-        except Exception as error:
-            where = _raised_at(error)
-            message = f"{name} raised {type(error).__name__}{where}: {error}"
-            raise config.problem(key, message) from error
-        if shape != ():
-            raise config.problem(key, f"{name} has shape {shape}; it must be a scalar")
-
-
-def _raised_at(error: Exception) -> str:
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    if trace is None:
-        return ""
-    return f" at {Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"
 
 
 def check_hypotheses(config: Config, landscape: Landscape) -> None:
@@ -247,7 +225,7 @@ def check_differentiable(config: Config, landscape: Landscape) -> None:
     try:
         jax.eval_shape(loss, dict(landscape.shapes), jax.random.key(0))
     except Exception as error:
-        said = f"{type(error).__name__}{_raised_at(error)}: {str(error).splitlines()[0]}"
+        said = f"{type(error).__name__}{raised_at(error)}: {str(error).splitlines()[0]}"
         message = f"JAX cannot differentiate the loss: {said}"
         raise config.problem(config.task_key, message) from error
 

@@ -8,18 +8,18 @@ from typing import Any
 
 import jax
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load_file
 
 from landscape import trees
 from landscape.base import Landscape, Status, key_data
 from landscape.compute import each
 from landscape.config import Config, dump_config, run_name
 from landscape.descend import Descender, Descent
-from landscape.files import RunError, load_arrays, save_arrays
+from landscape.files import load_arrays, save_arrays
 from landscape.permute import permuted
 from landscape.records import why_missed
 from landscape.runs import Run, create_run, open_run
+from landscape.stages.endpoints import read_endpoints
+from landscape.stages.inputs import check_start
 from landscape.stages.kept import Training, kept
 from landscape.stages.setup import (
     Checkpoints,
@@ -59,7 +59,12 @@ def train(config: Config, runs_dir: str | Path = "runs", progress: Progress = si
     check_hypotheses(config, landscape)
     if not config.train.files:
         check_differentiable(config, landscape)
-    given = [_read_end(path, landscape, config) for path in config.train.files]
+        early = check_start(
+            config, landscape, initial(config, landscape, range(config.train.models))
+        )
+        if early:
+            log.warning(early)
+    given = read_endpoints(config, landscape)
     if config.train.permute:
         _check_permutation(config, landscape)
     about = surroundings()
@@ -74,15 +79,6 @@ def train(config: Config, runs_dir: str | Path = "runs", progress: Progress = si
         else:
             _descend(run, config, landscape, progress)
     return run
-
-
-def _read_end(path: str, landscape: Landscape, config: Config) -> dict[str, np.ndarray]:
-    try:
-        return in_use(load_file(path), landscape, path)
-    except RunError as error:
-        raise config.problem("train.endpoints", str(error)) from None
-    except (OSError, SafetensorError) as error:
-        raise config.problem("train.endpoints", f"{path}: unreadable: {error}") from None
 
 
 def _measure(

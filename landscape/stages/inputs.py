@@ -1,0 +1,168 @@
+"""What a user's task is asked before anything runs, with errors that name the config's own keys."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import jax
+from jax.interpreters.partial_eval import dce_jaxpr
+
+from landscape import trees
+from landscape.base import Landscape, Task, unequal_samples
+from landscape.compute import each
+from landscape.config import Config
+
+log = logging.getLogger("lscape")
+
+COLLECTIONS = ("batch_stats", "cache", "perturbations")  # of flax, beside `params`
+BUFFERS = ("running_mean", "running_var")  # of PyTorch
+GROWS = re.compile(
+    r"(.*[\W_])?(accuracy|acc|auc|auroc|f1|r2|iou|psnr|ssim|likelihood)([\W_]?score)?", re.I
+)
+TURNED = re.compile(r"\s*(1\s*)?[-−]|.*(minus|neg)", re.I)
+DOCUMENT = "docs/networks.md"
+SHOWN = 6  # names in a message
+
+
+def check_samples(config: Config, task: Task) -> None:
+    """Raise ConfigError where samples are to be taken apart and arrays have not as many."""
+    batch_size = config.train.batch_size
+    splits = {"train": config.task_key if task.averages else "train.batch_size"}
+    if task.averages:
+        splits[config.levels.split] = config.task_key
+    for split, key in splits.items() if task.averages or batch_size is not None else ():
+        said = unequal_samples(task.data[split])
+        if said:
+            raise config.problem(
+                key,
+                f"the split '{split}': {said}. Samples cannot be drawn from them, nor taken apart: "
+                "leave out train.batch_size, and `averages` in the task; its loss is then given "
+                "all data, and may draw its own batches",
+            )
+
+
+def check_direction(config: Config, task: Task) -> None:
+    """Raise ConfigError for a metric that grows as models get better, by the task or its name."""
+    metric = config.levels.metric
+    if task.higher_is_better is None:
+        grows = bool(GROWS.fullmatch(metric)) and not TURNED.match(metric)
+        said = f"by its name, '{metric}' grows as models get better"
+        otherwise = "; if it falls, the task says so by higher_is_better=()"
+    else:
+        grows, otherwise = metric in task.higher_is_better, ""
+        said = f"the task says that '{metric}' grows as models get better (higher_is_better)"
+    if grows:
+        raise config.problem(
+            "levels.metric",
+            f"{said}, but models and paths are to stay at or below a level. Add a metric that "
+            f"falls, such as 1 - {metric}, and give levels of that{otherwise}",
+        )
+
+
+def check_start(config: Config, landscape: Landscape, params: trees.Params) -> str:
+    """What is to be said where all of these untrained models [n, ...] meet every level.
+
+    Raises ConfigError if the task does not say that the metric falls as models get better.
+    """
+    values = each(landscape.level)(params)
+    if not (values <= min(config.levels.values)).all():
+        return ""
+    metric = config.levels.metric
+    said = (
+        f"every level is met before any training: '{metric}' is {values.min():.4g} to "
+        f"{values.max():.4g} at {len(values)} untrained models"
+    )
+    if landscape.falls:
+        return said
+    raise config.problem(
+        "levels.values",
+        f"{said}. If '{metric}' grows as models get better, give levels of one that falls, such as "
+        "its negative; if it falls, ask for a lower level, too, or have the task say so by "
+        "higher_is_better=()",
+    )
+
+
+def check_functions(config: Config, landscape: Landscape) -> None:
+    """Trace the functions once, so that a mistake in a factory is found before anything runs.
+
+    Raises ConfigError, also for arrays among the parameters that look like state.
+    """
+    metric = f"the metric '{config.levels.metric}'"
+    level, _ = _read(config, metric, lambda params, carry, key: landscape.level(params), landscape)
+    loss, carry = _read(config, "the loss", lambda *given: landscape.loss(*given)[0], landscape)
+    if jax.tree.leaves(landscape.carry) and not carry:
+        log.warning(
+            "the training loss does not read its carry, and metrics are not given it: state that "
+            f"is for evaluation has to be computed in the metric ({DOCUMENT})"
+        )
+    if config.task.coordinates == "all":
+        return
+    state = look_like_state(landscape.shapes)
+    why = "are running statistics or other state by their names"
+    if not state and not config.train.files:
+        state = [name for name in landscape.shapes if name in level - loss]
+        why = f"are read by {metric} and not by the training loss, so that nothing trains them"
+    if state:
+        raise config.problem(
+            config.task_key,
+            f"of the parameters, {_listed(state)} {why}. Every parameter is a coordinate of the "
+            "search. Leave these out of what `init` returns, and have the metric compute them "
+            f"({DOCUMENT}); or set task.coordinates: all, if they are meant to be searched",
+        )
+
+
+def look_like_state(names: Iterable[str]) -> list[str]:
+    """The names that stand in one of flax's collections beside `params`, or are PyTorch's of a
+    running statistic."""
+    parts = [name.split(".") for name in names]
+    holders = {
+        tuple(path[:at]) for path in parts for at, part in enumerate(path) if part == "params"
+    }
+
+    def state(path: list[str]) -> bool:
+        beside = (
+            part in COLLECTIONS and tuple(path[:at]) in holders for at, part in enumerate(path)
+        )
+        return path[-1] in BUFFERS or any(beside)
+
+    return [".".join(path) for path in parts if state(path)]
+
+
+def _read(
+    config: Config, named: str, function: Callable[..., jax.Array], landscape: Landscape
+) -> tuple[set[str], bool]:
+    """Trace a function of (params, carry, key): the parameters that its value depends on, and
+    whether it depends on the carry."""
+    params, carry = dict(landscape.shapes), landscape.carry
+    try:
+        traced, value = jax.make_jaxpr(function, return_shape=True)(
+            params, carry, jax.random.key(0)
+        )
+    except Exception as error:
+        message = f"{named} raised {type(error).__name__}{raised_at(error)}: {error}"
+        raise config.problem(config.task_key, message) from error
+    if value.shape != ():
+        message = f"{named} has shape {value.shape}; it must be a scalar"
+        raise config.problem(config.task_key, message)
+    used = dce_jaxpr(traced.jaxpr, [True])[1]
+    names = trees.names(params)
+    read = {name for name, one in zip(names, used, strict=False) if one}
+    return read, any(used[len(names) : len(names) + len(jax.tree.leaves(carry))])
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more
+
+
+def raised_at(error: Exception) -> str:
+    """Where in the user's code, as ` at file:line`."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return ""
+    return f" at {Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"
