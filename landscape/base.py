@@ -148,15 +148,13 @@ class Landscape(NamedTuple):
 
 
 def unequal_samples(data: Batch) -> str:
-    """Which arrays of a split do not share their leading axis; empty where all do."""
-    counts = trees.counts(data)
-    first = {count: name for name, count in reversed(counts.items())}
+    """Arrays of a split that do not share their leading axis, with their counts; or nothing."""
+    first: dict[int | None, str] = {}
+    for name, count in trees.counts(data).items():
+        first.setdefault(count, name)
     if len(first) < 2 and None not in first:
         return ""
-    said = (
-        f"'{name}' has {count or 'none'}" for name, count in counts.items() if first[count] == name
-    )
-    return "its arrays do not share their leading axis, the samples: " + ", ".join(said)
+    return ", ".join(f"'{name}' has {count or 'none'}" for count, name in first.items())
 
 
 def bind(
@@ -184,7 +182,7 @@ def bind(
     samples = max((count or 1 for count in trees.counts(drawn).values()), default=0)
     apart = (drawn, measured) if task.averages else (drawn,) if batch_size is not None else ()
     for unequal in filter(None, map(unequal_samples, apart)):
-        raise ValueError(unequal)
+        raise ValueError(f"arrays of a split must share their leading axis: {unequal}")
     if batch_size is not None and jax.tree.leaves(task.carry):
         raise ValueError("the task carries a state through its data in order: no batches are drawn")
     if batch_size is not None and not 1 <= batch_size <= samples:

@@ -14,7 +14,9 @@ from pydantic import (
     BeforeValidator,
     ByteSize,
     ConfigDict,
+    Discriminator,
     Field,
+    Tag,
     TypeAdapter,
     ValidationInfo,
     field_validator,
@@ -98,12 +100,27 @@ class Endpoints(Section):
         return rename
 
 
+def _form(endpoints: object) -> str:
+    """Which of its forms `train.endpoints` has, so that errors are told of that one alone."""
+    if isinstance(endpoints, dict | Endpoints):
+        return "section"
+    return "word" if isinstance(endpoints, str) else "list"
+
+
 class Train(Section):
     """How the models are trained. endpoints: the safetensors files that hold them instead; or
     `permuted`: each odd model is the one before it with its units permuted, as `permute` says.
     """
 
-    endpoints: Files | Literal["permuted"] | Endpoints | None = None
+    endpoints: (
+        Annotated[
+            Annotated[Files, Tag("list")]
+            | Annotated[Literal["permuted"], Tag("word")]
+            | Annotated[Endpoints, Tag("section")],
+            Discriminator(_form),
+        ]
+        | None
+    ) = None
     models: int = Field(default_factory=lambda train: len(_files(train)) or 4, ge=2)
     optimizer: Optimizer = "adam"
     learning_rate: Rate = 1e-3

@@ -38,9 +38,9 @@ def check_samples(config: Config, task: Task) -> None:
         if said:
             raise config.problem(
                 key,
-                f"the split '{split}': {said}. Samples cannot be drawn from them, nor taken apart: "
-                "leave out train.batch_size, and `averages` in the task; its loss is then given "
-                "all data, and may draw its own batches",
+                f"arrays of the split '{split}' must share their leading axis: {said}. "
+                "Without train.batch_size, and without `averages` in the task, the loss is given "
+                "all data and may draw its own batches",
             )
 
 
@@ -101,7 +101,7 @@ def check_functions(config: Config, landscape: Landscape) -> None:
     if config.task.coordinates == "all":
         return
     state = look_like_state(landscape.shapes)
-    why = "are running statistics or other state by their names"
+    why = "look like running statistics or other state, by their names"
     if not state and not config.train.files:
         state = [name for name in landscape.shapes if name in level - loss]
         why = f"are read by {metric} and not by the training loss, so that nothing trains them"
