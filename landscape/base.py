@@ -6,6 +6,7 @@ import enum
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, Protocol
 
 import jax
@@ -13,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from landscape import trees
+from landscape.filters import Axes
 from landscape.trees import Params
 
 Scalar = Any
@@ -70,6 +72,9 @@ class Task:
     kinked: the metrics whose gradient jumps, as that of a mean absolute error where a residual
         changes its sign: second derivatives of each sample miss the jumps.
     form: what network and loss this is, for the methods that must know.
+    filters: pattern of parameters' names → the axis, or axes, that numbers an array's filters (the
+        outputs: the last in flax, the first in PyTorch), () where it is one filter, None where
+        random directions hold it still; derived from the metric for arrays that no pattern matches.
     """
 
     init: Callable[[jax.Array], Any]
@@ -82,6 +87,7 @@ class Task:
     averages: tuple[str, ...] = ()
     kinked: tuple[str, ...] = ()
     form: Form | None = None
+    filters: Mapping[str, Axes] = field(default_factory=dict)
 
 
 class Curved(NamedTuple):
@@ -121,7 +127,8 @@ class Landscape(NamedTuple):
     epsilon: of the coarsest type that the task takes parameters in;
     form: the task's, if the level's metric is the loss that it speaks of; data: the level's split;
     slope: params → scalar, the level's metric itself where it has a gradient that is cheap enough;
-    curved: what second derivatives are taken of; outputs: over params and such data.
+    curved: what second derivatives are taken of; outputs: over params and such data;
+    filters: the task's.
     """
 
     init: Callable[[jax.Array], Params]
@@ -138,6 +145,7 @@ class Landscape(NamedTuple):
     slope: Callable[[Params], Scalar] | None = None
     curved: Curved | None = None
     outputs: Outputs | None = None
+    filters: Mapping[str, Axes] = MappingProxyType({})
 
 
 def bind(
@@ -231,6 +239,7 @@ def bind(
         level if has_gradient else None,
         curved(),
         task.outputs and task.outputs._replace(predict=predict),
+        task.filters,
     )
 
 

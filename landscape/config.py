@@ -27,6 +27,7 @@ from landscape.settings import (
     Data,
     Levels,
     Measure,
+    Plane,
     Seed,
     Sweep,
     Train,
@@ -69,6 +70,7 @@ class Config:
     levels: Levels
     connect: Connect
     measure: Measure
+    plane: Plane
     seed: int
     compute: Compute
     data: Data
@@ -98,6 +100,7 @@ _SECTIONS: dict[str, Any] = {
     "levels": Levels,
     "connect": Connect,
     "measure": Measure,
+    "plane": Plane,
     "seed": Seed,
     "compute": Compute,
     "data": Data,
