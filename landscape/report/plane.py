@@ -48,7 +48,8 @@ def plane_figure(run: Run, plane: str, name: str) -> Figure:
         axes.set_ylim(arrays["y"][[0, -1]])
         axes.set_aspect("equal")
 
-    said = f"{metric} on the plane {_of(record)} at level {record['level']:g}"
+    when = "down to" if record["kind"] == "trajectory" else "at"
+    said = f"{metric} on the plane {_of(record)} {when} level {record['level']:g}"
     facts = trajectory_facts(record) if record["kind"] == "trajectory" else _facts(record)
     caption = f"{said}. {LEGEND}{facts}{_outside(arrays)}"
     rows = [*_grid(arrays), *_marks(arrays, record), *trajectory_rows(arrays, record)]

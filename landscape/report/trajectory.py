@@ -11,6 +11,7 @@ from landscape.report.figures import COLOURS
 
 OUTLINE = [patheffects.withStroke(linewidth=3, foreground="#ffffff")]
 AXES = ("first", "second")
+CORNERS = ((5, 5), (5, -11), (-11, 5), (-11, -11))  # of a model's number, by run, in points
 
 
 def draw_trajectories(axes: Any, arrays: Any, record: dict[str, Any]) -> None:
@@ -18,26 +19,27 @@ def draw_trajectories(axes: Any, arrays: Any, record: dict[str, Any]) -> None:
     ways = record["trajectories"]
     runs = [*dict.fromkeys(way["run"] for way in ways)]
     for number, way in enumerate(ways):
-        colour = COLOURS[(runs.index(way["run"]) if len(runs) > 1 else number) % len(COLOURS)]
+        place = runs.index(way["run"])
+        colour = COLOURS[(place if len(runs) > 1 else number) % len(COLOURS)]
         at = arrays[f"trajectory.{number}"][:, :2]
-        axes.plot(*at.T, color=colour, marker=".", ms=5, lw=1.5, path_effects=OUTLINE)
+        axes.plot(*at.T, color=colour, lw=1.8, path_effects=OUTLINE)
+        axes.plot(*at.T, "o", color=colour, mec="#ffffff", mew=0.4, ms=3.5)
         axes.plot(*at[0], "o", color="#ffffff", mec=colour, mew=1.5, ms=6)
         axes.plot(*at[-1], "s", color=colour, mec="#ffffff", ms=6)
         axes.annotate(
-            str(way["model"]), at[-1], (5, 5), textcoords="offset points", color="#000000",
-            path_effects=OUTLINE, annotation_clip=True,
+            str(way["model"]), at[-1], CORNERS[place % len(CORNERS)], textcoords="offset points",
+            color="#000000", path_effects=OUTLINE, annotation_clip=True,
         )  # fmt: skip
     if len(runs) > 1:
+        colours = [COLOURS[number % len(COLOURS)] for number in range(len(runs))]
         lines = [
-            Line2D(
-                [], [], color=COLOURS[number % len(COLOURS)], marker=".", label=_label(record, run)
-            )
-            for number, run in enumerate(runs)
+            Line2D([], [], color=colour, marker="o", ms=3.5, label=_label(record, run))
+            for colour, run in zip(colours, runs, strict=True)
         ]
         axes.figure.legend(handles=lines, loc="outside lower center", fontsize=7)
     shares = record["shares"]
     for name, share, label in zip(AXES, shares, (axes.set_xlabel, axes.set_ylabel), strict=True):
-        label(f"{name} principal axis ({100 * share:.3g} %)")
+        label(f"{name} axis ({100 * share:.3g} % of variance)")
 
 
 def _label(record: dict[str, Any], run: str) -> str:

@@ -97,7 +97,7 @@ def test_several_optimisers_in_one_picture(bowl):
         assert arrays[f"trajectory.{own}"][0] == pytest.approx(arrays[f"trajectory.{other}"][0])
     assert sum(record["shares"]) < 1 - 1e-4  # Adam's steps leave the two dimensions
     svg, _, table = (Path(file).read_text(errors="replace") for file in write_plane(sgd, name))
-    assert "adam, rate 0.05" in svg and "principal axis" in svg
+    assert "adam, rate 0.05" in svg and "% of variance)" in svg
     lines = list(csv.DictReader(table.splitlines()))
     assert sum(line["what"] == f"model 2 of {adam.directory.name}" for line in lines) == len(
         arrays["trajectory.3"]
