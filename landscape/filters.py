@@ -90,16 +90,18 @@ def traced(function: Callable[[Any], Any], shapes: Mapping[str, Any]) -> dict[st
     inputs = [_Value(_whole(name, len(shapes[name].shape))) for name in names]
     trace.run(closed, inputs)
     ways: dict[str, set[frozenset[int]]] = {}
+    over: dict[str, frozenset[int]] = {}
     split: set[str] = set()
     for name, summed, rest in trace.products:
         wide = frozenset(axis for axis, size in enumerate(shapes[name].shape) if size != 1)
         ways.setdefault(name, set()).add(summed & wide)
+        over[name] = over.get(name, frozenset()) | summed
         if summed & rest & wide:
             split.add(name)
     return {
-        name: tuple(axis for axis in range(len(shapes[name].shape)) if axis not in summed)
-        for name, (summed, *others) in ways.items()
-        if name not in split and not others
+        name: tuple(axis for axis in range(len(shapes[name].shape)) if axis not in over[name])
+        for name, different in ways.items()
+        if name not in split and len(different) == 1
     }
 
 

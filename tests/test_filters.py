@@ -42,7 +42,7 @@ def axes(function, **sizes):
         (lambda w: jnp.tanh(jnp.tanh(X @ w) @ w), (5, 5), (1,)),
         (lambda w: jax.checkpoint(lambda x: jax.nn.relu(x @ w))(X), (5, 4), (1,)),
         (lambda w: jax.lax.map(lambda x: x @ w, X, batch_size=2), (5, 4), (1,)),
-        (lambda w: X[:, :1] @ w, (1, 4), (0, 1)),  # one input: every weight is a filter
+        (lambda w: X[:, :1] @ w, (1, 4), (1,)),
     ],
 )  # fmt: skip
 def test_what_a_product_with_data_keeps(function, sizes, found):
