@@ -6,6 +6,7 @@ import enum
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, Protocol
 
 import jax
@@ -13,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from landscape import trees
+from landscape.filters import Axes
 from landscape.trees import Params
 
 Scalar = Any
@@ -74,6 +76,9 @@ class Task:
     higher_is_better: the metrics that grow as models get better, which no level can bound; None
         leaves it to their names.
     form: what network and loss this is, for the methods that must know.
+    filters: pattern of parameters' names → the axis, or axes, that numbers an array's filters (the
+        outputs: the last in flax, the first in PyTorch), () where it is one filter, None where
+        random directions hold it still; derived from the metric for arrays that no pattern matches.
     """
 
     init: Callable[[jax.Array], Any]
@@ -87,6 +92,7 @@ class Task:
     kinked: tuple[str, ...] = ()
     higher_is_better: tuple[str, ...] | None = None
     form: Form | None = None
+    filters: Mapping[str, Axes] = field(default_factory=dict)
 
 
 class Curved(NamedTuple):
@@ -128,6 +134,7 @@ class Landscape(NamedTuple):
     slope: params → scalar, the level's metric itself where it has a gradient that is cheap enough;
     curved: what second derivatives are taken of; outputs: over params and such data;
     falls: whether the task says that the level's metric falls as models get better.
+    filters: the task's.
     """
 
     init: Callable[[jax.Array], Params]
@@ -145,6 +152,7 @@ class Landscape(NamedTuple):
     curved: Curved | None = None
     outputs: Outputs | None = None
     falls: bool = True
+    filters: Mapping[str, Axes] = MappingProxyType({})
 
 
 def unequal_samples(data: Batch) -> str:
@@ -252,6 +260,7 @@ def bind(
         curved(),
         task.outputs and task.outputs._replace(predict=predict),
         has_gradient or task.higher_is_better is not None,
+        task.filters,
     )
 
 

@@ -24,6 +24,7 @@ from landscape.settings import (
     Data,
     Levels,
     Measure,
+    Plane,
     Seed,
     Sweep,
     Train,
@@ -78,6 +79,7 @@ class Config:
     levels: Levels
     connect: Connect
     measure: Measure
+    plane: Plane
     seed: int
     compute: Compute
     data: Data
@@ -107,6 +109,7 @@ _SECTIONS: dict[str, Any] = {
     "levels": Levels,
     "connect": Connect,
     "measure": Measure,
+    "plane": Plane,
     "seed": Seed,
     "compute": Compute,
     "data": Data,

@@ -96,13 +96,14 @@ def parsed_json(path: Path) -> Any:
         raise RunError(f"{path}: damaged or unreadable: {error}") from None
 
 
-def _digest(arrays: Arrays) -> str:
-    digest = hashlib.sha256()
+def digest(arrays: Arrays) -> str:
+    """The SHA-256 of named arrays."""
+    whole = hashlib.sha256()
     for name in sorted(arrays):
         array = arrays[name]
-        digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
-        digest.update(array.tobytes())
-    return digest.hexdigest()
+        whole.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
+        whole.update(array.tobytes())
+    return whole.hexdigest()
 
 
 def _kind(array: np.ndarray) -> str:
@@ -120,7 +121,7 @@ def finite(numbers: Row) -> Row:
 def save_arrays(path: Path, arrays: Arrays, record: Mapping[str, Any]) -> None:
     """Arrays and a JSON record in one safetensors file, with checksums of both in its header."""
     listed = {name: _kind(array) for name, array in arrays.items()}
-    contents: Contents = {"arrays": listed, "arrays_sha256": _digest(arrays)}
+    contents: Contents = {"arrays": listed, "arrays_sha256": digest(arrays)}
     text = json.dumps({**record, **contents}, allow_nan=False)
     metadata = {
         "format": str(FORMAT),
@@ -181,7 +182,7 @@ def load_arrays(path: Path, kind: Any = Contents) -> tuple[Arrays, dict[str, Any
     with _opened(path) as (file, record):
         checked(kind, record, path)
         arrays = _taken(file, file.keys(), record, path)
-        if _digest(arrays) != record["arrays_sha256"]:
+        if digest(arrays) != record["arrays_sha256"]:
             raise RunError(f"{path}: its arrays do not match their checksum: it was altered")
         return arrays, record
 

@@ -9,12 +9,11 @@ import numpy as np
 
 from landscape import paths, trees
 from landscape.base import String
+from landscape.principal import principal
 from landscape.profile import thinned
-from landscape.trees import Params
 
 AXES = 3
 POINTS = 400  # of a frame's profile
-BLOCK = 2**16  # parameters at a time
 NO_BEADS = {"beads": np.array([], int), "places": np.array([])}
 
 
@@ -43,7 +42,9 @@ def film(string: String, certificate: paths.Certificate, level: float) -> dict[s
         known = paths.finite_beads(left)
         left, left_ids = trees.take(left, known), left_ids[known]
     everywhere = np.concatenate([string.ids, left_ids])
-    at, variance = _projected(string.points, left)
+    at, variance, _ = principal(string.points, AXES, left)
+    count = len(string.ids)
+    at *= np.where(at[count - 1] - at[0] < 0, -1, 1)  # every axis points from A to B
     row_of = {int(bead): row for row, bead in enumerate(everywhere)}
 
     def is_placed(frame: dict[str, np.ndarray]) -> bool:
@@ -62,31 +63,3 @@ def film(string: String, certificate: paths.Certificate, level: float) -> dict[s
         "profile_counts": np.array([len(part) for part in profiles]),
         "variance": variance,
     }
-
-
-def _projected(points: Params, left: Params) -> tuple[np.ndarray, np.ndarray]:
-    """All positions [points and left, 3] along the axes of `points`, and the axes' shares [3].
-
-    By inner products with the beads, some parameters at a time, so that memory is bounded.
-    """
-    count = trees.count(points)
-    total = count + (trees.count(left) if left else 0)
-    products = np.zeros((total, count))
-    for name, leaf in points.items():
-        flat = trees.rows(leaf)
-        if left:
-            flat = np.concatenate([flat, trees.rows(left[name])])
-        for start in range(0, flat.shape[1], BLOCK):
-            block = flat[:, start : start + BLOCK].astype(np.float64)
-            block -= block[:count].mean(0)
-            products += block @ block[:count].T
-    values, vectors = np.linalg.eigh(products[:count])
-    values, vectors = values[::-1][:AXES].clip(0), vectors[:, ::-1][:, :AXES]
-    whole = np.trace(products[:count])
-    seen = values > 1e-12 * whole
-    at = np.zeros((total, AXES))
-    at[:, : len(values)][:, seen] = products @ vectors[:, seen] / np.sqrt(values[seen])
-    at *= np.where(at[count - 1] - at[0] < 0, -1, 1)  # every axis points from A to B
-    variance = np.zeros(AXES)
-    variance[: len(values)] = values / whole if whole > 0 else 0
-    return at, variance

@@ -1,12 +1,14 @@
-"""Planes in parameter space: through three points, or along two random directions."""
+"""Planes in parameter space: through three points, along random directions or principal axes."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from landscape import trees
+from landscape.principal import principal
 from landscape.trees import Params
 
 FLAT = 1e-3  # of the first side: a point nearer to its line spans no plane with it
@@ -53,24 +55,70 @@ def through(w0: Params, w1: Params, w2: Params) -> Plane:
     return Plane(w0, u, {name: leaf / height for name, leaf in v.items()})
 
 
-def random_directions(origin: Params, generator: np.random.Generator) -> Plane:
+def random_directions(
+    origin: Params,
+    filters: Mapping[str, tuple[int, ...] | None],
+    generator: np.random.Generator,
+) -> Plane:
     """Two Gaussian directions, filter-normalised (Li et al. 2018, section 4): every filter of a
     direction is given the norm of the origin's, so that 1 is a step as long as the weights.
 
-    A filter is what one output sees: an array's slice along its last axis, where Flax has the
-    outputs. Arrays of one axis, biases and normalisations, are one filter.
+    Args:
+        origin: The parameters around which the plane is.
+        filters: The axes that number an array's filters (`filters.filter_axes`), () where it is
+            one. An array without any, as biases and normalisations are, is held still.
+        generator: What the directions are drawn by; arrays that differ only in where these axes
+            are get the same numbers.
     """
-    return Plane(_exact(origin), _direction(origin, generator), _direction(origin, generator))
+    return Plane(
+        _exact(origin),
+        _direction(origin, filters, generator),
+        _direction(origin, filters, generator),
+    )
 
 
-def _direction(origin: Params, generator: np.random.Generator) -> Params:
+def _direction(
+    origin: Params,
+    filters: Mapping[str, tuple[int, ...] | None],
+    generator: np.random.Generator,
+) -> Params:
     found = {}
     for name, leaf in _exact(origin).items():
-        drawn = generator.standard_normal(leaf.shape)
-        axes = tuple(range(leaf.ndim - 1)) if leaf.ndim > 1 else None
-        norms = [np.sqrt(np.sum(x**2, axis=axes, keepdims=True)) for x in (leaf, drawn)]
-        found[name] = drawn * norms[0] / norms[1]
+        kept = filters.get(name)
+        if kept is None:
+            found[name] = np.zeros(leaf.shape)
+            continue
+        first = range(len(kept))
+        ahead = np.moveaxis(leaf, kept, first)
+        drawn = generator.standard_normal(ahead.shape)
+        axes = tuple(range(len(kept), leaf.ndim))
+        norms = [np.sqrt(np.sum(x**2, axis=axes, keepdims=True)) for x in (ahead, drawn)]
+        found[name] = np.moveaxis(drawn * norms[0] / norms[1], first, kept)
     return found
+
+
+def principal_plane(points: Params, ends: Params) -> tuple[Plane, np.ndarray]:
+    """The plane of the first two principal axes of points [n, ...], through the mean of ends
+    [m, ...], and each axis's share [2] of the points' variance (Li et al. 2018, section 7).
+
+    Each axis points from the first point to the first end.
+
+    Raises ValueError where the points are on a line, to within FLAT of their spread along it.
+    """
+    points, ends = _exact(points), _exact(ends)
+    found = principal(points, 2)
+    if found.shares[1] <= FLAT**2 * found.shares[0]:
+        raise ValueError(f"the {trees.count(points)} points are on a line, or are one")
+    ahead = {name: leaf[0] - points[name][0] for name, leaf in ends.items()}
+    sides = []
+    for weights in found.weights.T:
+        axis = {
+            name: np.tensordot(weights, leaf - leaf.mean(0), 1) for name, leaf in points.items()
+        }
+        sign = -1 if sum(float(np.vdot(axis[name], ahead[name])) for name in axis) < 0 else 1
+        sides.append({name: sign * leaf for name, leaf in axis.items()})
+    origin = {name: leaf.mean(0) for name, leaf in ends.items()}
+    return Plane(origin, *sides), found.shares
 
 
 def off_line(points: Params) -> np.ndarray:

@@ -299,13 +299,49 @@ class Drawn(TypedDict):
     chord: Positive
 
 
+class Trajectory(TypedDict):
+    """A model of a run on its way; distance: how far it leaves the plane, at which step; chord:
+    from its first snapshot to its last."""
+
+    run: str
+    model: NonNegativeInt
+    optimizer: str
+    learning_rate: Positive
+    snapshots: PositiveInt
+    distance: Amount
+    distance_at: NonNegativeInt
+    chord: Amount
+
+
+Span = Annotated[list[FiniteFloat], Field(min_length=4, max_length=4)]
+
+
 class PlaneRecord(TypedDict):
-    kind: Literal["models", "pair", "random"]
+    """span: from and to along x, then y, None where everything on the plane is in it; filters: of
+    random directions, the axes that number each array's filters, None for one that is held still;
+    trajectories and shares, of the variance of their snapshots along x and y: of their plane, whose
+    models are those that were asked for, [] for all."""
+
+    kind: Literal["models", "pair", "random", "trajectory"]
     models: list[NonNegativeInt]
     level: FiniteFloat
     grid: PositiveInt
     metric: str
     strings: list[Drawn]
+    span: NotRequired[Span | None]
+    filters: NotRequired[dict[str, list[NonNegativeInt] | None]]
+    trajectories: NotRequired[Annotated[list[Trajectory], Field(min_length=1)]]
+    shares: NotRequired[Annotated[list[Part], Field(min_length=2, max_length=2)]]
+
+
+def _whole(record: PlaneRecord) -> PlaneRecord:
+    known = "trajectories" in record, "shares" in record
+    if known != (record["kind"] == "trajectory",) * 2:
+        raise ValueError("a plane has trajectories and shares where its kind is trajectory")
+    return record
+
+
+SavedPlane = Annotated[PlaneRecord, AfterValidator(_whole)]
 
 
 # -- models and runs -------------------------------------------------------------------------------

@@ -24,7 +24,8 @@ runs/<name>-<hash>/
     measures/<measures>/strings.csv, models.csv the records of these files
     planes/<name>.safetensors       the loss on a plane: x, y, loss [y, x], models [n, 2], and
                                     string.<number> [beads, 4]: x, y, fraction of the length,
-                                    distance from the plane
+                                    distance from the plane; or, in the place of models,
+                                    trajectory.<number> [snapshots, 5]: x, y, step, loss, distance
     report.html
 
 The records, and what each of their keys may be, are in landscape/records.py. Each file has a
@@ -78,7 +79,7 @@ from landscape.records import (
     Meta,
     ModelMeasure,
     Models,
-    PlaneRecord,
+    SavedPlane,
     SavedSnapshot,
     SavedString,
     StringMeasure,
@@ -95,9 +96,20 @@ FILM = tuple(
     )
 )  # fmt: skip
 
+LONG = 60  # of a file's name
+
 
 def level_name(level: float) -> str:
     return repr(float(level))
+
+
+def plane_name(kind: str, models: Sequence[int], level: float, runs: Sequence[str] = ()) -> str:
+    """models: [] for all; runs: the names of those that are drawn together."""
+    who = "-".join(map(str, models)) or "all"
+    if len(runs) > 1 or len(who) > LONG:
+        which = hashlib.sha256("/".join([who, *runs]).encode()).hexdigest()[:6]
+        who = f"{who[:LONG]}-of-{len(runs) or 1}-runs-{which}"
+    return f"{kind}-{who}-{level_name(level)}"
 
 
 def write_records(path: Path, records: Sequence[Mapping[str, Any]]) -> None:
@@ -363,11 +375,13 @@ class Run:
         """A plane's arrays and record. Raises RunError for a damaged or altered file."""
         path = self.plane_file(name)
         arrays, record = load_arrays(path)
-        plane = _part(record, "plane", PlaneRecord, path)
-        models = "-".join(map(str, plane["models"]))
-        own = f"{plane['kind']}-{models}-{level_name(plane['level'])}"
-        lines = (f"string.{number}" for number in range(len(plane["strings"])))
-        if missing := {"x", "y", "loss", "models", *lines} - arrays.keys():
+        plane = _part(record, "plane", SavedPlane, path)
+        ways = plane.get("trajectories", [])
+        runs = dict.fromkeys(way["run"] for way in ways)
+        own = plane_name(plane["kind"], plane["models"], plane["level"], [*runs])
+        lines = [f"string.{number}" for number in range(len(plane["strings"]))]
+        lines += [f"trajectory.{number}" for number in range(len(ways))] or ["models"]
+        if missing := {"x", "y", "loss", *lines} - arrays.keys():
             raise RunError(f"{path}: strings: no array {', '.join(sorted(missing))}")
         return arrays, _in_place(path, self.plane_file(own), plane)
 

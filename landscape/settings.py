@@ -329,6 +329,14 @@ class Measure(Section):
     barriers: bool = True
 
 
+class Plane(Section):
+    """filters: pattern of parameters' names → the axis, or axes, that numbers an array's filters,
+    [] where it is one, null where random directions hold it still; before what the task says.
+    """
+
+    filters: dict[str, int | tuple[int, ...] | None] = {}
+
+
 class Compute(Section):
     precision: Literal["float32", "float64"] = "float32"
     strategy: Literal["auto", "map", "vmap"] = "auto"

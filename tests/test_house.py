@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent
 # a room may import itself, and these
 MAY_IMPORT = {
     "trees": set(),
-    "base": {"trees"},
+    "base": {"filters", "trees"},
     "cores": set(),
     "compute": {"cores", "trees"},
     "descend": {"base", "compute", "trees"},
@@ -21,7 +21,8 @@ MAY_IMPORT = {
     "driver": {"base", "paths", "trees"},
     "data": set(),
     "networks": {"compute", "settings"},
-    "film": {"base", "paths", "profile", "trees"},
+    "film": {"base", "paths", "principal", "profile", "trees"},
+    "filters": {"trees"},
     "geometry": {"paths", "trees"},
     "hessian": {"base", "compute", "trees"},
     "outputs": {"base", "compute", "paths", "trees"},
@@ -37,7 +38,8 @@ MAY_IMPORT = {
     "claims": set(),
     "config": {"data", "settings", "source", "tasks", "validation"},
     "permute": {"trees"},
-    "planes": {"trees"},
+    "planes": {"principal", "trees"},
+    "principal": {"trees"},
     "gauss_newton": set(),
     "polyak": {"trust"},
     "trust": set(),
@@ -50,9 +52,9 @@ MAY_IMPORT = {
     "report": {"claims", "files", "profile", "records", "runs", "settings", "topology"},
     "stages": {
         "base", "compute", "config", "curves", "data", "descend", "driver", "files", "film",
-        "gauss_newton", "geometry", "hessian", "methods", "neb", "outputs", "paths", "permute",
-        "planes", "polyak", "records", "runs", "settings", "shorten", "taut", "tasks", "topology",
-        "trees", "trust", "walls",
+        "filters", "gauss_newton", "geometry", "hessian", "methods", "neb", "outputs", "paths",
+        "permute", "planes", "polyak", "records", "runs", "settings", "shorten", "taut", "tasks",
+        "topology", "trees", "trust", "walls",
     },
 }  # fmt: skip
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from landscape.planes import off_line, random_directions, through
+from landscape.planes import off_line, principal_plane, random_directions, through
 
 
 def params(seed, count=None):
@@ -56,16 +56,86 @@ def test_points_on_a_line_span_no_plane():
         through(a, b, a)
 
 
-def test_a_random_direction_has_the_norms_of_the_filters():
+def direction_norms(plane, origin, axis):
+    other = 1 - axis
+    return [np.linalg.norm(one["kernel"], axis=other) for one in (plane.u, plane.v, origin)]
+
+
+def test_a_random_direction_has_the_norms_of_the_filters_and_holds_biases_still():
     origin = params(0)
-    plane = random_directions(origin, np.random.default_rng(1))
-    for direction in (plane.u, plane.v):
-        norms = [np.linalg.norm(one["kernel"], axis=0) for one in (direction, origin)]
-        assert norms[0] == pytest.approx(norms[1])
-        assert np.linalg.norm(direction["bias"]) == pytest.approx(np.linalg.norm(origin["bias"]))
-    assert not np.allclose(plane.u["kernel"], plane.v["kernel"])
-    zero = random_directions({"bias": np.zeros(3)}, np.random.default_rng(0))
-    assert not zero.u["bias"].any()
+    for kept in (1, 0):
+        plane = random_directions(origin, {"kernel": (kept,)}, np.random.default_rng(1))
+        u, v, own = direction_norms(plane, origin, kept)
+        assert u == pytest.approx(own) and v == pytest.approx(own)
+        assert not plane.u["bias"].any() and not plane.v["bias"].any()
+        assert not np.allclose(plane.u["kernel"], plane.v["kernel"])
+    whole = random_directions(origin, {"bias": (), "kernel": None}, np.random.default_rng(1))
+    assert np.linalg.norm(whole.u["bias"]) == pytest.approx(np.linalg.norm(origin["bias"]))
+    assert not whole.u["kernel"].any()
+
+
+def test_filters_of_very_different_norms():
+    """What was wrong: along the other axis every filter got a mean of all norms."""
+    scale = np.array([10.0, 1.0, 0.1, 0.01])[:, None]
+    origin = {"kernel": scale * np.random.default_rng(0).normal(size=(4, 50))}
+    plane = random_directions(origin, {"kernel": (0,)}, np.random.default_rng(1))
+    u, v, own = direction_norms(plane, origin, 0)
+    assert u == pytest.approx(own) and v == pytest.approx(own)
+
+
+def test_the_same_filters_in_another_layout_get_the_same_directions():
+    origin = params(0)
+    turned = {"kernel": origin["kernel"].T, "bias": origin["bias"]}
+    one = random_directions(origin, {"kernel": (1,)}, np.random.default_rng(1))
+    other = random_directions(turned, {"kernel": (0,)}, np.random.default_rng(1))
+    assert np.array_equal(one.u["kernel"], other.u["kernel"].T)
+    assert np.array_equal(one.v["kernel"], other.v["kernel"].T)
+
+
+def spiral(count, noise=0.0):
+    """In the plane of two orthonormal directions through a point, from far away inwards; in float64
+    so that nothing but the noise leaves the plane."""
+    drawn = np.random.default_rng(3)
+    basis = np.linalg.qr(drawn.normal(size=(15, 2)))[0].T
+    turn = np.linspace(0, 3 * np.pi, count)
+    at = np.exp(-turn / 4)[:, None] * np.stack([3 * np.cos(turn), np.sin(turn)], 1)
+    points = at @ basis + 5 + noise * drawn.normal(size=(count, 15))
+    return {"kernel": points[:, :12].reshape(-1, 4, 3), "bias": points[:, 12:]}, at
+
+
+def test_a_spiral_in_a_plane_is_all_in_its_two_principal_axes():
+    points, known = spiral(40)
+    ends = {name: leaf[-1:] for name, leaf in points.items()}
+    plane, shares = principal_plane(points, ends)
+    assert shares.sum() == pytest.approx(1, abs=1e-12)
+    assert shares[0] == pytest.approx(
+        np.linalg.eigvalsh(np.cov(known.T))[1] / np.cov(known.T).trace()
+    )
+    at, away = plane.coordinates(points)
+    assert np.allclose(away, 0, atol=1e-7)  # the squared distances cancel to rounding
+    assert np.allclose(at[-1], 0) and (at[-1] - at[0] >= 0).all()
+    gaps = np.linalg.norm(at[:, None] - at[None], axis=-1)
+    assert np.allclose(gaps, np.linalg.norm(known[:, None] - known[None], axis=-1))
+
+
+def test_principal_axes_are_numpys():
+    points, _ = spiral(20, noise=0.3)
+    ends = {name: leaf[-2:] for name, leaf in points.items()}
+    plane, shares = principal_plane(points, ends)
+    every = flat(points)
+    _, sizes, axes = np.linalg.svd(every - every.mean(0))
+    assert shares == pytest.approx((sizes**2 / (sizes**2).sum())[:2])
+    for side, axis in zip((plane.u, plane.v), axes, strict=False):
+        found = np.concatenate([side["kernel"].ravel(), side["bias"]])
+        assert abs(found @ axis) == pytest.approx(1) and found @ found == pytest.approx(1)
+    assert np.allclose(plane.origin["bias"], ends["bias"].mean(0))
+
+
+def test_points_on_a_line_have_no_plane_of_principal_axes():
+    line = {"w": np.linspace(0, 1, 5)[:, None] * np.ones(3)}
+    for points in (line, {"w": np.ones((4, 3))}):
+        with pytest.raises(ValueError, match="on a line, or are one"):
+            principal_plane(points, {"w": points["w"][-1:]})
 
 
 def test_distance_from_a_line():

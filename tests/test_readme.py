@@ -107,13 +107,24 @@ def test_the_commands(folder):
 
 
 def test_the_planes(folder):
-    outputs = [shell(folder, line) for line in commands("lscape plane")]
+    outputs = [
+        shell(folder, line) for line in commands("lscape plane planes/quickstart-* --models")
+    ]
     (run,) = (folder / "planes").iterdir()
     names = {path.name for path in (run / "planes").iterdir()}
     stems = ("models-0-1-2-1.0", "pair-0-1-1.0", "random-0-1.0")
     kinds = ("safetensors", "svg", "pdf", "csv")
     assert names == {f"{stem}.{kind}" for stem in stems for kind in kinds}
     assert all("leaves the plane by at most" in said for said in outputs[2:4])
+    assert "filters of Dense_0.kernel are numbered by axis 1" in outputs[4]
+    (given,) = commands("plane.filters")
+    assert "filters of Dense_0.kernel are numbered by axis 1" in shell(folder, given)
+
+
+def test_the_trajectories(folder):
+    *_, said = [shell(folder, line) for line in commands("--trajectory")]
+    assert said.count("(adam, 6 snapshots)") == said.count("(sgd, 6 snapshots)") == 2
+    assert "% of the snapshots' variance" in said
 
 
 def test_measuring(folder):

@@ -32,7 +32,15 @@ DRAWN = {
 }  # fmt: skip
 PLANE = {
     "kind": "pair", "models": [0, 1], "level": 0.5, "grid": 3, "metric": "train loss",
-    "strings": [DRAWN],
+    "strings": [DRAWN], "span": [-1.0, 1.0, -1.0, 1.0], "filters": {"w": [0]},
+}  # fmt: skip
+WAY = {
+    "run": "r", "model": 0, "optimizer": "adam", "learning_rate": 0.1, "snapshots": 3,
+    "distance": 0.1, "distance_at": 10, "chord": 1.0,
+}  # fmt: skip
+TRAJECTORY = {
+    "kind": "trajectory", "models": [0], "level": 0.5, "grid": 3, "metric": "train loss",
+    "strings": [], "trajectories": [WAY], "shares": [0.75, 0.25],
 }  # fmt: skip
 END = {
     "model": 0, "value": 0.1, "size": 1.0, "gradient": 0.1, "gain": 0.01, "smallest": -0.1,
@@ -56,6 +64,7 @@ FILES = {
     "measured string": "measures/m/strings/dss-1/0.5/0-1.safetensors",
     "measured model": "measures/m/models/0.5/0.safetensors",
     "plane": "planes/pair-0-1-0.5.safetensors",
+    "trajectory": "planes/trajectory-0-0.5.safetensors",
     "models": "models.json",
     "ends": "ends.json",
     "walls": "walls.json",
@@ -77,6 +86,8 @@ def whole(run):
     axis = {name: np.zeros(3) for name in ("x", "y")}
     arrays = {**axis, "loss": np.zeros((3, 3)), "models": np.zeros((2, 2))}
     run.save_plane("pair-0-1-0.5", {**arrays, "string.0": np.zeros((2, 4))}, PLANE)
+    ways = {**axis, "loss": np.zeros((3, 3)), "trajectory.0": np.zeros((3, 5))}
+    run.save_plane("trajectory-0-0.5", ways, TRAJECTORY)
     write_records(run.ends_file, [END])
     write_records(run.walls_file, WALLS)
     write_records(run.tree_file("dss-1"), [TREE])

@@ -88,6 +88,7 @@ def _estimates(found: dict[str, Any]) -> dict[str, str]:
         "a step": duration(found["step_seconds"]),
         "a bead's step": f"{duration(found['bead_seconds'])} by {found['optimizer']}",
         "a segment's profile": duration(found["profile_seconds"]),
+        "a plane": duration(found["plane_seconds"]),
         "training": duration(found["train_seconds"]),
         "connecting": duration(found["connect_seconds"]),
         "memory": size(found["memory_bytes"]),

@@ -19,8 +19,33 @@ class Models(click.ParamType):
             self.fail(f"expected numbers of models such as 0,1; got '{value}'", param, ctx)
 
 
+class AllOrModels(Models):
+    """No numbers are all."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, ...]:
+        return () if value == "all" else super().convert(value, param, ctx)
+
+
+class Range(click.ParamType):
+    name = "range"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[float, ...]:
+        try:
+            ends = tuple(float(part) for part in value.split(","))
+        except ValueError:
+            ends = ()
+        ends = ends * 2 if len(ends) == 2 else ends
+        if len(ends) != 4 or not (ends[0] < ends[1] and ends[2] < ends[3]):
+            self.fail(
+                f"expected FROM,TO or FROM,TO,FROM,TO, each from less to more; got '{value}'",
+                param,
+                ctx,
+            )
+        return ends
+
+
 @click.command(cls=options.Command)
-@options.run_argument
+@click.argument("runs", nargs=-1, required=True, type=click.Path(), metavar="RUN...")
 @click.option("--models", type=Models(), metavar="A,B,C", help="The plane through three models.")
 @click.option(
     "--pair",
@@ -35,7 +60,16 @@ class Models(click.ParamType):
     help="Two filter-normalised random directions around a model.",
 )
 @click.option(
-    "--level", type=float, metavar="L", help="Models as at this level; the lowest if left out."
+    "--trajectory",
+    type=AllOrModels(),
+    metavar="A,B,...|all",
+    help="The principal axes of models on their way, of one RUN or several.",
+)
+@click.option(
+    "--level",
+    type=float,
+    metavar="L",
+    help="Models as at this level, or trajectories up to it; the lowest if left out.",
 )
 @click.option(
     "--grid",
@@ -45,45 +79,100 @@ class Models(click.ParamType):
     metavar="N",
     help="Points a side.",
 )
+@click.option(
+    "--range",
+    "span",
+    type=Range(),
+    metavar="FROM,TO[,FROM,TO]",
+    help="Of both axes, or of the first and the second; all that is drawn if left out.",
+)
+@click.option(
+    "--set", "overrides", multiple=True, metavar="plane.KEY=VALUE",
+    help="Change a key of the config's plane section; may be repeated.",
+)  # fmt: skip
 @options.common
 def plane(
-    run: str,
+    runs: tuple[str, ...],
     models: tuple[int, ...] | None,
     pair: tuple[int, ...] | None,
     random: int | None,
+    trajectory: tuple[int, ...] | None,
     level: float | None,
     grid: int,
+    span: tuple[float, float, float, float] | None,
+    overrides: tuple[str, ...],
     runs_dir: str,
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Draw the loss on a plane through models of RUN, with the strings between them.
+    """Draw the loss on a plane through models of RUN, with their strings or trajectories.
 
-    Writes SVG, PDF and CSV into the run's planes/, and says how far each string leaves the plane.
-    The plane is on the page of the next report. The same command resumes an unfinished plane.
+    Writes SVG, PDF and CSV into the first run's planes/, and says how far each string or trajectory
+    leaves the plane. The plane is on the page of the next report. The same command resumes an
+    unfinished plane.
 
     \b
-    Example:
+    Examples:
       lscape plane runs/quickstart-* --models 0,1,2 --level 0.1
+      lscape plane runs/quickstart-* --random 0 --range -0.5,0.5
+      lscape plane runs/adam-1a2b3c4d runs/sgd-5e6f7a8b --trajectory 0,1
     """
-    if sum(given is not None for given in (models, pair, random)) != 1:
-        raise click.UsageError("give one of --models A,B,C, --pair A,B, --random MODEL")
+    kinds = (models, pair, random, trajectory)
+    if sum(given is not None for given in kinds) != 1:
+        raise click.UsageError(
+            "give one of --models A,B,C, --pair A,B, --random MODEL, --trajectory A,B,...|all"
+        )
+    if trajectory is None and len(runs) > 1:
+        raise click.UsageError("several runs go with --trajectory only")
+    if trajectory is not None and overrides:
+        raise click.UsageError("--set goes with --random: trajectories have no settings")
     with console.working(quiet) as progress:
         from landscape.report.plane import write_plane
         from landscape.runs import open_run
         from landscape.stages.plane import plane as evaluate
+        from landscape.stages.trajectory import trajectory as follow
 
-        opened = open_run(run, runs_dir)
-        name = evaluate(opened, models or (), pair or (), random, level, grid, progress)
-        files = write_plane(opened, name)
-        record = opened.load_plane(name)[1]
+        opened = [open_run(run, runs_dir) for run in runs]
+        opened = list({run.directory.resolve(): run for run in opened}.values())
+        first = opened[0]
+        if trajectory is None:
+            asked = models or (), pair or (), random, level, grid, span, overrides
+            name = evaluate(first, *asked, progress)
+        else:
+            name = follow(opened, trajectory, level, grid, span, progress)
+        files = write_plane(first, name)
+        record = first.load_plane(name)[1]
     if as_json:
-        console.show_json({"run": str(opened.directory), "plane": name, **record, "files": files})
+        console.show_json({"run": str(first.directory), "plane": name, **record, "files": files})
         return
+    console.show("\n".join([*_said(record, len(opened) > 1), *files]))
+
+
+def _said(record: dict[str, Any], several: bool) -> list[str]:
+    """What stands beside the picture."""
+    lines = []
     for string in record["strings"]:
-        console.show(
+        lines.append(
             f"string {string['a']}-{string['b']} ({string['set']}, {string['status']}) leaves the "
             f"plane by at most {string['distance']:.4g}, {string['distance'] / string['chord']:.3g}"
             f" of its chord, at {string['distance_at']:.2f} of its length"
         )
-    console.show("\n".join(files))
+    for name, axes in record.get("filters", {}).items():
+        numbered = ", ".join(map(str, axes or ()))
+        lines.append(
+            f"{name} is held still" if axes is None
+            else f"filters of {name} are numbered by ax{'e' if len(axes) > 1 else 'i'}s {numbered}"
+            if axes
+            else f"{name} is one filter"
+        )  # fmt: skip
+    for way in record.get("trajectories", ()):
+        part = f", {way['distance'] / way['chord']:.3g} of its chord," if way["chord"] else ""
+        lines.append(
+            f"{way['run'] + ' ' if several else ''}model {way['model']} ({way['optimizer']}, "
+            f"{way['snapshots']} snapshots) leaves the plane by at most {way['distance']:.4g}"
+            f"{part} at step {way['distance_at']}"
+        )
+    if "shares" in record:
+        x, y = (100 * share for share in record["shares"])
+        lines.append(f"the axes explain {x:.3g} % and {y:.3g} % of the snapshots' variance")
+    return lines

@@ -6,13 +6,20 @@ from typing import Any
 
 import matplotlib
 import numpy as np
-from matplotlib import patheffects
 from matplotlib.colors import LogNorm, Normalize
 
 from landscape.files import write_bytes
 from landscape.report.figures import Figure, level_ticks
+from landscape.report.trajectory import (
+    OUTLINE,
+    draw_trajectories,
+    trajectory_facts,
+    trajectory_rows,
+)
 from landscape.runs import Run
 
+COLUMNS = ("what", "x", "y", "loss", "fraction", "distance", "step")
+LEGEND = "The black line is the level; white is above the scale or not finite."
 SHADES = 28
 HIGHEST = 1e3  # above the lowest loss, what is drawn in one colour
 
@@ -30,13 +37,23 @@ def plane_figure(run: Run, plane: str, name: str) -> Figure:
     """name: the figure's own. The strings' statuses are those that they have now."""
     arrays, record = run.load_plane(plane)
     record, metric = _now(run, record), record["metric"]
-    strings = [arrays[f"string.{number}"] for number in range(len(record["strings"]))]
 
     def plot(axes: Any) -> None:
-        _draw(axes, arrays, record, strings, metric)
+        draw_loss(axes, arrays, record["level"], metric)
+        if record["kind"] == "trajectory":
+            draw_trajectories(axes, arrays, record)
+        else:
+            _draw(axes, arrays, record)
+        axes.set_xlim(arrays["x"][[0, -1]])
+        axes.set_ylim(arrays["y"][[0, -1]])
+        axes.set_aspect("equal")
 
-    said = f"{metric} on the plane {_of(record)} at level {record['level']:g}"
-    return Figure(name, said, f"{said}. {_left(record)}", plot, _table(arrays, record, strings))
+    when = "down to" if record["kind"] == "trajectory" else "at"
+    said = f"{metric} on the plane {_of(record)} {when} level {record['level']:g}"
+    facts = trajectory_facts(record) if record["kind"] == "trajectory" else _facts(record)
+    caption = f"{said}. {LEGEND}{facts}{_outside(arrays)}"
+    rows = [*_grid(arrays), *_marks(arrays, record), *trajectory_rows(arrays, record)]
+    return Figure(name, said, caption, plot, [dict.fromkeys(COLUMNS) | row for row in rows])
 
 
 def _now(run: Run, record: dict[str, Any]) -> dict[str, Any]:
@@ -56,12 +73,14 @@ def _of(record: dict[str, Any]) -> str:
         "models": f"through models {models}",
         "pair": f"through models {models} and the highest point of their string off their line",
         "random": f"of two filter-normalised random directions around model {models}",
+        "trajectory": "of the principal axes of training",
     }[record["kind"]]
 
 
-def _left(record: dict[str, Any]) -> str:
-    """How far the strings leave the plane, without which their picture misleads."""
-    said = "The black line is the level; white is above the scale or not finite."
+def _facts(record: dict[str, Any]) -> str:
+    """How far the strings leave the plane, without which their picture misleads; what is a filter
+    of random directions."""
+    said = ""
     for one in record["strings"]:
         said += (
             f" String {one['a']}-{one['b']} ({one['set']}, {one['status']}) leaves the plane by at "
@@ -70,30 +89,45 @@ def _left(record: dict[str, Any]) -> str:
         )
     if record["strings"]:
         said += " The colours under a string are the plane's loss, not the string's."
+    if record["kind"] == "random" and "filters" not in record:
+        said += (
+            " An older lscape drew it and took the last axis of every array for the filters, which "
+            "is wrong for PyTorch's: draw it again."
+        )
     return said
 
 
-def _table(arrays: Any, record: dict[str, Any], strings: list[np.ndarray]) -> list[dict[str, Any]]:
-    """Grid points, models and beads, `what` says which; distance is from the plane."""
-    empty = dict.fromkeys(("what", "x", "y", "loss", "fraction", "distance"))
-    table = [
-        empty | {"what": "grid", "x": float(x), "y": float(y), "loss": float(loss)}
+def _outside(arrays: Any) -> str:
+    """How many of the beads, models and snapshots are not in the picture."""
+    drawn = [part[:, :2] for name, part in arrays.items() if part.ndim == 2 and name != "loss"]
+    low, high = (np.array([arrays["x"][end], arrays["y"][end]]) for end in (0, -1))
+    count = sum(int((((at < low) | (at > high)).any(1)).sum()) for at in drawn)
+    return f" {count} of the points drawn are outside its range." if count else ""
+
+
+def _grid(arrays: Any) -> list[dict[str, Any]]:
+    return [
+        {"what": "grid", "x": float(x), "y": float(y), "loss": float(loss)}
         for y, row in zip(arrays["y"], arrays["loss"], strict=True)
         for x, loss in zip(arrays["x"], row, strict=True)
     ]
-    for model, (x, y) in zip(record["models"], arrays["models"].tolist(), strict=True):
-        table.append(empty | {"what": f"model {model}", "x": x, "y": y})
-    for one, string in zip(record["strings"], strings, strict=True):
-        for x, y, fraction, distance in string.tolist():
+
+
+def _marks(arrays: Any, record: dict[str, Any]) -> list[dict[str, Any]]:
+    """Models and beads; distance is from the plane."""
+    rows = []
+    if "models" in arrays:
+        for model, (x, y) in zip(record["models"], arrays["models"].tolist(), strict=True):
+            rows.append({"what": f"model {model}", "x": x, "y": y})
+    for number, one in enumerate(record["strings"]):
+        for x, y, fraction, distance in arrays[f"string.{number}"].tolist():
             at = {"x": x, "y": y, "fraction": fraction, "distance": distance}
-            table.append(empty | {"what": f"string {one['a']}-{one['b']}"} | at)
-    return table
+            rows.append({"what": f"string {one['a']}-{one['b']}"} | at)
+    return rows
 
 
-def _draw(
-    axes: Any, arrays: Any, record: dict[str, Any], strings: list[np.ndarray], metric: str
-) -> None:
-    outline = [patheffects.withStroke(linewidth=3, foreground="#ffffff")]
+def draw_loss(axes: Any, arrays: Any, level: float, metric: str) -> None:
+    """The loss in colours, and the level as a line."""
     loss = np.ma.masked_invalid(arrays["loss"])
     low, high = float(loss.min()), float(loss.max())
     if low > 0:
@@ -110,21 +144,25 @@ def _draw(
         bar.ax.minorticks_off()
         ticks = level_ticks(low, high, isinstance(scale, LogNorm))
         bar.set_ticks(ticks, labels=[f"{tick:.3g}" for tick in ticks])
-    if low < record["level"] < float(loss.max()):
+    if low < level < float(loss.max()):
         line = axes.contour(
-            arrays["x"], arrays["y"], loss, [record["level"]], colors="#000000", linewidths=1.2
+            arrays["x"], arrays["y"], loss, [level], colors="#000000", linewidths=1.2
         )
-        line.set_path_effects(outline)
-    for string, one in zip(strings, record["strings"], strict=True):
+        line.set_path_effects(OUTLINE)
+
+
+def _draw(axes: Any, arrays: Any, record: dict[str, Any]) -> None:
+    """Strings and models."""
+    for number, one in enumerate(record["strings"]):
         axes.plot(
-            *string[:, :2].T, color="#d55e00", marker=".", ms=4, lw=1.5, path_effects=outline,
-            ls="-" if one["status"] == "CONNECTED" else "--",
+            *arrays[f"string.{number}"][:, :2].T, color="#d55e00", marker=".", ms=4, lw=1.5,
+            ls="-" if one["status"] == "CONNECTED" else "--", path_effects=OUTLINE,
         )  # fmt: skip
     for model, (x, y) in zip(record["models"], arrays["models"], strict=True):
         axes.plot(x, y, "s", color="#000000", mec="#ffffff", ms=6)
         axes.annotate(
             str(model), (x, y), (5, 5), textcoords="offset points", color="#000000",
-            path_effects=outline,
+            path_effects=OUTLINE, annotation_clip=True,
         )  # fmt: skip
     if record["kind"] == "random":
         axes.set_xlabel("first direction")
@@ -132,4 +170,3 @@ def _draw(
     else:
         axes.set_xlabel("distance in parameter space")
         axes.set_ylabel("distance in parameter space")
-    axes.set_aspect("equal")

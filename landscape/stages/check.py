@@ -15,10 +15,12 @@ from landscape.compute import each
 from landscape.config import Config, ConfigError, SweepConfig, run_name
 from landscape.descend import Descender
 from landscape.methods import HYPOTHESES
+from landscape.planes import Plane
 from landscape.settings import combination_name, pair_list
 from landscape.stages.connect import group_size
 from landscape.stages.endpoints import read_endpoints
 from landscape.stages.inputs import check_start
+from landscape.stages.plane import GRID, row_evaluator
 from landscape.stages.setup import (
     Progress,
     bead_optimizer,
@@ -39,11 +41,11 @@ def check(config: Config, progress: Progress = silent) -> dict[str, Any]:
 
     Returns {task, parameters, models, pairs, levels, device, optimizer (the beads'), step_seconds
     and bead_seconds (a gradient step of one model or bead, all devices busy), profile_seconds (a
-    segment), train_seconds (at most: every model spends its budget), connect_seconds (at
-    TYPICAL_GRADIENTS and TYPICAL_BEADS a pair and level), memory_bytes, disk_bytes, notes}. Raises
-    ConfigError.
+    segment), plane_seconds (the loss on GRID × GRID points), train_seconds (at most: every model
+    spends its budget), connect_seconds (at TYPICAL_GRADIENTS and TYPICAL_BEADS a pair and level),
+    memory_bytes, disk_bytes, notes}. Raises ConfigError.
     """
-    progress("measuring", 0, 4)
+    progress("measuring", 0, 5)
     landscape = build_landscape(config, progress)
     models, train, connect = config.train.models, config.train, config.connect
     tree = connect.pairs == "tree"
@@ -52,7 +54,7 @@ def check(config: Config, progress: Progress = silent) -> dict[str, Any]:
     by = bead_optimizer(config, landscape)
     check_hypotheses(config, landscape)
     read_endpoints(config, landscape)
-    progress("measuring", 1, 4)
+    progress("measuring", 1, 5)
 
     together = min(max(models, 2), 2 * compute.TINY_MODELS)
     seeds = np.stack([key_data(config.seed, "init", model) for model in range(together)])
@@ -61,10 +63,10 @@ def check(config: Config, progress: Progress = silent) -> dict[str, Any]:
     optimizer = build_optimizer(config, landscape)
     trained = Descender(landscape, optimizer, train.check_every, STEPS * train.check_every)
     step_seconds, kept = _step(trained, params, seeds)
-    progress("measuring", 2, 4)
+    progress("measuring", 2, 5)
     few = replace(config, connect=connect.model_copy(update={"max_steps_per_bead": STEPS}))
     bead_seconds, kept_of_bead = _step(build_beads(few, landscape, by)(None), params, seeds)
-    progress("measuring", 3, 4)
+    progress("measuring", 3, 5)
 
     peaks = paths.make_peaks(landscape, connect.grid)
     ends = trees.take(params, slice(0, 2)), trees.take(params, np.array([1, 0]))
@@ -72,7 +74,15 @@ def check(config: Config, progress: Progress = silent) -> dict[str, Any]:
     began = time.perf_counter()
     peaks(*ends, levels[0])
     profile_seconds = (time.perf_counter() - began) / 2
-    progress("measuring", 4, 4)
+    progress("measuring", 4, 5)
+
+    levels_of = row_evaluator(landscape, Plane(*(trees.take(params, n) for n in (0, 1, 1))))
+    row = np.zeros((GRID, 2))
+    levels_of(row)  # compiles
+    began = time.perf_counter()
+    levels_of(row)
+    plane_seconds = GRID * (time.perf_counter() - began)
+    progress("measuring", 5, 5)
 
     given = bool(config.train.files)
     searches = 0 if connect.method in ("straight", *HYPOTHESES) else pairs * len(levels)
@@ -91,6 +101,7 @@ def check(config: Config, progress: Progress = silent) -> dict[str, Any]:
         "step_seconds": step_seconds,
         "bead_seconds": bead_seconds,
         "profile_seconds": profile_seconds,
+        "plane_seconds": plane_seconds,
         "train_seconds": 0.0 if given else step_seconds * models * train.max_steps,
         "connect_seconds": searches * TYPICAL_GRADIENTS * bead_seconds
         + pairs * len(levels) * 2 * (TYPICAL_BEADS - 1) * profile_seconds,
@@ -101,6 +112,8 @@ def check(config: Config, progress: Progress = silent) -> dict[str, Any]:
             f"training time is at most: every model spends its {train.max_steps} steps",
             f"connecting time and disk suppose {TYPICAL_GRADIENTS} gradients and {TYPICAL_BEADS} "
             "beads a pair and level; low levels can take ten times that",
+            f"a plane is of {GRID} × {GRID} points, without compiling; `--grid N` takes "
+            f"(N/{GRID})² of its time",
             "memory is at most: every string of a group at its longest; data not counted",
         ],
     }

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, FiniteFloat, InstanceOf, NonNegative
 from typing_extensions import TypedDict
 
 from landscape.files import RunError, checked, read_record
-from landscape.records import Amount, SearchStatus
+from landscape.records import Amount, Checksum, SearchStatus
 from landscape.stages.setup import Checkpoints
 
 Array = InstanceOf[np.ndarray]
@@ -162,8 +162,10 @@ class KeptShortening(TypedDict):
 
 
 class KeptPlane(TypedDict):
+    """of: the checksum of the plane and its grid."""
+
     rows: list[Array]
-    x: Array
+    of: Checksum
 
 
 def kept(checkpoints: Checkpoints, kind: Any) -> Any | None:

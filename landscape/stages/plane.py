@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
+import jax
 import numpy as np
 
 from landscape import paths, trees
 from landscape.base import Landscape, Status, key_data
 from landscape.compute import each
-from landscape.files import Arrays, Row, RunError, load_arrays
+from landscape.config import Config, ConfigError, revised
+from landscape.files import Arrays, Row, RunError, digest, load_arrays
+from landscape.filters import filter_axes
 from landscape.planes import FLAT, Plane, off_line, random_directions, through
-from landscape.runs import Run, level_name
+from landscape.runs import Run, plane_name
 from landscape.stages.kept import KeptPlane, kept
 from landscape.stages.setup import Checkpoints, Progress, build_landscape, config_of, in_use, silent
 
 MARGIN = 0.2  # around the models and the strings, of what they take
+GRID = 41  # points a side
+
+Span = tuple[float, float, float, float]
 
 
 def plane(
@@ -26,28 +32,46 @@ def plane(
     pair: Sequence[int] = (),
     random: int | None = None,
     level: float | None = None,
-    grid: int = 41,
+    grid: int = GRID,
+    span: Span | None = None,
+    overrides: Sequence[str] = (),
     progress: Progress = silent,
 ) -> str:
-    """Evaluate the level's metric on grid × grid points of a plane; returns its name.
+    """Evaluate the level's metric on grid × grid points of a plane. An unfinished one is resumed.
 
-    models: three, whose plane it is (Garipov et al. 2018), with the strings between them; pair: two
-    models, and the highest point of their string that is off the line between them; random: one
-    model, two filter-normalised directions (Li et al. 2018), from −1 to 1. They are taken as they
-    were at a level, the lowest that all of them reached unless one is given. An unfinished plane is
-    resumed. Raises RunError (models, levels or strings that are not there, points on a line),
-    ConfigError.
+    Args:
+        models: Three, whose plane it is (Garipov et al. 2018), with the strings between them.
+        pair: Two models, and the highest point of their string that is off the line between them.
+        random: One model, and two filter-normalised directions (Li et al. 2018), from −1 to 1.
+        level: Models are taken as they were at it; the lowest that all of them reached if None.
+        span: From and to along the first axis, then along the second; if None, all that is drawn.
+        overrides: `plane.key=value` over the run's config.
+
+    Returns: The plane's name.
+
+    Raises:
+        RunError: Models, levels or strings that are not there, points on a line.
+        ConfigError: A mistake in the config or the overrides, or filters that cannot be told.
     """
-    config = config_of(run)
+    config = settings_of(run, overrides)
     chosen = list(models or pair or ([] if random is None else [random]))
     kind = "models" if models else "pair" if pair else "random"
+    check_span(span)
     _check(run, kind, chosen, config.train.models)
     at = _level(run, chosen, list(config.levels.values), level)
-    name = f"{kind}-{'-'.join(map(str, chosen))}-{level_name(at)}"
-    if run.plane_file(name).exists() and run.load_plane(name)[1]["grid"] == grid:
+    name = plane_name(kind, chosen, at)
+    asked = {"kind": kind, "models": chosen, "level": at, **asked_of(config, grid, span)}
+    if kind != "random" and is_there(run, name, asked):
         return name
     landscape = build_landscape(config, progress)
-    ends = [_model(run, landscape, model, at) for model in chosen]
+    filters = _filters(config, landscape) if kind == "random" else {}
+    if kind == "random":
+        asked["filters"] = {
+            key: None if axes is None else list(axes) for key, axes in filters.items()
+        }
+        if is_there(run, name, asked):
+            return name
+    ends = [model_at(run, landscape, model, at) for model in chosen]
     rows = [_string(run, a, b, at) for a, b in combinations(sorted(chosen), 2)]
     strings = [(row, run.load_connection(row)) for row in rows if row is not None]
     try:
@@ -57,19 +81,53 @@ def plane(
             flat = _with_highest(run, chosen, at, strings)
         else:
             seed = key_data(config.seed, "plane", random)
-            flat = random_directions(ends[0], np.random.default_rng(seed.tolist()))
+            flat = random_directions(ends[0], filters, np.random.default_rng(seed.tolist()))
     except ValueError as error:
         raise RunError(f"{run.directory}: {kind} {_listed(chosen)} at {at:g}: {error}") from None
-
-    arrays, record = _marks(flat, chosen, ends, strings)
-    arrays |= _axes(arrays, grid, kind)
-    with run.stage(f"plane {name}"):
-        arrays["loss"] = _losses(run, name, landscape, flat, arrays["x"], arrays["y"], progress)
-        record |= {"kind": kind, "models": chosen, "level": at, "grid": grid}
-        record |= {"metric": f"{config.levels.split} {config.levels.metric}"}
-        run.save_plane(name, arrays, record)
-        run.plane_checkpoint(name).unlink(missing_ok=True)
+    arrays, told = _marks(flat, chosen, ends, strings)
+    if kind == "random" and span is None:
+        span = (-1, 1, -1, 1)
+    evaluate(run, name, landscape, flat, span, arrays, {**asked, **told}, progress)
     return name
+
+
+def settings_of(run: Run, overrides: Sequence[str]) -> Config:
+    """A run's config with `plane.key=value` laid over it. Raises ConfigError."""
+    for override in overrides:
+        if not override.startswith(("plane.", "compute.")):
+            raise ConfigError(f"--set {override}: only keys of `plane` can be changed here")
+    return revised(config_of(run), overrides)
+
+
+def check_span(span: Span | None) -> None:
+    """Raises ConfigError."""
+    if span is not None and not (span[0] < span[1] and span[2] < span[3]):
+        given = ",".join(f"{end:g}" for end in span)
+        raise ConfigError(f"--range {given}: each axis goes from a smaller number to a larger one")
+
+
+def asked_of(config: Config, grid: int, span: Span | None) -> dict[str, Any]:
+    """What a plane's record says of how it was asked for."""
+    metric = f"{config.levels.split} {config.levels.metric}"
+    return {"grid": grid, "span": span and list(span), "metric": metric}
+
+
+def is_there(run: Run, name: str, asked: Mapping[str, Any]) -> bool:
+    """Whether a plane was evaluated already as it is asked for."""
+    if not run.plane_file(name).exists():
+        return False
+    record = run.load_plane(name)[1]
+    return all(record.get(key) == value for key, value in asked.items())
+
+
+def _filters(config: Config, landscape: Landscape) -> dict[str, tuple[int, ...] | None]:
+    """What the config says of the filters, then the task, then what its level's metric tells."""
+    try:
+        return filter_axes(
+            landscape.level, landscape.shapes, config.plane.filters, landscape.filters
+        )
+    except ValueError as error:
+        raise config.problem("plane.filters", str(error)) from None
 
 
 def _listed(models: Sequence[int]) -> str:
@@ -109,7 +167,8 @@ def _level(run: Run, chosen: Sequence[int], levels: list[float], level: float | 
     return min(shared)
 
 
-def _model(run: Run, landscape: Landscape, model: int, level: float) -> Arrays:
+def model_at(run: Run, landscape: Landscape, model: int, level: float) -> Arrays:
+    """A model's parameters where it first met a level. Raises RunError."""
     path = run.model_file(model, level)
     return in_use(load_arrays(path)[0], landscape, path)
 
@@ -172,14 +231,46 @@ def _marks(
     return arrays, {"strings": told}
 
 
-def _axes(arrays: Arrays, grid: int, kind: str) -> Arrays:
-    if kind == "random":
-        return dict.fromkeys(("x", "y"), np.linspace(-1, 1, grid))
+def _axes(arrays: Arrays, grid: int, span: Span | None) -> Arrays:
+    if span is not None:
+        return {"x": np.linspace(*span[:2], grid), "y": np.linspace(*span[2:], grid)}
     everything = np.concatenate([array[:, :2] for array in arrays.values()])
     low, high = everything.min(0), everything.max(0)
     room = MARGIN * (high - low).max()
     sides = np.linspace(low - room, high + room, grid).T
     return {"x": sides[0].copy(), "y": sides[1].copy()}
+
+
+def evaluate(
+    run: Run,
+    name: str,
+    landscape: Landscape,
+    flat: Plane,
+    span: Span | None,
+    arrays: Arrays,
+    record: Mapping[str, Any],
+    progress: Progress,
+) -> None:
+    """Evaluate a plane as its record says and keep it, with arrays of what is drawn on it."""
+    sides = _axes(arrays, record["grid"], span)
+    with run.stage(f"plane {name}"):
+        loss = _losses(run, name, landscape, flat, sides["x"], sides["y"], progress)
+        run.save_plane(name, {**arrays, **sides, "loss": loss}, record)
+        run.plane_checkpoint(name).unlink(missing_ok=True)
+
+
+def row_evaluator(landscape: Landscape, flat: Plane) -> Callable[[np.ndarray], np.ndarray]:
+    """(x, y) of points on the plane [n, 2] → the level's metric [n] there."""
+    kinds = {key: shape.dtype for key, shape in landscape.shapes.items()}
+    shared = [{key: leaf.astype(kinds[key]) for key, leaf in part.items()}
+              for part in (flat.origin, flat.u, flat.v)]  # fmt: skip
+    kind = next(iter(kinds.values()))
+
+    def level_at(at: jax.Array, origin: Any, u: Any, v: Any) -> Any:
+        return landscape.level({key: origin[key] + at[0] * u[key] + at[1] * v[key] for key in u})
+
+    levels = each(level_at)
+    return lambda at: np.asarray(levels(at.astype(kind), *shared), np.float64)
 
 
 def _losses(
@@ -192,22 +283,16 @@ def _losses(
     progress: Progress,
 ) -> np.ndarray:
     """The level's metric [y, x], row by row; what was computed is kept."""
-    kinds = {key: shape.dtype for key, shape in landscape.shapes.items()}
-    shared = [{key: leaf.astype(kinds[key]) for key, leaf in part.items()}
-              for part in (flat.origin, flat.u, flat.v)]  # fmt: skip
-
-    def level_at(at: Any, origin: Any, u: Any, v: Any) -> Any:
-        return landscape.level({key: origin[key] + at[0] * u[key] + at[1] * v[key] for key in u})
-
-    evaluate = each(level_at)
+    levels = row_evaluator(landscape, flat)
+    parts = {"origin": flat.origin, "u": flat.u, "v": flat.v}
+    named = {f"{part}.{key}": leaf for part, of in parts.items() for key, leaf in of.items()}
+    this = digest({"x": x, "y": y, **named})
     checkpoints = Checkpoints(run.plane_checkpoint(name))
     before = kept(checkpoints, KeptPlane)
-    rows = list(before["rows"]) if before and np.array_equal(before["x"], x) else []
-    kind = next(iter(kinds.values()))
+    rows = list(before["rows"]) if before and before["of"] == this else []
     while len(rows) < len(y):
         progress("plane", len(rows), len(y))
-        at = np.stack([x, np.full(len(x), y[len(rows)])], axis=1).astype(kind)
-        rows.append(np.asarray(evaluate(at, *shared), np.float64))
-        checkpoints.keep(lambda: {"rows": rows, "x": x})
+        rows.append(levels(np.stack([x, np.full(len(x), y[len(rows)])], axis=1)))
+        checkpoints.keep(lambda: {"rows": rows, "of": this})
     progress("plane", len(y), len(y))
     return np.stack(rows)

@@ -28,6 +28,7 @@ from landscape.config import Config, load_config
 from landscape.data import DataError, Store
 from landscape.descend import OPTIMIZERS, Descender
 from landscape.files import Arrays, RunError, load_arrays, save_arrays
+from landscape.filters import chosen
 from landscape.gauss_newton import gauss_newton
 from landscape.methods import HYPOTHESES
 from landscape.polyak import RATE, polyak
@@ -122,6 +123,10 @@ def build_landscape(config: Config, progress: Progress = silent) -> Landscape:
     except Exception as error:
         raise config.problem(key, f"init: {type(error).__name__}: {error}") from error
     check_functions(config, landscape)
+    try:
+        chosen(landscape.shapes, landscape.filters)
+    except ValueError as error:
+        raise config.problem(key, f"the task's filters: {error}") from None
     return landscape
 
 

@@ -187,6 +187,13 @@ def initial(config: Config, landscape: Landscape, numbers: Sequence[int]) -> dic
     return each(lambda key: landscape.init(jax.random.wrap_key_data(key)))(seeds)
 
 
+def beginning(config: Config, landscape: Landscape, model: int) -> dict[str, Any]:
+    """One model as it is before training."""
+    twin = config.train.permute is not None and model % 2 == 1
+    params = trees.take(initial(config, landscape, [model - twin]), 0)
+    return _twin(params, config) if twin else params
+
+
 def _twin(params: dict[str, Any], config: Config) -> dict[str, Any]:
     permute = config.train.permute
     assert permute is not None

@@ -94,4 +94,5 @@ def ptb(
         data=data,
         carry=(jnp.int32(0), model.rest(streams)),
         descendable=(),  # a gradient through a whole text
+        filters={"embedding": 0},  # a word's vector: it is looked up, not multiplied
     )

@@ -27,13 +27,24 @@ MODULES = [
     f"landscape.{room}" for room in ("config", "files", "runs", "report", "report.plane")
 ] + [
     f"landscape.stages.{stage}"
-    for stage in ("train", "connect", "measure", "verify", "check", "plane", "whole")
+    for stage in ("train", "connect", "measure", "verify", "check", "plane", "trajectory", "whole")
 ]
 
 
 LEAVES = {
     "a": 0, "b": 1, "set": "dss", "status": "CONNECTED", "distance": 1.25, "distance_at": 0.3,
     "chord": 2.5,
+}  # fmt: skip
+WAY = {
+    "run": "q", "model": 1, "optimizer": "sgd", "learning_rate": 0.1, "snapshots": 5,
+    "distance": 1.25, "distance_at": 70, "chord": 2.5,
+}  # fmt: skip
+FILTERS = {"a.weight": [0], "b.weight": [1, 2], "c": [], "d": None}
+PLANES = {
+    "models-0-1-2-0.1": {"kind": "models", "strings": [LEAVES], "filters": FILTERS},
+    "trajectory-all-0.1": {
+        "kind": "trajectory", "strings": [], "trajectories": [WAY], "shares": [0.625, 0.25],
+    },
 }  # fmt: skip
 
 
@@ -76,7 +87,7 @@ def fake(monkeypatch):
         results_file=Path("runs/r/results.csv"),
         latest_measures_directory=Path("runs/r/measures/m"),
         models=lambda: [{"model": 0, "status": "TRAINED"}],
-        load_plane=lambda name: ({}, {"kind": "models", "strings": [LEAVES]}),
+        load_plane=lambda name: ({}, PLANES[name]),
     )
     section = SimpleNamespace(model_dump=lambda mode: {"method": "dss", "seed": None})
     measuring = SimpleNamespace(model_dump=lambda mode: {"shorten": True})
@@ -112,7 +123,7 @@ def fake(monkeypatch):
     estimates = {
         "task": "digits", "parameters": 2410, "models": 4, "pairs": 6, "levels": [1.0, 0.1],
         "device": "cpu", "step_seconds": 1.2e-5, "bead_seconds": 2e-5, "optimizer": "adam",
-        "profile_seconds": 0.004,
+        "profile_seconds": 0.004, "plane_seconds": 7.0,
         "train_seconds": 200.0, "connect_seconds": 8000.0, "memory_bytes": 3_000_000,
         "disk_bytes": 512, "notes": ["at most"],
     }  # fmt: skip
@@ -152,6 +163,7 @@ def fake(monkeypatch):
             "plane": stage("plane", lambda: "models-0-1-2-0.1"),
             "write_plane": lambda run, name: [f"runs/r/planes/{name}.svg"],
         },
+        "trajectory": {"trajectory": stage("trajectory", lambda: "trajectory-all-0.1")},
         "whole": {
             "run": stage("run", lambda: (run, fake.rows)),
             "asked": lambda config, *sections: [],

@@ -257,15 +257,43 @@ def test_verify(fake):
 def test_plane(fake):
     done = lscape("plane", "r", "--models", "0,1,2", "--level", "0.1", "--grid", "9")
     assert done.exit_code == 0, done.output
-    assert fake.calls[-1][2:] == ((0, 1, 2), (), None, 0.1, 9)
+    assert fake.calls[-1][2:] == ((0, 1, 2), (), None, 0.1, 9, None, ())
     assert done.stdout.splitlines() == [
         "string 0-1 (dss, CONNECTED) leaves the plane by at most 1.25, 0.5 of its chord, at 0.30 "
         "of its length",
+        "filters of a.weight are numbered by axis 0",
+        "filters of b.weight are numbered by axes 1, 2",
+        "c is one filter",
+        "d is held still",
         "runs/r/planes/models-0-1-2-0.1.svg",
     ]
     found = json.loads(lscape("plane", "r", "--pair", "0,1", "--json").stdout)
     assert found["plane"] == "models-0-1-2-0.1" and found["strings"] == [LEAVES]
-    assert fake.calls[-1][2:] == ((), (0, 1), None, None, 41)
+    assert fake.calls[-1][2:] == ((), (0, 1), None, None, 41, None, ())
+
+
+def test_the_range_and_filters_of_a_plane(fake):
+    asked = ("plane", "r", "--random", "0", "--range")
+    lscape(*asked, "-2,2", "--set", "plane.filters={w: 0}")
+    assert fake.calls[-1][4:] == (0, None, 41, (-2, 2, -2, 2), ("plane.filters={w: 0}",))
+    lscape(*asked, "-2,2,0,1")
+    assert fake.calls[-1][-2] == (-2, 2, 0, 1)
+
+
+def test_the_plane_of_trajectories(fake):
+    done = lscape("plane", "r", "q", "r", "--trajectory", "all", "--range", "0,1")
+    assert done.exit_code == 0, done.output
+    name, runs, *asked = fake.calls[-1]
+    assert name == "trajectory" and [str(run.directory) for run in runs] == ["runs/r", "runs/q"]
+    assert asked == [(), None, 41, (0, 1, 0, 1)]
+    assert done.stdout.splitlines() == [
+        "q model 1 (sgd, 5 snapshots) leaves the plane by at most 1.25, 0.5 of its chord, at step "
+        "70",
+        "the axes explain 62.5 % and 25 % of the snapshots' variance",
+        "runs/r/planes/trajectory-all-0.1.svg",
+    ]
+    lscape("plane", "r", "--trajectory", "0,1", "--level", "0.1")
+    assert fake.calls[-1][2:] == ((0, 1), 0.1, 41, None)
 
 
 @pytest.mark.parametrize(
@@ -275,6 +303,11 @@ def test_plane(fake):
         (["--pair", "0,1", "--random", "0"], "give one of --models"),
         (["--models", "0,x"], "expected numbers of models such as 0,1; got '0,x'"),
         (["--random", "0", "--grid", "2"], "--grid"),
+        (["--random", "0", "--range", "1"], "expected FROM,TO or FROM,TO,FROM,TO"),
+        (["--random", "0", "--range", "0,1,3,2"], "each from less to more; got '0,1,3,2'"),
+        (["q", "--random", "0"], "several runs go with --trajectory only"),
+        (["--trajectory", "all", "--set", "plane.filters={}"], "--set goes with --random"),
+        (["--trajectory", "every"], "expected numbers of models such as 0,1; got 'every'"),
     ],
 )
 def test_planes_that_are_none(fake, arguments, said):
@@ -286,7 +319,9 @@ def test_check(fake):
     done = lscape("check", "c.yaml")
     assert done.exit_code == 0, done.output
     assert done.stdout.startswith("seed: 0\n")
-    for said in ("2,410", "12 µs", "3.3 min", "2.2 h", "3 MB", "512 bytes", "runs/r", "at most"):
+    for said in (
+        "2,410", "12 µs", "7 s", "3.3 min", "2.2 h", "3 MB", "512 bytes", "runs/r", "at most"
+    ):  # fmt: skip
         assert said in done.stdout
     found = json.loads(lscape("check", "c.yaml", "--json").stdout)
     assert found["parameters"] == 2410 and found["config"] == {"seed": 0}

@@ -40,7 +40,7 @@ KEPT = {
     "dss": (Searching, {"strings": [STRING], "pending": PENDING}),
     "constrained": (Searching, {"strings": [STRING], "pending": HELD}),
     "shortening": (list[KeptShortening], [SHORTENING]),
-    "plane": (KeptPlane, {"rows": [np.ones(3)], "x": np.ones(3)}),
+    "plane": (KeptPlane, {"rows": [np.ones(3)], "of": "0" * 64}),
 }
 
 

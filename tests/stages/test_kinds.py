@@ -82,6 +82,7 @@ def job(factory):
             "levels": {"values": [1.0, 0.1]},
             "connect": {"max_steps_per_bead": 2000},
             "measure": {"max_beads": 17, "points": 1, "steps": 5, "probes": 2, "tolerance": 0.03},
+            "plane": {"filters": {"*": -1}},  # no data are multiplied with these arrays
         }
         for name, section in sections.items():
             mapping[name] = {**mapping.get(name, {}), **section}

@@ -320,6 +320,7 @@ def test_check_measures_and_writes_nothing(ring, workplace):
         "step_seconds",
         "bead_seconds",
         "profile_seconds",
+        "plane_seconds",
         "train_seconds",
         "memory_bytes",
         "disk_bytes",

@@ -5,12 +5,14 @@ import xml.dom.minidom
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from landscape import paths, trees
+from landscape.config import ConfigError, config_from
 from landscape.files import RunError, load_arrays
 from landscape.planes import through
 from landscape.report import report, write_html
-from landscape.report.plane import write_plane
+from landscape.report.plane import plane_figure, write_plane
 from landscape.stages.connect import connect
 from landscape.stages.plane import plane
 from landscape.stages.train import train
@@ -124,6 +126,134 @@ def test_bad_requests(finished, asked, said):
     with pytest.raises(RunError, match=said):
         plane(finished, **asked)
     assert finished.planes() == []
+
+
+def test_a_range_is_that_of_the_plane(finished):
+    name = plane(finished, models=(0, 1, 2), grid=5)
+    whole, _ = finished.load_plane(name)
+    span = (-0.5, 0.5, 0.0, 2.0)
+    assert plane(finished, models=(0, 1, 2), grid=5, span=span) == name
+    arrays, record = finished.load_plane(name)
+    assert record["span"] == [*span]
+    assert arrays["x"].tolist() == [-0.5, -0.25, 0, 0.25, 0.5]
+    assert arrays["y"].tolist() == [0, 0.5, 1, 1.5, 2]
+    flat = through(*(model(finished, m) for m in (0, 1, 2)))
+    x, y = np.meshgrid(arrays["x"], arrays["y"])
+    points = flat.origin["x"] + x[..., None] * flat.u["x"] + y[..., None] * flat.v["x"]
+    assert arrays["loss"] == pytest.approx(((points**2).sum(-1) - 1) ** 2, rel=1e-3, abs=1e-4)
+    assert "are outside its range" in plane_figure(finished, name, name).caption
+    plane(finished, models=(0, 1, 2), grid=5)
+    assert np.array_equal(finished.load_plane(name)[0]["loss"], whole["loss"])
+    with pytest.raises(ConfigError, match=r"--range 1,0,0,1: each axis goes"):
+        plane(finished, models=(0, 1, 2), span=(1, 0, 0, 1))
+
+
+def test_an_interrupted_plane_of_another_range_is_not_gone_on_with(finished):
+    def stop(stage, done, total, **facts):
+        if (stage, done) == ("plane", 2):
+            raise KeyboardInterrupt
+
+    whole, _ = finished.load_plane(plane(finished, models=(0, 1, 2), grid=4, span=(-1, 1, 0, 2)))
+    with pytest.raises(KeyboardInterrupt):
+        plane(finished, models=(0, 1, 2), grid=4, span=(-1, 1, -2, 0), progress=stop)
+    name = plane(finished, models=(0, 1, 2), grid=4, span=(-1, 1, 0, 2.5))
+    name = plane(finished, models=(0, 1, 2), grid=4, span=(-1, 1, 0, 2))
+    assert np.array_equal(finished.load_plane(name)[0]["loss"], whole["loss"])
+
+
+LAYOUTS = """
+import jax.numpy as jnp
+import numpy as np
+from landscape import Task
+
+rng = np.random.default_rng(9)
+x, y = (jnp.asarray(rng.normal(size=(20, n)), jnp.float32) for n in (5, 3))
+
+
+def make_task(layout: str, told: bool = False) -> Task:
+    def loss(p, data):
+        if layout == "flax":
+            out = jnp.tanh(x @ p["0.w"] + p["0.b"][None]) @ p["1.w"]
+        elif layout == "torch":
+            out = jnp.tanh(x @ p["0.w"].T + p["0.b"][None]) @ p["1.w"].T
+        else:
+            out = x @ jnp.tanh(p["0.w"].T @ p["1.w"].T) + p["0.b"].sum()
+        return jnp.mean((out - y) ** 2)
+
+    shapes = {"0.w": (5, 4), "1.w": (4, 3)}
+    if layout != "flax":
+        shapes = {name: shape[::-1] for name, shape in shapes.items()}
+    return Task(
+        init=lambda key: {**{n: jnp.zeros(s) for n, s in shapes.items()}, "0.b": jnp.zeros(4)},
+        loss=lambda p, carry, batch, key: (loss(p, batch), carry),
+        metrics={"loss": loss},
+        filters={"*.w": 0} if told else {},
+    )
+"""
+
+
+@pytest.fixture
+def layout(factory):
+    module = factory(LAYOUTS)
+
+    def make(kind, **keys):
+        for number in (0, 1):
+            drawn = np.random.default_rng(number)
+            scale = np.array([10.0, 1.0, 0.1, 0.01])
+            arrays = {
+                "0.w": drawn.normal(size=(5, 4)) * scale,
+                "0.b": drawn.normal(size=4),
+                "1.w": drawn.normal(size=(4, 3)) * scale[:3],
+            }
+            if kind != "flax":
+                arrays |= {name: arrays[name].T.copy() for name in ("0.w", "1.w")}
+            save_file({n: a.astype(np.float32) for n, a in arrays.items()}, f"{number}.safetensors")
+        return config_from(
+            {
+                "task": {"factory": f"{module}:make_task", "layout": kind, **keys},
+                "train": {"endpoints": ["0.safetensors", "1.safetensors"]},
+                "levels": {"values": [1e6]},
+            },
+            name=kind,
+        )
+
+    return make
+
+
+def test_the_same_network_in_two_layouts_has_the_same_plane(layout):
+    losses = []
+    for kind, axis in (("flax", 1), ("torch", 0)):
+        run = train(layout(kind))
+        arrays, record = run.load_plane(plane(run, random=0, grid=5))
+        assert record["filters"] == {"0.w": [axis], "1.w": [axis]}
+        losses.append(arrays["loss"])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+
+
+def test_filters_that_cannot_be_told_are_asked_for(layout):
+    run = train(layout("product"))
+    with pytest.raises(ConfigError, match=r"plane\.filters: 0\.w, of shape \(4, 5\): which of its"):
+        plane(run, random=0, grid=3)
+    name = plane(run, random=0, grid=3, overrides=['plane.filters={"*.w": 0}'])
+    first, record = run.load_plane(name)
+    assert record["filters"] == {"0.w": [0], "1.w": [0]}
+    plane(run, random=0, grid=3, overrides=['plane.filters={"0.w": [], "1.w": null}'])
+    other, record = run.load_plane(name)
+    assert record["filters"] == {"0.w": [], "1.w": None}
+    assert not np.array_equal(first["loss"], other["loss"])
+    for wrong, said in (
+        ('plane.filters={"2*": 0}', "'2\\*' matches none of: 0.b, 0.w, 1.w"),
+        ('plane.filters={"*": 2}', "0.w, of shape \\(4, 5\\), has no axis 2"),
+        ("connect.grid=3", "only keys of `plane` can be changed here"),
+    ):
+        with pytest.raises(ConfigError, match=said):
+            plane(run, random=0, grid=3, overrides=[wrong])
+
+
+def test_a_task_declares_its_filters(layout):
+    run = train(layout("product", told=True))
+    record = run.load_plane(plane(run, random=0, grid=3))[1]
+    assert record["filters"] == {"0.w": [0], "1.w": [0]}
 
 
 def test_without_strings(ring):
