@@ -23,7 +23,10 @@ MAY_IMPORT = {
     "networks": {"compute", "settings"},
     "film": {"base", "paths", "profile", "trees"},
     "geometry": {"paths", "trees"},
+    "curvature": {"hessian", "lanczos", "trees"},
     "hessian": {"base", "compute", "trees"},
+    "lanczos": set(),
+    "spectrum": {"hessian", "lanczos", "trees"},
     "outputs": {"base", "compute", "paths", "trees"},
     "shorten": {"base", "paths", "taut", "trees"},
     "taut": {"base", "compute", "trees"},
@@ -49,10 +52,10 @@ MAY_IMPORT = {
     "walls": {"base", "trees"},
     "report": {"claims", "files", "profile", "records", "runs", "settings", "topology"},
     "stages": {
-        "base", "compute", "config", "curves", "data", "descend", "driver", "files", "film",
-        "gauss_newton", "geometry", "hessian", "methods", "neb", "outputs", "paths", "permute",
-        "planes", "polyak", "records", "runs", "settings", "shorten", "taut", "tasks", "topology",
-        "trees", "trust", "walls",
+        "base", "compute", "config", "curvature", "curves", "data", "descend", "driver", "files",
+        "film", "gauss_newton", "geometry", "hessian", "lanczos", "methods", "neb", "outputs",
+        "paths", "permute", "planes", "polyak", "records", "runs", "settings", "shorten",
+        "spectrum", "taut", "tasks", "topology", "trees", "trust", "walls",
     },
 }  # fmt: skip
 

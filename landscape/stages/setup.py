@@ -119,6 +119,10 @@ def build_landscape(config: Config, progress: Progress = silent) -> Landscape:
     except Exception as error:
         raise config.problem(key, f"init: {type(error).__name__}: {error}") from error
     _try_out(config, landscape, key)
+    for over in config.measure.over:
+        if not trees.size(trees.matching(landscape.shapes, over)):
+            allowed = ", ".join(landscape.shapes)
+            raise config.problem("measure.over", f"'{over}' matches none of: {allowed}")
     return landscape
 
 
