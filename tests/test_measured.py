@@ -102,6 +102,16 @@ def test_spectra_of_several_strings_at_places_alike(run):
     assert {line["at"] for line in lines} == {"0.501", "0.504"} and len(lines) == 2 * 2 * 60
 
 
+def test_a_spectrum_that_is_not_finite_is_not_drawn(run):
+    save(run, ALL)
+    measured(run, ALL)
+    path = run.string_measure_file("m", ALL[0])
+    arrays, record = load_arrays(path)
+    arrays["spectrum.nodes"] = np.full_like(arrays["spectrum.nodes"], np.nan)
+    save_arrays(path, arrays, record)
+    assert "Strings: 0-1 at 0.1." in page_of(run)
+
+
 def test_every_length_is_on_the_page(run):
     """Over its own chord, as found and shortened, with its error, its count and the share."""
     save(run, [*ALL[:-1], ALL[-1] | {"status": "STUCK"}])

@@ -60,7 +60,10 @@ def _measure_model(tools: Any, hessian: Hessian, level: float, model: int) -> No
     points = trees.stack([in_use(arrays, tools.landscape, path)])
     seed = key_data(tools.config.seed, "measure", model, level)
     asked = settings.steps if model < settings.spectrum else 1
-    found, top, density = _eigenvalues(hessian, points, settings, asked, seed)
+    probes = settings.probes
+    found, top, density = _eigenvalues(
+        hessian, points, settings.steps, probes, asked, settings.top, seed
+    )
     with_spectrum = asked > 1 and bool(np.isfinite(density.nodes).all())
     value, gradient = hessian.gradients(points)
     here = {"level": level, "model": model}
@@ -109,7 +112,8 @@ def _measure_model(tools: Any, hessian: Hessian, level: float, model: int) -> No
 
 
 def _part(hessian: Hessian, points: trees.Params, settings: Measure, seed: np.ndarray) -> Row:
-    found, _, density = _eigenvalues(hessian, points, settings, 1, seed)
+    steps, probes = settings.steps, settings.probes
+    found, _, density = _eigenvalues(hessian, points, steps, probes, 1, 1, seed)
     return {
         "parameters": hessian.parameters,
         "gradient": float(sized(hessian.gradients(points)[1])[0]),
@@ -122,21 +126,27 @@ def _part(hessian: Hessian, points: trees.Params, settings: Measure, seed: np.nd
 
 
 def _eigenvalues(
-    hessian: Hessian, points: trees.Params, settings: Measure, steps: int, seed: np.ndarray
+    hessian: Hessian,
+    points: trees.Params,
+    steps: int,
+    probes: int,
+    spectrum_steps: int,
+    top: int,
+    seed: np.ndarray,
 ) -> tuple[Eigenvalues, Eigenvalues, Spectrum]:
     """At one model: the smallest and the largest eigenvalue; the `top` largest; and the spectrum by
-    so many steps, or the trace by 1. Exact where all unit vectors are no more products than the
-    spectrum may take."""
-    top = min(settings.top, hessian.parameters)
-    if hessian.is_small(settings.steps * settings.probes):
+    so many steps, or the trace by 1. Exact where all unit vectors are at most steps · probes
+    products."""
+    top = min(top, hessian.parameters)
+    if hessian.is_small(steps * probes):
         density, errors = whole_spectrum(hessian, points)
         values = density.nodes[:, 0]
         ranks = chosen(values, errors, range(-1, -1 - top, -1))
         return chosen(values, errors, ENDS), ranks, density
     starts = hessian.probes(top, seed)[:, None]
-    fit = lanczos_steps(hessian.parameters, starts.itemsize, settings.steps, beside=top)
+    fit = lanczos_steps(hessian.parameters, starts.itemsize, steps, beside=top)
     product = hessian.at(points)
     ritz = lanczos(product, starts[0], fit, hessian.rounding, ENDS)
     ranks = largest(product, ritz, list(starts[1:]), fit, hessian.rounding)
-    density = spectrum(hessian, points, steps, settings.probes, seed)
+    density = spectrum(hessian, points, spectrum_steps, probes, seed)
     return ritz.eigenvalues(*ENDS), ranks, density

@@ -7,11 +7,13 @@ import jax
 import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
+from safetensors.numpy import save_file
 
 from landscape import paths
 from landscape.config import ConfigError
 from landscape.files import RunError, load_arrays
 from landscape.records import MODEL_COLUMNS, PART_COLUMNS, STRING_COLUMNS, TOP_COLUMNS
+from landscape.report import report, write_html
 from landscape.runs import Run
 from landscape.stages.connect import connect
 from landscape.stages.measure import measure
@@ -266,6 +268,43 @@ def test_subsets_and_top_eigenvalues_are_those_of_the_dense_hessian(
             if probes == 32:
                 assert r["trace"] == pytest.approx(np.trace(block)) and r["trace_error"] == 0
                 assert r["smallest_status"] in ("CONVERGED", "ROUNDING")
+
+
+CONE = """
+import jax
+import jax.numpy as jnp
+
+from landscape import energy_task
+
+
+def cone():
+    return energy_task(lambda x: jnp.sqrt(jnp.sum(x**2)), lambda key: jnp.ones(3))
+"""
+
+
+def test_a_hessian_that_is_not_finite_is_told(ring, workplace):
+    """At the tip of a cone."""
+    (workplace / "cone_task.py").write_text(CONE)
+    for name, end in (("a", np.zeros(3)), ("b", np.ones(3))):
+        save_file({"params": end.astype(np.float32)}, f"{name}.safetensors")
+    run = train(
+        ring(
+            task={"factory": "cone_task:cone"},
+            train={"endpoints": ["a.safetensors", "b.safetensors"], "models": 2},
+            levels={"values": [2.0]},
+            measure={"shorten": False, "barriers": False, "over": "params", "top": 2},
+        )
+    )
+    connect(run, ["connect.method=straight"])
+    found = measure(run)
+    tip, slope = found["models"]
+    assert (tip["smallest"], tip["smallest_error"], tip["steps"]) == (None, None, None)
+    assert tip["smallest_status"] == tip["largest_status"] == "NON_FINITE"
+    assert slope["largest"] == pytest.approx(1 / np.sqrt(3)) and slope["gradient"] == pytest.approx(
+        1
+    )
+    assert found["parts"][0]["smallest"] is None and found["top"][0]["status"] == "NON_FINITE"
+    write_html([run], report([run]), run.report_file)
 
 
 def test_a_subset_of_nothing_is_refused_before_anything_is_trained(ring):
