@@ -1,4 +1,4 @@
-"""Second derivatives without a matrix: products, Lanczos, spectra, level-set curvature.
+"""Second derivatives without a matrix: gradients, and products of the Hessian with vectors.
 
 Every number is of one function, named in the record: the level's metric, or the task's `loss` on
 the same split where the metric has no gradient. At the kinks of rectified units the second
@@ -7,9 +7,7 @@ derivative of either does not exist; automatic differentiation takes it on one s
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -24,13 +22,7 @@ from landscape.trees import Params
 DIFFERENCE = 1e-3  # of ‖θ‖, at least: half the way between the gradients of a difference
 SHARE_OF_BASIS = 2  # memory's part for the Lanczos vectors that are held at once
 SHARE_OF_SAMPLES = 8  # and for what the samples of one call go through
-NORMAL_STEPS = 20  # of Lanczos, for the spread of the normal curvatures
-CLOSE = 1e-4  # of the largest magnitude: the error at which extremes are close enough
-LOOK = 10  # steps between two looks at the extremes
-ENDED = 1e-5  # of the magnitudes so far: a remainder below which the Krylov space is whole
 NOISE = 10  # times the rounding error: the noise floor of a gradient or a product
-ALONG = 1e-3  # a tangent's least part within the level set
-NEAR = 0.05  # of the chord: how far from a saddle, by its smallest eigenvalue, a peak may be
 TRIED = 32, 64  # samples, to see what a sample costs
 
 
@@ -97,19 +89,20 @@ def in_parts(
     return summed
 
 
-def norm(tree: Params) -> Any:
-    return jnp.sqrt(jnp.asarray(sum(jnp.vdot(leaf, leaf) for leaf in tree.values())))
-
-
 class Hessian:
     """Gradients and Hessian-vector products at several points, named arrays [n, ...], at once.
 
+    Of all parameters, or of those whose names match `over`, a comma-separated list of globs: the
+    Hessian is then that diagonal block. Gradients and vectors are rows [n, parameters] of these.
+
     of: the function's name; by: derivatives of the gradient along the vector, or, for a function
-    whose gradient jumps, differences of gradients `step`·‖θ‖ to both sides (`step` where θ is 0).
-    Raises ValueError for a landscape that has no function with second derivatives.
+    whose gradient jumps, differences of gradients `step`·‖θ‖ to both sides (`step` where θ is 0);
+    rounding: of a product, relative to the Hessian's norm.
+    Raises ValueError for a landscape that has no function with second derivatives, or no such
+    parameters.
     """
 
-    def __init__(self, landscape: Landscape) -> None:
+    def __init__(self, landscape: Landscape, over: str = "*") -> None:
         if landscape.curved is None:
             raise ValueError("the task has no metric `loss`, and the level's has no gradient")
         curved = landscape.curved
@@ -118,173 +111,101 @@ class Hessian:
         self.epsilon = landscape.epsilon
         step = max(DIFFERENCE, NOISE * self.epsilon)
         self.step = step if curved.kinked else None
-        self.parameters = trees.size(landscape.shapes)
-        shapes = dict(landscape.shapes)
+        self.rounding = NOISE * self.epsilon / (self.step or 1)
+        self.shapes = trees.matching(landscape.shapes, over)
+        self.parameters = trees.size(self.shapes)
+        if not self.parameters:
+            raise ValueError(f"'{over}' matches none of: {', '.join(landscape.shapes)}")
+
+        def gradient(part: Params, params: Params, data: Batch) -> Params:
+            return jax.grad(lambda part: curved.value({**params, **part}, data))(part)
+
+        def own(params: Params) -> Params:
+            return {name: params[name] for name in self.shapes}
 
         def value_and_grad(params: Params, data: Batch) -> Any:
-            return jax.value_and_grad(curved.value)(params, data)
+            return curved.value(params, data), gradient(own(params), params, data)
 
         def product(item: Any, data: Batch) -> Params:
             params, vector = item
-
-            def gradient(at: Params) -> Params:
-                return jax.grad(curved.value)(at, data)
-
+            part = own(params)
             if not curved.kinked:
-                return jax.jvp(gradient, (params,), (vector,))[1]
-            size = norm(vector)
-            reach = norm(params)
+                return jax.jvp(lambda at: gradient(at, params, data), (part,), (vector,))[1]
+            size, reach = _norm(vector), _norm(params)
             scale = step * jnp.where(reach > 0, reach, 1) / jnp.where(size > 0, size, 1)
             up, down = (
-                gradient(jax.tree.map(lambda p, v, s=sign: p + s * scale * v, params, vector))
+                gradient(
+                    jax.tree.map(lambda p, v, s=sign: p + s * scale * v, part, vector), params, data
+                )
                 for sign in (1, -1)
             )
             return jax.tree.map(lambda a, b: (a - b) / (2 * scale), up, down)
 
-        self._gradients = each(in_parts(value_and_grad, curved, shapes))
-        self._products = each(in_parts(product, curved, (shapes, shapes)))
+        every = dict(landscape.shapes)
+        self._gradients = each(in_parts(value_and_grad, curved, every))
+        self._products = each(in_parts(product, curved, (every, dict(self.shapes))))
 
     @property
     def facts(self) -> dict[str, Any]:
         """As columns of records."""
         return {"hessian_of": self.of, "hessian_by": self.by, "hessian_step": self.step}
 
-    def gradients(self, points: Params) -> tuple[np.ndarray, Params]:
-        """The function's values [n] and gradients, named arrays [n, ...]."""
-        return self._gradients(points)
+    def rows(self, params: Params) -> np.ndarray:
+        """Named arrays [n, ...] as rows [n, parameters]."""
+        return np.concatenate(
+            [trees.rows(np.asarray(params[name])) for name in self.shapes], axis=1
+        )
 
-    def products(self, points: Params, vectors: Params) -> Params:
-        return self._products((points, vectors))
+    def named(self, rows: np.ndarray) -> Params:
+        """The named arrays of rows."""
+        ends = np.cumsum([trees.size(shape) for shape in self.shapes.values()])[:-1]
+        parts = np.split(rows, ends, axis=1)
+        return {
+            name: part.reshape(len(rows), *shape.shape)
+            for part, (name, shape) in zip(parts, self.shapes.items(), strict=True)
+        }
 
+    def gradients(self, points: Params) -> tuple[np.ndarray, np.ndarray]:
+        """The function's values [n] and gradients."""
+        values, gradients = self._gradients(points)
+        return values, self.rows(gradients)
 
-def dots(a: Params, b: Params) -> np.ndarray:
-    """Inner products [n] of the rows of two trees, in float64."""
-    return np.asarray(
-        sum(np.einsum("ij,ij->i", trees.rows(a[n]), trees.rows(b[n])).astype(float) for n in a)
-    )
+    def products(self, points: Params, vectors: np.ndarray) -> np.ndarray:
+        return self.rows(self._products((points, self.named(vectors))))
 
+    def at(self, points: Params) -> Callable[[np.ndarray], np.ndarray]:
+        """The products at these points."""
+        return lambda vectors: self.products(points, vectors)
 
-def plus(a: Params, scale: np.ndarray, b: Params) -> Params:
-    """a + scale·b, a scale [n] a row."""
-    return {
-        name: a[name] + scale.astype(a[name].dtype).reshape(-1, *[1] * (a[name].ndim - 1)) * b[name]
-        for name in a
-    }
+    def matrices(self, points: Params) -> Iterator[np.ndarray]:
+        """The Hessian [parameters, parameters] at each of n points, by all unit vectors."""
+        size = self.parameters
+        units = np.eye(size, dtype=next(iter(self.shapes.values())).dtype)
+        for place in range(trees.count(points)):
+            at = trees.take(points, np.full(size, place))
+            yield self.products(at, units).astype(float)
 
+    def is_small(self, products: int) -> bool:
+        """Whether so many products a point, and the memory, are enough for `matrices`."""
+        few = self.parameters
+        return few <= products and lanczos_steps(few, np.dtype(float).itemsize, few) == few
 
-def units(tree: Params) -> Params:
-    """Rows divided by their norms; a row of zeros stays."""
-    sizes = np.sqrt(dots(tree, tree))
-    zeros = {name: np.zeros_like(leaf) for name, leaf in tree.items()}
-    return plus(zeros, 1 / np.where(sizes > 0, sizes, 1), tree)
-
-
-@dataclass(frozen=True)
-class Ritz:
-    """What Lanczos found of n operators: values [n, m] of the tridiagonal matrices, their weights
-    [n, m] (first components of the eigenvectors, squared), and errors [n, m], |β_m| times the last
-    components and what rounding does to the products, within which each value has an eigenvalue.
-    Unused places are NaN."""
-
-    values: np.ndarray
-    weights: np.ndarray
-    errors: np.ndarray
-
-    @property
-    def extremes(self) -> np.ndarray:
-        """(smallest, its error, largest, its error) [n, 4]."""
-        rows = np.arange(len(self.values))
-        low, high = np.nanargmin(self.values, axis=1), np.nanargmax(self.values, axis=1)
-        parts = [array[rows, at] for at in (low, high) for array in (self.values, self.errors)]
-        return np.stack(parts, axis=1)
-
-    @property
-    def mean(self) -> np.ndarray:
-        return np.nansum(self.weights * self.values, axis=1)
-
-    @property
-    def spread(self) -> np.ndarray:
-        """The standard deviation [n] of the values under the weights."""
-        square = np.nansum(self.weights * (self.values - self.mean[:, None]) ** 2, axis=1)
-        return np.sqrt(square)
+    def probes(self, count: int, key: np.ndarray, signs: bool = False) -> np.ndarray:
+        """Random rows: normal, or Rademacher's signs."""
+        drawn, shape = np.random.default_rng(key), (count, self.parameters)
+        rows = drawn.choice([-1.0, 1.0], size=shape) if signs else drawn.normal(size=shape)
+        return rows.astype(next(iter(self.shapes.values())).dtype)
 
 
-def ritz(alphas: np.ndarray, betas: np.ndarray, sizes: np.ndarray, rounding: float) -> Ritz:
-    """Of tridiagonal matrices with diagonals alphas [n, m]; betas [n, m] below them, the last one
-    the remainder's norm; sizes [n]: how much of each is used; rounding: of a product, relative to
-    the largest magnitude."""
-    found = np.full((3, *alphas.shape), np.nan)
-    for row, size in enumerate(sizes):
-        off = betas[row, : size - 1]
-        matrix = np.diag(alphas[row, :size]) + np.diag(off, 1) + np.diag(off, -1)
-        values, vectors = np.linalg.eigh(matrix)
-        errors = abs(betas[row, size - 1] * vectors[-1]) + rounding * abs(values).max()
-        found[:, row, :size] = values, vectors[0] ** 2, errors
-    return Ritz(*found)
+def _norm(tree: Params) -> Any:
+    return jnp.sqrt(jnp.asarray(sum(jnp.vdot(leaf, leaf) for leaf in tree.values())))
 
 
-def lanczos_steps(parameters: int, itemsize: int, asked: int) -> int:
-    """How many Lanczos vectors of one operator their share of the memory holds, at most what is
-    asked for and at least 2."""
-    fit = compute.memory() // SHARE_OF_BASIS // (parameters * itemsize)
+def lanczos_steps(parameters: int, itemsize: int, asked: int, beside: int = 0) -> int:
+    """How many Lanczos vectors of one operator their share of the memory holds, with so many other
+    vectors beside them, at most what is asked for and at least 2."""
+    fit = compute.memory() // SHARE_OF_BASIS // (parameters * itemsize) - beside
     return min(asked, parameters, max(2, fit))
-
-
-def lanczos(
-    hessian: Hessian,
-    points: Params,
-    starts: Params,
-    steps: int,
-    normals: Params | None = None,
-    until_close: bool = False,
-) -> Ritz:
-    """Lanczos with full reorthogonalisation of the Hessians at n points, from n starts.
-
-    normals: unit vectors; the operator is then P H P, P the projection along them. until_close:
-    stop when the extremes' errors are below CLOSE of the largest magnitude. An operator's vectors
-    are held, `steps` times its parameters.
-    """
-    within: Callable[[Params], Params] = lambda v: v  # noqa: E731
-    if normals is not None:
-        within = lambda v: plus(v, -dots(v, normals), normals)  # noqa: E731
-    vector = units(within(starts))
-    count = trees.count(points)
-    alphas, betas = np.zeros((count, steps)), np.zeros((count, steps))
-    sizes, basis = np.full(count, steps), [vector]
-    rounding = NOISE * hessian.epsilon
-    for k in range(steps):
-        rest = within(hessian.products(points, vector))
-        alphas[:, k] = dots(rest, vector)
-        for _ in range(2):  # once leaves what rounding leaves; twice is enough (Parlett)
-            for before in basis:
-                rest = plus(rest, -dots(rest, before), before)
-        betas[:, k] = np.sqrt(dots(rest, rest))
-        size = np.abs(alphas[:, : k + 1]).max(1) + betas[:, : k + 1].max(1)
-        ended = (betas[:, k] <= ENDED * size) & (sizes == steps)
-        sizes[ended] = k + 1
-        last = k + 1 == steps or (sizes < steps).all()
-        if until_close and not last and (k + 1) % LOOK == 0:
-            found = ritz(alphas, betas, np.minimum(sizes, k + 1), rounding).extremes
-            most = np.abs(found[:, [0, 2]]).max(1, keepdims=True)
-            last = bool((found[:, [1, 3]] <= CLOSE * most).all())
-        if last:
-            used = alphas[:, : k + 1], betas[:, : k + 1], np.minimum(sizes, k + 1)
-            return ritz(*used, rounding)
-        vector = units(within(rest))
-        vector = plus(vector, np.where(sizes < steps, -1.0, 0.0), vector)  # those that ended
-        basis.append(vector)
-    raise AssertionError("unreachable")
-
-
-def probes(like: Params, key: np.ndarray, signs: bool = False) -> Params:
-    """Random rows like the tree's: normal, or Rademacher's signs."""
-    drawn = np.random.default_rng(key)
-    return {
-        name: (
-            drawn.choice([-1.0, 1.0], size=leaf.shape) if signs else drawn.normal(size=leaf.shape)
-        ).astype(leaf.dtype)
-        for name, leaf in sorted(like.items())
-    }
 
 
 def batched(
@@ -297,154 +218,3 @@ def batched(
     return [
         work(np.arange(first, min(count, first + together))) for first in range(0, count, together)
     ]
-
-
-@dataclass(frozen=True)
-class Curvatures:
-    """At n points: the function's value and its gradient's norm; the Hessian's extreme eigenvalues
-    [n, 4] (smallest, its error, largest, its error); level_curvature, uᵀHu/‖g‖ along the tangents;
-    and mean, spread, smallest and largest of the level set's normal curvatures [n, 4], by Lanczos
-    from one random tangent. What is undefined is NaN."""
-
-    value: np.ndarray
-    gradient: np.ndarray
-    extremes: np.ndarray
-    level_curvature: np.ndarray
-    normal: np.ndarray
-
-
-def curvatures(
-    hessian: Hessian, points: Params, steps: int, key: np.ndarray, tangents: Params | None = None
-) -> Curvatures:
-    """Tangents, named arrays [n, ...], need be neither of norm 1 nor tangent to the level set;
-    without them the level set is left out.
-
-    The level set's curvature is positive where it bends towards lower loss, as a sphere around a
-    minimum does (1/r); on the inner wall of a ring of minima it is −1/r. It is undefined where ‖g‖
-    is at its noise floor, NOISE·ε·max|λ|·‖θ‖ (what rounding the parameters does to the gradient),
-    or where a tangent has less than ALONG of itself within the level set.
-    """
-    steps = lanczos_steps(hessian.parameters, jax.tree.leaves(points)[0].dtype.itemsize, steps)
-
-    def some(index: np.ndarray) -> Curvatures:
-        along = None if tangents is None else trees.take(tangents, index)
-        return _curvatures(hessian, trees.take(points, index), steps, key, along)
-
-    parts = batched(hessian, trees.count(points), points, steps, some)
-    return Curvatures(
-        **{name: np.concatenate([vars(part)[name] for part in parts]) for name in vars(parts[0])}
-    )
-
-
-def _curvatures(
-    hessian: Hessian, points: Params, steps: int, key: np.ndarray, tangents: Params | None
-) -> Curvatures:
-    value, slopes = hessian.gradients(points)
-    size = np.sqrt(dots(slopes, slopes))
-    starts = probes(points, key)
-    extremes = lanczos(hessian, points, starts, steps, until_close=True).extremes
-    if tangents is None:
-        undefined = np.full((len(size), 5), np.nan)
-        bent, normal = undefined[:, 0], undefined[:, 1:]
-        return Curvatures(np.asarray(value, float), size, extremes, bent, normal)
-    largest = np.abs(extremes[:, [0, 2]]).max(1)
-    clear = size > NOISE * hessian.epsilon * largest * np.sqrt(dots(points, points))
-    divisor = np.where(clear, size, np.nan)
-
-    normals, unit = units(slopes), units(tangents)
-    within = plus(unit, -dots(unit, normals), normals)
-    part = np.sqrt(dots(within, within))
-    u = units(within)
-    bent = dots(u, hessian.products(points, u)) / np.where(part > ALONG, divisor, np.nan)
-    normal = np.full((len(size), 4), np.nan)
-    if hessian.parameters > 1:
-        few = min(steps, NORMAL_STEPS, hessian.parameters - 1)
-        found = lanczos(hessian, points, starts, few, normals)
-        ends = found.extremes[:, [0, 2]]
-        normal = np.column_stack([found.mean, found.spread, ends]) / divisor[:, None]
-    return Curvatures(np.asarray(value, float), size, extremes, bent, normal)
-
-
-@dataclass(frozen=True)
-class Spectrum:
-    """Stochastic Lanczos quadrature at n points (Ghorbani et al. 2019): nodes and weights [n,
-    probes, m], weights of a probe summing to 1 (one that needed fewer nodes repeats its first, at
-    weight 0); trace [n], the mean of vᵀHv, and its standard error over the probes (NaN of one)."""
-
-    nodes: np.ndarray
-    weights: np.ndarray
-    trace: np.ndarray
-    trace_error: np.ndarray
-
-
-def spectrum(hessian: Hessian, points: Params, steps: int, count: int, key: np.ndarray) -> Spectrum:
-    """With so many Rademacher probes, the same at all points; with steps = 1 it is the trace alone
-    (Hutchinson 1990)."""
-    places = trees.count(points)
-    steps = lanczos_steps(hessian.parameters, jax.tree.leaves(points)[0].dtype.itemsize, steps)
-    like = {n: np.broadcast_to(leaf[:1], (count, *leaf.shape[1:])) for n, leaf in points.items()}
-    starts = probes(like, key, signs=True)
-
-    def some(place: int, index: np.ndarray) -> Ritz:
-        at = trees.take(points, np.full(len(index), place))
-        return lanczos(hessian, at, trees.take(starts, index), steps)
-
-    parts = [
-        part
-        for place in range(places)
-        for part in batched(hessian, count, points, steps, functools.partial(some, place))
-    ]
-    nodes, weights = (
-        np.concatenate([np.pad(getattr(p, name), ((0, 0), (0, steps - p.values.shape[1])),
-                               constant_values=np.nan) for p in parts])
-        for name in ("values", "weights")
-    )  # fmt: skip
-    nodes, weights = np.where(np.isnan(nodes), nodes[:, :1], nodes), np.nan_to_num(weights)
-    nodes, weights = (array.reshape(places, count, steps) for array in (nodes, weights))
-    traces = hessian.parameters * (nodes * weights).sum(axis=2)
-    error = traces.std(axis=1, ddof=1) / np.sqrt(count) if count > 1 else np.full(places, np.nan)
-    return Spectrum(nodes, weights, traces.mean(axis=1), error)
-
-
-def is_small(hessian: Hessian, products: int) -> bool:
-    """Whether so many products, and the memory, are enough for `whole_spectrum` at a point."""
-    few = hessian.parameters
-    return few <= products and lanczos_steps(few, np.dtype(float).itemsize, few) == few
-
-
-def whole_spectrum(hessian: Hessian, points: Params) -> Spectrum:
-    """All eigenvalues at n points, of the matrix of the products with every unit vector: nodes and
-    weights [n, 1, parameters], as of one probe; the trace's error is 0."""
-    size, values = hessian.parameters, []
-    ends = np.cumsum([trees.rows(leaf).shape[1] for leaf in points.values()])[:-1]
-    parts = np.split(np.eye(size), ends, axis=1)
-    vectors = {
-        name: part.reshape(size, *leaf.shape[1:]).astype(leaf.dtype)
-        for part, (name, leaf) in zip(parts, points.items(), strict=True)
-    }
-    for place in range(trees.count(points)):
-        found = hessian.products(trees.take(points, np.full(size, place)), vectors)
-        matrix = np.concatenate([trees.rows(found[name]) for name in points], axis=1).astype(float)
-        values.append(np.linalg.eigvalsh((matrix + matrix.T) / 2))
-    nodes = np.stack(values)[:, None]
-    trace = nodes.sum(axis=(1, 2))
-    return Spectrum(nodes, np.full(nodes.shape, 1 / size), trace, np.zeros_like(trace))
-
-
-def recognised(gradient: float, extremes: np.ndarray, chord: float) -> str:
-    """What a path's highest point is: `near a saddle`, `near a minimum`, or `on a slope`.
-
-    The gradient's norm over the magnitude of an eigenvalue is how far away a critical point can be
-    along its eigenvector. Near a saddle: the smallest eigenvalue is negative by more than its
-    error, and that distance is at most NEAR of the path's chord. Near a minimum: no eigenvalue is
-    negative by more than its error and CLOSE of the largest, and the distance by the largest is at
-    most NEAR. Everything else is on a slope: the level, not a saddle, is what stops the path.
-    A path of one point has no highest one.
-    """
-    smallest, error, largest, _ = extremes
-    if chord == 0 or not np.isfinite([gradient, smallest, largest]).all():
-        return "unknown"
-    if smallest < -(error + CLOSE * abs(largest)):
-        near = gradient <= NEAR * chord * -smallest
-        return "near a saddle" if near else "on a slope"
-    return "near a minimum" if gradient <= NEAR * chord * abs(largest) else "on a slope"

@@ -22,6 +22,7 @@ What is measured is a flat record (StringMeasure, ModelMeasure; None where it do
         spectrum.nodes, spectrum.weights [k, probes, steps]
 A model's arrays, where its spectrum was asked for:
     spectrum.nodes, spectrum.weights [probes, steps]   every probe's weights sum to 1
+Its file holds the records of measure.over (`parts`) and of measure.top (`top`) besides.
 Where parameters are no more than measure.probes · measure.steps, traces and spectra are exact:
 by the products with all unit vectors, kept as of one probe with as many steps as parameters, all
 nodes of one weight; the trace's error is 0.
@@ -34,6 +35,7 @@ from typing import (
     Any,
     Literal,
     NotRequired,  # pydantic's, before Python 3.12
+    TypeVar,
 )
 
 from pydantic import AfterValidator, Field, FiniteFloat, NonNegativeInt, PositiveInt
@@ -190,6 +192,11 @@ class BarrierRecord(_Certified):
 # -- measures --------------------------------------------------------------------------------------
 
 
+# CONVERGED: the error is below a ten-thousandth of the eigenvalue; ROUNDING: it is what rounding
+# allows; BUDGET: measure.steps were spent first; NON_FINITE: the Hessian is not finite
+EigenvalueStatus = Literal["CONVERGED", "ROUNDING", "BUDGET", "NON_FINITE"]
+
+
 class StringMeasure(TypedDict):
     measures: FileName
     set: FileName
@@ -236,8 +243,11 @@ class StringMeasure(TypedDict):
     peak_gradient: Amount | None
     peak_smallest: FiniteFloat | None
     peak_smallest_error: Amount | None
+    peak_smallest_status: EigenvalueStatus | None
     peak_largest: FiniteFloat | None
     peak_largest_error: Amount | None
+    peak_largest_status: EigenvalueStatus | None
+    products: NonNegativeInt | None
     peak_trace: FiniteFloat | None
     peak_trace_error: Amount | None
     probes: PositiveInt | None
@@ -264,8 +274,12 @@ class ModelMeasure(TypedDict):
     gradient: Amount | None
     smallest: FiniteFloat | None
     smallest_error: Amount | None
+    smallest_status: EigenvalueStatus | None
     largest: FiniteFloat | None
     largest_error: Amount | None
+    largest_status: EigenvalueStatus | None
+    products: NonNegativeInt | None
+    parameters: PositiveInt | None
     trace: FiniteFloat | None
     trace_error: Amount | None
     probes: PositiveInt | None
@@ -277,11 +291,64 @@ class ModelMeasure(TypedDict):
     reason: str
 
 
+class PartMeasure(TypedDict):
+    """Of the Hessian's diagonal block of the parameters that match `over`, at a model."""
+
+    level: FiniteFloat
+    model: NonNegativeInt
+    over: str
+    parameters: PositiveInt
+    gradient: Amount | None
+    smallest: FiniteFloat | None
+    smallest_error: Amount | None
+    smallest_status: EigenvalueStatus
+    largest: FiniteFloat | None
+    largest_error: Amount | None
+    largest_status: EigenvalueStatus
+    products: NonNegativeInt
+    trace: FiniteFloat | None
+    trace_error: Amount | None
+    probes: PositiveInt
+
+
+class TopMeasure(TypedDict):
+    """One of the largest eigenvalues at a model, counted with multiplicity; rank: 1 is the largest;
+    products: of all ranks together."""
+
+    level: FiniteFloat
+    model: NonNegativeInt
+    rank: PositiveInt
+    value: FiniteFloat | None
+    error: Amount | None
+    status: EigenvalueStatus
+    products: NonNegativeInt
+
+
+Measured = TypeVar("Measured", StringMeasure, ModelMeasure, PartMeasure, TopMeasure)
+
+
+def _with_errors(record: Measured) -> Measured:
+    """No eigenvalue is without its error."""
+    for key, value in record.items():
+        error = "error" if key == "value" else f"{key}_error"
+        known = "status" in record if key == "value" else f"{key}_status" in record
+        if known and (value is None) != (record.get(error) is None):
+            raise ValueError(f"{key} and {error} are both known or neither is")
+    return record
+
+
+SavedStringMeasure = Annotated[StringMeasure, AfterValidator(_with_errors)]
+SavedModelMeasure = Annotated[ModelMeasure, AfterValidator(_with_errors)]
+SavedPart = Annotated[PartMeasure, AfterValidator(_with_errors)]
+SavedTop = Annotated[TopMeasure, AfterValidator(_with_errors)]
+
 COLUMNS = tuple(name for name in StringRecord.__annotations__ if name != "facts")
 SNAPSHOT = tuple(SnapshotRecord.__annotations__)
 BARRIER = tuple(BarrierRecord.__annotations__)
 STRING_COLUMNS = tuple(StringMeasure.__annotations__)
 MODEL_COLUMNS = tuple(ModelMeasure.__annotations__)
+PART_COLUMNS = tuple(PartMeasure.__annotations__)
+TOP_COLUMNS = tuple(TopMeasure.__annotations__)
 
 
 # -- planes ----------------------------------------------------------------------------------------

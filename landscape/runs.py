@@ -21,7 +21,7 @@ runs/<name>-<hash>/
     measures/<measures>/settings.yaml           the measure section that made these measures
     measures/<measures>/strings/<set>/<level>/<a>-<b>.safetensors   a connected string, measured
     measures/<measures>/models/<level>/<model>.safetensors          a model at a level, measured
-    measures/<measures>/strings.csv, models.csv the records of these files
+    measures/<measures>/strings.csv, models.csv, parts.csv, top.csv   the records of these files
     planes/<name>.safetensors       the loss on a plane: x, y, loss [y, x], models [n, 2], and
                                     string.<number> [beads, 4]: x, y, fraction of the length,
                                     distance from the plane; or, in the place of models,
@@ -71,18 +71,22 @@ from landscape.records import (
     COLUMNS,
     DOWNGRADED,
     MODEL_COLUMNS,
+    PART_COLUMNS,
     STRING_COLUMNS,
+    TOP_COLUMNS,
     BarrierRecord,
     EndRecord,
     FileName,
     Line,
     Meta,
-    ModelMeasure,
     Models,
+    SavedModelMeasure,
+    SavedPart,
     SavedPlane,
     SavedSnapshot,
     SavedString,
-    StringMeasure,
+    SavedStringMeasure,
+    SavedTop,
     SweepRecord,
     TreeRecord,
     WallRecord,
@@ -513,14 +517,30 @@ class Run:
         """The same of measured models, by level from high to low, and model."""
         found = []
         for path in self._measure_files(measures, "models/*/*.safetensors"):
-            record = _measured(path, ModelMeasure)
+            record = _measured(path, SavedModelMeasure)
             named = record["measures"], record["level"], record["model"]
             found.append(_in_place(path, self.model_measure_file(*named), record))
         return sorted(found, key=_model_order)
 
+    def model_parts(self, measures: str | None = None) -> list[Row]:
+        """What was measured of subsets of the parameters (`measure.over`), by level from high to
+        low, model and subset in the order asked for. Raises RunError."""
+        return self._beside_models(measures, "parts", SavedPart)
+
+    def top_eigenvalues(self, measures: str | None = None) -> list[Row]:
+        """The largest eigenvalues (`measure.top`), by level from high to low, model and rank.
+        Raises RunError."""
+        return self._beside_models(measures, "top", SavedTop)
+
+    def _beside_models(self, measures: str | None, name: str, kind: Any) -> list[Row]:
+        found: list[Row] = []
+        for path in self._measure_files(measures, "models/*/*.safetensors"):
+            found += checked(list[kind], read_record(path).get(name), f"{path}: {name}")
+        return sorted(found, key=_model_order)
+
     def _measured_strings(self, measures: str | None) -> Iterator[Row]:
         for path in self._measure_files(measures, "strings/*/*/*.safetensors"):
-            record = _measured(path, StringMeasure)
+            record = _measured(path, SavedStringMeasure)
             yield _in_place(path, self.string_measure_file(record["measures"], record), record)
 
     def _measure_files(self, measures: str | None, files: str) -> Iterable[Path]:
@@ -530,12 +550,12 @@ class Run:
     def string_measure(self, measures: str, row: Row) -> Row | None:
         """What was measured of a row's string, whether it counts or not. Raises RunError."""
         path = self.string_measure_file(measures, row)
-        return _measured(path, StringMeasure) if path.exists() else None
+        return _measured(path, SavedStringMeasure) if path.exists() else None
 
     def model_measure(self, measures: str, level: float, model: int) -> Row | None:
         """What was measured of a model at a level. Raises RunError."""
         path = self.model_measure_file(measures, level, model)
-        return _measured(path, ModelMeasure) if path.exists() else None
+        return _measured(path, SavedModelMeasure) if path.exists() else None
 
     def load_measures(self, record: Row) -> Arrays:
         """The arrays beside a record of `string_measures` or `model_measures`. Raises RunError."""
@@ -552,8 +572,8 @@ class Run:
         return load_some(path, lambda name: not name.startswith("shortened."))
 
     def write_measures(self, measures: str) -> tuple[list[Row], list[Row]]:
-        """Rewrite strings.csv and models.csv from the files on disk, and return the records. What
-        has lost its file keeps its line."""
+        """Rewrite the tables of measures from the files on disk, and return the records of strings
+        and models. What has lost its file keeps its line."""
         strings, models = self.string_measures(measures), self.model_measures(measures)
         lost_strings, lost_models = self.lost_measures(measures)
         folder = self.measures_directory(measures)
@@ -562,6 +582,13 @@ class Run:
         )
         models_and_lost = sorted([*models, *lost_models], key=_model_order)
         write_table(folder / "models.csv", MODEL_COLUMNS, models_and_lost)
+        gone = {_model_order(row) for row in lost_models}
+        for name, columns, rows in (
+            ("parts.csv", PART_COLUMNS, self.model_parts(measures)),
+            ("top.csv", TOP_COLUMNS, self.top_eigenvalues(measures)),
+        ):
+            lost = [r for r in _table(folder / name, _ModelKey) if _model_order(r) in gone]
+            write_table(folder / name, columns, sorted([*rows, *lost], key=_model_order))
         return strings, models
 
     def lost_measures(self, measures: str) -> tuple[list[Row], list[Row]]:

@@ -303,6 +303,13 @@ class Sweep(Section):
         return theory
 
 
+def _listed(given: object) -> object:
+    """One text as a list of it."""
+    if isinstance(given, str):
+        return (given,)
+    return tuple(given) if isinstance(given, list) else given
+
+
 class Measure(Section):
     """What is measured of connected strings and of models, and how finely.
 
@@ -312,6 +319,8 @@ class Measure(Section):
     many `points` of a string, at its highest point, and at every model; steps: of Lanczos;
     spectrum: of how many models a level, and strings a set and level, the first ones, the spectrum
     is kept, of a string at the same points; probes: random vectors for the spectrum and the trace;
+    over: subsets of the parameters, globs on the arrays' names, of whose blocks of the Hessian the
+    extremes and the trace are taken at every model, too; top: how many of the largest eigenvalues;
     barriers: lower those of the disconnectivity graph, along the models' own paths between their
     snapshots too. These are the run's, whatever else is measured.
     """
@@ -326,6 +335,8 @@ class Measure(Section):
     steps: Annotated[int, Field(ge=2)] = 60
     spectrum: Annotated[int, Field(ge=0)] = 1
     probes: Count = 8
+    over: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
+    top: Count = 1
     barriers: bool = True
 
 

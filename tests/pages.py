@@ -12,6 +12,7 @@ import pytest
 from landscape.files import read_record, save_arrays, write_bytes
 from landscape.records import COLUMNS, MODEL_COLUMNS, STRING_COLUMNS
 from landscape.report import report, write_html
+from landscape.report.measured import ALONG
 from landscape.runs import create_run
 
 CONFIG = """\
@@ -98,8 +99,8 @@ def measured(run, rows, **more):
         # a right angle at a quarter of the length, a fraction of one near the end
         arrays = {"turning": np.array([[0, 0], [0.25, np.pi / 2], [0.96, one["a"]], [1, 0]])}
         at, numbers = np.array([0.5, 0.75]), np.array([1.0, np.nan])
-        named = ("loss", "gradient", "level_curvature", "smallest", "largest", "normal_mean")
-        arrays |= {f"beads.{name}": numbers for name in (*named, "normal_spread")}
+        named = (*ALONG, "normal_mean", "normal_spread")
+        arrays |= {f"beads.{name}": numbers for name in named}
         arrays |= {"beads.at": at, "shortened.w": np.zeros((9, 3), np.float32)}
         if (one["a"], one["b"]) == (0, 1):
             record |= {"steps": 2, "probes": 2, "peak_trace": 2.5}
@@ -112,10 +113,36 @@ def measured(run, rows, **more):
             "measures": "m", "level": level, "model": model, "largest": 10 / level + model,
             "value": 0.1, "seconds": 0.5, "source": "0" * 64, "reason": "",
             "trace": 3.0, "smallest": -0.1, "steps": None if model else 2, "gradient": 0.01,
+            "largest_error": 0.01, "smallest_error": 0.02,
         }  # fmt: skip
         nodes, weights = np.array([[0.0, 9.0], [1.0, 9.0]]), np.array([[0.8, 0.2], [0.6, 0.4]])
         arrays = {} if model else {"spectrum.nodes": nodes, "spectrum.weights": weights}
-        save_arrays(run.model_measure_file("m", level, model), arrays, {"measured": record})
+        record = {"measured": record, "parts": parts(level, model), "top": top(level, model)}
+        save_arrays(run.model_measure_file("m", level, model), arrays, record)
+
+
+def parts(level, model):
+    """Of two subsets; the smallest eigenvalue of the first model's second is not resolved."""
+    return [
+        {
+            "level": level, "model": model, "over": over, "parameters": 3, "gradient": 0.01,
+            "smallest": -0.1, "smallest_error": 0.3 if over == "b*" and model == 0 else 0.01,
+            "smallest_status": "BUDGET", "largest": 2.0, "largest_error": 1e-6,
+            "largest_status": "CONVERGED", "products": 10, "trace": 2.5, "trace_error": 0.1,
+            "probes": 8,
+        }
+        for over in ("w*", "b*")
+    ]  # fmt: skip
+
+
+def top(level, model):
+    return [
+        {
+            "level": level, "model": model, "rank": rank, "value": 10 / rank + model, "error": 0.01,
+            "status": "CONVERGED", "products": 30,
+        }
+        for rank in (1, 2)
+    ]  # fmt: skip
 
 
 class Page(HTMLParser):

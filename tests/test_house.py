@@ -24,7 +24,10 @@ MAY_IMPORT = {
     "film": {"base", "paths", "principal", "profile", "trees"},
     "filters": {"trees"},
     "geometry": {"paths", "trees"},
+    "curvature": {"hessian", "lanczos", "trees"},
     "hessian": {"base", "compute", "trees"},
+    "lanczos": set(),
+    "spectrum": {"hessian", "lanczos", "trees"},
     "outputs": {"base", "compute", "paths", "trees"},
     "shorten": {"base", "paths", "taut", "trees"},
     "taut": {"base", "compute", "trees"},
@@ -51,10 +54,10 @@ MAY_IMPORT = {
     "walls": {"base", "trees"},
     "report": {"claims", "files", "profile", "records", "runs", "settings", "topology"},
     "stages": {
-        "base", "compute", "config", "curves", "data", "descend", "driver", "files", "film",
-        "filters", "gauss_newton", "geometry", "hessian", "methods", "neb", "outputs", "paths",
-        "permute", "planes", "polyak", "records", "runs", "settings", "shorten", "taut", "tasks",
-        "topology", "trees", "trust", "walls",
+        "base", "compute", "config", "curvature", "curves", "data", "descend", "driver", "files",
+        "film", "filters", "gauss_newton", "geometry", "hessian", "lanczos", "methods", "neb", "outputs",
+        "paths", "permute", "planes", "polyak", "records", "runs", "settings", "shorten",
+        "spectrum", "taut", "tasks", "topology", "trees", "trust", "walls",
     },
 }  # fmt: skip
 

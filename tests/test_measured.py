@@ -25,7 +25,13 @@ def test_what_was_measured(run):
         "on a slope": 6
     }
     sharp = found["measured"]["minima"][1]
-    assert sharp["largest"] == {"mean": 100.5, "se": pytest.approx(0.5), "n": 2, "clustered": None}
+    assert sharp["largest"] == {
+        "mean": 100.5,
+        "se": pytest.approx(0.5),
+        "n": 2,
+        "clustered": None,
+        "unresolved": 0,
+    }
     assert set(found["claims"][0]["curvier"]) >= {"shortened length − 1", "total curvature"}
     text = page_of(run)
     assert "At the kinks of rectified units there are none" in text and "6 on a slope" in text
@@ -96,6 +102,16 @@ def test_spectra_of_several_strings_at_places_alike(run):
     assert {line["at"] for line in lines} == {"0.501", "0.504"} and len(lines) == 2 * 2 * 60
 
 
+def test_a_spectrum_that_is_not_finite_is_not_drawn(run):
+    save(run, ALL)
+    measured(run, ALL)
+    path = run.string_measure_file("m", ALL[0])
+    arrays, record = load_arrays(path)
+    arrays["spectrum.nodes"] = np.full_like(arrays["spectrum.nodes"], np.nan)
+    save_arrays(path, arrays, record)
+    assert "Strings: 0-1 at 0.1." in page_of(run)
+
+
 def test_every_length_is_on_the_page(run):
     """Over its own chord, as found and shortened, with its error, its count and the share."""
     save(run, [*ALL[:-1], ALL[-1] | {"status": "STUCK"}])
@@ -150,10 +166,40 @@ def test_convergence_turning_and_highest_points_are_on_the_page(run):
     assert level_set["along the string"] == "0.5 ± 0" and level_set["their spread"] == "1 ± 0"
     every = next(lines for head, lines in tables(text) if "highest loss" in head)
     assert len(every) == 12 and every[0]["smallest eigenvalue"] == "-0.5000 ± .0010"
-    (minima,) = (line for line in rows if "models" in line)
+    (minima,) = (line for line in rows if "models" in line and not {"over", "rank"} & line.keys())
     assert minima["largest eigenvalue"] == "20.50 ± .50" and minima["gradient norm"] == "0.01 ± 0"
     lines = (run.directory / "figures/smallest-dss-1.csv").read_text().splitlines()
     assert lines[0].startswith("level,a,b,at,loss") and len(lines) == 1 + 12 * 2
+
+
+def test_subsets_top_eigenvalues_and_what_is_not_resolved_are_on_the_page(run):
+    save(run, ALL)
+    measured(run, ALL, peak_smallest_error=0.6)
+    path = run.model_measure_file("m", 0.5, 0)
+    arrays, record = load_arrays(path)
+    record["measured"] |= {"smallest": -0.009, "smallest_error": 0.083}
+    save_arrays(path, arrays, record)
+    text = page_of(run)
+    rows = [line for _, lines in tables(text) for line in lines if line.get("level") == "0.5"]
+    assert [r["eigenvalue"] for r in rows if "rank" in r] == ["10.50 ± .50", "5.50 ± .50"]
+    weights, biases = (r for r in rows if "over" in r)
+    assert (weights["over"], weights["parameters"], weights["models"]) == ("w*", "3", "2")
+    assert weights["smallest eigenvalue"] == "-0.1 ± 0" and weights["trace"] == "2.5 ± 0"
+    assert biases["smallest eigenvalue"] == "-0.1 (of 1; 1 not resolved)"
+    (minima,) = (line for line in rows if "models" in line and not {"over", "rank"} & line.keys())
+    assert minima["smallest eigenvalue"] == "-0.1 (of 1; 1 not resolved)"
+    (peak,) = (line for line in rows if "loss" in line)
+    assert peak["smallest eigenvalue"] == "– (6 not resolved)"
+    every = next(lines for head, lines in tables(text) if "highest loss" in head)
+    assert every[0]["smallest eigenvalue"] == "-0.50 ± .60, not resolved"
+    found = report([run])["measured"]
+    assert found["strings"][0]["peak_smallest"]["unresolved"] == 6
+    assert [(r["level"], r["rank"], r["value"]["n"]) for r in found["top"]] == [
+        (0.5, 1, 2), (0.5, 2, 2), (0.1, 1, 2), (0.1, 2, 2),
+    ]  # fmt: skip
+    assert found["parts"][1]["smallest"] == {
+        "mean": -0.1, "se": None, "n": 1, "clustered": None, "unresolved": 1,
+    }  # fmt: skip
 
 
 def test_why_numbers_are_missing_is_on_the_page(run):

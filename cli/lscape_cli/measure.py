@@ -51,6 +51,11 @@ def measure(
     if found["models"]:
         columns = ["models at", "models", "largest eigenvalue", "smallest", "trace"]
         console.show_table(columns, _models(found), 0)
+    if found["parts"]:
+        columns = ["models at", "over", "parameters", "models", "largest eigenvalue", "smallest"]
+        console.show_table([*columns, "trace"], _parts(found), 1)
+    if any(row["rank"] > 1 for row in found["top"]):
+        console.show_table(["models at", "rank", "models", "eigenvalue"], _top(found), 0)
     if found["barriers"]:
         console.show(_barriers(found["barriers"]))
     console.show(f"means, without errors; each is in {opened.latest_measures_directory}")
@@ -74,10 +79,42 @@ def _models(found: dict[str, list[dict[str, Any]]]) -> list[list[str]]:
     groups: dict[float, list[dict[str, Any]]] = {}
     for row in found["models"]:
         groups.setdefault(row["level"], []).append(row)
+    return [[f"{level:g}", str(len(rows)), *_hessian(rows)] for level, rows in groups.items()]
+
+
+def _parts(found: dict[str, list[dict[str, Any]]]) -> list[list[str]]:
+    groups: dict[tuple[float, str, int], list[dict[str, Any]]] = {}
+    for row in found["parts"]:
+        groups.setdefault((row["level"], row["over"], row["parameters"]), []).append(row)
     return [
-        [f"{level:g}", str(len(rows)), *(_mean(rows, k) for k in ("largest", "smallest", "trace"))]
-        for level, rows in groups.items()
+        [f"{level:g}", over, str(parameters), str(len(rows)), *_hessian(rows)]
+        for (level, over, parameters), rows in groups.items()
     ]
+
+
+def _top(found: dict[str, list[dict[str, Any]]]) -> list[list[str]]:
+    groups: dict[tuple[float, int], list[dict[str, Any]]] = {}
+    for row in found["top"]:
+        groups.setdefault((row["level"], row["rank"]), []).append(row)
+    return [
+        [f"{level:g}", str(rank), str(len(rows)), _resolved(rows, "value")]
+        for (level, rank), rows in groups.items()
+    ]
+
+
+def _hessian(rows: list[dict[str, Any]]) -> list[str]:
+    return [_resolved(rows, "largest"), _resolved(rows, "smallest"), _mean(rows, "trace")]
+
+
+def _resolved(rows: list[dict[str, Any]], key: str) -> str:
+    """The mean of eigenvalues that are resolved, with how many are not."""
+    from landscape.report.wording import is_resolved
+
+    known = [row for row in rows if row[key] is not None]
+    some = [row for row in known if is_resolved(row, key)]
+    text, open_ones = _mean(some, key), len(known) - len(some)
+    counted = f"{open_ones} of {len(known)} not resolved" if open_ones else ""
+    return f"{text} ({counted})" if text and counted else text or counted
 
 
 def _barriers(records: list[dict[str, Any]]) -> str:

@@ -17,10 +17,10 @@ from landscape.files import Row
 from landscape.report import figures, html
 from landscape.report.figures import Figure
 from landscape.report.html import Part
-from landscape.report.measured import ALONG, LENGTHS, measured_strings
+from landscape.report.measured import ALONG, EIGENVALUES, LENGTHS, measured_strings
 from landscape.report.minima import minima
 from landscape.report.spectra import of_strings
-from landscape.report.wording import errors, number, series
+from landscape.report.wording import eigenvalue, errors, is_resolved, number, series
 from landscape.runs import Run
 
 Records = Sequence[dict[str, Any]]
@@ -45,8 +45,10 @@ SHORTENING = (
 HIGHEST = (
     "Near a saddle: the smallest eigenvalue is negative by more than its error, and the gradient "
     "is so small that a critical point can be near. On a slope: the level, not a saddle, is what "
-    "stops the string. The trace is of the strings that have a spectrum. The errors of a string's "
-    "own eigenvalues, and of its trace over the random probes, are in the table of all strings."
+    "stops the string. Not resolved: the error of the eigenvalue is not below its magnitude, so "
+    "that it is in no mean, or leaves open what the point is. The trace is of the strings that "
+    "have a spectrum. The errors of a string's own eigenvalues, and of its trace over the random "
+    "probes, are in the table of all strings."
 )
 TITLES = {
     "level_curvature": "level-set curvature uᵀHu/‖∇F‖",
@@ -73,7 +75,7 @@ def geometry(report: dict[str, Any], runs: Mapping[str, Run], metric: str) -> li
             _highest(strings, kept, runs),
         ]
     if records := report["measured"]["minima"]:
-        parts.append(minima(records, runs, metric))
+        parts.append(minima(records, report["measured"], runs, metric))
     if strings:
         parts.append(("All strings that were measured", [], _missing(strings) + _every(kept)))
     return [part for part in parts if part[1] or part[2]]
@@ -86,6 +88,8 @@ def _mean(key: str) -> Column:
     """A mean, and of how many strings it is where it is not of all that were measured."""
 
     def said(record: dict[str, Any]) -> str:
+        if key in EIGENVALUES:
+            return eigenvalue(record[key], record["measured"])
         count = record[key]["n"]
         return number(record[key]) + f" (of {count})" * (0 < count < record["measured"])
 
@@ -314,8 +318,10 @@ def _along(name: str, key: str, title: str, own: Sequence[Row]) -> Figure:
         for place, level in enumerate(levels):
             points = [record["along"] for record in own if record["level"] == level]
             at, values = (np.concatenate([p[what] for p in points]) for what in ("at", key))
+            bars = [p.get(f"{key}_error", np.zeros(len(p["at"]))) for p in points]
             style = figures.look(place) | {"ls": "none", "ms": 4}
-            axes.plot(at, values, alpha=0.7, label=f"{level:g}", **style)
+            errors = np.concatenate(bars)
+            axes.errorbar(at, values, errors, alpha=0.7, lw=0.8, label=f"{level:g}", **style)
         axes.axhline(0, color=figures.INK, lw=0.5)
         axes.set_xlim(-0.03, 1.03)
         axes.set_xlabel("fraction of the string")
@@ -370,7 +376,10 @@ def _every(kept: Mapping[str, Records]) -> str:
     head += ["largest eigenvalue", "trace", "reason"]
 
     def peak(row: Row, key: str) -> str:
-        return number({"mean": row[f"peak_{key}"], "se": row[f"peak_{key}_error"]})
+        mean = row[f"peak_{key}"]
+        said = number({"mean": mean, "se": row[f"peak_{key}_error"]})
+        known = key == "trace" or mean is None or is_resolved(row, f"peak_{key}")
+        return said if known else f"{said}, not resolved"
 
     keys = (*LENGTHS, "total_curvature", "level_curvature_mean", "max_loss", "max_at")
     rows = (

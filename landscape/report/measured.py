@@ -1,9 +1,12 @@
-"""What `lscape measure` found, by level, as data: lengths, curvatures, highest points, minima."""
+"""What `lscape measure` found, by level, as data: lengths, curvatures, highest points, minima.
+
+Eigenvalues that are not resolved are in no mean, and counted.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +14,7 @@ import numpy as np
 from landscape.files import Arrays, Row
 from landscape.records import OFF
 from landscape.report.summary import mean_of, mean_over_pairs
+from landscape.report.wording import is_resolved
 from landscape.runs import Run
 
 # the lengths, each divided by the distance of the ends in its own metric
@@ -29,22 +33,29 @@ MEANS = (
     "peak_loss", "peak_gradient", "peak_smallest", "peak_largest", "peak_trace",
 )  # fmt: skip
 MINIMA = ("largest", "smallest", "trace", "gradient")
-ALONG = ("loss", "gradient", "level_curvature", "smallest", "largest")  # at points of a string
+EIGENVALUES = ("largest", "smallest", "peak_largest", "peak_smallest", "value")
+# at points of a string
+ALONG = (
+    "loss", "gradient", "level_curvature", "smallest", "smallest_error", "largest", "largest_error",
+)  # fmt: skip
 PARTS = 10  # of a string's length, in which its turning angles are summed
 
 
 def measures_of(run: Run) -> dict[str, list[dict[str, Any]]]:
-    """{strings, minima}: what was measured of a run's strings and models, by level.
+    """{strings, minima, parts, top}: what was measured of a run's strings and models, by level.
 
     strings: a record a set and level, {set, method, level, measured, converged, shortened (how many
     were tried to be), shortening: {status: strings}, change (the most that doubling the beads moved
     a length) and changes (of how many strings), peaks: {verdict: strings}, reasons: {reason:
     strings}, function_metric, turning: [{at, mean, se, n, clustered}] (radians in each of PARTS of
     the length), and a `mean_over_pairs` of each of MEANS}. minima: a record a level, {level,
-    measured, and `mean_of` each of MINIMA}. hessian: what the second derivatives are of and
-    by.
+    measured, and `mean_of` each of MINIMA}; parts: a record a level and subset, the same with its
+    `over` and `parameters`; top: a record a level and `rank`, with the mean of `value`. A mean of
+    eigenvalues has `unresolved`, how many are not in it. hessian: what the second derivatives are
+    of and by.
     """
     strings, minima = measured_strings(run), run.model_measures()
+    parts, top = run.model_parts(), run.top_eigenvalues()
     return {
         "strings": [
             _strings([s for s in strings if (s["set"], s["level"]) == at])
@@ -54,7 +65,39 @@ def measures_of(run: Run) -> dict[str, list[dict[str, Any]]]:
             _minima([m for m in minima if m["level"] == level])
             for level in dict.fromkeys(m["level"] for m in minima)
         ],
+        "parts": [
+            {"level": level, "over": over, "parameters": own[0]["parameters"]} | _means(own, MINIMA)
+            for (level, over), own in _grouped(parts, "level", "over").items()
+        ],
+        "top": [
+            {"level": level, "rank": rank} | _means(own, ("value",))
+            for (level, rank), own in _grouped(top, "level", "rank").items()
+        ],
     }
+
+
+def _grouped(records: Sequence[Row], *keys: str) -> dict[tuple[Any, ...], list[Row]]:
+    found: dict[tuple[Any, ...], list[Row]] = {}
+    for record in records:
+        found.setdefault(tuple(record[key] for key in keys), []).append(record)
+    return found
+
+
+def _mean(records: Sequence[Row], key: str, mean: Callable[..., dict[str, Any]]) -> dict[str, Any]:
+    """`mean(records, key)`; of eigenvalues, over those that are resolved."""
+    if key not in EIGENVALUES:
+        return mean(records, key)
+    known = [record for record in records if record[key] is not None]
+    resolved = [record for record in known if is_resolved(record, key)]
+    return mean(resolved, key) | {"unresolved": len(known) - len(resolved)}
+
+
+def _means(records: Sequence[Row], keys: Sequence[str]) -> dict[str, Any]:
+    return {"measured": len(records)} | {key: _mean(records, key, _over_models) for key in keys}
+
+
+def _over_models(records: Sequence[Row], key: str) -> dict[str, Any]:
+    return mean_of([record[key] for record in records if record[key] is not None])
 
 
 def measured_strings(run: Run) -> list[Row]:
@@ -118,13 +161,10 @@ def _strings(records: Sequence[Row]) -> dict[str, Any]:
         "function_metric": metrics[0] if metrics else None,
         "hessian": _hessian(records),
         "turning": turning,
-        **{key: mean_over_pairs(records, key) for key in MEANS},
+        **{key: _mean(records, key, mean_over_pairs) for key in MEANS},
     }
 
 
 def _minima(records: Sequence[Row]) -> dict[str, Any]:
-    found: dict[str, Any] = {"level": records[0]["level"], "measured": len(records)}
-    found["hessian"] = _hessian(records)
-    for key in MINIMA:
-        found[key] = mean_of([record[key] for record in records if record[key] is not None])
-    return found
+    about = {"level": records[0]["level"], "hessian": _hessian(records)}
+    return about | _means(records, MINIMA)

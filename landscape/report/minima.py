@@ -12,28 +12,53 @@ from landscape.report.figures import Figure
 from landscape.report.html import Part
 from landscape.report.measured import MINIMA
 from landscape.report.spectra import of_models
-from landscape.report.wording import number
+from landscape.report.wording import eigenvalue, number
 from landscape.runs import Run
 
 Records = Sequence[dict[str, Any]]
 
 
-def minima(records: Records, runs: Mapping[str, Run], metric: str) -> Part:
+def minima(
+    records: Records, measured: Mapping[str, Records], runs: Mapping[str, Run], metric: str
+) -> Part:
     several = len(runs) > 1
     known = any(record["largest"]["mean"] is not None for record in records)
     drawn = [_sharpness(records, metric)] if known else []
     drawn += [one for name, run in runs.items() for one in of_models(name, run, several)]
+    tables = _table(records, [], several)
+    if measured["parts"]:
+        said = "Of the Hessian's diagonal blocks of parameters whose names match (measure.over):"
+        tables += html.paragraph(said)
+        tables += _table(measured["parts"], ["over", "parameters"], several)
+    if any(record["rank"] > 1 for record in measured["top"]):
+        tables += html.paragraph("The largest eigenvalues (measure.top):") + html.table(
+            ["run"] * several + ["level", "rank", "models", "eigenvalue"],
+            (
+                [r["run"]] * several + [f"{r['level']:g}", str(r["rank"]), str(r["measured"])]
+                + [eigenvalue(r["value"], r["measured"])]
+                for r in measured["top"]
+            ),
+        )  # fmt: skip
+    said = "The Hessian of the models where each first met the level. ± is the standard error over "
+    said += "models; each model's own errors are in models.csv, parts.csv and top.csv. Not "
+    said += "resolved: the error is not below the eigenvalue's magnitude, so that it is in no mean."
+    return "The minima", drawn, tables + html.paragraph(said)
+
+
+def _table(records: Records, more: Sequence[str], several: bool) -> str:
     names = {"largest": "largest eigenvalue", "smallest": "smallest eigenvalue"}
     names |= {"trace": "trace", "gradient": "gradient norm"}
+
+    def said(record: dict[str, Any], key: str) -> str:
+        of = record[key]
+        return eigenvalue(of, record["measured"]) if "unresolved" in of else number(of)
+
     rows = (
-        [record["run"]] * several + [f"{record['level']:g}", str(record["measured"])]
-        + [number(record[key]) for key in names]
+        [record["run"]] * several + [f"{record['level']:g}"] + [str(record[key]) for key in more]
+        + [str(record["measured"])] + [said(record, key) for key in names]
         for record in records
     )  # fmt: skip
-    table = html.table(["run"] * several + ["level", "models", *names.values()], rows)
-    said = "The Hessian of the models where each first met the level. ± is the standard error over "
-    said += "models."
-    return "The minima", drawn, table + html.paragraph(said)
+    return html.table(["run"] * several + ["level", *more, "models", *names.values()], rows)
 
 
 def _sharpness(records: Records, metric: str) -> Figure:
@@ -46,8 +71,8 @@ def _sharpness(records: Records, metric: str) -> Figure:
         axes.set_ylabel("largest eigenvalue of the Hessian")
 
     table = [
-        {"run": record["run"], "level": record["level"], "models": record["largest"]["n"]}
-        | {f"{key}_{part}": record[key][part] for key in MINIMA for part in ("mean", "se")}
+        {"run": record["run"], "level": record["level"], "models": record["measured"]}
+        | {f"{key}_{part}": record[key][part] for key in MINIMA for part in ("mean", "se", "n")}
         for record in records
     ]
     said = "Sharpness of the models at each level: the Hessian's largest eigenvalue, mean with its "

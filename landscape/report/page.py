@@ -154,7 +154,9 @@ def _measured(parts: Sequence[html.Part], report: dict[str, Any]) -> str:
     ) * (not measured["strings"])
     if not parts:
         return nothing
-    said = sorted({r["hessian"] for kind in measured.values() for r in kind if r["hessian"]})
+    said = sorted(
+        {r["hessian"] for kind in ("strings", "minima") for r in measured[kind] if r["hessian"]}
+    )
     foot = html.paragraph(
         f"Second derivatives: {'; '.join(said)}. At the kinks of rectified units there are none: a "
         "derivative there is that of one side."

@@ -57,6 +57,11 @@ def of_models(name: str, run: Run, several: bool) -> list[Figure]:
 def of_strings(name: str, run: Run, measured: Sequence[Row], several: bool) -> list[Figure]:
     """Of each set: at the highest points, by level, and along the strings of the lowest level."""
     kept = [(record, _points(run, record)) for record in measured if record["steps"]]
+    kept = [
+        (record, points)
+        for record, points in kept
+        if all(np.isfinite(point.nodes).all() for point in points)
+    ]
     drawn = []
     for which in dict.fromkeys(record["set"] for record, _ in kept):
         own = [(record, points) for record, points in kept if record["set"] == which]

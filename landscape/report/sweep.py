@@ -43,16 +43,16 @@ MEANINGS = {
     "more than a ten-thousandth of the mean loss that training began with.",
     "minima": "of the poor models: the share at a second-order minimum, to a ten-thousandth of the "
     "largest eigenvalue. No eigenvalue of the Hessian, with its error, is below zero by more than "
-    "that, and what the loss would fall by, by gradient and Hessian, is less than a hundredth of "
-    "what the best is lower: ½gᵀH⁻¹g where it bends upwards by more than that, and ‖g‖‖θ‖ of the "
-    "gradient's other part.",
+    "that, nor is the error more, and what the loss would fall by, by gradient and Hessian, is "
+    "less than a hundredth of what the best is lower: ½gᵀH⁻¹g where it bends upwards by more than "
+    "that, and ‖g‖‖θ‖ of the gradient's other part.",
     "reached": "the share of models that reached the level in training.",
 }
 SHARES = ("share", "poor", "minima", "reached")
 LEASTS = ("lowest_max",)
 POOR = 1e-4
 STILL = 1e-2
-CLOSE = 1e-4  # of the largest eigenvalue: what counts as zero; hessian.CLOSE, without JAX
+CLOSE = 1e-4  # of the largest eigenvalue: what counts as zero; lanczos.CLOSE, without its imports
 FACT = "a term that the construction says of its curve, over all pairs."
 
 
@@ -192,7 +192,8 @@ def _judged(end: Values, best: float) -> Values:
     eigenvalue and its error, of the largest: below 0 it is negative beyond its error), minimum}."""
     still = end["gain"] / (end["value"] - best)
     bent = (end["smallest"] + end["smallest_error"]) / abs(end["largest"])
-    minimum = bent >= -CLOSE and still < STILL
+    resolved = end["smallest_error"] <= CLOSE * abs(end["largest"])
+    minimum = bent >= -CLOSE and resolved and still < STILL
     return {"model": end["model"], "still": still, "bent": bent, "minimum": minimum}
 
 

@@ -32,6 +32,19 @@ def number(value: Any, decimals: int | None = None) -> str:
     return f"{mean:.{places}f} ± " + f"{error:.{places}f}".removeprefix("0" if places else "")
 
 
+def is_resolved(record: Level, key: str) -> bool:
+    """Whether an eigenvalue of a record is not None, and its error not above its magnitude."""
+    error = record["error" if key == "value" else f"{key}_error"]
+    return record[key] is not None and error <= abs(record[key])
+
+
+def eigenvalue(found: Any, of: int) -> str:
+    """A mean of eigenvalues, and how many of so many are in it, or are not resolved."""
+    counts = [f"of {found['n']}"] * (0 < found["n"] < of)
+    counts += [f"{found['unresolved']} not resolved"] * (found["unresolved"] > 0)
+    return number(found) + f" ({'; '.join(counts)})" * bool(counts)
+
+
 def series(level: Level, levels: Sequence[Level]) -> str:
     """The method; or the set, where the run has two of that method; with the run, of several."""
     key = level["run"], level["method"]

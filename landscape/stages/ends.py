@@ -10,8 +10,10 @@ import numpy as np
 from landscape import trees
 from landscape.base import key_data
 from landscape.config import Config
+from landscape.curvature import curvatures
 from landscape.files import Row, load_arrays
-from landscape.hessian import CLOSE, Hessian, curvatures, dots, lanczos, lanczos_steps
+from landscape.hessian import Hessian, lanczos_steps
+from landscape.lanczos import CLOSE, dots, lanczos, sized
 from landscape.runs import Run, write_records
 from landscape.stages.setup import Progress, build_landscape, config_of, in_use, log, silent
 
@@ -41,13 +43,15 @@ def _measured(run: Run, config: Config, progress: Progress) -> list[Row]:
     points, hessian = trees.stack(ends), Hessian(landscape)
     seed = key_data(config.seed, "ends")
     found = curvatures(hessian, points, config.measure.steps, seed)
-    size = np.sqrt(dots(points, points))
-    gain = _gain(hessian, points, size, found.extremes[:, 2], config.measure.steps)
-    columns = np.column_stack([found.value, size, found.gradient, gain, found.extremes[:, :3]])
+    size = sized(hessian.rows(points))
+    gain = _gain(hessian, points, size, found.extremes.values[:, 1], config.measure.steps)
+    smallest, largest = found.extremes.values.T
+    errors = found.extremes.errors[:, 0]
+    columns = [found.value, size, found.gradient, gain, smallest, errors, largest]
     names = ("value", "size", "gradient", "gain", "smallest", "smallest_error", "largest")
     return [
         {"model": model, **dict(zip(names, map(float, row), strict=True))}
-        for model, row in zip(files, columns, strict=True)
+        for model, row in zip(files, np.column_stack(columns), strict=True)
     ]
 
 
@@ -61,9 +65,9 @@ def _gain(
     moving = np.flatnonzero(dots(slopes, slopes))
     gain = np.zeros(len(size))
     if len(moving):
-        some, along = trees.take(points, moving), trees.take(slopes, moving)
-        fit = lanczos_steps(hessian.parameters, next(iter(some.values())).dtype.itemsize, steps)
-        ritz = lanczos(hessian, some, along, fit)
+        some, along = trees.take(points, moving), slopes[moving]
+        fit = lanczos_steps(hessian.parameters, along.dtype.itemsize, steps)
+        ritz = lanczos(hessian.at(some), along, fit, hessian.rounding)
         square = dots(along, along)
         curved = ritz.values > CLOSE * largest[moving, None]
         newton = np.nansum(np.where(curved, ritz.weights / (2 * ritz.values), 0), axis=1)

@@ -53,7 +53,8 @@ def measure(
     progress: Progress = silent,
 ) -> dict[str, list[Row]]:
     """Measure every CONNECTED string and every model of a run, and lower its barriers; returns the
-    records, {strings, models, barriers}, at the levels asked for.
+    records, {strings, models, parts, top, barriers}, at the levels asked for; parts: of the subsets
+    `measure.over` at each model, top: its `measure.top` largest eigenvalues.
 
     Barriers are between the deepest snapshots, at no one level: with some of the run's levels only
     they are left alone, as with `measure.barriers=false`, and [] is returned of them.
@@ -96,6 +97,8 @@ def measure(
     return {
         "strings": [row for row in strings if row["level"] in chosen],
         "models": [row for row in models if row["level"] in chosen],
+        "parts": [row for row in run.model_parts(name) if row["level"] in chosen],
+        "top": [row for row in run.top_eigenvalues(name) if row["level"] in chosen],
         "barriers": run.barriers() if tools.lowers(chosen) else [],
     }
 
@@ -130,6 +133,11 @@ class _Tools:
     def hessian(self) -> Hessian | None:
         wanted = self.settings.hessian and self.landscape.curved is not None
         return Hessian(self.landscape) if wanted else None
+
+    @functools.cache  # noqa: B019
+    def block(self, over: str) -> Hessian:
+        """Of the parameters that match."""
+        return Hessian(self.landscape, over)
 
     @property
     def no_hessian(self) -> str:

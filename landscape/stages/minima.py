@@ -1,15 +1,21 @@
-"""The models' part of `measure`: eigenvalues, trace and spectrum where each met its levels."""
+"""The models' part of `measure`: eigenvalues, trace and spectrum where each met its levels, of the
+whole Hessian and of the blocks of subsets of the parameters."""
 
 from __future__ import annotations
 
 import time
 from typing import Any
 
+import numpy as np
+
 from landscape import trees
 from landscape.base import key_data
 from landscape.files import Row, finite, load_arrays, read_record, save_arrays
-from landscape.hessian import Curvatures, Hessian, curvatures, is_small, spectrum, whole_spectrum
+from landscape.hessian import Hessian, lanczos_steps
+from landscape.lanczos import ENDS, Eigenvalues, chosen, lanczos, largest, sized
 from landscape.records import MODEL_COLUMNS, EndPoint
+from landscape.settings import Measure
+from landscape.spectrum import Spectrum, spectrum, whole_spectrum
 from landscape.stages.setup import Progress, in_use, log
 
 
@@ -51,40 +57,96 @@ def _measure_model(tools: Any, hessian: Hessian, level: float, model: int) -> No
     run, settings = tools.run, tools.settings
     path = run.model_file(model, level)
     arrays, kept = load_arrays(path, EndPoint)
-    point = in_use(arrays, tools.landscape, path)
+    points = trees.stack([in_use(arrays, tools.landscape, path)])
     seed = key_data(tools.config.seed, "measure", model, level)
-    points = trees.stack([point])
-    found: Curvatures = curvatures(hessian, points, settings.steps, seed)
-    with_spectrum = model < settings.spectrum
-    if is_small(hessian, settings.steps * settings.probes):
-        density = whole_spectrum(hessian, points)
-    else:
-        steps = settings.steps if with_spectrum else 1
-        density = spectrum(hessian, points, steps, settings.probes, seed)
-    smallest, smallest_error, largest, largest_error = map(float, found.extremes[0])
+    asked = settings.steps if model < settings.spectrum else 1
+    probes = settings.probes
+    found, top, density = _eigenvalues(
+        hessian, points, settings.steps, probes, asked, settings.top, seed
+    )
+    with_spectrum = asked > 1 and bool(np.isfinite(density.nodes).all())
+    value, gradient = hessian.gradients(points)
+    here = {"level": level, "model": model}
     record: Row = dict.fromkeys(MODEL_COLUMNS)
-    record |= hessian.facts | {
+    record |= here | hessian.facts | found.facts(0, "smallest", "largest")
+    record |= {
         "measures": tools.name,
         "source": kept["arrays_sha256"],
-        "level": level,
-        "model": model,
         "value": kept["value"],
-        "loss": float(found.value[0]),
-        "gradient": float(found.gradient[0]),
-        "smallest": smallest,
-        "smallest_error": smallest_error,
-        "largest": largest,
-        "largest_error": largest_error,
+        "loss": float(value[0]),
+        "gradient": float(sized(gradient)[0]),
+        "products": found.products,
+        "parameters": hessian.parameters,
         "trace": float(density.trace[0]),
         "trace_error": float(density.trace_error[0]),
         "probes": density.nodes.shape[1],
         "steps": density.nodes.shape[2] if with_spectrum else None,
         "reason": "",
-        "seconds": round(time.perf_counter() - began, 3),
     }
+    ranks = [
+        here
+        | {"rank": rank + 1, "products": top.products}
+        | {
+            name: getattr(top, kind)[0, rank].item()
+            for name, kind in (("value", "values"), ("error", "errors"), ("status", "statuses"))
+        }
+        for rank in range(top.values.shape[1])
+    ]
+    parts = [
+        here | {"over": over} | _part(tools.block(over), points, settings, seed)
+        for over in settings.over
+    ]
+    record["seconds"] = round(time.perf_counter() - began, 3)
     beside = {}
     if with_spectrum:
         beside = {"spectrum.nodes": density.nodes[0], "spectrum.weights": density.weights[0]}
     save_arrays(
-        run.model_measure_file(tools.name, level, model), beside, {"measured": finite(record)}
+        run.model_measure_file(tools.name, level, model),
+        beside,
+        {
+            "measured": finite(record),
+            "parts": [finite(part) for part in parts],
+            "top": [finite(one) for one in ranks],
+        },
     )
+
+
+def _part(hessian: Hessian, points: trees.Params, settings: Measure, seed: np.ndarray) -> Row:
+    steps, probes = settings.steps, settings.probes
+    found, _, density = _eigenvalues(hessian, points, steps, probes, 1, 1, seed)
+    return {
+        "parameters": hessian.parameters,
+        "gradient": float(sized(hessian.gradients(points)[1])[0]),
+        **found.facts(0, "smallest", "largest"),
+        "products": found.products,
+        "trace": float(density.trace[0]),
+        "trace_error": float(density.trace_error[0]),
+        "probes": density.nodes.shape[1],
+    }
+
+
+def _eigenvalues(
+    hessian: Hessian,
+    points: trees.Params,
+    steps: int,
+    probes: int,
+    spectrum_steps: int,
+    top: int,
+    seed: np.ndarray,
+) -> tuple[Eigenvalues, Eigenvalues, Spectrum]:
+    """At one model: the smallest and the largest eigenvalue; the `top` largest; and the spectrum by
+    so many steps, or the trace by 1. Exact where all unit vectors are at most steps · probes
+    products."""
+    top = min(top, hessian.parameters)
+    if hessian.is_small(steps * probes):
+        density, errors = whole_spectrum(hessian, points)
+        values = density.nodes[:, 0]
+        ranks = chosen(values, errors, range(-1, -1 - top, -1))
+        return chosen(values, errors, ENDS), ranks, density
+    starts = hessian.probes(top, seed)[:, None]
+    fit = lanczos_steps(hessian.parameters, starts.itemsize, steps, beside=top)
+    product = hessian.at(points)
+    ritz = lanczos(product, starts[0], fit, hessian.rounding, ENDS)
+    ranks = largest(product, ritz, list(starts[1:]), fit, hessian.rounding)
+    density = spectrum(hessian, points, spectrum_steps, probes, seed)
+    return ritz.eigenvalues(*ENDS), ranks, density

@@ -127,6 +127,10 @@ def build_landscape(config: Config, progress: Progress = silent) -> Landscape:
         chosen(landscape.shapes, landscape.filters)
     except ValueError as error:
         raise config.problem(key, f"the task's filters: {error}") from None
+    for over in config.measure.over:
+        if not trees.size(trees.matching(landscape.shapes, over)):
+            allowed = ", ".join(landscape.shapes)
+            raise config.problem("measure.over", f"'{over}' matches none of: {allowed}")
     return landscape
 
 

@@ -12,12 +12,14 @@ import yaml
 
 from landscape import geometry, paths, trees
 from landscape.base import key_data
+from landscape.curvature import curvatures, recognised
 from landscape.driver import COINCIDE
 from landscape.files import Arrays, Row, RunError, finite, read_record, save_arrays
-from landscape.hessian import Hessian, curvatures, is_small, recognised, spectrum, whole_spectrum
+from landscape.hessian import Hessian
 from landscape.records import DOWNGRADED, OFF, STRING_COLUMNS
 from landscape.runs import Run
 from landscape.shorten import Shortening
+from landscape.spectrum import spectrum, whole_spectrum
 from landscape.stages.kept import KeptShortening, kept
 from landscape.stages.setup import Checkpoints, Progress, in_use
 from landscape.trees import Params
@@ -207,8 +209,8 @@ def _along(
     start, end = paths.bead_places(points)[[segment, segment + 1]]
     t = (certificate.max_at - start) / (end - start) if end > start else 0.0
     left, right = trees.take(points, segment), trees.take(points, segment + 1)
-    peak = {n: np.asarray(trees.lerp(left[n], right[n], t), left[n].dtype) for n in left}
-    at = {n: np.concatenate([points[n][chosen], peak[n][None]]) for n in points}
+    top = {n: np.asarray(trees.lerp(left[n], right[n], t), left[n].dtype) for n in left}
+    at = {n: np.concatenate([points[n][chosen], top[n][None]]) for n in points}
     tangents = {
         n: np.concatenate(
             [points[n][chosen + 1] - points[n][chosen - 1], (right[n] - left[n])[None]]
@@ -217,7 +219,8 @@ def _along(
     }
     seed = key_data(tools.config.seed, "measure", key)
     found = curvatures(hessian, at, tools.settings.steps, seed, tangents)
-    smallest, smallest_error, largest, largest_error = found.extremes.T
+    smallest, largest = found.extremes.values.T
+    smallest_error, largest_error = found.extremes.errors.T
     arrays = {
         "at": np.append(paths.bead_places(points)[chosen], certificate.max_at),
         "loss": found.value,
@@ -232,15 +235,17 @@ def _along(
     arrays |= dict(zip(normal, found.normal.T, strict=True))
     arrays = {f"beads.{name}": array for name, array in arrays.items()}
     bent = found.level_curvature[np.isfinite(found.level_curvature)]
-    verdict = recognised(found.gradient[-1], found.extremes[-1], paths.chord(points))
+    peak = found.extremes.facts(-1, "peak_smallest", "peak_largest")
+    chord = paths.chord(points)
+    verdict = recognised(
+        found.gradient[-1], found.extremes.values[-1], found.extremes.errors[-1], chord
+    )
     numbers = hessian.facts | {
         "peak_at": certificate.max_at,
         "peak_loss": float(found.value[-1]),
         "peak_gradient": float(found.gradient[-1]),
-        "peak_smallest": float(smallest[-1]),
-        "peak_smallest_error": float(smallest_error[-1]),
-        "peak_largest": float(largest[-1]),
-        "peak_largest_error": float(largest_error[-1]),
+        **peak,
+        "products": found.extremes.products,
         "peak_verdict": verdict,
         "level_curvature_points": len(bent),
     }
@@ -252,8 +257,8 @@ def _along(
         }
     if with_spectrum:
         steps, probes = tools.settings.steps, tools.settings.probes
-        if is_small(hessian, steps * probes):
-            density = whole_spectrum(hessian, at)
+        if hessian.is_small(steps * probes):
+            density, _ = whole_spectrum(hessian, at)
         else:
             density = spectrum(hessian, at, steps, probes, seed)
         arrays |= {"spectrum.nodes": density.nodes, "spectrum.weights": density.weights}

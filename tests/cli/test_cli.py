@@ -169,10 +169,22 @@ def lowered(**changes):
     return known | {"status": "TIGHT"} | changes
 
 
+def hessian(**changes):
+    return {
+        "level": 0.1, "model": 0, "largest": 8.0, "largest_error": 0.1, "smallest": -0.5,
+        "smallest_error": 0.1, "trace": 20.0,
+    } | changes  # fmt: skip
+
+
 def test_measure(fake):
     fake.measures = {
         "strings": [measured(), measured(b=2, normalized_length=1.3, shortening="BUDGET")],
-        "models": [{"level": 0.1, "model": 0, "largest": 8.0, "smallest": -0.5, "trace": 20.0}],
+        "models": [hessian(), hessian(model=1, smallest_error=0.6)],
+        "parts": [hessian(over="w*", parameters=3), hessian(over="b*", parameters=2, largest=0.05)],
+        "top": [
+            {"level": 0.1, "model": 0, "rank": rank, "value": 8.0 / rank, "error": 0.1}
+            for rank in (1, 2)
+        ],
         "barriers": [lowered(), lowered(b=2, max_loss=0.3, status="BUDGET")],
     }
     done = lscape("measure", "r", "--level", "0.1", "--set", "measure.hessian=false")
@@ -180,7 +192,10 @@ def test_measure(fake):
     assert fake.calls[0] == ("open_run", "r", "runs")
     assert fake.calls[1][2:] == (("measure.hessian=false",), (0.1,))
     lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
-    assert "dss 0.1 2 1.2 1.2 1 BUDGET, 1 CONVERGED 2" in lines and "0.1 1 8 -0.5 20" in lines
+    assert "dss 0.1 2 1.2 1.2 1 BUDGET, 1 CONVERGED 2" in lines
+    assert "0.1 2 8 -0.5 (1 of 2 not resolved) 20" in lines
+    assert "0.1 w* 3 1 8 -0.5 20" in lines and "0.1 b* 2 1 1 of 1 not resolved -0.5 20" in lines
+    assert "0.1 1 1 8" in lines and "0.1 2 1 4" in lines, "the largest eigenvalues by rank"
     barriers = "barriers of 2 pairs (1 BUDGET, 1 TIGHT): the highest at most 0.31, its ends 0.1 and"
     assert f"{barriers} 0.09" in lines
     assert done.stdout.endswith("runs/r/measures/m\n")

@@ -1,17 +1,23 @@
 """Measure a run: what is kept, that it resumes, what is not measured again, and what goes wrong."""
 
+import functools
 import shutil
 
+import jax
 import numpy as np
 import pytest
+from jax.flatten_util import ravel_pytree
+from safetensors.numpy import save_file
 
 from landscape import paths
 from landscape.config import ConfigError
 from landscape.files import RunError, load_arrays
-from landscape.records import MODEL_COLUMNS, STRING_COLUMNS
+from landscape.records import MODEL_COLUMNS, PART_COLUMNS, STRING_COLUMNS, TOP_COLUMNS
+from landscape.report import report, write_html
 from landscape.runs import Run
 from landscape.stages.connect import connect
 from landscape.stages.measure import measure
+from landscape.stages.setup import build_landscape, config_of
 from landscape.stages.train import train
 
 FEW = {"train": {"models": 3}, "levels": {"values": [0.1, 0.01]}}
@@ -180,6 +186,134 @@ def test_no_spectra_are_kept_where_none_are_asked_for(ring):
     for row in (*found["strings"], *found["models"]):
         assert row["steps"] is None and "spectrum.nodes" not in run.load_measures(row)
         assert ("model" in row) == (row.get("trace") is not None)
+
+
+NET = """
+import jax
+import jax.numpy as jnp
+
+from landscape import Task
+
+
+def net(width: int = 6) -> Task:
+    x = jnp.linspace(-1, 1, 40)[:, None]
+    y = jnp.sin(3 * x)
+
+    def init(key):
+        a, b = jax.random.split(key)
+        return {
+            "first": {"w": jax.random.normal(a, (1, width)), "b": jnp.zeros(width)},
+            "second": {"w": jax.random.normal(b, (width, 1))},
+        }
+
+    def mse(p, data):
+        x, y = data
+        hidden = jnp.tanh(x @ p["first"]["w"] + p["first"]["b"][None])
+        return jnp.mean((hidden @ p["second"]["w"] - y) ** 2)
+
+    def loss(p, carry, data, key):
+        return mse(p, data), carry
+
+    return Task(init, loss, {"loss": mse}, {"train": (x, y)}, averages=("loss",))
+"""
+GENEROUS = {
+    "train": {"models": 2},
+    "levels": {"values": [20.0]},
+    "compute": {"precision": "float64"},
+}
+
+
+@pytest.mark.parametrize("probes", [1, 32])
+def test_subsets_and_top_eigenvalues_are_those_of_the_dense_hessian(
+    ring, workplace, float64, probes
+):
+    """By Lanczos, and exactly where as many products are taken for the trace."""
+    (workplace / "net_task.py").write_text(NET)
+    asked = {"shorten": False, "barriers": False, "steps": 17, "probes": probes, "top": 4}
+    asked |= {"over": ["first.*", "second.w"], "spectrum": 0}
+    run = train(ring(task={"factory": "net_task:net"}, measure=asked, **GENEROUS))
+    connect(run, ["connect.method=straight"])
+    found = measure(run)
+    assert found["parts"] == run.model_parts() and found["top"] == run.top_eigenvalues()
+    folder = run.latest_measures_directory
+    assert (folder / "parts.csv").read_text().splitlines()[0] == ",".join(PART_COLUMNS)
+    assert (folder / "top.csv").read_text().splitlines()[0] == ",".join(TOP_COLUMNS)
+    landscape = build_landscape(config_of(run))
+    for row in found["models"]:
+        params = load_arrays(run.model_file(row["model"], row["level"]))[0]
+        names = {n: np.asarray(leaf) for n, leaf in params.items() if n in landscape.shapes}
+        flat, unravel = ravel_pytree(names)
+        level = functools.partial(lambda to, x: landscape.level(to(x)), unravel)
+        dense = np.asarray(jax.hessian(level)(flat))
+        truth = np.linalg.eigvalsh(dense)
+        assert row["parameters"] == len(dense) == 18
+        for key, at in (("smallest", 0), ("largest", -1)):
+            assert abs(row[key] - truth[at]) <= row[f"{key}_error"] < (0.1 if probes == 1 else 1e-9)
+        top = [r for r in found["top"] if r["model"] == row["model"]]
+        assert [r["rank"] for r in top] == [1, 2, 3, 4]
+        for r in top:
+            assert (
+                abs(r["value"] - truth[-r["rank"]]) <= r["error"] < (0.1 if probes == 1 else 1e-9)
+            )
+        belongs = np.concatenate(
+            [np.full(names[n].size, n.startswith("first.")) for n in sorted(names)]
+        )
+        parts = [r for r in found["parts"] if r["model"] == row["model"]]
+        assert [(r["over"], r["parameters"]) for r in parts] == [("first.*", 12), ("second.w", 6)]
+        for r, chosen in zip(parts, (belongs, ~belongs), strict=True):
+            block = dense[np.ix_(chosen, chosen)]
+            ends = np.linalg.eigvalsh(block)
+            assert abs(r["smallest"] - ends[0]) <= r["smallest_error"]
+            assert abs(r["largest"] - ends[-1]) <= r["largest_error"]
+            if probes == 32:
+                assert r["trace"] == pytest.approx(np.trace(block)) and r["trace_error"] == 0
+                assert r["smallest_status"] in ("CONVERGED", "ROUNDING")
+
+
+CONE = """
+import jax
+import jax.numpy as jnp
+
+from landscape import energy_task
+
+
+def cone():
+    return energy_task(lambda x: jnp.sqrt(jnp.sum(x**2)), lambda key: jnp.ones(3))
+"""
+
+
+def test_a_hessian_that_is_not_finite_is_told(ring, workplace):
+    """At the tip of a cone."""
+    (workplace / "cone_task.py").write_text(CONE)
+    for name, end in (("a", np.zeros(3)), ("b", np.ones(3))):
+        save_file({"params": end.astype(np.float32)}, f"{name}.safetensors")
+    run = train(
+        ring(
+            task={"factory": "cone_task:cone"},
+            train={"endpoints": ["a.safetensors", "b.safetensors"], "models": 2},
+            levels={"values": [2.0]},
+            measure={"shorten": False, "barriers": False, "over": "params", "top": 2},
+        )
+    )
+    connect(run, ["connect.method=straight"])
+    found = measure(run)
+    tip, slope = found["models"]
+    assert (tip["smallest"], tip["smallest_error"], tip["steps"]) == (None, None, None)
+    assert tip["smallest_status"] == tip["largest_status"] == "NON_FINITE"
+    assert slope["largest"] == pytest.approx(1 / np.sqrt(3)) and slope["gradient"] == pytest.approx(
+        1
+    )
+    assert found["parts"][0]["smallest"] is None and found["top"][0]["status"] == "NON_FINITE"
+    write_html([run], report([run]), run.report_file)
+
+
+def test_a_subset_of_nothing_is_refused_before_anything_is_trained(ring):
+    with pytest.raises(ConfigError, match=r"measure\.over: 'Dense\*' matches none of: x"):
+        train(ring(measure={"over": "Dense*"}, **PAIR))
+    run = train(ring(measure={"over": "x"}, **PAIR))
+    connect(run)
+    with pytest.raises(ConfigError, match=r"measure\.over: 'Dense\*' matches none of: x"):
+        measure(run, ["measure.over=[x, 'Dense*']"])
 
 
 def test_barriers_are_of_no_one_level_and_name_no_measures(ring, caplog):

@@ -11,7 +11,7 @@ import pytest
 
 from landscape.config import ConfigError, load_config, load_sweep, run_name, set_name, sweep_name
 from landscape.files import RunError, load_arrays
-from landscape.hessian import CLOSE
+from landscape.lanczos import CLOSE
 from landscape.report import sweep as sweep_module
 from landscape.report.series import rates_of
 from landscape.report.sweep import sweep_report
@@ -284,22 +284,23 @@ def test_the_threshold_of_the_hessian_is_the_reports():
 
 
 @pytest.mark.parametrize(
-    ("smallest", "gain", "minimum"),
+    ("smallest", "error", "gain", "minimum"),
     [
-        (-0.9e-3, 0.9e-2, True),
-        (-1.3e-3, 0.9e-2, False),  # with its error below −CLOSE of the largest
-        (0.0, 1.1e-2, False),  # more than STILL of what the best is lower is left to fall
-        (0.0, 0.9e-2, True),
+        (-0.9e-3, 2e-4, 0.9e-2, True),
+        (-1.3e-3, 2e-4, 0.9e-2, False),  # with its error below −CLOSE of the largest
+        (-1.3e-3, 2e-3, 0.9e-2, False),  # not resolved to CLOSE of the largest
+        (0.0, 2e-4, 1.1e-2, False),  # more than STILL of what the best is lower is left to fall
+        (0.0, 2e-4, 0.9e-2, True),
     ],
 )
-def test_a_minimum_is_judged_by_two_thresholds(smallest, gain, minimum):
+def test_a_minimum_is_judged_by_two_thresholds(smallest, error, gain, minimum):
     end = {
-        "model": 3, "value": 1.5, "gain": gain, "smallest": smallest, "smallest_error": 2e-4,
+        "model": 3, "value": 1.5, "gain": gain, "smallest": smallest, "smallest_error": error,
         "largest": 10.0,
     }  # fmt: skip
     judged = sweep_module._judged(end, best=0.5)
     assert judged["minimum"] is minimum and judged["model"] == 3
-    assert judged["bent"] == pytest.approx((smallest + 2e-4) / 10)
+    assert judged["bent"] == pytest.approx((smallest + error) / 10)
 
 
 def test_a_share_is_of_the_pairs_that_were_tried():

@@ -83,7 +83,7 @@ def _said(rows: list[Record], kind: str, widths: list[int]) -> str:
     kinds = [
         f"{minima} at a second-order minimum, to {CLOSE:g} of the largest eigenvalue",
         f"{bent} where the loss bends down by more, a saddle or its neighbourhood",
-        f"{moving} still on the way, such as on a slow plateau",
+        f"{moving} still on the way, such as on a slow plateau, or not resolved",
     ]
     return f"{said}. Of these {len(ends)}: {listed(kinds)}{_negative(ends)}."
 
