@@ -24,6 +24,7 @@ class KeptDescent(TypedDict):
     value: Array
     target: Array
     reach: Array
+    moved: Array
     fixed: Named
 
 
@@ -35,6 +36,8 @@ def _alike(descent: KeptDescent) -> KeptDescent:
         raise ValueError("step is a whole number of 0 or more a model")
     if any(part.shape != step.shape or part.dtype.kind != "f" for part in numbers):
         raise ValueError("value, target and reach are a number a model")
+    if descent["moved"].shape != step.shape or descent["moved"].dtype != bool:
+        raise ValueError("moved is true or false a model")
     if descent["key"].shape != (len(step), 2):
         raise ValueError("key is two numbers a model")
     many = [*descent["params"].values(), *descent["memory"], *descent["fixed"].values()]
@@ -83,6 +86,7 @@ class KeptString(TypedDict):
     ended: SearchStatus | None
     reason: str
     rounds: NonNegativeInt
+    restarts: NonNegativeInt
     grad_evals: NonNegativeInt
     seconds: Amount
 
