@@ -8,6 +8,8 @@ import numpy as np
 from pydantic import AfterValidator, Field, FiniteFloat, InstanceOf, NonNegativeInt
 from typing_extensions import TypedDict
 
+from landscape.base import Search, String
+from landscape.descend import Descent
 from landscape.files import RunError, checked, read_record
 from landscape.records import Amount, SearchStatus
 from landscape.stages.setup import Checkpoints
@@ -138,6 +140,22 @@ def _owned(search: KeptSearch) -> KeptSearch:
 
 
 Searching = Annotated[KeptSearch, AfterValidator(_owned)]
+
+
+def packed(search: Search) -> dict[str, Any]:
+    """A search as plain data; its beads may stay on the devices."""
+    pending = search.pending
+    if pending is not None:
+        pending = {**pending, "descent": pending["descent"].settled().arrays()}
+    return {"strings": [vars(string) for string in search.strings], "pending": pending}
+
+
+def unpacked(before: dict[str, Any]) -> Search:
+    """The search of `Searching` data."""
+    pending = before["pending"]
+    if pending is not None:
+        pending = {**pending, "descent": Descent(**pending["descent"])}
+    return Search([String(**string) for string in before["strings"]], pending)
 
 
 class KeptShortening(TypedDict):

@@ -36,6 +36,7 @@ GRADIENTS = 10_000  # a pair: after the cycle in which they are spent there is n
 GROWN = GRADIENTS // STEPS + BEADS[-1]  # beads that a path gains in all cycles, at most
 BETWEEN = 0.25  # of the height above the ends: that much above all beads, beads are missing
 TOLERANCE = 0.01  # of what a barrier is above the ends: how far above a pass it may be at the most
+FINEST = 1e-3  # of the level: where it does not matter any more
 SLOWER = 0.25  # of a step's length, after a cycle that did not lower a barrier
 RESTARTS = 3  # times that a band is begun anew off its line, if nothing moves it across, or the
 OFF = 0.05  # loss on it is not finite: so far off its length, doubled each time
@@ -62,13 +63,13 @@ def measure_barriers(tools: Tools, progress: Progress = silent) -> list[Row]:
     For every merge, the best known path between the deepest snapshots of a pair that it joins is
     lowered by elastic bands (landscape/neb.py) on its highest stretch, until it is near the ends'
     losses, or converged, or GRADIENTS are spent. It has converged where, within TOLERANCE of its
-    height above the ends, a cycle does not lower it, and it is no higher than the band's highest
-    bead, nor that by more than its gradient says above a stationary point. A band that nothing
-    moves off its line, or whose loss is not finite, begins anew off it. Lowered barriers can change
-    the tree, so until every merge's pair has been lowered. A path that is worse than the one before
-    is never kept. As many pairs together, and beads a band, as their share of the memory holds
-    beside the paths: `band` records the most beads of a band, on which the result depends. The run
-    must be held. Raises as `measure_snapshots`.
+    height above the ends or FINEST of the level, a cycle does not lower it, and it is no higher
+    than the band's highest bead, nor that above a stationary point, as its gradient says. A band
+    that nothing moves off its line, or whose loss is not finite, begins anew off it. Lowered
+    barriers can change the tree, so until every merge's pair has been lowered. A path that is worse
+    than the one before is never kept. As many pairs together, and beads a band, as their share of
+    the memory holds beside the paths: `band` records the most beads of a band, on which the result
+    depends. The run must be held. Raises as `measure_snapshots`.
     """
     run, elastic, done = tools.run, Elastic(tools.landscape, STEPS), 0
     while todo := pending_barriers(run):
@@ -147,7 +148,7 @@ class _Barrier:
     @property
     def allowed(self) -> float:
         """How far above a pass it may be where it has converged."""
-        return TOLERANCE * (self.bound - self.floor)
+        return max(TOLERANCE * (self.bound - self.floor), FINEST * abs(max(self.levels)))
 
     def restart(self) -> None:
         """Let the next band begin off its line, farther each time."""
