@@ -42,7 +42,7 @@ WAYS: dict[str, Callable[[Any], Any]] = {
 }
 
 
-def searched(energy, method="dss", way="adam", ends=ENDS, points=None, seed=0, **settings):
+def searched(energy, method="dss", way="adam", ends=ENDS, points=None, band=BAND, seed=0, **settings):
     shape = ends[0].shape
     landscape = bind(energy_task(energy, lambda key: jax.random.normal(key, shape)))
     peaks = paths.make_peaks(landscape, 50)
@@ -51,12 +51,12 @@ def searched(energy, method="dss", way="adam", ends=ENDS, points=None, seed=0, *
     def descend(held=None):
         return Descender(landscape, WAYS[way](energy), 10, STEPS, held, looks_early=early)
 
-    find = METHODS[method](descend=descend, peaks=peaks, band=BAND, seed=seed, **settings)
+    find = METHODS[method](descend=descend, peaks=peaks, band=band, seed=seed, **settings)
     a, b = ({"params": end} for end in ends)
     string = start("0-1", a, b)
     if points is not None:
         string = driver.chained("0-1", a, b, {"params": np.array(points, np.float32)}, 1.0)
-    return judge(finish(find, Search([string])).strings[0], peaks, BAND)
+    return judge(finish(find, Search([string])).strings[0], peaks, band)
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -71,6 +71,13 @@ def test_between_antipodes_of_a_ring(method, way):
     assert np.array_equal(again.string.points["params"], found.string.points["params"])
     other = searched(ring_energy, method, way, seed=1)
     assert not np.array_equal(other.string.points["params"], found.string.points["params"])
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_however_high_the_maximum_is(way):
+    """The length of a Polyak step is the gap over the gradient's square, which is zero."""
+    found = searched(lambda x: 1e4 * ring_energy(x), way=way, band=Band(1e3))
+    assert found.status is Status.CONNECTED and found.string.restarts == 1
 
 
 @pytest.mark.parametrize("method", ["dss", "constrained"])
