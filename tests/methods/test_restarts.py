@@ -42,7 +42,9 @@ WAYS: dict[str, Callable[[Any], Any]] = {
 }
 
 
-def searched(energy, method="dss", way="adam", ends=ENDS, points=None, band=BAND, seed=0, **settings):
+def searched(
+    energy, method="dss", way="adam", ends=ENDS, points=None, band=BAND, seed=0, **settings
+):
     shape = ends[0].shape
     landscape = bind(energy_task(energy, lambda key: jax.random.normal(key, shape)))
     peaks = paths.make_peaks(landscape, 50)
