@@ -299,6 +299,7 @@ class String:
     id is a bead at one position; left, left_ids: positions that beads have left, for the frames;
     chained_from: the level of the string that it began from, None for a straight line;
     facts: what a construction says of its curve and of its bound;
+    restarts: how many beads began anew, off the string, as they could not leave their start;
     ended: None while the search goes on, then the status that the method claims. Only the
     certificate turns a claim of CONNECTED into a verdict.
     """
@@ -316,6 +317,7 @@ class String:
     ended: str | None = None
     reason: str = ""
     rounds: int = 0
+    restarts: int = 0
     grad_evals: int = 0
     seconds: float = 0.0
 

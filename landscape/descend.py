@@ -24,6 +24,8 @@ OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {
     "sgd": optax.sgd,
 }
 
+SEEN = ("step", "value", "moved")  # what is known of models while they stay on the devices
+
 
 @dataclass
 class Descent:
@@ -31,8 +33,9 @@ class Descent:
 
     memory: the leaves of the optimiser's state, of the carry, and the loss last descended; key:
     uint32 [n, 2]; step: steps taken; value: the level's metric at the last check; target: where to
-    stop; reach: how far it is expected to have to go, for optimisers that ask; fixed: what a
-    constraint needs, named arrays. Models that go on stay on the devices between calls, in `held`:
+    stop; reach: how far it is expected to have to go, for optimisers that ask; moved: whether it is
+    anywhere but where it began, True before it is known; fixed: what a constraint needs, named
+    arrays. Models that go on stay on the devices between calls, in `held`:
     their params and memory are in the arrays once the descent is settled.
     """
 
@@ -43,9 +46,16 @@ class Descent:
     value: np.ndarray
     target: np.ndarray
     reach: np.ndarray
+    moved: np.ndarray
     fixed: Params = field(default_factory=dict)
     held: Held | None = None
     who: np.ndarray = field(default_factory=lambda: np.arange(0))  # the models that are held
+
+    @property
+    def stayed(self) -> np.ndarray:
+        """Which models [n] could not leave their start: the loss has no gradient there, or is not
+        finite."""
+        return ~self.moved | (~np.isfinite(self.value) & (self.step == 0))
 
     def settled(self) -> Descent:
         """The same with all of it in the arrays, which are changed in place."""
@@ -74,10 +84,11 @@ class Descender:
     """Descends a landscape by an optimiser, looking at the level every `check_every` steps.
 
     A model goes on until its value is at most its target, or is not finite, or it has made
-    `max_steps` steps; with `looks_early` it is also looked at when the loss that it descends comes
-    to the target. An optimiser may use `value`, that loss, `target` and `reach`. Randomness is
-    folded from a model's key and its step, so the way down is the same however it is cut into
-    calls.
+    `max_steps` steps, or, where its reach is finite, as a bead's is, its first `check_every` steps
+    have not moved it: it stands at a stationary point. With `looks_early` it is also looked at when
+    the loss that it descends comes to the target. An optimiser may use `value`, that loss, `target`
+    and `reach`. Randomness is folded from a model's key and its step, so the way down is the same
+    however it is cut into calls.
     """
 
     def __init__(
@@ -143,20 +154,23 @@ class Descender:
                 return state, step
 
             def goes_on(state: Any) -> jax.Array:
-                _, step, value = state
-                return (step < stop) & (value > item["target"]) & jnp.isfinite(value)
+                _, step, value, moved = state
+                ahead = (value > item["target"]) & jnp.isfinite(value)
+                return (step < stop) & ahead & moved
 
             def until_check(state: Any) -> Any:
-                state, step, _ = state
+                before, step, *_ = state
                 last = jnp.minimum(step + check_every, max_steps)
-                state, step = several(state, step, last)
-                return state, step, landscape.level(state[0])
+                after, reached = several(before, step, last)
+                stands = (after[1][2] > item["target"]) & ~_differ(before[0], after[0])
+                moved = (step > 0) | ~jnp.isfinite(item["reach"]) | ~stands
+                return after, reached, landscape.level(after[0]), moved
 
             memory = jax.tree.unflatten(structure, item["memory"])
-            state, step, value = jax.lax.while_loop(
+            state, step, value, moved = jax.lax.while_loop(
                 goes_on,
                 until_check,
-                ((item["params"], memory), item["step"], item["value"]),
+                ((item["params"], memory), item["step"], item["value"], item["moved"]),
             )
             params, memory = state
             return {
@@ -165,6 +179,7 @@ class Descender:
                 "memory": jax.tree.leaves(memory),
                 "step": step,
                 "value": value,
+                "moved": moved,
             }
 
         self._start = each(start)
@@ -186,7 +201,8 @@ class Descender:
         reach = np.full(len(keys), np.inf) if reach is None else reach
         reach = np.asarray(reach, value.dtype)
         params = jax.tree.map(np.array, params)  # the descent's own, to be changed in place
-        return Descent(params, memory, keys, step, value, targets, reach, fixed or {})
+        moved = np.ones(len(keys), bool)
+        return Descent(params, memory, keys, step, value, targets, reach, moved, fixed or {})
 
     def going(self, descent: Descent) -> np.ndarray:
         """Which models [n] have not come to an end."""
@@ -194,6 +210,7 @@ class Descender:
             (descent.value > descent.target)
             & np.isfinite(descent.value)
             & (descent.step < self.max_steps)
+            & descent.moved
         )
 
     def advance(self, descent: Descent) -> Descent:
@@ -212,10 +229,15 @@ class Descender:
 
         def moved(steps: int) -> tuple[Held, Any]:
             after = self._advance.move(before, np.int32(steps))
-            return after, after.fetch(lambda items: (items["step"], items["value"]))
+            return after, after.fetch(lambda items: {name: items[name] for name in SEEN})
 
-        held, (steps, values) = self._pace.timed(moved)
-        step, value = descent.step.copy(), descent.value.copy()
-        step[who], value[who] = steps, values
-        after = replace(descent, step=step, value=value, held=held, who=who)
+        held, seen = self._pace.timed(moved)
+        told = {name: getattr(descent, name).copy() for name in SEEN}
+        for name, part in seen.items():
+            told[name][who] = part
+        after = replace(descent, **told, held=held, who=who)
         return after if self.going(after)[who].all() else after.settled()
+
+
+def _differ(a: Params, b: Params) -> jax.Array:
+    return jnp.array([(a[name] != b[name]).any() for name in a]).any()

@@ -70,6 +70,7 @@ class Connection:
             "grid": certificate.grid,
             "verified": None,
             "chained_from": string.chained_from,
+            "restarts": string.restarts,
             "reason": self.reason,
             **({"facts": dict(string.facts)} if string.facts else {}),
         }

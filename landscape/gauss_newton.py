@@ -69,11 +69,13 @@ def _step(values: jax.Array, gradients: Any, goal: jax.Array, longest: jax.Array
     that promises a mean at the goal, as far as it has to go, or the one that promises most."""
     rows = [leaf.reshape(len(values), -1).T for leaf in jax.tree.leaves(gradients)]
     jacobian = jnp.concatenate(rows)  # [parameters, n], which is faster than its transpose
-    weighted = jacobian / jnp.maximum(values, FLOOR * values.mean())[None]
+    tiny = jnp.finfo(values.dtype).tiny
+    weighted = jacobian / jnp.maximum(values, jnp.maximum(FLOOR * values.mean(), tiny))[None]
     spectrum, axes = jnp.linalg.eigh(weighted @ jacobian.T)
     damping = spectrum[-1] * jnp.array(LADDER, values.dtype)
     damped = jnp.maximum(spectrum, 0)[None] + damping[:, None]
-    steps = -((axes.T @ (weighted @ values))[None] / damped) @ axes.T
+    # all gradients are zero at a stationary point of every sample: no step, and not 0/0
+    steps = -((axes.T @ (weighted @ values))[None] / jnp.where(damped > 0, damped, 1)) @ axes.T
     lengths = jnp.linalg.norm(steps, axis=1)
     promised = jnp.abs(values[None] + steps @ jacobian).mean(1)
     allowed = lengths <= longest
@@ -81,6 +83,7 @@ def _step(values: jax.Array, gradients: Any, goal: jax.Array, longest: jax.Array
     most = jnp.argmin(jnp.where(allowed, promised, jnp.inf))
     chosen = jnp.where(enough.any(), jnp.argmax(enough), most)
     # the model is convex, so this part of the step still promises the goal
-    tiny = jnp.finfo(values.dtype).tiny
     part = (values.mean() - goal) / jnp.maximum(values.mean() - promised[chosen], tiny)
-    return steps[chosen] * jnp.clip(jnp.minimum(part, longest / lengths[chosen]), 0, 1)
+    return steps[chosen] * jnp.clip(
+        jnp.minimum(part, longest / jnp.maximum(lengths[chosen], tiny)), 0, 1
+    )

@@ -5,6 +5,9 @@ Jónsson 2000; instead of springs, the beads are spread evenly over the length a
 either side of the climbing bead (the stiff limit of Draxler et al. 2018). A step follows the
 momentum of its bead's force, divided by the force's root mean square, so that its length depends
 on no unit of the loss.
+
+A line that a symmetry holds has no force across it, however high it is: `across` says how much
+there was. `unsettled` says how much the highest bead's loss may still change.
 """
 
 from __future__ import annotations
@@ -22,22 +25,27 @@ from landscape.trees import Params, rows
 
 RATE = 0.2  # of the distance between beads, a step's length to begin with
 LEAST = 0.1  # of that, at the end
+PROBE = 2 * RATE * LEAST  # of the distance between beads: where curvature is felt for
 MEAN, SQUARE = 0.7, 0.95  # how much of the momentum and of the mean square remains
 
 
 @dataclass
 class Bands:
     """n bands of as many beads, plain data: points named arrays [n, beads, ...], their ends fixed;
-    momentum the same, square [n, beads]; key uint32 [n, 2], for what is random in the loss; step
-    [n]; value and gradient [n], the highest bead's and its gradient's norm, as last seen."""
+    momentum the same, square [n, beads]; key uint32 [n, 2], for what is random in the loss; rate
+    [n], in units of RATE; step [n]; value and gradient [n], the highest bead's and its gradient's
+    norm, as last seen; across [n], the largest force across the band that was met, of the steepest
+    gradient."""
 
     points: Params
     momentum: Params
     square: np.ndarray
     key: np.ndarray
+    rate: np.ndarray
     step: np.ndarray
     value: np.ndarray
     gradient: np.ndarray
+    across: np.ndarray
 
 
 class Elastic:
@@ -56,26 +64,26 @@ class Elastic:
                 return landscape.descent(params)
             return landscape.loss(params, landscape.carry, key)[0]
 
-        def norms(tree: Params) -> jax.Array:
-            return jnp.sqrt(_dots(tree, tree))
+        def look(points: Params, key: jax.Array) -> tuple[jax.Array, Params]:
+            return jax.lax.map(lambda bead: jax.value_and_grad(loss)(bead, key), points)
 
         def advance(item: dict[str, Any], count: jax.Array) -> dict[str, Any]:
             key = jax.random.wrap_key_data(item["key"])
             stop = jnp.minimum(item["step"] + count, steps)
 
-            def look(points: Params, i: jax.Array) -> tuple[jax.Array, Params]:
-                seen = jax.random.fold_in(key, i)
-                return jax.lax.map(lambda bead: jax.value_and_grad(loss)(bead, seen), points)
-
             def one(state: Any) -> Any:
-                i, points, momentum, square, *_ = state
-                values, gradient = look(points, i)
-                top = 1 + jnp.argmax(values[1:-1])
+                i, points, momentum, square, _, _, across = state
+                values, gradient = look(points, jax.random.fold_in(key, i))
+                top = _highest(values)
                 climbs = (values[top] > values[top - 1]) & (values[top] > values[top + 1])
                 tangent = _tangents(points, values)
                 climbing = climbs & (jnp.arange(len(values)) == top)
-                along = _dots(gradient, tangent) * jnp.where(climbing, 2, 1)
-                force = jax.tree.map(lambda g, t: _times(along, t) - g, gradient, tangent)
+                along = _dots(gradient, tangent)
+                sideways = jax.tree.map(lambda g, t: _times(along, t) - g, gradient, tangent)
+                climb = jnp.where(climbing, along, 0)
+                force = jax.tree.map(lambda s, t: s + _times(climb, t), sideways, tangent)
+                steepness, most = _norms(gradient), _norms(sideways)[1:-1].max()
+                met = most / jnp.maximum(steepness[1:-1].max(), jnp.finfo(most.dtype).tiny)
 
                 decay = 1 - SQUARE ** (i + 1.0)
                 square = SQUARE * square + (1 - SQUARE) * _dots(force, force)
@@ -83,25 +91,42 @@ class Elastic:
                 off = jnp.where(climbing, 0, _dots(momentum, tangent))
                 moved = jax.tree.map(lambda m, t: m - _times(off, t), momentum, tangent)
                 apart = _lengths(points).mean()
-                rate = RATE * apart * LEAST ** (i / steps)
+                rate = item["rate"] * RATE * apart * LEAST ** (i / steps)
                 size = rate / jnp.sqrt(jnp.maximum(square / decay, jnp.finfo(square.dtype).tiny))
-                size = jnp.minimum(size, apart / jnp.maximum(norms(moved), 1e-30))
+                size = jnp.minimum(size, apart / jnp.maximum(_norms(moved), 1e-30))
                 size = size.at[0].set(0).at[-1].set(0)
                 points = jax.tree.map(lambda p, m: p + _times(size, m), points, moved)
                 points = _spread(points, jnp.where(climbs, top, len(values) - 1))
-                steepness = norms(gradient)[top]
-                return i + 1, points, momentum, square, values[top], steepness
+                across = jnp.maximum(across, met)
+                return i + 1, points, momentum, square, values[top], steepness[top], across
 
-            names = ("step", "points", "momentum", "square", "value", "gradient")
+            names = ("step", "points", "momentum", "square", "value", "gradient", "across")
             state = jax.lax.while_loop(
                 lambda state: state[0] < stop, one, tuple(item[name] for name in names)
             )
             return {**item, **dict(zip(names, state, strict=True))}
 
-        self._advance = each(advance)
+        def unsettled(item: dict[str, Any]) -> jax.Array:
+            points = item["points"]
+            key = jax.random.fold_in(jax.random.wrap_key_data(item["key"]), item["step"])
+            top = _highest(jax.lax.map(lambda bead: loss(bead, key), points))
+            bead = jax.tree.map(lambda leaf: leaf[top], points)
+            gradient = jax.grad(loss)(bead, key)
+            square = _dot(gradient, gradient)
+            norm = jnp.sqrt(square)
+            step = PROBE * _lengths(points).mean() / jnp.maximum(norm, 1e-30)
+            ends = jax.tree.map(
+                lambda p, g: jnp.stack([p - step * g, p + step * g]), bead, gradient
+            )
+            _, slopes = look(ends, key)
+            bend = jax.tree.map(lambda leaf: (leaf[1] - leaf[0]) / (2 * step), slopes)
+            return jnp.where(square > 0, square**2 / (2 * abs(_dot(gradient, bend))), 0)
 
-    def start(self, points: Params, keys: np.ndarray) -> Bands:
-        """n bands about to be lowered."""
+        self._advance = each(advance)
+        self._unsettled = each(unsettled)
+
+    def start(self, points: Params, keys: np.ndarray, rates: np.ndarray | None = None) -> Bands:
+        """n bands about to be lowered, by steps of these parts [n] of RATE; None is all of it."""
         some = next(iter(points.values()))
         count, beads = some.shape[:2]
         return Bands(
@@ -109,9 +134,11 @@ class Elastic:
             momentum=jax.tree.map(np.zeros_like, points),
             square=np.zeros((count, beads), some.dtype),
             key=keys,
+            rate=np.ones(count, some.dtype) if rates is None else rates.astype(some.dtype),
             step=np.zeros(count, np.int32),
             value=np.full(count, np.inf, some.dtype),
             gradient=np.full(count, np.inf, some.dtype),
+            across=np.zeros(count, some.dtype),
         )
 
     def advance(self, bands: Bands) -> Bands:
@@ -121,6 +148,21 @@ class Elastic:
 
     def going(self, bands: Bands) -> bool:
         return bool((bands.step < self.steps).any())
+
+    def unsettled(self, bands: Bands) -> np.ndarray:
+        """How much [n] the loss of a band's highest bead would change on the way along its gradient
+        to where that vanishes, by the quadratic model: |g|⁴ / 2|gᵀHg|, Hg by differences over the
+        last steps' length; infinite on a slope without an end."""
+        return np.asarray(self._unsettled(vars(bands)))
+
+
+def _highest(values: jax.Array) -> jax.Array:
+    """The highest bead between the ends."""
+    return 1 + jnp.argmax(values[1:-1])
+
+
+def _norms(tree: Params) -> jax.Array:
+    return jnp.sqrt(_dots(tree, tree))
 
 
 def _times(scale: jax.Array, leaf: jax.Array) -> jax.Array:
@@ -133,9 +175,12 @@ def _dots(a: Params, b: Params) -> jax.Array:
     return jnp.sum(jnp.stack(parts), axis=0)
 
 
+def _dot(a: Params, b: Params) -> jax.Array:
+    return sum((jnp.vdot(a[name], b[name]) for name in a), jnp.zeros(()))
+
+
 def _lengths(points: Params) -> jax.Array:
-    steps = jax.tree.map(lambda leaf: leaf[1:] - leaf[:-1], points)
-    return jnp.sqrt(_dots(steps, steps))
+    return _norms(jax.tree.map(lambda leaf: leaf[1:] - leaf[:-1], points))
 
 
 def _tangents(points: Params, values: jax.Array) -> Params:
@@ -162,7 +207,7 @@ def _tangents(points: Params, values: jax.Array) -> Params:
         return _times(ahead, forward) + _times(behind, backward)
 
     tangent = jax.tree.map(mixed, points)
-    norm = jnp.sqrt(_dots(tangent, tangent))
+    norm = _norms(tangent)
     return jax.tree.map(lambda t: _times(1 / jnp.maximum(norm, 1e-30), t), tangent)
 
 

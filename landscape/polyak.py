@@ -16,6 +16,7 @@ PATIENCE = 20  # steps in which the gap to the target must have
 SHRUNK = 0.8  # shrunk to this of itself
 STRIDE = 0.1  # of the bead's reach: a Polyak step's longest
 RATE = 2e-2  # of Adam
+FAR = 1e8  # radii: a longer step is cut to its radius all the same, and could overflow
 
 
 class PolyakState(NamedTuple):
@@ -70,7 +71,8 @@ def _towards() -> optax.GradientTransformationExtraArgs:
     def update(updates: Any, state: Any, params: Any = None, **seen: Any) -> Any:
         gap = seen["value"] - seen["target"]
         tiny = jnp.finfo(gap.dtype).tiny
-        length = RELAXATION * gap / jnp.maximum(_square(updates), tiny)
+        square = jnp.maximum(_square(updates), tiny)
+        length = jnp.minimum(RELAXATION * gap / square, FAR * seen["radius"] / jnp.sqrt(square))
         momentum = jax.tree.map(lambda m, g: MOMENTUM * m - length * g, state, updates)
         longest = seen["radius"] / jnp.sqrt(jnp.maximum(_square(momentum), tiny))
         scale = jnp.where(gap > 0, jnp.minimum(1, longest), 0)

@@ -104,6 +104,7 @@ class StringRecord(TypedDict):
     grid: PositiveInt | None
     verified: PositiveInt | None
     chained_from: FiniteFloat | None
+    restarts: NonNegativeInt | None
     curve_max: FiniteFloat | None
     bound: FiniteFloat | None
     reason: str
@@ -170,10 +171,11 @@ class BarrierRecord(_Certified):
     is lower than the greater.
 
     start: the bound of the path that was lowered; origin: its set and level, or `straight`;
-    gradient: its norm at the band's highest bead, None where nothing was lowered; band: the most
-    beads of a band, which is as many as compute.memory holds, None the same; status: TIGHT (near
-    the ends' losses), CONVERGED, BUDGET, KEPT (not lowered: reason), or RAISED (`lscape verify` has
-    found it higher than it was known to be: reason).
+    gradient: its norm at the last band's highest bead, None where no band was made; band: the most
+    beads of a band, which is as many as compute.memory holds, None the same; restarts: how often it
+    was begun anew off its line; status: TIGHT (near the ends' losses), CONVERGED, BUDGET, KEPT (not
+    lowered: reason), or RAISED (`lscape verify` has found it higher than it was known to be:
+    reason).
     """
 
     a: NonNegativeInt
@@ -186,6 +188,7 @@ class BarrierRecord(_Certified):
     origin: str
     gradient: Amount | None
     band: PositiveInt | None
+    restarts: NonNegativeInt
     status: Literal["TIGHT", "CONVERGED", "BUDGET", "KEPT", "RAISED"]
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ByteSize,
@@ -21,6 +22,8 @@ from pydantic import (
     ValidationInfo,
     field_validator,
 )
+
+PATH_FILE = ".safetensors"
 
 Optimizer = Literal["adam", "sgd"]
 MethodName = Literal["dss", "constrained", "straight", "linear-network", "relu-construction"]
@@ -196,16 +199,26 @@ class Levels(Section):
         return tuple(sorted(values, reverse=True))
 
 
+def _path_file(name: str) -> str:
+    if not name.endswith(PATH_FILE):
+        raise ValueError(f"the name of a file of beads, which ends in {PATH_FILE}")
+    return name
+
+
+PathFile = Annotated[str, AfterValidator(_path_file)]
+
+
 class Connect(Section):
     """How paths are searched and judged. None: as in training. With optimizer, learning_rate and
     weight_decay all None, gauss-newton or polyak where the level's metric can be descended on few
-    training data. start: the path that a search begins from, the straight line if left out.
+    training data. start: the path that a search begins from, the straight line if left out: what a
+    construction makes, or a file of beads (stages/given.py).
     tries: with pairs `tree`, how many may fail that would join a model to the others; as many again
     for a group each time that it is twice as large. A tree does not chain: it tries another pair.
     """
 
     method: MethodName = "dss"
-    start: Literal["straight", "linear-network", "relu-construction"] | None = None
+    start: Literal["straight", "linear-network", "relu-construction"] | PathFile | None = None
     pairs: str = "all"
     tries: Count = 4
     target: Annotated[float, Field(gt=0, le=1)] = 0.95

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import jax
 import numpy as np
 
 from landscape import paths, trees
@@ -17,6 +16,14 @@ Profiler = Callable[..., paths.Peaks]
 
 MEASURED = ("upper", "place", "values")
 LEFT_BYTES = 2**26  # of the positions that a string's beads have left
+
+# A bead that cannot leave its start (Descent.stayed) begins anew off its segment:
+RESTARTS = 3  # times at most, and
+OFF = 0.05  # of the segment, doubled each time, where there is no jitter
+FARTHEST = 1.0  # lengths of the segment
+
+HIGH_HELP = "connect.jitter with connect.retries, or more connect.max_steps_per_bead,"
+BAD_HELP = "connect.jitter, or a smaller connect.learning_rate,"
 
 
 def end(string: String, status: Status, reason: str) -> None:
@@ -80,18 +87,20 @@ def remember(string: String, level: float) -> None:
     )
 
 
-def between(left: Params, right: Params, place: float, jitter: float, key: np.ndarray) -> Params:
-    """A new bead on a segment, moved off it by `jitter` times its length in a direction that the
+def off_segment(jitter: float, tries: int) -> float:
+    """How far off its segment, in lengths of it, a bead begins that was tried so often before."""
+    first = jitter or (OFF if tries else 0.0)
+    return min(first * 2**tries, max(first, FARTHEST))
+
+
+def between(left: Params, right: Params, place: float, off: float, key: np.ndarray) -> Params:
+    """A new bead on a segment, moved off it by `off` times its length in a direction that the
     key draws: the middle of a pair that a symmetry swaps has no gradient away from the symmetry."""
     bead = trees.lerp(left, right, place)
-    if jitter:
-        drawn = np.random.default_rng(key)
-        away = {name: drawn.normal(size=leaf.shape) for name, leaf in sorted(bead.items())}
-        chord, norm = (
-            np.sqrt(sum(np.sum(np.square(leaf)) for leaf in tree.values()))
-            for tree in (jax.tree.map(np.subtract, right, left), away)
-        )
-        bead = {name: leaf + jitter * chord / norm * away[name] for name, leaf in bead.items()}
+    if off:
+        chord = np.sqrt(sum(np.sum(np.square(right[name] - left[name])) for name in left))
+        away = trees.random_move(bead, off * chord, key)
+        bead = {name: leaf + away[name] for name, leaf in bead.items()}
     return {name: np.asarray(leaf, left[name].dtype) for name, leaf in bead.items()}
 
 
@@ -131,6 +140,22 @@ def move(string: String, beads: np.ndarray, to: Params) -> None:
     most = LEFT_BYTES // sum(leaf[0].nbytes for leaf in string.points.values())
     kept = slice(max(0, len(string.left_ids) - most), None)
     string.left, string.left_ids = trees.take(string.left, kept), string.left_ids[kept]
+
+
+def drop(string: String, beads: np.ndarray) -> None:
+    """Leave the beads of these numbers off; all that is left has to be looked at anew."""
+    kept = ~np.isin(np.arange(len(string.ids)), beads)
+    string.points, string.ids = trees.take(string.points, kept), string.ids[kept]
+    string.known = {}
+
+
+def missed(stayed: np.ndarray, help: str) -> str:
+    """How a reason ends: which of the beads [n] that failed could not leave where they began, and
+    what may help."""
+    held = (
+        f", {stayed.sum()} of them with no way down from where they began" if stayed.any() else ""
+    )
+    return f"{held}; {help} may help"
 
 
 def in_rounds(

@@ -54,6 +54,14 @@ def concatenate(trees: Sequence[Any]) -> Any:
     return jax.tree.map(lambda *leaves: np.concatenate(leaves), *trees)
 
 
+def random_move(like: Params, length: float, key: np.ndarray) -> Params:
+    """A move of that length in a direction that the key draws, from every direction alike."""
+    drawn = np.random.default_rng(key)
+    away = {name: drawn.normal(size=leaf.shape) for name, leaf in sorted(like.items())}
+    norm = np.sqrt(sum(np.sum(np.square(leaf)) for leaf in away.values()))
+    return {name: length / norm * leaf for name, leaf in away.items()}
+
+
 def count(tree: Any) -> int:
     """Leading axis length."""
     return len(jax.tree.leaves(tree)[0])

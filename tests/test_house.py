@@ -55,8 +55,8 @@ MAY_IMPORT = {
     "report": {"claims", "files", "profile", "records", "runs", "settings", "topology"},
     "stages": {
         "base", "compute", "config", "curvature", "curves", "data", "descend", "driver", "files",
-        "film", "filters", "gauss_newton", "geometry", "hessian", "lanczos", "methods", "neb", "outputs",
-        "paths", "permute", "planes", "polyak", "records", "runs", "settings", "shorten",
+        "film", "filters", "gauss_newton", "geometry", "hessian", "lanczos", "methods", "neb",
+        "outputs", "paths", "permute", "planes", "polyak", "records", "runs", "settings", "shorten",
         "spectrum", "taut", "tasks", "topology", "trees", "trust", "walls",
     },
 }  # fmt: skip

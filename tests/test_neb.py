@@ -101,3 +101,33 @@ def test_a_band_does_not_depend_on_the_unit_of_the_loss(float64):
         made.append(bands.points["x"])
     assert made[0] == pytest.approx(made[1], rel=1e-6, abs=1e-9)
     assert not np.allclose(made[0][0], line)
+
+
+@pytest.mark.parametrize("stiff", [10.0, 1e4])
+def test_what_the_highest_bead_may_still_change_by_is_the_quadratic_models(stiff, float64):
+    """Of ½(−x² + κy²) with the highest bead at (0, h), κh²/2 above the pass."""
+    saddle = energy_task(
+        lambda p: (-(p["x"][0] ** 2) + stiff * p["x"][1] ** 2) / 2, lambda key: {"x": jnp.zeros(2)}
+    )
+    elastic = Elastic(bind(saddle), 1)
+    for height in (0.0, 0.01):
+        line = np.array([[-1.0, 0.0], [0.0, height], [1.0, 0.0]])[None]
+        bands = elastic.start({"x": line}, np.zeros((1, 2), np.uint32))
+        assert elastic.unsettled(bands)[0] == pytest.approx(stiff * height**2 / 2, rel=1e-6)
+    slope = energy_task(lambda p: p["x"][1] - p["x"][0] ** 4, lambda key: {"x": jnp.zeros(2)})
+    elastic = Elastic(bind(slope), 1)
+    assert elastic.unsettled(elastic.start({"x": line}, np.zeros((1, 2), np.uint32)))[0] > 1e6
+
+
+def test_a_line_that_a_symmetry_holds_has_no_force_across(float64):
+    """Where it is not held it is told from rounding by orders of magnitude."""
+    across = []
+    for ends in ([[-1.0, 0.0], [1.0, 0.0]], [[-1.0, 0.0], [1.0, 1e-3]]):
+        hill = energy_task(
+            lambda p: (jnp.sum(p["x"] ** 2) - 1) ** 2, lambda key: {"x": jnp.zeros(2)}
+        )
+        elastic = Elastic(bind(hill), 1)
+        line = np.linspace(np.array(ends[0]), np.array(ends[1]), 9)[None]
+        bands = elastic.start({"x": line}, np.zeros((1, 2), np.uint32))
+        across.append(float(elastic.advance(bands).across[0]))
+    assert across[0] < 1e-12 and across[1] > 1e-5

@@ -203,6 +203,16 @@ def test_components(folder):
     assert tree.count(",") >= 4 and "lowers them" in tree
 
 
+def test_a_path_of_ones_own(folder):
+    for line in commands("connect.start=path.safetensors"):
+        said = shell(folder, line)
+    assert said.startswith("level 0.1: 1 of 1 pairs connected")
+    (run,) = (folder / "given").iterdir()
+    found, taken = sorted(results(run), key=lambda row: row["method"])
+    assert taken["method"] == "straight" and taken["grad_evals"] == "0"
+    assert taken["length"] == found["length"] and taken["beads"] == found["beads"] > "2"
+
+
 def test_the_columns_and_words_are_those_of_the_code():
     from landscape.base import Status
 

@@ -24,7 +24,7 @@ CERTIFIED = {
 SNAPSHOT_RECORD = {"model": 0, "level": 0.5, "lower": 0.1, "limit": 0.5, "status": "CONNECTED"}
 BARRIER_RECORD = {
     "a": 0, "b": 1, "level_a": 0.1, "level_b": 0.1, "loss_a": 0.1, "loss_b": 0.1, "start": 0.3,
-    "origin": "straight", "gradient": 0.1, "band": 5, "status": "CONVERGED",
+    "origin": "straight", "gradient": 0.1, "band": 5, "restarts": 0, "status": "CONVERGED",
 }  # fmt: skip
 DRAWN = {
     "a": 0, "b": 1, "set": "dss-1", "status": "CONNECTED", "distance": 0.1, "distance_at": 0.5,

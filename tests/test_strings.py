@@ -36,7 +36,7 @@ def test_no_string_waits_for_the_slow_bead_of_another():
             zeros = np.zeros(len(owners))
             steps = np.array([NEEDED[search.strings[number].name] for number in owners])
             params = {"x": np.array([ord(search.strings[n].name[0]) for n in owners])}
-            descent = Descent(params, [], zeros, zeros.astype(int), zeros, steps, zeros)
+            descent = Descent(params, [], zeros, zeros.astype(int), zeros, steps, zeros, zeros == 0)
             search.pending = {"owner": owners, "segment": [0, 1] * (len(owners) // 2)}
             search.pending["descent"] = descent
 

@@ -20,13 +20,18 @@ from landscape import trees
 from landscape.base import Band, Method, Search, Status, String, key_data
 from landscape.descend import Descender, Descent
 from landscape.strings import (
+    BAD_HELP,
+    HIGH_HELP,
+    RESTARTS,
     Profiler,
     between,
     end,
     highest_at,
     in_rounds,
     look,
+    missed,
     move,
+    off_segment,
     put,
     remember,
 )
@@ -111,7 +116,8 @@ def constrained(
     """Bind the constrained string to a landscape and a level.
 
     A segment above the instantaneous level gets a bead in its middle; max_rounds is how often one
-    segment may be split, again and again. zeta, kappa: see `Springs`. Ends NOT_FOUND when
+    segment may be split, again and again. A new bead that could not leave its start is begun anew
+    off its segment (landscape/strings.py). zeta, kappa: see `Springs`. Ends NOT_FOUND when
     max_rounds or max_beads is spent, STUCK when a bead cannot come down to the instantaneous level,
     NON_FINITE when a bead's loss does not stay finite; the reason tells what persisted.
     """
@@ -153,12 +159,10 @@ def constrained(
         are none, the beads above the next one. Nothing when the string has come to an end."""
         upper = string.known["upper"]
         if string.level is None:
-            string.level = max(float(upper.max()), band.level)
-            string.known |= {name: np.zeros(len(upper)) for name in ("depth", "persisted")}
+            values = np.append(upper, string.known["values"])
+            string.level = float(values[np.isfinite(values)].max(initial=band.level))
+            string.known |= {name: np.zeros(len(upper)) for name in ("depth", "persisted", "tries")}
             string.known["parent"] = np.full(len(upper), np.inf)
-        if not np.isfinite(string.level):
-            end(string, Status.NON_FINITE, "the straight segment's loss is not finite")
-            return []
         remember(string, string.level)
         while not (upper > band.at(string.level).limit).any():
             if string.level <= band.level:
@@ -194,24 +198,24 @@ def constrained(
         assert string.level is not None
         known, limit = string.known, band.at(string.level).limit
         failing = np.flatnonzero(known["upper"] > limit)
+        new = failing[known["tries"][failing] == 0]
         if trees.count(string.points) + len(failing) > max_beads:
             end(string, Status.NOT_FOUND, f"max_beads ({max_beads}) would be exceeded")
-        elif known["depth"][failing].max() >= max_rounds:
+        elif known["depth"][new].max(initial=0) >= max_rounds:
             end(string, Status.NOT_FOUND, f"max_rounds ({max_rounds}) spent on one segment")
         if string.ended is not None:
             string.reason += f" at the instantaneous level {string.level:.6g}" + _persistent(string)
             return []
-        excess, before = (known[name][failing] - limit for name in ("upper", "parent"))
-        known["persisted"][failing] = np.where(
-            excess > before / 2, known["persisted"][failing] + 1, 0
-        )
-        known["parent"][failing] = known["upper"][failing]
-        known["depth"][failing] += 1
+        excess, before = (known[name][new] - limit for name in ("upper", "parent"))
+        known["persisted"][new] = np.where(excess > before / 2, known["persisted"][new] + 1, 0)
+        known["parent"][new] = known["upper"][new]
+        known["depth"][new] += 1
         items = []
         for segment in map(int, failing):
             left, right = (trees.take(string.points, segment + step) for step in (0, 1))
             key = key_data(seed, "jitter", string.name, band.level, len(string.frames), segment)
-            start = between(left, right, 0.5, jitter, key)
+            off = off_segment(jitter, int(known["tries"][segment]))
+            start = between(left, right, 0.5, off, key)
             items.append((segment, True, _held(start, left, right), left, right))
         return items
 
@@ -236,22 +240,29 @@ def constrained(
             string, mine = search.strings[number], np.flatnonzero(owner == number)
             values, beads = descent.value[mine], trees.take(descent.params, mine)
             sign = _persistent(string)
+            high = ~(values <= string.level)
+            stayed, again = high & descent.stayed[mine], np.zeros(len(mine), bool)
             if fresh[mine[0]]:
-                put(string, bead[mine], beads)
+                segments, tries = bead[mine], string.known["tries"]
+                again = stayed & (tries[segments] < RESTARTS)
+                tries[segments] = np.where(again, tries[segments] + 1, 0)
+                put(string, segments[~again], trees.take(beads, ~again))
                 string.rounds = int(string.known["depth"].max())
+                string.restarts += int(again.sum())
             else:
                 move(string, bead[mine], beads)
-            bad, high = ~np.isfinite(values), values > string.level
+            failed = high & ~again
+            bad = failed & ~np.isfinite(values)
             if bad.any():
                 why = f"{bad.sum()} of {len(mine)} beads became non-finite"
-                end(string, Status.NON_FINITE, why)
-            elif high.any():
+                end(string, Status.NON_FINITE, why + missed(stayed[bad], BAD_HELP))
+            elif failed.any():
                 end(
                     string,
                     Status.STUCK,
-                    f"{high.sum()} of {len(mine)} beads did not come down to the instantaneous "
+                    f"{failed.sum()} of {len(mine)} beads did not come down to the instantaneous "
                     f"level {string.level:.6g} in {descender.max_steps} steps (worst "
-                    f"{values.max():.6g}){sign}",
+                    f"{values[failed].max():.6g}){sign}{missed(stayed[failed], HIGH_HELP)}",
                 )
 
     return in_rounds(descender, begin, absorb)

@@ -15,18 +15,22 @@ from landscape import trees
 from landscape.base import Band, Method, Search, Status, String, key_data
 from landscape.descend import Descender, Descent
 from landscape.strings import (
+    BAD_HELP,
+    HIGH_HELP,
+    RESTARTS,
     Profiler,
     between,
+    drop,
     end,
     in_rounds,
     look,
+    missed,
     move,
+    off_segment,
     put,
     remember,
     segment_lengths,
 )
-
-FARTHEST = 1.0  # lengths of the segment
 
 
 def dss(
@@ -52,7 +56,8 @@ def dss(
     every string of two beads with a trained midpoint, failing or not, as the publication does
     (a round of its own, not counted); jitter: how far off the segment it starts, in lengths of the
     segment; retries: how often a bead that did not reach the level is left off and begun anew in
-    the next round, twice as far off, to FARTHEST. Ends NOT_FOUND when max_rounds or max_beads is
+    the next round, twice as far off; one that could not leave its start is begun anew in any case
+    (landscape/strings.py). Ends NOT_FOUND when max_rounds or max_beads is
     spent, STUCK when a bead ends above the level, NON_FINITE when a bead's loss does.
     """
     descender = descend()
@@ -117,8 +122,7 @@ def dss(
                 key = key_data(
                     seed, "connect", string.name, band.level, string.rounds, begins, segment, tries
                 )
-                off = min(jitter * 2**tries, max(jitter, FARTHEST))
-                starts.append(between(left, right, place, off, key))
+                starts.append(between(left, right, place, off_segment(jitter, tries), key))
                 keys.append(key)
                 reach.append(lengths[segment])
                 owners.append(number)
@@ -136,27 +140,34 @@ def dss(
             string, mine = search.strings[number], np.flatnonzero(owner == number)
             begins = is_compulsory(string)
             values, places = descent.value[mine], place[mine]
-            bad, high = ~np.isfinite(values), values > band.level
-            again = np.zeros(len(mine), bool)
+            high = ~(values <= band.level)
+            stayed = high & descent.stayed[mine]
             if len(too_high(string)):
-                move(string, places, trees.take(descent.params, mine))
+                tries, again = np.ones(len(mine), int), stayed
+                move(string, places[~again], trees.take(descent.params, mine[~again]))
+                drop(string, places[again])
             else:
                 tries = np.where(high, string.known["tries"][places] + 1, 0)
                 string.known["tries"][places] = tries
                 string.rounds += not begins
-                again = high & (tries <= retries) & ~bad
+                most = np.where(stayed, max(retries, RESTARTS), retries)
+                again = high & (tries <= most) & (np.isfinite(values) | stayed)
                 put(string, places[~again], trees.take(descent.params, mine[~again]))
+            string.restarts += int((again & stayed).sum())
+            failed = high & ~again
+            bad = failed & ~np.isfinite(values)
             if bad.any():
                 why = f"{bad.sum()} of {len(mine)} beads became non-finite"
-                end(string, Status.NON_FINITE, why)
-            elif (high & ~again).any():
-                tried = f", tried {retries + 1} times," if retries else ""
-                count = f"{(high & ~again).sum()} of {len(mine)}"
+                end(string, Status.NON_FINITE, why + missed(stayed[bad], BAD_HELP))
+            elif failed.any():
+                often = int(tries[failed].max())
+                tried = f", tried {often} times," if often > 1 else ""
                 end(
                     string,
                     Status.STUCK,
-                    f"{count} beads of round {string.rounds}{tried} did not "
-                    f"reach the level in {descender.max_steps} steps (worst {values.max():.6g})",
+                    f"{failed.sum()} of {len(mine)} beads of round {string.rounds}{tried} did not "
+                    f"reach the level in {descender.max_steps} steps (worst "
+                    f"{values[failed].max():.6g}){missed(stayed[failed], HIGH_HELP)}",
                 )
 
     return in_rounds(descender, begin, absorb)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+from landscape import trees
 from landscape.base import Method, Search, Status
 
 
 def straight(**_: Any) -> Method:
-    """The straight segment between the ends (linear mode connectivity, Frankle et al. 2020)."""
+    """The straight segment between the ends (linear mode connectivity, Frankle et al. 2020), or the
+    path that the string begins with."""
 
     def step(search: Search) -> Search:
         for string in search.active:
             string.ended = Status.CONNECTED
-            string.reason = "the straight segment rises above the level"
+            what = "straight segment" if trees.count(string.points) == 2 else "given path"
+            string.reason = f"the {what} rises above the level"
         return search
 
     return step

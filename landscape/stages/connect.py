@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +14,6 @@ from landscape.base import Band, Landscape, Method, Search, Status, String
 from landscape.compute import each
 from landscape.config import Config, changes, dump_section, revised, set_name
 from landscape.curves import begun
-from landscape.descend import Descent
 from landscape.driver import Connection, chained, judge, start, steps
 from landscape.files import Arrays, Row, RunError, finite, load_arrays, write_bytes
 from landscape.film import film
@@ -22,7 +21,8 @@ from landscape.methods import HYPOTHESES, METHODS
 from landscape.records import COLUMNS, EndPoint, why_missed
 from landscape.runs import Run
 from landscape.settings import pair_list
-from landscape.stages.kept import Searching, kept
+from landscape.stages.given import given_paths
+from landscape.stages.kept import Searching, kept, packed, unpacked
 from landscape.stages.setup import (
     Checkpoints,
     Progress,
@@ -81,6 +81,7 @@ def connect(
         tools = Tools(run, config, name, progress)
         used = settings.model_copy(update={"optimizer": tools.optimizer})
         write_bytes(run.settings_file(name), dump_section(used).encode())
+        tools.given = given_paths(config, tools.landscape, tools.ends, chosen, pairs)
         if settings.pairs == "tree":
             grow(tools, chosen, progress)
         else:
@@ -178,6 +179,7 @@ class Tools:
         self.peaks = paths.remembered(paths.make_peaks(landscape, settings.grid))
         self.seed = config.seed if settings.seed is None else settings.seed
         self.ends = Ends(run, config, landscape)
+        self.given: Mapping[tuple[float, Pair], Arrays] = {}
         self.group = group_size(trees.size(landscape.shapes), config)
 
     def method(self, at: Band, max_rounds: int | None = None) -> Method:
@@ -213,7 +215,7 @@ class Tools:
         checkpoints = Checkpoints(self.run.search_file(self.name, level))
         before = kept(checkpoints, Searching)
         if before is not None:  # a group that was interrupted is finished first, as it was
-            search = _unpacked(before)
+            search = unpacked(before)
             self._search_group(at, search, checkpoints, len(search.strings), 0, progress)
         done = {
             (a, b) for a, b in pairs if self.run.connection_file(self.name, level, a, b).exists()
@@ -226,12 +228,15 @@ class Tools:
                 self._save_unreached(level, a, b)
         for first in range(0, len(ready), self.group):
             group = ready[first : first + self.group]
-            strings = [
-                start(f"{a}-{b}", self.ends.params(a, level), self.ends.params(b, level))
-                for a, b in group
-            ]
-            search = Search(strings)
+            search = Search([self._begin(level, pair) for pair in group])
             self._search_group(at, search, checkpoints, len(ready), first, progress)
+
+    def _begin(self, level: float, pair: Pair) -> String:
+        """The string of a pair, from the path that was given or the straight line."""
+        name = "-".join(map(str, pair))
+        if (level, pair) in self.given:
+            return String(name, self.given[level, pair])
+        return start(name, *(self.ends.params(model, level) for model in pair))
 
     def chain(self, links: list[Link], progress: Progress) -> None:
         """Begin the pairs of a level that were missed anew, from a string of another level; their
@@ -266,7 +271,7 @@ class Tools:
         stage = f"connecting at {at.level:g}"
 
         def state() -> dict[str, Any]:
-            return _packed(search)
+            return packed(search)
 
         method = self.method(at)
         told = {string.name: len(string.frames) for string in search.strings}
@@ -397,21 +402,6 @@ class Ends:
                     f"{path}: the task now gives {value:.6g} where {record['value']:.6g} was "
                     "recorded: its code or data have changed since training"
                 )
-
-
-def _packed(search: Search) -> dict[str, Any]:
-    """A search as plain data; its beads may stay on the devices."""
-    pending = search.pending
-    if pending is not None:
-        pending = {**pending, "descent": pending["descent"].settled().arrays()}
-    return {"strings": [vars(string) for string in search.strings], "pending": pending}
-
-
-def _unpacked(before: dict[str, Any]) -> Search:
-    pending = before["pending"]
-    if pending is not None:
-        pending = {**pending, "descent": Descent(**pending["descent"])}
-    return Search([String(**string) for string in before["strings"]], pending)
 
 
 def _facts(search: Search, before: int, total: int) -> dict[str, Any]:

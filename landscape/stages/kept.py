@@ -8,6 +8,8 @@ import numpy as np
 from pydantic import AfterValidator, Field, FiniteFloat, InstanceOf, NonNegativeInt
 from typing_extensions import TypedDict
 
+from landscape.base import Search, String
+from landscape.descend import Descent
 from landscape.files import RunError, checked, read_record
 from landscape.records import Amount, Checksum, SearchStatus
 from landscape.stages.setup import Checkpoints
@@ -24,6 +26,7 @@ class KeptDescent(TypedDict):
     value: Array
     target: Array
     reach: Array
+    moved: Array
     fixed: Named
 
 
@@ -35,6 +38,8 @@ def _alike(descent: KeptDescent) -> KeptDescent:
         raise ValueError("step is a whole number of 0 or more a model")
     if any(part.shape != step.shape or part.dtype.kind != "f" for part in numbers):
         raise ValueError("value, target and reach are a number a model")
+    if descent["moved"].shape != step.shape or descent["moved"].dtype != bool:
+        raise ValueError("moved is true or false a model")
     if descent["key"].shape != (len(step), 2):
         raise ValueError("key is two numbers a model")
     many = [*descent["params"].values(), *descent["memory"], *descent["fixed"].values()]
@@ -83,6 +88,7 @@ class KeptString(TypedDict):
     ended: SearchStatus | None
     reason: str
     rounds: NonNegativeInt
+    restarts: NonNegativeInt
     grad_evals: NonNegativeInt
     seconds: Amount
 
@@ -134,6 +140,22 @@ def _owned(search: KeptSearch) -> KeptSearch:
 
 
 Searching = Annotated[KeptSearch, AfterValidator(_owned)]
+
+
+def packed(search: Search) -> dict[str, Any]:
+    """A search as plain data; its beads may stay on the devices."""
+    pending = search.pending
+    if pending is not None:
+        pending = {**pending, "descent": pending["descent"].settled().arrays()}
+    return {"strings": [vars(string) for string in search.strings], "pending": pending}
+
+
+def unpacked(before: dict[str, Any]) -> Search:
+    """The search of `Searching` data."""
+    pending = before["pending"]
+    if pending is not None:
+        pending = {**pending, "descent": Descent(**pending["descent"])}
+    return Search([String(**string) for string in before["strings"]], pending)
 
 
 class KeptShortening(TypedDict):

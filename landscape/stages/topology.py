@@ -5,6 +5,7 @@ Both are parts of `lscape measure`, which holds the run while they work.
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ import jax
 import numpy as np
 
 from landscape import compute, paths, topology, trees
-from landscape.base import Landscape, String, key_data
+from landscape.base import Landscape, Status, String, key_data
 from landscape.driver import Connection, judge
 from landscape.files import Row
 from landscape.neb import Elastic
@@ -34,7 +35,12 @@ STEPS = 100  # a cycle, of one gradient a bead
 GRADIENTS = 10_000  # a pair: after the cycle in which they are spent there is no other
 GROWN = GRADIENTS // STEPS + BEADS[-1]  # beads that a path gains in all cycles, at most
 BETWEEN = 0.25  # of the height above the ends: that much above all beads, beads are missing
-TOLERANCE = 0.01  # of what a barrier is above the ends: a cycle that lowers it by less is the last
+TOLERANCE = 0.01  # of what a barrier is above the ends: how far above a pass it may be at the most
+FINEST = 1e-3  # of the level: where it does not matter any more
+SLOWER = 0.25  # of a step's length, after a cycle that did not lower a barrier
+RESTARTS = 3  # times that a band is begun anew off its line, if nothing moves it across, or the
+OFF = 0.05  # loss on it is not finite: so far off its length, doubled each time
+HELD = 1e-5  # of the steepest gradient: a smaller force across a band is rounding
 TIGHT = 0.01  # of the barrier: above the ends by less, it is not lowered further
 BATCH = 16  # pairs lowered together: what is lost when interrupted
 
@@ -56,11 +62,14 @@ def measure_barriers(tools: Tools, progress: Progress = silent) -> list[Row]:
 
     For every merge, the best known path between the deepest snapshots of a pair that it joins is
     lowered by elastic bands (landscape/neb.py) on its highest stretch, until it is near the ends'
-    losses, or a cycle lowers it by less than TOLERANCE of its height above them, or GRADIENTS are
-    spent. Lowered barriers can change the tree, so until every merge's pair has been lowered. A
-    path that is worse than the one before is never kept. As many pairs together, and beads a band,
-    as their share of the memory holds beside the paths: `band` records the most beads of a band,
-    on which the result depends. The run must be held. Raises as `measure_snapshots`.
+    losses, or converged, or GRADIENTS are spent. It has converged where, within TOLERANCE of its
+    height above the ends or FINEST of the level, a cycle does not lower it, and it is no higher
+    than the band's highest bead, nor that above a stationary point, as its gradient says. A band
+    that nothing moves off its line, or whose loss is not finite, begins anew off it. Lowered
+    barriers can change the tree, so until every merge's pair has been lowered. A path that is worse
+    than the one before is never kept. As many pairs together, and beads a band, as their share of
+    the memory holds beside the paths: `band` records the most beads of a band, on which the result
+    depends. The run must be held. Raises as `measure_snapshots`.
     """
     run, elastic, done = tools.run, Elastic(tools.landscape, STEPS), 0
     while todo := pending_barriers(run):
@@ -83,7 +92,8 @@ def measure_barriers(tools: Tools, progress: Progress = silent) -> list[Row]:
 
 def pending_barriers(run: Run) -> list[topology.Pair]:
     """The pairs whose path, lowered, would lower the merges of the tree, of those not lowered yet:
-    for each merge, of the pairs that it joins, the one with the lowest path known."""
+    for each merge, of the pairs that it joins, the one with the lowest path known; then the first
+    pair of models that no merge joins, if the loss on its path was not finite."""
     rows, snapshots, barriers = run.rows(), run.snapshots(), run.barriers()
     minima = topology.leaves(run.models())
     tree = topology.merges(minima, topology.edges(rows, snapshots, barriers))
@@ -95,7 +105,14 @@ def pending_barriers(run: Run) -> list[topology.Pair]:
         best = min(pairs, key=lambda pair: (lowest.get(pair, (np.inf, None))[0], pair))
         if best not in lowered:
             found.append(best)
-    return found
+    joined = [{*merge.older, *merge.younger} for merge in tree]
+    apart = (
+        (row["a"], row["b"])
+        for row in rows
+        if row["status"] == Status.NON_FINITE and row["max_loss"] is None
+    )
+    new = (pair for pair in apart if pair not in lowered and not any({*pair} <= j for j in joined))
+    return found or list(itertools.islice(new, 1))
 
 
 @dataclass
@@ -112,6 +129,10 @@ class _Barrier:
     reason: str = ""
     gradient: float | None = None
     band: int | None = None
+    restarts: int = 0
+    off: float = 0.0
+    is_coarse: bool = False
+    rate: float = 1.0
     grad_evals: int = 0
     seconds: float = 0.0
 
@@ -123,6 +144,16 @@ class _Barrier:
     def floor(self) -> float:
         """The greater loss of the ends: no barrier is lower."""
         return float(self.best.certificate.profile[[0, -1], 1].max())
+
+    @property
+    def allowed(self) -> float:
+        """How far above a pass it may be where it has converged."""
+        return max(TOLERANCE * (self.bound - self.floor), FINEST * abs(max(self.levels)))
+
+    def restart(self) -> None:
+        """Let the next band begin off its line, farther each time."""
+        self.restarts += 1
+        self.off = OFF * 2**self.restarts
 
     @property
     def is_tight(self) -> bool:
@@ -158,10 +189,19 @@ def _lowered(
     """The fraction done, and the barriers as they are; at 1, as they stay."""
     why = _fixed(tools)
     for barrier in barriers:
+        while not (why or np.isfinite(barrier.bound) or barrier.restarts == RESTARTS):
+            barrier.restart()
+            whole = paths.at(barrier.best.string.points, np.linspace(0, 1, USUAL))
+            found = _judged(tools, barrier, _off_line(tools, barrier, whole))
+            if np.isfinite(found.upper):
+                barrier.best, barrier.off = found, 0.0
         if barrier.is_tight:
             barrier.status = "TIGHT"
         elif why or not np.isfinite(barrier.bound):
-            barrier.status, barrier.reason = "KEPT", why or "the loss on its path is not finite"
+            barrier.status, barrier.reason = (
+                "KEPT",
+                why or (f"the loss is not finite on its path, nor on {RESTARTS} off it"),
+            )
     while going := [barrier for barrier in barriers if not barrier.status]:
         yield float(np.mean([barrier.spent for barrier in barriers])), barriers
         most = _room(tools, barriers)
@@ -171,63 +211,100 @@ def _lowered(
                 barrier.reason = f"compute.memory holds less than {BEADS[0]} beads and what "
                 barrier.reason += "lowers them, beside the path"
             break
-        cuts = [_highest_stretch(barrier, most) for barrier in going]
+        cuts = [_highest_stretch(tools, barrier, most) for barrier in going]
         sizes = [trees.count(middle) for _, middle, _ in cuts]
         for size in sorted(set(sizes)):
             mine = [n for n, beads in enumerate(sizes) if beads == size]
             some = [going[n] for n in mine]
             keys = [key_data(tools.seed, "barrier", b.a, b.b, b.grad_evals) for b in some]
-            bands = elastic.start(trees.stack([cuts[n][1] for n in mine]), np.stack(keys))
+            rates = np.array([barrier.rate for barrier in some])
+            bands = elastic.start(trees.stack([cuts[n][1] for n in mine]), np.stack(keys), rates)
             while elastic.going(bands):
                 began = time.perf_counter()
                 bands = elastic.advance(bands)
                 for barrier in some:
                     barrier.seconds += (time.perf_counter() - began) / len(some)
                 yield float(np.mean([barrier.spent for barrier in barriers])), barriers
+            # of a metric without a gradient, the training loss's says nothing
+            unsettled = elastic.unsettled(bands) if tools.landscape.descent else np.zeros(len(some))
             for number, (n, barrier) in enumerate(zip(mine, some, strict=True)):
                 left, _, right = cuts[n]
                 moved = trees.take(bands.points, number)
                 points = trees.concatenate([left, moved, right])
-                _accept(tools, barrier, points, float(bands.gradient[number]), size)
+                barrier.grad_evals += STEPS * size
+                barrier.band = max(barrier.band or 0, size)
+                gradient = float(bands.gradient[number])
+                barrier.gradient = gradient if np.isfinite(gradient) else None
+                is_held = bool(bands.across[number] <= HELD)
+                _accept(tools, barrier, points, is_held, float(unsettled[number]))
     yield 1, barriers
 
 
 def _accept(
-    tools: Tools, barrier: _Barrier, points: trees.Params, gradient: float, beads: int
+    tools: Tools, barrier: _Barrier, points: trees.Params, is_held: bool, unsettled: float
 ) -> None:
     """Keep a lowered path if it is lower, and say whether to go on."""
-    before, above = barrier.bound, barrier.bound - barrier.floor
+    before, barrier.off = barrier.bound, 0.0
     if not paths.finite_beads(points).all():
         barrier.status, barrier.reason = "KEPT", "beads of the band became non-finite"
-        barrier.grad_evals += STEPS * beads
         return
-    found = _judged(tools, f"{barrier.a}-{barrier.b}", barrier.levels, points)
-    barrier.grad_evals += STEPS * beads
-    barrier.band = max(barrier.band or 0, beads)
+    found = _judged(tools, barrier, points)
     barrier.seconds += found.string.seconds
-    if found.upper < before:
+    is_kept = found.upper <= before  # equal where another peak is as high
+    if is_kept:
         barrier.best = found
-        barrier.gradient = gradient if np.isfinite(gradient) else None
+    between = max(barrier.bound - _highest_bead(found), 0.0)
+    is_still = before - barrier.bound < barrier.allowed
     if barrier.is_tight:
         barrier.status = "TIGHT"
-    elif before - barrier.bound < TOLERANCE * above:
+    elif is_still and is_held and barrier.restarts < RESTARTS:
+        barrier.restart()
+    elif is_still and between + unsettled <= barrier.allowed:
         barrier.status = "CONVERGED"
     elif barrier.grad_evals >= GRADIENTS:
         barrier.status = "BUDGET"
+        barrier.reason = (
+            f"its last cycle lowered it by {before - barrier.bound:.2g}; it is {between:.2g} above "
+            f"its highest bead, which may change by {unsettled:.2g} along its gradient"
+        )
+    else:
+        barrier.is_coarse = is_still and unsettled <= barrier.allowed
+        barrier.rate *= 1 if is_kept else SLOWER
 
 
-def _highest_stretch(barrier: _Barrier, most: int) -> tuple[Any, Any, Any]:
+def _off_line(tools: Tools, barrier: _Barrier, band: trees.Params) -> trees.Params:
+    """A band whose middle is off its line, by barrier.off of its length, in a random direction."""
+    key = key_data(tools.seed, "barrier", barrier.a, barrier.b, "off", barrier.restarts)
+    shape = np.sin(np.pi * np.linspace(0, 1, trees.count(band)))
+    shape[-1] = 0  # the end stays bit for bit
+    away = trees.random_move(trees.take(band, 0), barrier.off * paths.length(band), key)
+    return {
+        name: (leaf + np.multiply.outer(shape, away[name])).astype(leaf.dtype)
+        for name, leaf in band.items()
+    }
+
+
+def _highest_bead(path: Connection) -> float:
+    places = paths.bead_places(path.string.points)
+    return float(np.interp(places, *path.certificate.profile.T).max())
+
+
+def _highest_stretch(tools: Tools, barrier: _Barrier, most: int) -> tuple[Any, Any, Any]:
     """A path cut in three: the beads before, a band of its highest stretch, of `most` beads at the
     most, and the beads after.
 
     The stretch is around the maximum, where the loss is above that of the ends; above half the
-    height where the maximum is between two beads, so that there are more of them.
+    height where the maximum is between two beads, so that there are more of them; where nothing
+    else is left to do, above that of the highest bead less what the maximum is above it.
     """
     points, certificate = barrier.best.string.points, barrier.best.certificate
     at, (where, loss) = paths.bead_places(points), certificate.profile.T
-    highest, above = np.interp(at, where, loss).max(), barrier.bound - barrier.floor
-    missing = trees.count(points) > 2 and barrier.bound - highest > BETWEEN * above
-    cut = barrier.floor + (above / 2 if missing else 0.0)
+    highest, above = _highest_bead(barrier.best), barrier.bound - barrier.floor
+    between, cut = barrier.bound - highest, barrier.floor
+    if barrier.is_coarse:
+        cut = max(cut, highest - between)
+    elif trees.count(points) > 2 and between > BETWEEN * above:
+        cut += above / 2
     low = where[(where < certificate.max_at) & (loss <= cut)]
     high = where[(where > certificate.max_at) & (loss <= cut)]
     start, stop = low.max(initial=0.0), high.min(initial=1.0)
@@ -238,6 +315,8 @@ def _highest_stretch(barrier: _Barrier, most: int) -> tuple[Any, Any, Any]:
     enough = next((n for n in BEADS if n >= max(USUAL, trees.count(stretch))), BEADS[-1])
     beads = max(n for n in BEADS if n <= min(enough, most))
     band = paths.at(stretch, np.linspace(0, 1, beads))
+    if barrier.off:
+        band = _off_line(tools, barrier, band)
     return trees.take(points, at < start), band, trees.take(points, at > stop)
 
 
@@ -261,20 +340,20 @@ def _begun(tools: Tools, a: int, b: int) -> _Barrier:
     minima = topology.leaves(run.models())
     levels = minima[a].level, minima[b].level
     ends = [tools.ends.params(model, level) for model, level in zip((a, b), levels, strict=True)]
-    best, origin = _judged(tools, f"{a}-{b}", levels, paths.straight(*ends)), "straight"
+    how = tools.peaks, tools.band(max(levels))
+    best, origin = judge(String(f"{a}-{b}", paths.straight(*ends)), *how), "straight"
     direct = topology.direct(minima, run.rows(), run.snapshots())
     if (a, b) in direct:
         _, row = direct[a, b]
-        known = _judged(tools, f"{a}-{b}", levels, _through(tools, row, levels))
+        known = judge(String(f"{a}-{b}", _through(tools, row, levels)), *how)
         if known.upper < best.upper:
             best, origin = known, f"{row['set']} at {row['level']:g}"
     return _Barrier(a, b, levels, best, best.upper, origin)
 
 
-def _judged(
-    tools: Tools, name: str, levels: tuple[float, float], points: trees.Params
-) -> Connection:
-    return judge(String(name, points), tools.peaks, tools.band(max(levels)))
+def _judged(tools: Tools, barrier: _Barrier, points: trees.Params) -> Connection:
+    string = String(f"{barrier.a}-{barrier.b}", points)
+    return judge(string, tools.peaks, tools.band(max(barrier.levels)))
 
 
 def _through(tools: Tools, row: Row, levels: tuple[float, float]) -> trees.Params:
@@ -305,6 +384,7 @@ def _save(tools: Tools, barrier: _Barrier) -> None:
         "origin": barrier.origin,
         "gradient": barrier.gradient,
         "band": barrier.band,
+        "restarts": barrier.restarts,
         "grad_evals": barrier.grad_evals,
         "seconds": round(barrier.seconds, 3),
         "status": barrier.status,

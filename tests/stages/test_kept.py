@@ -15,6 +15,7 @@ DESCENT = {
     "key": np.zeros((2, 2), np.uint32),
     "step": np.array([10, 20]),
     **{name: np.ones(2) for name in ("value", "target", "reach")},
+    "moved": np.array([True, False]),
     "fixed": {"left.w": np.ones((2, 3))},
 }
 FRAME = {
@@ -24,7 +25,7 @@ STRING = {
     "name": "0-1", "points": {"w": np.ones((3, 3))}, "known": {"upper": np.ones(2)}, "level": None,
     "frames": [FRAME], "ids": np.arange(3), "left": {}, "left_ids": np.arange(0),
     "chained_from": None, "facts": {"bound": 1.0}, "ended": None, "reason": "", "rounds": 1,
-    "grad_evals": 10, "seconds": 0.5,
+    "restarts": 0, "grad_evals": 10, "seconds": 0.5,
 }  # fmt: skip
 SHORTENING = {
     "name": "dss-1/0.5/0-1", "limit": 0.5, "extra": np.ones(2), "stiffness": np.ones(3),

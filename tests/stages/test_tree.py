@@ -28,6 +28,7 @@ from landscape.stages.topology import (
     PATHS,
     SHARE_OF_BANDS,
     TIGHT,
+    TOLERANCE,
     measure_barriers,
     measure_snapshots,
 )
@@ -62,6 +63,35 @@ def five() -> Task:
     return _task(energy)
 
 
+def valley(stiff: float) -> Task:
+    """Along y = x² a double well: the pass is at 0, of height 1, however stiff the valley is."""
+    return _task(
+        lambda p: (p["x"][0] ** 2 - 1) ** 2 + stiff * (p["x"][1] - p["x"][0] ** 2) ** 2
+    )
+
+
+def two_ways() -> Task:
+    """Two passes, above and below, where y² = 0.975, of height 1.049375; 2 exactly between."""
+
+    def energy(p):
+        x, y = p["x"]
+        bump = jnp.exp(-4 * x**2) * (y**2 - 1) ** 2
+        return (x**2 - 1) ** 2 + bump + 0.05 * y**2
+
+    return _task(energy)
+
+
+def atoms() -> Task:
+    """Two that repel each other, 2 apart at rest: to change places they go around each other, at
+    the height of the ends, 0.025; on the straight line they meet, where the energy is infinite."""
+
+    def energy(p):
+        apart = jnp.sum((p["x"][:2] - p["x"][2:]) ** 2)
+        return (jnp.sum(p["x"] ** 2) - 2) ** 2 + 0.1 / apart
+
+    return energy_task(energy, lambda key: {"x": jax.random.normal(key, (4,))})
+
+
 def parabola() -> Task:
     """A valley along y = x²/2, so that the straight way between two of its points is high."""
     return _task(lambda p: 0.01 * p["x"][0] ** 2 + (p["x"][1] - p["x"][0] ** 2 / 2) ** 2)
@@ -74,13 +104,13 @@ def wells(workplace):
     """A run of models that stand at given points, each at every level that it is below."""
     (workplace / "wells_task.py").write_text(textwrap.dedent(WELLS))
 
-    def make(task, points, levels, **settings):
+    def make(task, points, levels, arguments=None, **settings):
         files = []
         for number, point in enumerate(points):
             save_file({"x": np.array(point, np.float32)}, f"{number}.safetensors")
             files.append(f"{number}.safetensors")
         given = {
-            "task": {"factory": f"wells_task:{task}"},
+            "task": {"factory": f"wells_task:{task}", **(arguments or {})},
             "train": {"endpoints": files, "learning_rate": 1e-2},
             "levels": {"values": levels},
             "connect": {"max_steps_per_bead": 500, "max_rounds": 5, **settings},
@@ -312,6 +342,56 @@ def test_the_tree_of_five_wells_is_right(wells):
     assert sorted(r["death"] for r in deaths if r["death"]) == [m["height"] for m in tree]
 
 
+def bound(record):
+    return record["max_loss"] + record["last_change"]
+
+
+@pytest.mark.parametrize("stiff", [1e3, 1e5])
+def test_a_converged_barrier_is_no_higher_than_its_tolerance_says(wells, stiff):
+    """In a stiff valley the straight segments between beads are higher than the beads."""
+    run = wells("valley", [(-1.0, 1.0), (1.0, 1.0)], [0.5], {"stiff": stiff})
+    connect(run, ["connect.method=straight"])
+    (record,) = measured(run)
+    assert record["start"] >= stiff and 1 <= bound(record) <= 1.05
+    assert (record["status"] == "CONVERGED") == (bound(record) <= 1 + TOLERANCE)
+    assert record["status"] == "CONVERGED" or "above its highest bead" in record["reason"]
+
+
+def test_a_band_that_a_symmetry_holds_on_its_line_begins_anew_off_it(wells):
+    run = wells("two_ways", [(-1.0, 0.0), (1.0, 0.0)], [0.5])
+    connect(run, ["connect.method=straight"])
+    (record,) = measured(run)
+    assert record["start"] == pytest.approx(2, abs=1e-3) and record["restarts"] == 1
+    assert record["status"] == "CONVERGED"
+    assert bound(record) == pytest.approx(1.049375, abs=1e-4)
+    file = run.barrier_file(0, 1)
+    points, *_ = run.load_path(file)
+    file.unlink()
+    (again,) = measured(run)
+    assert again | {"seconds": 0} == record | {"seconds": 0}
+    assert np.array_equal(run.load_path(file)[0]["x"], points["x"])
+
+
+def test_the_pass_of_the_double_well_from_the_line_that_goes_through_it(wells):
+    run = wells("double", [(-1.0, 0.0), (1.0, 0.0)], [0.5])
+    connect(run, ["connect.method=straight"])
+    (record,) = measured(run)
+    assert bound(record) == pytest.approx(1, abs=1e-4)
+    assert record["status"] == "CONVERGED" and record["restarts"] > 0
+    assert record["gradient"] < 1e-2
+
+
+def test_a_path_that_is_nowhere_finite_is_lowered_from_off_its_line(wells):
+    run = wells("atoms", [(-1.0, 0.0, 1.0, 0.0), (1.0, 0.0, -1.0, 0.0)], [0.5])
+    (row,) = connect(run, ["connect.method=straight"])
+    assert row["status"] == "NON_FINITE" and row["max_loss"] is None
+    (record,) = measured(run)
+    assert record["start"] is None and record["restarts"] > 0
+    assert 0.025 <= bound(record) <= 0.03
+    assert described(run)["merges"][0]["height"] == bound(record)
+    assert measured(run) == [record]
+
+
 def test_a_barrier_near_the_ends_is_left_and_one_that_cannot_be_lowered_is_kept(ring, wells):
     run = train(ring(levels={"values": [0.01]}))
     assert measured(run) == []  # nothing is known to be joined
@@ -328,9 +408,9 @@ def test_bands_have_the_beads_that_the_memory_holds(wells, monkeypatch):
     connect(run, ["connect.method=straight"])
     beads, start = [], Elastic.start
 
-    def noted(elastic, points, keys):
+    def noted(elastic, points, keys, rates):
         beads.append(points["x"].shape[:2])
-        return start(elastic, points, keys)
+        return start(elastic, points, keys, rates)
 
     monkeypatch.setattr(Elastic, "start", noted)
     a_bead = COPIES * 2 * 4  # two parameters of four bytes
