@@ -34,20 +34,22 @@ import numpy as np
 import torch
 from sequential import tune
 
-from landscape import compute, paths
-from landscape.base import Band, Landscape, bind
-from landscape.config import Config, config_from, dump_config, load_config, resolved
-from landscape.descend import Descender, Descent
-from landscape.runs import open_run
+from landscape.config.load import Config, config_from, dump_config, load_config, resolved
+from landscape.core import devices, paths
+from landscape.core.certificate import certify, segment_evaluator
+from landscape.core.level import LevelSpec
+from landscape.core.task import Landscape, bind
+from landscape.search.descend import Descender, DescentState
+from landscape.stages.build import build_task
 from landscape.stages.connect import connect
-from landscape.stages.setup import build_task
 from landscape.stages.train import initial, train
+from landscape.store.run import open_run
 
 # what `lscape run` does before it measures and reports, which the script does not
 TRAIN_AND_CONNECT = """
 import sys
-from landscape.config import load_config
-from landscape.stages.whole import run
+from landscape.config.load import load_config
+from landscape.stages.sweep import run
 run(load_config(sys.argv[1]), sys.argv[2])
 """
 HERE = Path(__file__).parent
@@ -143,12 +145,12 @@ def theirs(
             pair, parameter = name.split("/", 1)
             strings.setdefault(pair, {})[parameter] = arrays[name]
     (level,), settings = config.levels.values, config.connect
-    limit = Band(level, settings.target, settings.tolerance).limit
-    peaks = paths.make_peaks(landscape, settings.grid)
+    limit = LevelSpec(level, settings.target, settings.tolerance).limit
+    peaks = segment_evaluator(landscape, settings.grid)
     held = {
         pair: string
         for pair, string in strings.items()
-        if paths.certify(string, peaks, limit).holds(limit)
+        if certify(string, peaks, limit).holds(limit)
     }
     lengths = [paths.length(string) / paths.chord(string) for string in held.values()]
     statuses = ["CONNECTED" if pair in held else "NOT_FOUND" for pair in strings]
@@ -167,8 +169,8 @@ def useful_share(config: Config, folder: Path) -> dict[str, float]:
     made = {"train": [0, 0], "connect": [0, 0]}
     advance = Descender.advance
 
-    def watching(stage: str) -> Callable[..., Descent]:
-        def watched(descender: Descender, descent: Descent) -> Descent:
+    def watching(stage: str) -> Callable[..., DescentState]:
+        def watched(descender: Descender, descent: DescentState) -> DescentState:
             before = descent.step
             after = advance(descender, descent)
             steps = (after.step - before)[after.who]
@@ -188,10 +190,10 @@ def useful_share(config: Config, folder: Path) -> dict[str, float]:
 
 def room(steps: np.ndarray) -> int:
     """The steps that all devices had time for while the models of one call made these: item k
-    runs on device k modulo the devices (landscape/compute.py), beside the others or after them."""
+    runs on device k modulo the devices (landscape/devices.py), beside the others or after them."""
     devices = len(jax.devices())
     shares = [steps[device::devices] for device in range(devices)]
-    if compute.exact_in_any_batch():
+    if devices.exact_in_any_batch():
         return devices * max(int(share.sum()) for share in shares)
     return devices * len(shares[0]) * int(steps.max())
 
@@ -243,7 +245,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, help="turns of each; the default is the job's own")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
-    compute.configure()
+    devices.configure()
     torch.manual_seed(0)
     measuring.introduce()
     found = [

@@ -15,7 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from landscape import cores
+from landscape.core import cores
 
 PACKAGES = ("lscape", "jax", "jaxlib", "numpy", "torch")
 

@@ -15,8 +15,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from landscape import trees
-from landscape.base import Landscape, Task, bind
+from landscape.core import trees
+from landscape.core.task import Landscape, Task, bind
 from landscape.networks import initialiser, predictor
 from landscape.networks.convolutional import CifarNet, MnistNet
 from landscape.networks.dense import MLP

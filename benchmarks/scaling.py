@@ -22,7 +22,7 @@ import measuring
 import numpy as np
 from scipy.optimize import curve_fit
 
-from landscape.runs import Run, open_run
+from landscape.store.run import Run, open_run
 
 ROOT = Path(__file__).parent.parent
 QUADRATICS = ROOT / "configs" / "paper" / "quadratics.yaml"

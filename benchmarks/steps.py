@@ -2,12 +2,13 @@
 
     python benchmarks/steps.py [NAME …] [--full] [--json FILE]
 
-Ours run as in training (landscape/descend.py), so many models at once. PyTorch runs in the quickest
-of the ways that its users would reach for, found first: eagerly, one model after the other, on one
-thread and on all, in both memory formats; all models by torch.func.vmap; with --full, which also
-has rows of more models, by torch.compile. Times are of one step of one model, medians of rounds in
-which both take turns; the ratio is PyTorch's over ours, with its lowest and highest round; eager is
-the ratio to the quickest eager way. The share is of the rate of a large float32 matrix product.
+Ours run as in training (landscape/search/descend.py), so many models at once. PyTorch runs in the
+quickest of the ways that its users would reach for, found first: eagerly, one model after the
+other, on one thread and on all, in both memory formats; all models by torch.func.vmap; with --full,
+which also has rows of more models, by torch.compile. Times are of one step of one model, medians of
+rounds in which both take turns; the ratio is PyTorch's over ours, with its lowest and highest
+round; eager is the ratio to the quickest eager way. The share is of the rate of a large float32
+matrix product.
 """
 
 from __future__ import annotations
@@ -30,10 +31,10 @@ import torch
 from networks import CASES, Case, Theirs
 from torch import nn
 
-from landscape import compute
-from landscape.base import key_data
-from landscape.compute import each
-from landscape.descend import Descender
+from landscape.core import devices
+from landscape.core.devices import each
+from landscape.core.keys import key_data
+from landscape.search.descend import Descender
 
 ROUNDS = 5
 SECONDS = 0.5  # of one turn, about
@@ -247,7 +248,7 @@ def main() -> None:
     parser.add_argument("--full", action="store_true")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
-    compute.configure()
+    devices.configure()
     most = ceiling()
     about = {
         "machine": f"{len(jax.devices())} × {jax.devices()[0].device_kind}, {platform.machine()}",

@@ -10,8 +10,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from landscape import compute, paths, trees
-from landscape.methods.linear_network import curve_between
+from landscape.core import devices, trees
+from landscape.core.certificate import segment_evaluator
+from landscape.methods.constructions.linear_network import curve_between
 from tests.methods.test_linear_network import random_landscape, random_network, worst_excess
 from tests.methods.test_relu_construction import watched
 
@@ -39,7 +40,7 @@ def strings(pairs: int) -> None:
     for _ in range(pairs):
         landscape = random_landscape(rng, 0.0)
         a = random_network(landscape, rng, False)
-        curve, peaks = curve_between(landscape)(a, turned(a, rng)), paths.make_peaks(landscape, 50)
+        curve, peaks = curve_between(landscape)(a, turned(a, rng)), segment_evaluator(landscape, 50)
         level = float(landscape.level(a))
         scale = max(level, float(np.square(landscape.data[1]).sum(1).mean()))
         excess = []
@@ -76,7 +77,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=200)
     parser.add_argument("--rectified", type=int, default=50)
     given = parser.parse_args()
-    compute.configure("float64")
+    devices.configure("float64")
     linear(given.pairs)
     strings(max(1, given.pairs // 10))
     rectified(given.rectified)

@@ -10,27 +10,30 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from landscape.base import Landscape, Outputs, Status, Task, bind, energy_task
-    from landscape.config import Config, ConfigError, config_from, load_config
+    from landscape.config.load import Config, ConfigError, config_from, load_config
+    from landscape.core.status import Status
+    from landscape.core.task import Landscape, Outputs, Task, bind, energy_task
     from landscape.data import DataError
-    from landscape.files import RunError
-    from landscape.runs import Run, open_run
     from landscape.stages.check import check
     from landscape.stages.connect import connect
-    from landscape.stages.measure import measure
+    from landscape.stages.measure.run import measure
     from landscape.stages.train import train
     from landscape.stages.verify import verify
+    from landscape.store.files import RunError
+    from landscape.store.run import Run, open_run
 
 # imported when first used, so that reading a run does not start JAX
 _HOMES = {
-    "landscape.base": ("Landscape", "Outputs", "Status", "Task", "bind", "energy_task"),
-    "landscape.config": ("Config", "ConfigError", "config_from", "load_config"),
+    "landscape.core.status": ("Status",),
+    "landscape.core.task": ("Landscape", "Outputs", "Task", "bind", "energy_task"),
+    "landscape.config.load": ("Config", "config_from", "load_config"),
+    "landscape.config.validation": ("ConfigError",),
     "landscape.data": ("DataError",),
-    "landscape.files": ("RunError",),
-    "landscape.runs": ("Run", "open_run"),
+    "landscape.store.files": ("RunError",),
+    "landscape.store.run": ("Run", "open_run"),
     "landscape.stages.check": ("check",),
     "landscape.stages.connect": ("connect",),
-    "landscape.stages.measure": ("measure",),
+    "landscape.stages.measure.run": ("measure",),
     "landscape.stages.train": ("train",),
     "landscape.stages.verify": ("verify",),
 }

@@ -8,11 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from landscape import paths
-from landscape.base import Band, Landscape, Search, bind, energy_task
-from landscape.descend import Descender
-from landscape.driver import Connection, finish, judge, start
+from landscape.core.certificate import segment_evaluator
+from landscape.core.level import LevelSpec
+from landscape.core.task import Landscape, bind, energy_task
 from landscape.methods import METHODS
+from landscape.search.descend import Descender
+from landscape.search.driver import Connection, finish, judge, start
+from landscape.search.state import Search
 
 
 class Analytic(NamedTuple):
@@ -59,8 +61,8 @@ def search(
 ) -> dict[str, Connection]:
     """Connect one or several pairs, by name, and judge them."""
     landscape = landscape or analytic.landscape
-    at = Band(analytic.level)
-    peaks = paths.make_peaks(landscape, 50)
+    at = LevelSpec(analytic.level)
+    peaks = segment_evaluator(landscape, 50)
     find = METHODS[method](
         descend=lambda held=None: Descender(landscape, optax.adam(1e-2), 10, max_steps, held),
         peaks=peaks,

@@ -11,13 +11,8 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
-from landscape.config import (
-    Config,
-    ConfigError,
-    config_from,
-    load_config,
-)
-from landscape.source import Source
+from landscape.config.load import Config, ConfigError, config_from, load_config
+from landscape.config.yaml_source import Source
 from landscape.tasks import TASKS
 
 VALID = "task: {name: toy, width: 3}\nlevels: {values: [1.0, 0.5]}\n"

@@ -7,11 +7,11 @@ os.environ.setdefault("LSCAPE_CHECKPOINT_SECONDS", "0")
 import jax
 import pytest
 
-from landscape import compute
+from landscape.core import devices
 from tests.configs import factory, toy_task  # noqa: F401  (fixtures)
 from tests.pages import run  # noqa: F401  (a fixture)
 
-compute.configure()
+devices.configure()
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 

@@ -9,11 +9,11 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from landscape.files import read_record, save_arrays, write_bytes
-from landscape.records import COLUMNS, MODEL_COLUMNS, STRING_COLUMNS
 from landscape.report import report, write_html
-from landscape.report.measured import ALONG
-from landscape.runs import create_run
+from landscape.report.data.measured import ALONG
+from landscape.store.files import read_record, save_arrays, write_bytes
+from landscape.store.records import COLUMNS, MODEL_COLUMNS, STRING_COLUMNS
+from landscape.store.run import create_run
 
 CONFIG = """\
 task: {name: digits}

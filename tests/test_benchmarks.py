@@ -8,11 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from landscape import paths, trees
-from landscape.base import Band
-from landscape.config import config_from, resolved
+from landscape.config.load import config_from, resolved
+from landscape.core import paths, trees
+from landscape.core.certificate import certify, segment_evaluator
+from landscape.core.level import LevelSpec
 from landscape.networks.convolutional import MnistNet
-from landscape.runs import open_run
+from landscape.store.run import open_run
 
 torch = pytest.importorskip("torch")
 
@@ -54,15 +55,15 @@ def test_the_same_strings_from_the_same_models(jobs, sequential, tmp_path):
     rows = jobs.connect(jobs.train(config, tmp_path / "runs"))
     run = open_run(next((tmp_path / "runs").iterdir()))
     settings = config.connect
-    limit = Band(0.1, settings.target, settings.tolerance).limit
-    peaks = paths.make_peaks(landscape, 30)
+    limit = LevelSpec(0.1, settings.target, settings.tolerance).limit
+    peaks = segment_evaluator(landscape, 30)
     assert len(rows) == len(record["pairs"]) == 2
     for row, pair in zip(rows, record["pairs"], strict=True):
         own = run.load_connection(row)[0]
         name = f"{row['a']}-{row['b']}"
         theirs = {key: strings[f"{name}/{key}"] for key in own}
         assert (row["status"], pair["status"]) == ("CONNECTED", "CONNECTED")
-        assert paths.certify(theirs, peaks, limit).holds(limit)
+        assert certify(theirs, peaks, limit).holds(limit)
         assert trees.count(theirs) == row["beads"] > 2
         assert paths.length(theirs) == pytest.approx(row["length"], rel=1e-3)
         assert pair["grad_evals"] == pytest.approx(row["grad_evals"], abs=15 * row["beads"])
@@ -87,7 +88,7 @@ def test_the_same_maximum_of_a_segment(jobs, sequential, tmp_path):
         assert problem.level() == pytest.approx(float(landscape.level(model)), rel=1e-5)
     ends = [trees.stack([model]) for model in models]
     for limit in (0.01, 1.0):
-        ours = paths.make_peaks(landscape, 7)(*ends, limit, only_below=True)
+        ours = segment_evaluator(landscape, 7)(*ends, limit, only_below=True)
         upper, place = sequential.highest(problem, *vectors, 7, limit)
         assert upper == pytest.approx(float(ours.maximum[0] + ours.change[0]), rel=1e-5)
         assert place == pytest.approx(float(ours.place[0]), abs=1e-2)

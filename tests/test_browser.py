@@ -9,8 +9,8 @@ from html import unescape
 import pytest
 
 from landscape.report import report, write_html
-from landscape.report.figures import COLOURS, DARK
-from landscape.runs import create_run
+from landscape.report.figures.style import COLOURS, DARK
+from landscape.store.run import create_run
 from tests.pages import ALL, CONFIG, measured, model, save
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from landscape import claims
-from landscape.claims import (
+from landscape.analysis import claims
+from landscape.analysis.claims import (
     CANNOT_TELL,
     NOT_SUPPORTED,
     SUPPORTED,

@@ -8,12 +8,13 @@ import numpy as np
 import optax
 import pytest
 
-from landscape import compute, cores, trees
-from landscape.base import bind, key_data
-from landscape.compute import each
-from landscape.config import ConfigError, load_config
-from landscape.descend import Descender
-from landscape.stages.setup import build_landscape
+from landscape.config.load import ConfigError, load_config
+from landscape.core import cores, devices, trees
+from landscape.core.devices import each
+from landscape.core.keys import key_data
+from landscape.core.task import bind
+from landscape.search.descend import Descender
+from landscape.stages.build import build_landscape
 from landscape.tasks.polynomial import polynomial
 
 MODELS = 37
@@ -22,9 +23,9 @@ TARGET = 0.1
 
 @pytest.fixture
 def configure():
-    """compute.configure, undone afterwards."""
-    yield lambda **how: compute.configure(jax.config.read("jax_enable_x64") * "float64", **how)
-    compute.configure()
+    """devices.configure, undone afterwards."""
+    yield lambda **how: devices.configure(jax.config.read("jax_enable_x64") * "float64", **how)
+    devices.configure()
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +66,7 @@ def test_the_strategy_does_not_matter_within_rounding(configure, landscape):
     configure(strategy="map")
     mapped, _ = come_down(landscape)
     configure(strategy="vmap")
-    assert not compute.exact_in_any_batch()
+    assert not devices.exact_in_any_batch()
     together, _ = come_down(landscape)
     same = mapped.step == together.step
     assert same.mean() > 0.9  # a last bit may turn one check
@@ -92,7 +93,7 @@ def test_what_has_ended_leaves_and_what_waits_comes_in(configure, landscape):
     """Every call is full as long as enough models are going on."""
     configure(strategy="vmap", devices=1)
     bytes_each = 4 * (24 * 3 + 10)
-    configure(strategy="vmap", devices=1, memory=compute.SHARE_ON_DEVICE * 8 * bytes_each)
+    configure(strategy="vmap", devices=1, memory=devices.SHARE_ON_DEVICE * 8 * bytes_each)
     _, seen = come_down(landscape)
     assert max(map(len, seen)) == 8
     started = [max(who) for who in seen if len(who)]
@@ -128,7 +129,7 @@ def test_more_devices_than_there_are_is_the_users_mistake(tmp_path):
     )
     with pytest.raises(ConfigError, match=r"c\.yaml:3: compute\.devices: 999 devices"):
         build_landscape(load_config(str(config)))
-    compute.configure()
+    devices.configure()
 
 
 def test_cores_are_counted_where_the_platform_says_nothing_of_this_process(monkeypatch):

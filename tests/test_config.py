@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from landscape.config import (
+from landscape.config.load import (
     ConfigError,
     config_from,
     dump_config,
@@ -23,7 +23,7 @@ from landscape.config import (
     run_name,
     set_name,
 )
-from landscape.settings import Connect, pair_list
+from landscape.config.sections import Connect, pair_list
 from tests.configs import MINIMAL, TOY, VALID, Noise, problem_of, problems, read, toy, yaml_value
 
 pytestmark = pytest.mark.usefixtures("toy_task")
@@ -310,5 +310,5 @@ def test_a_set_is_named_by_its_settings_but_not_its_pairs():
 
 
 def test_the_config_needs_no_jax():
-    code = "import sys, landscape.config; sys.exit('jax' in sys.modules)"
+    code = "import sys, landscape.config.load; sys.exit('jax' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

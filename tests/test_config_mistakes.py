@@ -7,11 +7,7 @@ from typing import Any
 
 import pytest
 
-from landscape.config import (
-    ConfigError,
-    config_from,
-    load_config,
-)
+from landscape.config.load import ConfigError, config_from, load_config
 from tests.configs import MINIMAL, TOY, VALID, problem_of, problems, read
 
 pytestmark = pytest.mark.usefixtures("toy_task")

@@ -9,10 +9,11 @@ import numpy as np
 import optax
 import pytest
 
-from landscape import trees
-from landscape.base import Task, bind, key_data
-from landscape.compute import each
-from landscape.descend import Descender
+from landscape.core import trees
+from landscape.core.devices import each
+from landscape.core.keys import key_data
+from landscape.core.task import Task, bind
+from landscape.search.descend import Descender
 
 MODELS = 7
 

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from landscape import trees
-from landscape.filters import filter_axes, traced
+from landscape.core import trees
+from landscape.measures.filters import filter_axes, traced
 from landscape.networks.dense import MLP
 from landscape.networks.initial import HE, ZERO, Initial
 from landscape.networks.recurrent import LanguageModel

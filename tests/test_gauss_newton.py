@@ -10,12 +10,12 @@ import pytest
 from scipy.optimize import linprog
 
 from landscape import config_from
-from landscape.base import bind
-from landscape.config import ConfigError
-from landscape.descend import Descender
-from landscape.gauss_newton import AIM, RADIUS, SHARE, SHRINKAGE, _step, gauss_newton
-from landscape.polyak import polyak
-from landscape.stages.setup import bead_optimizer, build_landscape, build_task
+from landscape.config.load import ConfigError
+from landscape.core.task import bind
+from landscape.search.descend import Descender
+from landscape.search.gauss_newton import AIM, RADIUS, SHARE, SHRINKAGE, _step, gauss_newton
+from landscape.search.polyak import polyak
+from landscape.stages.build import bead_optimizer, build_landscape, build_task
 
 QUADRATIC = {
     "task": {"name": "polynomial", "coefficients": [0.1, 0.25, 0.5], "points": 200},
@@ -120,7 +120,7 @@ def test_the_samples_are_the_metric_taken_apart():
     landscape: Any = bind(build_task(config), "mae", "test")
     params = landscape.init(jax.random.key(3))
     values, gradients = landscape.by_sample(params)
-    value, gradient = jax.value_and_grad(landscape.descent)(params)
+    value, gradient = jax.value_and_grad(landscape.train_objective)(params)
     assert values.shape == (200,) and np.mean(values) == pytest.approx(float(value), rel=1e-5)
     for name, leaf in gradient.items():
         assert gradients[name].shape == (200, *leaf.shape)
@@ -130,7 +130,9 @@ def test_the_samples_are_the_metric_taken_apart():
 @pytest.mark.parametrize("cut", [1, 7])
 def test_the_way_down_is_the_same_however_it_is_cut(cut, monkeypatch):
     landscape: Any = bind(build_task(config_from(QUADRATIC)), "mae")
-    own = landscape._replace(loss=lambda params, carry, key: (landscape.descent(params), carry))
+    own = landscape._replace(
+        loss=lambda params, carry, key: (landscape.train_objective(params), carry)
+    )
     start = jax.tree.map(lambda leaf: np.asarray(leaf)[None], landscape.init(jax.random.key(1)))
 
     def descend(steps):
@@ -180,5 +182,5 @@ def test_a_metric_that_is_no_mean_over_samples_is_refused():
         | {"connect": {"optimizer": "gauss-newton"}}
     )
     landscape = build_landscape(config)._replace(by_sample=None)
-    with pytest.raises(ConfigError, match=r"`averages` \(allowed: adam, sgd, polyak\)"):
+    with pytest.raises(ConfigError, match=r"`sample_means` \(allowed: adam, sgd, polyak\)"):
         bead_optimizer(config, landscape)

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import jensenshannon
 
-from landscape import paths
-from landscape.base import Outputs, Task, bind
-from landscape.geometry import scaled_distance, scaled_length, turning
-from landscape.outputs import distance, jensen_shannon, make_function_length
+from landscape.core import paths
+from landscape.core.task import Outputs, Task, bind
+from landscape.measures.function_space import distance, jensen_shannon, make_function_length
+from landscape.measures.lengths import scaled_distance, scaled_length, turning
 
 
 def arc(angle, beads, radius=1.0):

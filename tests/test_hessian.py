@@ -9,17 +9,17 @@ import pytest
 from jax.flatten_util import ravel_pytree
 from scipy.sparse.linalg import LinearOperator, eigsh
 
-from landscape import compute
-from landscape.base import Curved, bind, energy_task
-from landscape.curvature import curvatures, recognised
-from landscape.hessian import (
+from landscape.core import devices
+from landscape.core.task import HessianTarget, bind, energy_task
+from landscape.measures.curvature import classify_peak, curvatures
+from landscape.measures.hessian import (
     SHARE_OF_BASIS,
     Hessian,
     in_parts,
     intermediate_bytes,
     lanczos_steps,
 )
-from landscape.spectrum import spectrum, whole_spectrum
+from landscape.measures.spectrum import spectrum, whole_spectrum
 from landscape.tasks.digits import digits
 from landscape.tasks.polynomial import polynomial
 from tests.analytic import double_well_energy, ring_energy
@@ -97,7 +97,7 @@ def test_a_spectrum_in_parts_of_the_memory_is_the_same(network, monkeypatch):
     two = {name: np.concatenate([leaf, 1.1 * leaf]) for name, leaf in point.items()}
     whole = spectrum(hessian, two, 5, 3, KEY)
     held = 2 * 5 * hessian.parameters * 8  # bytes of two operators' vectors: parts of 2 and 1
-    monkeypatch.setattr(compute, "memory", lambda: SHARE_OF_BASIS * held)
+    monkeypatch.setattr(devices, "memory", lambda: SHARE_OF_BASIS * held)
     parts = spectrum(hessian, two, 5, 3, KEY)
     np.testing.assert_allclose(parts.nodes, whole.nodes, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(parts.trace, whole.trace, rtol=1e-4)
@@ -144,14 +144,14 @@ def test_the_whole_spectrum_of_few_parameters_is_exact(network, monkeypatch):
     assert found.trace[0] == pytest.approx(np.trace(dense), rel=1e-12)
     assert found.trace_error.tolist() == [0, 0] and found.weights.sum() == pytest.approx(2)
     assert hessian.is_small(len(dense)) and not hessian.is_small(len(dense) - 1)
-    monkeypatch.setattr(compute, "memory", lambda: 0)
+    monkeypatch.setattr(devices, "memory", lambda: 0)
     assert not hessian.is_small(len(dense))
 
 
 def test_differences_of_gradients_at_zero():
     """Half the way between them is a part of ‖θ‖, which is 0."""
     task = energy_task(lambda x: jnp.sum(x**2), lambda key: jnp.zeros(3))
-    hessian = Hessian(bind(replace(task, kinked=("loss",))))
+    hessian = Hessian(bind(replace(task, nonsmooth=("loss",))))
     found = hessian.products({"params": np.zeros((1, 3), "f")}, np.ones((1, 3), "f"))
     np.testing.assert_allclose(found, 2, rtol=1e-3)
 
@@ -161,7 +161,7 @@ def test_samples_in_parts_are_all_samples(network, monkeypatch):
     hessian = Hessian(landscape)
     vector = hessian.probes(1, KEY)
     whole, value = hessian.products(point, vector), hessian.gradients(point)[0]
-    monkeypatch.setattr(compute, "memory", lambda: 8 * 20_000)
+    monkeypatch.setattr(devices, "memory", lambda: 8 * 20_000)
     parted = Hessian(landscape)
     np.testing.assert_allclose(parted.products(point, vector), whole, rtol=1e-9, atol=1e-14)
     assert parted.gradients(point)[0] == pytest.approx(value)
@@ -178,8 +178,8 @@ def test_a_part_is_small_enough(monkeypatch):
     data = jnp.ones((1000, 10))
     bytes_of = intermediate_bytes(function, shape, jax.ShapeDtypeStruct((100, 10), jnp.float32))
     assert 2 * 400 <= bytes_of <= 3 * 400
-    monkeypatch.setattr(compute, "memory", lambda: 8 * 8 * 90)
-    summed = in_parts(function, Curved("loss", function, data, True, False), shape)
+    monkeypatch.setattr(devices, "memory", lambda: 8 * 8 * 90)
+    summed = in_parts(function, HessianTarget("loss", function, data, True, False), shape)
     seen.clear()
     assert float(summed(jnp.ones(10))) == pytest.approx(float(jnp.tanh(10.0)))
     assert {count for count, _ in seen} == {90, 10}
@@ -187,7 +187,7 @@ def test_a_part_is_small_enough(monkeypatch):
 
 def test_a_mean_absolute_error_by_differences(float64):
     """E|θ − y| over uniform y has the second derivative 2·density, which samples' kinks hide."""
-    from landscape.base import Task
+    from landscape.core.task import Task
 
     y = jnp.linspace(-1, 1, 20_001)
     task = Task(
@@ -195,8 +195,8 @@ def test_a_mean_absolute_error_by_differences(float64):
         loss=lambda p, carry, batch, key: (jnp.abs(p[0] - batch).mean(), carry),
         metrics={"loss": lambda p, data: jnp.abs(p[0] - data).mean()},
         data={"train": y},
-        averages=("loss",),
-        kinked=("loss",),
+        sample_means=("loss",),
+        nonsmooth=("loss",),
     )
     hessian = Hessian(bind(task))
     assert hessian.by == "differences of gradients" and hessian.step == 1e-3
@@ -262,13 +262,13 @@ def test_where_the_gradient_is_noise_there_is_no_level_set():
 def test_a_double_wells_saddle_is_recognised(point, said):
     found = at(double_well_energy, point)
     ends = found.extremes
-    assert recognised(found.gradient[0], ends.values[0], ends.errors[0], chord=2.0) == said
+    assert classify_peak(found.gradient[0], ends.values[0], ends.errors[0], chord=2.0) == said
     if point == (0.0, 0.0):
         assert found.value[0] == 1 and found.extremes.values[0, 0] == pytest.approx(-4)
 
 
 def test_nothing_is_said_of_what_is_not_a_number():
-    assert recognised(np.nan, np.zeros(2), np.zeros(2), 1.0) == "unknown"
+    assert classify_peak(np.nan, np.zeros(2), np.zeros(2), 1.0) == "unknown"
 
 
 @pytest.mark.parametrize(
@@ -283,12 +283,12 @@ def test_nothing_is_said_of_what_is_not_a_number():
 )
 def test_what_the_errors_leave_open_is_not_said(smallest, error, gradient, said):
     values, errors = np.array([smallest, 1000.0]), np.array([error, 1e-3])
-    assert recognised(gradient, values, errors, chord=2.0) == said
+    assert classify_peak(gradient, values, errors, chord=2.0) == said
 
 
 def test_the_memory_of_a_large_network_is_bounded(monkeypatch):
     """Ten million parameters: as many Lanczos vectors as fit, and no matrix."""
-    monkeypatch.setattr(compute, "memory", lambda: 2**30)
+    monkeypatch.setattr(devices, "memory", lambda: 2**30)
     assert lanczos_steps(10**7, 4, 60) == 2**29 // (4 * 10**7)
     assert lanczos_steps(10**9, 4, 60) == 2
     assert lanczos_steps(20, 4, 60) == 20

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from landscape.lanczos import (
+from landscape.measures.lanczos import (
     BUDGET,
     CLOSE,
     CONVERGED,

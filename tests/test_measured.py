@@ -8,9 +8,9 @@ import json
 import numpy as np
 import pytest
 
-from landscape.files import load_arrays, save_arrays
 from landscape.report import report
-from landscape.runs import create_run
+from landscape.store.files import load_arrays, save_arrays
+from landscape.store.run import create_run
 from tests.pages import ALL, CONFIG, measured, page_of, row, save, tables
 
 

@@ -5,9 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from landscape import neb, paths
-from landscape.base import bind, energy_task
-from landscape.neb import Elastic
+from landscape.core import paths
+from landscape.core.certificate import certify, segment_evaluator
+from landscape.core.task import bind, energy_task
+from landscape.search import elastic_band
+from landscape.search.elastic_band import Elastic
 
 
 def tangent_by_hand(points, values):
@@ -34,7 +36,7 @@ def tangent_by_hand(points, values):
 def test_tangents_are_those_of_the_publication(seed, float64):
     rng = np.random.default_rng(seed)
     points, values = rng.normal(size=(9, 2, 3)), rng.normal(size=9)
-    found = neb._tangents({"a": jnp.array(points)}, jnp.array(values))["a"]
+    found = elastic_band._tangents({"a": jnp.array(points)}, jnp.array(values))["a"]
     by_hand = tangent_by_hand(points.reshape(9, -1), values)
     assert np.asarray(found).reshape(9, -1)[1:-1] == pytest.approx(by_hand)
 
@@ -42,7 +44,7 @@ def test_tangents_are_those_of_the_publication(seed, float64):
 def test_beads_are_spread_evenly_on_either_side_of_the_climbing_one(float64):
     points = np.random.default_rng(0).normal(size=(9, 4)).cumsum(0)
     kept = 3
-    spread = np.asarray(neb._spread({"a": jnp.array(points)}, jnp.array(kept))["a"])
+    spread = np.asarray(elastic_band._spread({"a": jnp.array(points)}, jnp.array(kept))["a"])
     for still in (0, kept, 8):
         assert np.array_equal(spread[still], points[still])
     # on the old polyline, at even distances along it
@@ -81,7 +83,7 @@ def test_the_climbing_bead_finds_the_saddle(ends, saddle, float64):
     assert bands.gradient[0] < 0.5  # of some hundred on the way
     found = {"x": bands.points["x"][0]}
     assert np.array_equal(found["x"][[0, -1]], line["x"][[0, -1]])
-    certificate = paths.certify(found, paths.make_peaks(landscape, 50), 0.0)
+    certificate = certify(found, segment_evaluator(landscape, 50), 0.0)
     assert saddle - 1e-3 <= certificate.maximum < saddle + 1
     lengths = paths.segment_lengths(found)
     assert lengths.max() < 3 * lengths.min()

@@ -11,8 +11,17 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 from scipy.signal import find_peaks
 
-from landscape import paths, trees
-from landscape.base import bind, energy_task
+from landscape.core import paths, trees
+from landscape.core.certificate import (
+    QUIET,
+    ZOOM,
+    Certificate,
+    certify,
+    local_maxima,
+    memoized,
+    segment_evaluator,
+)
+from landscape.core.task import bind, energy_task
 from tests.analytic import RING
 
 finite = st.floats(-10, 10, width=32)
@@ -27,7 +36,7 @@ def line(*xs):
 
 
 def along(energy, points, grid, limit=1.0):
-    return paths.certify(points, paths.make_peaks(landscape_of(energy), grid), limit)
+    return certify(points, segment_evaluator(landscape_of(energy), grid), limit)
 
 
 @given(
@@ -104,7 +113,7 @@ def test_a_finer_grid_finds_more_of_a_step_function():
 def test_a_plateau_is_one_maximum(rows):
     """Against SciPy, which leaves out those at an end."""
     values = np.array(rows, float)
-    found = set(zip(*map(np.ndarray.tolist, paths.local_maxima(values)), strict=True))
+    found = set(zip(*map(np.ndarray.tolist, local_maxima(values)), strict=True))
     walled = np.pad(values, ((0, 0), (1, 1)), constant_values=-1)
     expected = set()
     for row, profile in enumerate(walled):
@@ -124,7 +133,7 @@ def test_an_error_rate_is_looked_at_once_a_plateau():
     found = along(energy, line(0, 1), grid=40)
     jax.effects_barrier()
     assert (found.maximum, found.last_change) == (1, 0)
-    assert len(looks) == 41 + 2 * paths.ZOOM * paths.QUIET  # of 18 points at 1, on two plateaus
+    assert len(looks) == 41 + 2 * ZOOM * QUIET  # of 18 points at 1, on two plateaus
 
 
 def test_the_barrier_is_over_the_straight_interpolation_of_the_ends():
@@ -153,18 +162,18 @@ def test_not_finite_counts_as_infinite():
 
 
 def test_the_last_change_counts_against_the_path():
-    found = paths.Certificate(0.9, 0.2, 0.5, 0, 0.1, 10, np.zeros((2, 2)), 0.0)
+    found = Certificate(0.9, 0.2, 0.5, 0, 0.1, 10, np.zeros((2, 2)), 0.0)
     assert not found.holds(1.0) and found.holds(1.1)
 
 
 def test_what_was_looked_at_is_not_evaluated_again():
-    plain, sizes = paths.make_peaks(RING.landscape, 10), []
+    plain, sizes = segment_evaluator(RING.landscape, 10), []
 
     def counted(lefts, *rest):
         sizes.append(len(lefts["params"]))
         return plain(lefts, *rest)
 
-    look = paths.remembered(counted, most=3)
+    look = memoized(counted, most=3)
     points = np.array([[1, 0], [0.6, 0.7], [0, 1.02], [-1, 0]], np.float32)
     lefts, rights = {"params": points[:-1]}, {"params": points[1:]}
     below = look(lefts, rights, 0.1, only_below=True)

@@ -9,8 +9,8 @@ import numpy as np
 from PIL import Image
 
 from landscape.report import report, write_html
-from landscape.report.pictures import MOST_FRAMES, animation, read_film, stills
-from landscape.report.strings import MOST_SHOWN, chosen
+from landscape.report.figures.pictures import MOST_FRAMES, animation, read_history, stills
+from landscape.report.page.strings import MOST_SHOWN, chosen
 from tests.pages import film, row, save
 
 SEVERAL = [
@@ -52,7 +52,7 @@ def test_a_string_never_searched_is_not_drawn(run):
 
 
 def test_four_stills_from_start_to_end_and_the_variance_on_them():
-    found = stills(read_film(long_film(10)), "train loss", "s")
+    found = stills(read_history(long_film(10)), "train loss", "s")
     said = [f"round {r} at 0.5" for r in (0, 3, 6, 9)]
     assert [title.split(":")[0] for title, _ in found] == said
     for _, svg in found:
@@ -63,14 +63,14 @@ def test_four_stills_from_start_to_end_and_the_variance_on_them():
 
 def test_an_animation_has_a_frame_a_look_up_to_a_bound():
     for frames, shown in ((2, 2), (10, 10), (100, MOST_FRAMES)):
-        gif = Image.open(io.BytesIO(animation(read_film(long_film(frames)), "train loss")))
+        gif = Image.open(io.BytesIO(animation(read_history(long_film(frames)), "train loss")))
         assert getattr(gif, "n_frames", 1) == shown
 
 
 def test_a_loss_has_one_colour_in_all_frames():
     arrays = long_film(6)
     arrays["profile"][-3:, 1] *= 100  # only the last frame has the high losses
-    gif: Any = Image.open(io.BytesIO(animation(read_film(arrays), "train loss")))
+    gif: Any = Image.open(io.BytesIO(animation(read_history(arrays), "train loss")))
     bars = []
     for number in range(gif.n_frames):
         gif.seek(number)
@@ -85,7 +85,7 @@ def test_frames_whose_positions_were_forgotten_are_left_out_of_the_projections()
     arrays["bead_counts"][2:8] = 0
     for name in ("beads", "places"):
         arrays[name] = np.concatenate([arrays[name][:4], arrays[name][16:]])
-    film_ = read_film(arrays)
+    film_ = read_history(arrays)
     assert len(film_.frames) == 10 and [frame.round for frame in film_.seen] == [0, 1, 8, 9]
     titles = [title.split(" at")[0] for title, _ in stills(film_, "loss", "s")]
     assert titles == [f"round {r}" for r in (0, 1, 8, 9)]
@@ -104,7 +104,7 @@ def test_losses_that_are_infinite_or_not_positive_can_be_drawn():
     arrays = long_film(3)
     for value in (np.inf, 0.0, -1.0):
         arrays["profile"][1, 1] = value
-        assert stills(read_film(arrays), "train loss", "s")
+        assert stills(read_history(arrays), "train loss", "s")
 
 
 def test_page_and_files_show_the_same(run):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from landscape.planes import off_line, principal_plane, random_directions, through
+from landscape.measures.planes import off_line, principal_plane, random_directions, through
 
 
 def params(seed, count=None):

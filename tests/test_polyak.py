@@ -11,12 +11,12 @@ import optax
 import pytest
 
 from landscape import config_from
-from landscape.base import bind, energy_task
-from landscape.config import ConfigError
-from landscape.descend import Descender
-from landscape.polyak import MOMENTUM, PATIENCE, RATE, RELAXATION, STRIDE, polyak
-from landscape.stages import setup
-from landscape.stages.setup import build_beads, build_landscape
+from landscape.config.load import ConfigError
+from landscape.core.task import bind, energy_task
+from landscape.search.descend import Descender
+from landscape.search.polyak import MOMENTUM, PATIENCE, RATE, RELAXATION, STRIDE, polyak
+from landscape.stages import build
+from landscape.stages.build import build_beads, build_landscape
 from tests.analytic import RING
 
 
@@ -135,11 +135,11 @@ def first_step(**changes):
         | {"connect": {"max_steps_per_bead": 1} | changes}
     )  # fmt: skip
     landscape = build_landscape(config)
-    descender = build_beads(config, landscape, setup.bead_optimizer(config, landscape))(None)
+    descender = build_beads(config, landscape, build.bead_optimizer(config, landscape))(None)
     params = jax.tree.map(lambda leaf: leaf[None], landscape.init(jax.random.key(0)))
     start = jax.tree.map(np.asarray, params)
     after = descender.advance(descender.start(start, np.zeros((1, 2), np.uint32), np.array([0.5])))
-    value, gradient = jax.value_and_grad(bind(setup.build_task(config), "loss", "train").level)(
+    value, gradient = jax.value_and_grad(bind(build.build_task(config), "loss", "train").level)(
         jax.tree.map(lambda leaf: leaf[0], params)
     )
     square = sum(float(jnp.vdot(leaf, leaf)) for leaf in gradient.values())
@@ -152,7 +152,7 @@ def test_where_the_level_can_be_descended_on_few_data_beads_take_polyak_steps(mo
     assert first_step(metric="error") != pytest.approx(1, rel=1e-2)
     assert first_step(optimizer="adam") != pytest.approx(1, rel=1e-2)
     assert first_step(learning_rate=1e-3) != pytest.approx(1, rel=1e-2)
-    monkeypatch.setattr(setup, "FEW_SAMPLES", 1436)
+    monkeypatch.setattr(build, "FEW_SAMPLES", 1436)
     assert first_step() != pytest.approx(1, rel=1e-2)
     assert first_step(optimizer="polyak") == pytest.approx(1, rel=1e-3)
 
@@ -173,13 +173,13 @@ def test_a_metric_that_cannot_be_differentiated_is_found_early(tmp_path, caplog)
     task = energy_task(lambda x: jax.lax.while_loop(lambda y: y[0] > 9, lambda y: y / 2, x)[0] ** 2,
                        lambda key: jnp.ones(2))  # fmt: skip
     config = config_from(DIGITS | {"levels": {"values": [0.5]}, "train": {}})
-    assert setup.bead_optimizer(config, bind(task)) == "adam"
+    assert build.bead_optimizer(config, bind(task)) == "adam"
     assert "has no gradient" in caplog.text
     told = config_from(
         DIGITS | {"levels": {"values": [0.5]}, "train": {}, "connect": {"optimizer": "polyak"}}
     )
     with pytest.raises(ConfigError, match="has no gradient"):
-        setup.bead_optimizer(told, bind(task))
+        build.bead_optimizer(told, bind(task))
 
 
 @pytest.mark.parametrize(
@@ -192,10 +192,10 @@ def test_a_metric_that_cannot_be_differentiated_is_found_early(tmp_path, caplog)
 )
 def test_beads_follow_training_where_training_has_its_own_ways(changes):
     config = config_from(DIGITS | {"levels": {"values": [0.5]}} | changes)
-    assert setup.bead_optimizer(config, build_landscape(config)) == "adam"
+    assert build.bead_optimizer(config, build_landscape(config)) == "adam"
 
 
 def test_a_task_says_which_metrics_can_be_descended():
     task = energy_task(RING.energy, lambda key: jnp.ones(2))
-    assert bind(task).descent is not None
-    assert bind(replace(task, descendable=())).descent is None
+    assert bind(task).train_objective is not None
+    assert bind(replace(task, differentiable=())).descent is None

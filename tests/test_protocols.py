@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from landscape.config import load_config, resolved
+from landscape.config.load import load_config, resolved
 
 PAPER = Path(__file__).parent.parent / "configs" / "paper"
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from landscape.files import RunError
 from landscape.report import read_published, report, write_html
-from landscape.report.wording import compared
+from landscape.report.data.wording import compared
+from landscape.store.files import RunError
 from tests.pages import ALL, row, save
 
 HEADER = "task,level,length_mean,length_lo,length_hi,beads_mean,beads_lo,beads_hi\n"

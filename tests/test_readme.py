@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from landscape.records import COLUMNS
+from landscape.store.records import COLUMNS
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -146,7 +146,7 @@ def test_measuring(folder):
 def test_the_config_is_our_shape_and_complete(folder):
     (text,) = (text for kind, text in BLOCKS if kind == "yaml" and "seed: 0" in text)
     (folder / "whole.yaml").write_text(text)
-    from landscape.config import config_from, load_config
+    from landscape.config.load import config_from, load_config
 
     config = load_config(folder / "whole.yaml")
     defaults = config_from({"task": {"name": "digits"}, "levels": {"values": [1.0]}})
@@ -214,7 +214,7 @@ def test_a_path_of_ones_own(folder):
 
 
 def test_the_columns_and_words_are_those_of_the_code():
-    from landscape.base import Status
+    from landscape.core.status import Status
 
     for word in (*COLUMNS, *Status):
         assert f"`{word}`" in README or f"**{word}**" in README, word

@@ -10,10 +10,10 @@ import pytest
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from landscape.files import RunError, load_arrays, read_json, save_arrays, write_json
-from landscape.records import BARRIER, SNAPSHOT
 from landscape.report import report
-from landscape.runs import open_run, write_records
+from landscape.store.files import RunError, load_arrays, read_json, save_arrays, write_json
+from landscape.store.records import BARRIER, SNAPSHOT
+from landscape.store.run import open_run, write_records
 from tests.pages import ALL, measured, save
 
 CERTIFIED = {
@@ -66,8 +66,8 @@ FILES = {
     "plane": "planes/pair-0-1-0.5.safetensors",
     "trajectory": "planes/trajectory-0-0.5.safetensors",
     "models": "models.json",
-    "ends": "ends.json",
-    "walls": "walls.json",
+    "ends": "final_states.json",
+    "walls": "lower_bounds.json",
     "tree": "sets/dss-1/tree.json",
     "meta": "meta.json",
 }
@@ -88,8 +88,8 @@ def whole(run):
     run.save_plane("pair-0-1-0.5", {**arrays, "string.0": np.zeros((2, 4))}, PLANE)
     ways = {**axis, "loss": np.zeros((3, 3)), "trajectory.0": np.zeros((3, 5))}
     run.save_plane("trajectory-0-0.5", ways, TRAJECTORY)
-    write_records(run.ends_file, [END])
-    write_records(run.walls_file, WALLS)
+    write_records(run.final_states_file, [END])
+    write_records(run.lower_bounds_file, WALLS)
     write_records(run.tree_file("dss-1"), [TREE])
     return run
 
@@ -97,7 +97,7 @@ def whole(run):
 def read(run):
     """All that is read of a run, as the commands read it."""
     opened = open_run(run.directory)
-    for records in (opened.models, opened.ends, opened.walls, opened.history):
+    for records in (opened.models, opened.final_states, opened.lower_bounds, opened.history):
         records()
     opened.tree("dss-1")
     for row in opened.rows():

@@ -13,13 +13,13 @@ import xml.dom.minidom
 import numpy as np
 import pytest
 
-from landscape.files import RunError
+from landscape.analysis.summary import summarise
 from landscape.report import levels_csv, report, write_html
-from landscape.report.figures import look
-from landscape.report.overview import overview
-from landscape.report.summary import summarise
-from landscape.report.wording import INDEPENDENT, NO_ERROR, footnotes, headline
-from landscape.runs import create_run
+from landscape.report.data.wording import INDEPENDENT, NO_ERROR, footnotes, headline
+from landscape.report.figures.overview import overview
+from landscape.report.figures.style import look
+from landscape.store.files import RunError
+from landscape.store.run import create_run
 from tests.pages import ALL, CONFIG, Page, measured, model, page_of, row, save
 
 

@@ -11,15 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from landscape import files, runs
-from landscape.files import RunError
+from landscape.store import files
+from landscape.store import run as run_module
+from landscape.store.files import RunError
 
 ARRAYS = {"w": np.arange(6, dtype=np.float32).reshape(2, 3), "b": np.array([1.5])}
 
 
 @pytest.fixture
 def run(tmp_path):
-    return runs.create_run(tmp_path / "runs" / "a-1234", "task: {}\n", {"command": "test"})
+    return run_module.create_run(tmp_path / "runs" / "a-1234", "task: {}\n", {"command": "test"})
 
 
 @given(
@@ -109,15 +110,18 @@ def test_history_keeps_the_last_of_repeated_lines(run):
 
 
 def test_a_run_is_found_by_path_or_name(run):
-    for found in (runs.open_run(run.directory), runs.open_run("a-1234", run.directory.parent)):
+    for found in (
+        run_module.open_run(run.directory),
+        run_module.open_run("a-1234", run.directory.parent),
+    ):
         assert found.config_file.read_text() == "task: {}\n"
 
 
 def test_what_is_not_a_run_is_refused(run, tmp_path):
     with pytest.raises(RunError, match=r"no such run directory; runs in .*: a-1234"):
-        runs.open_run("b", run.directory.parent)
+        run_module.open_run("b", run.directory.parent)
     with pytest.raises(RunError, match="not a run directory"):
-        runs.open_run(tmp_path)
+        run_module.open_run(tmp_path)
     meta = run.directory / "meta.json"
     kept = meta.read_text()
     for content, message in (
@@ -128,7 +132,7 @@ def test_what_is_not_a_run_is_refused(run, tmp_path):
     ):
         meta.write_text(content)
         with pytest.raises(RunError, match=message):
-            runs.open_run(run.directory)
+            run_module.open_run(run.directory)
 
 
 def test_the_status_of_stages(run):
@@ -174,7 +178,7 @@ def test_a_lock_ends_with_the_process_that_held_it(run):
 
 
 def test_rows_come_back_and_make_the_csv(run):
-    row = dict.fromkeys(runs.COLUMNS)
+    row = dict.fromkeys(run.COLUMNS)
     row |= {"task": "digits", "method": "dss", "status": "LEVEL_NOT_REACHED"}
     row |= {"grad_evals": 0, "reason": ""}
     string = {"w": np.array([[0], [1], [2]], np.float32)}
@@ -195,7 +199,7 @@ def test_rows_come_back_and_make_the_csv(run):
     )
     assert len(lines) == 4
     points, kept, film = run.load_connection(rows[0])
-    assert list(film) == ["variance"] and list(run.load_film(rows[0])) == ["variance"]
+    assert list(film) == ["variance"] and list(run.load_search_history(rows[0])) == ["variance"]
     assert np.array_equal(points["w"], string["w"]) and np.array_equal(kept, profile)
 
 

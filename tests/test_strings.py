@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from landscape.base import Search, Status, String
-from landscape.descend import Descent
-from landscape.strings import end, in_rounds
+from landscape.core.status import Status
+from landscape.search.descend import DescentState
+from landscape.search.state import Search, String
+from landscape.search.strings import in_rounds, terminate
 
 NEEDED = {"quick": 1, "slow": 7}  # advances that a bead of the string takes
 ROUNDS = 3
@@ -29,14 +30,16 @@ def test_no_string_waits_for_the_slow_bead_of_another():
         owners = []
         for number, string in enumerate(search.strings):
             if string.rounds == ROUNDS:
-                end(string, Status.NOT_FOUND, "spent")
+                terminate(string, Status.NOT_FOUND, "spent")
             else:
                 owners += [number, number]
         if owners:
             zeros = np.zeros(len(owners))
             steps = np.array([NEEDED[search.strings[number].name] for number in owners])
             params = {"x": np.array([ord(search.strings[n].name[0]) for n in owners])}
-            descent = Descent(params, [], zeros, zeros.astype(int), zeros, steps, zeros, zeros == 0)
+            descent = DescentState(
+                params, [], zeros, zeros.astype(int), zeros, steps, zeros, zeros == 0
+            )
             search.pending = {"owner": owners, "segment": [0, 1] * (len(owners) // 2)}
             search.pending["descent"] = descent
 

@@ -7,8 +7,8 @@ import itertools
 import numpy as np
 import pytest
 
-from landscape.report.summary import mean_over_pairs, summarise
-from landscape.report.wording import number
+from landscape.analysis.summary import mean_over_pairs, summarise
+from landscape.report.data.wording import number
 from tests.pages import row
 
 

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
+from landscape.config.sections import NEEDED, Sweep
 from landscape.report import theory
-from landscape.report.figures import draw
+from landscape.report.figures.style import draw
 from landscape.report.theory.parts import counts, listed
-from landscape.settings import NEEDED, Sweep
 
 
 def mean(value: float, se: float | None = 0.1, n: int = 4, **more: Any):

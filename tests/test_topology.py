@@ -9,8 +9,8 @@ from scipy.cluster.hierarchy import linkage
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import squareform
 
-from landscape import topology
-from landscape.topology import Edge, Leaf
+from landscape.analysis import topology
+from landscape.analysis.topology import Edge, Leaf
 
 
 def row(a, b, level, upper, limit=None):

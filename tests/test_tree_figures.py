@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from landscape import topology
-from landscape.report import tree
-from landscape.report.figures import draw
-from landscape.topology import Leaf, Merge
+from landscape.analysis import topology
+from landscape.analysis.topology import Leaf, Merge
+from landscape.report.figures import tree
+from landscape.report.figures.style import draw
 
 
 def drawn(seed, n, groups=1, scale=1.0):

@@ -8,11 +8,11 @@ import numpy as np
 import optax
 import pytest
 
-from landscape.base import bind, energy_task
-from landscape.descend import Descender
-from landscape.gauss_newton import RADIUS, gauss_newton
-from landscape.polyak import STRIDE, polyak
-from landscape.trust import LONGEST, NEAR, SHORTEST, WINDOW, near_start, within_radius
+from landscape.core.task import bind, energy_task
+from landscape.search.descend import Descender
+from landscape.search.gauss_newton import RADIUS, gauss_newton
+from landscape.search.polyak import STRIDE, polyak
+from landscape.search.trust import LONGEST, NEAR, SHORTEST, WINDOW, near_start, within_radius
 
 
 def places(optimizer: Any, loss: Any, start: Any, steps: int, reach: float, target: float = 0.0):

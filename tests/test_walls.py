@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy.ndimage import label
 
-from landscape import walls
-from landscape.base import bind
+from landscape.core.task import bind
+from landscape.measures import barrier_bounds
 from landscape.tasks.regression import regression
 
 pytestmark = pytest.mark.usefixtures("float64")
@@ -35,7 +35,7 @@ def deep(depth, kappa=0.2, **settings):
 
 
 def test_the_swapped_teachers_wall_is_what_the_integral_says():
-    (wall,) = walls.walls(swapped())
+    (wall,) = barrier_bounds.barrier_lower_bounds(swapped())
     assert wall.height == pytest.approx(SWAPPED, abs=1e-3)
     assert min(wall.facts["scan"]) >= wall.height
     one = {"Dense_0.kernel": np.eye(2), "Dense_1.kernel": np.eye(2)}
@@ -51,7 +51,7 @@ def arc_cosine(angle):
 
 def test_the_swapped_teachers_pass_is_a_minimax_over_directions():
     """On the exact losses of normal inputs, by thresholding and labelling instead of a flood."""
-    (wall,) = walls.walls(swapped())
+    (wall,) = barrier_bounds.barrier_lower_bounds(swapped())
     turns = 2 * np.pi * np.arange(120) / 120
     a, b = np.meshgrid(turns, turns, indexing="ij")
     gram = arc_cosine(np.arccos(np.clip(np.cos(a - b), -1, 1)))
@@ -78,7 +78,7 @@ def test_the_swapped_teachers_pass_is_a_minimax_over_directions():
 
 def test_no_network_on_the_wall_is_below_it():
     landscape = swapped(300)
-    (wall,) = walls.walls(landscape)
+    (wall,) = barrier_bounds.barrier_lower_bounds(landscape)
     rng = np.random.default_rng(0)
     for _ in range(300):
         inner = np.outer(rng.normal(size=2), rng.normal(size=2))
@@ -91,7 +91,7 @@ def test_no_network_on_the_wall_is_below_it():
 def test_no_network_of_the_walls_singular_value_is_below_it(depth, settings):
     """Also where the inputs are not white, which only makes the wall lower."""
     landscape = deep(depth, **settings)
-    (wall,) = walls.walls(landscape)
+    (wall,) = barrier_bounds.barrier_lower_bounds(landscape)
     assert wall.facts["f(s*)"] > 0
     rng = np.random.default_rng(0)
     for _ in range(200):
@@ -110,14 +110,14 @@ def test_no_network_of_the_walls_singular_value_is_below_it(depth, settings):
 def test_the_wall_around_zero_is_the_known_one():
     """κ³/σ² for K = 3 and 2κ²/σ for K = 4, to leading order."""
     for depth, expected in ((3, lambda k, s: k**3 / s**2), (4, lambda k, s: 2 * k**2 / s)):
-        (wall,) = walls.walls(deep(depth, kappa=0.01))
+        (wall,) = barrier_bounds.barrier_lower_bounds(deep(depth, kappa=0.01))
         assert wall.facts["f(s*)"] == pytest.approx(expected(0.01, wall.facts["sigma"]), rel=0.05)
 
 
 @pytest.mark.parametrize("kappa", [1e-5, 1e-6, 1e-7])
 def test_the_wall_of_a_small_ridge(kappa):
     """s* is of order κ³ there; f(s*) is below what F(0) + f(s*) can tell, but still right."""
-    (wall,) = walls.walls(deep(3, kappa=kappa))
+    (wall,) = barrier_bounds.barrier_lower_bounds(deep(3, kappa=kappa))
     sigma = wall.facts["sigma"]
     assert wall.facts["s*"] == pytest.approx((kappa / sigma) ** 3, rel=1e-6)
     assert wall.facts["f(s*)"] == pytest.approx(kappa**3 / sigma**2, rel=1e-6)
@@ -126,7 +126,9 @@ def test_the_wall_of_a_small_ridge(kappa):
 @pytest.mark.parametrize("depth", [3, 4])
 def test_fewer_samples_than_inputs_wall_in_as_well(depth):
     kappa = 0.01
-    (wall,) = walls.walls(deep(depth, kappa, design="normal", inputs=8, samples=5))
+    (wall,) = barrier_bounds.barrier_lower_bounds(
+        deep(depth, kappa, design="normal", inputs=8, samples=5)
+    )
     sigma, s = wall.facts["sigma"], wall.facts["s*"]
     assert s == pytest.approx((kappa / sigma) ** (depth / (depth - 2)), rel=1e-6)
     assert wall.facts["f(s*)"] == pytest.approx(
@@ -139,7 +141,7 @@ def test_fewer_samples_than_inputs_wall_in_as_well(depth):
 def test_directions_that_no_sample_switches_on(samples):
     """Of few samples some directions see none: a unit there is as good as none."""
     landscape = swapped(samples, design="normal")
-    (wall,) = walls.walls(landscape)
+    (wall,) = barrier_bounds.barrier_lower_bounds(landscape)
     zeros = {name: np.zeros(shape.shape) for name, shape in landscape.shapes.items()}
     assert 0 <= wall.facts["pass"] <= float(landscape.level(zeros))
 
@@ -155,10 +157,10 @@ def test_directions_that_no_sample_switches_on(samples):
     ],
 )
 def test_no_wall_is_known(landscape):
-    assert walls.walls(landscape()) == []
+    assert barrier_bounds.barrier_lower_bounds(landscape()) == []
 
 
 def test_a_wall_speaks_of_parameters_of_any_float_type():
-    (wall,) = walls.walls(swapped(100))
+    (wall,) = barrier_bounds.barrier_lower_bounds(swapped(100))
     params = {"Dense_0.kernel": jnp.eye(2, dtype=jnp.float32), "Dense_1.kernel": jnp.eye(2)}
     assert wall.side(params) == 1

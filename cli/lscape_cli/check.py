@@ -32,7 +32,7 @@ def check(
       lscape check configs/quickstart.yaml --set task.hidden=[64,64]
     """
     with console.working(quiet) as progress:
-        from landscape.config import dump_config, load_config, load_sweep, resolved, run_name
+        from landscape.config.load import dump_config, load_config, load_sweep, resolved, run_name
         from landscape.stages.check import check as measure
         from landscape.stages.check import check_sweep
 
@@ -58,8 +58,8 @@ def check(
 
 
 def _show_sweep(grid: Any, found: list[dict[str, Any]], runs_dir: str, as_json: bool) -> None:
-    from landscape.config import sweep_name
-    from landscape.settings import combination_name
+    from landscape.config.load import sweep_name
+    from landscape.config.sections import combination_name
 
     directory = str(Path(runs_dir) / sweep_name(grid))
     whole = {key: sum(one[key] for one in found) for key in ("train_seconds", "connect_seconds")}

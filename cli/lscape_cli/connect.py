@@ -50,9 +50,9 @@ def connect(
     given = {"pairs": pairs, "method": method, "seed": seed}
     asked = [f"connect.{key}={value}" for key, value in given.items() if value is not None]
     with console.working(quiet) as progress:
-        from landscape.runs import open_run
         from landscape.stages.connect import connect as connect_pairs
         from landscape.stages.connect import tree_of
+        from landscape.store.run import open_run
 
         opened = open_run(run, runs_dir)
         rows = connect_pairs(opened, [*overrides, *asked], levels or None, progress)

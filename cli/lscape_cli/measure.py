@@ -37,8 +37,8 @@ def measure(
       lscape measure runs/quickstart-* --level 0.1 --set measure.hessian=false
     """
     with console.working(quiet) as progress:
-        from landscape.runs import open_run
-        from landscape.stages.measure import measure as measure_run
+        from landscape.stages.measure.run import measure as measure_run
+        from landscape.store.run import open_run
 
         opened = open_run(run, runs_dir)
         found = measure_run(opened, overrides, levels or None, progress)
@@ -108,7 +108,7 @@ def _hessian(rows: list[dict[str, Any]]) -> list[str]:
 
 def _resolved(rows: list[dict[str, Any]], key: str) -> str:
     """The mean of eigenvalues that are resolved, with how many are not."""
-    from landscape.report.wording import is_resolved
+    from landscape.report.data.wording import is_resolved
 
     known = [row for row in rows if row[key] is not None]
     some = [row for row in known if is_resolved(row, key)]
@@ -119,7 +119,7 @@ def _resolved(rows: list[dict[str, Any]], key: str) -> str:
 
 def _barriers(records: list[dict[str, Any]]) -> str:
     """barriers of 2 pairs (1 BUDGET, 1 TIGHT): the highest at most 0.31, its ends 0.1 and 0.09"""
-    from landscape.topology import upper_bound
+    from landscape.analysis.topology import upper_bound
 
     highest = max(records, key=upper_bound)
     pairs = f"{len(records)} pair{'s' * (len(records) != 1)} ({_counts(records, 'status')})"

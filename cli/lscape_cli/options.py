@@ -42,9 +42,9 @@ class Command(click.Command):
 
 
 def _exit_code(error: Exception) -> int | None:
-    from landscape.config import ConfigError
+    from landscape.config.load import ConfigError
     from landscape.data import DataError
-    from landscape.files import RunError
+    from landscape.store.files import RunError
 
     codes = {ConfigError: 2, RunError: 2, DataError: 1}
     return next((code for kind, code in codes.items() if isinstance(error, kind)), None)

@@ -127,10 +127,10 @@ def plane(
     if trajectory is not None and overrides:
         raise click.UsageError("--set goes with --random: trajectories have no settings")
     with console.working(quiet) as progress:
-        from landscape.report.plane import write_plane
-        from landscape.runs import open_run
+        from landscape.report.figures.plane import write_plane
         from landscape.stages.plane import plane as evaluate
         from landscape.stages.trajectory import trajectory as follow
+        from landscape.store.run import open_run
 
         opened = [open_run(run, runs_dir) for run in runs]
         opened = list({run.directory.resolve(): run for run in opened}.values())

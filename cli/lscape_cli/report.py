@@ -53,9 +53,9 @@ def report(
     Example:
       lscape report runs/quickstart-* --format csv
     """
-    from landscape.files import RunError
-    from landscape.report.against import read_published
-    from landscape.runs import open_run, open_sweep
+    from landscape.report.data.against import read_published
+    from landscape.store.files import RunError
+    from landscape.store.run import open_run, open_sweep
 
     sweeps = [run for run in runs if open_sweep(run, runs_dir)]
     if sweeps:
@@ -70,8 +70,8 @@ def report(
 
 
 def _pairs(given: str, runs: Sequence[Any]) -> list[tuple[int, int]]:
-    from landscape.config import ConfigError
-    from landscape.settings import pair_list
+    from landscape.config.load import ConfigError
+    from landscape.config.sections import pair_list
 
     tried = {(row["a"], row["b"]) for run in runs for row in run.rows()}
     try:
@@ -112,9 +112,14 @@ def write(
 
 def write_sweep(directory: str | Path, form: str, quiet: bool, runs_dir: str = "runs") -> None:
     """Print the report of a sweep, and write its page."""
-    from landscape.report.sweep import sweep_report
-    from landscape.report.sweep_page import rates_said, sweep_csv, sweep_table, write_sweep_html
-    from landscape.runs import open_sweep
+    from landscape.report.data.sweep import sweep_report
+    from landscape.report.page.sweep_page import (
+        rates_said,
+        sweep_csv,
+        sweep_table,
+        write_sweep_html,
+    )
+    from landscape.store.run import open_sweep
 
     found = open_sweep(directory, runs_dir)
     assert found is not None
@@ -135,7 +140,7 @@ def write_sweep(directory: str | Path, form: str, quiet: bool, runs_dir: str = "
 
 
 def _show_table(report: dict[str, Any]) -> None:
-    from landscape.report.wording import (
+    from landscape.report.data.wording import (
         COMPARED,
         DIFFERENCE,
         compared,
@@ -166,7 +171,7 @@ def _show_table(report: dict[str, Any]) -> None:
 
 
 def _sentences(claim: dict[str, Any], report: dict[str, Any]) -> list[str]:
-    from landscape.report.wording import series
+    from landscape.report.data.wording import series
 
     several = len(report["claims"]) > 1
     name = f"{series(claim, report['claims'])}: " if several else ""

@@ -35,11 +35,11 @@ def run(
       lscape run configs/quickstart.yaml --set connect.pairs=disjoint
     """
     with console.working(quiet) as progress:
-        from landscape.config import load_config, load_sweep
+        from landscape.config.load import load_config, load_sweep
         from landscape.stages.connect import tree_of
-        from landscape.stages.measure import measure
-        from landscape.stages.whole import asked, sweep
-        from landscape.stages.whole import run as run_whole
+        from landscape.stages.measure.run import measure
+        from landscape.stages.sweep import asked, sweep
+        from landscape.stages.sweep import run as run_whole
 
         grid = load_sweep(config, overrides, seed)
         tree = []

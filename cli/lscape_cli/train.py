@@ -29,7 +29,7 @@ def train(
       lscape train configs/quickstart.yaml --set train.models=6 --seed 1
     """
     with console.working(quiet) as progress:
-        from landscape.config import load_config
+        from landscape.config.load import load_config
         from landscape.stages.train import train as train_models
 
         run = train_models(load_config(config, overrides, seed), runs_dir, progress)

@@ -37,8 +37,8 @@ def verify(run: str, grid: int | None, runs_dir: str, quiet: bool, as_json: bool
       lscape verify runs/quickstart-* --grid 200
     """
     with console.working(quiet) as progress:
-        from landscape.runs import open_run
         from landscape.stages.verify import verify as judge_again
+        from landscape.store.run import open_run
 
         opened = open_run(run, runs_dir)
         paths = judge_again(opened, grid, progress)

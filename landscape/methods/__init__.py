@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from landscape.base import Landscape, Method
+from landscape.core.task import Landscape
 from landscape.methods.constrained import constrained
+from landscape.methods.constructions.linear_network import deep_linear, linear_network
+from landscape.methods.constructions.relu import one_hidden_layer, relu_construction
 from landscape.methods.dss import dss
-from landscape.methods.linear_network import deep_linear, linear_network
-from landscape.methods.relu_construction import one_hidden_layer, relu_construction
 from landscape.methods.straight import straight
+from landscape.search.state import Method
 
 METHODS: dict[str, Callable[..., Method]] = {
     "constrained": constrained,

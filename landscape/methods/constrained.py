@@ -16,26 +16,29 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from landscape import trees
-from landscape.base import Band, Method, Search, Status, String, key_data
-from landscape.descend import Descender, Descent
-from landscape.strings import (
+from landscape.core import trees
+from landscape.core.certificate import SegmentEvaluator
+from landscape.core.keys import key_data
+from landscape.core.level import LevelSpec
+from landscape.core.status import Status
+from landscape.core.trees import Params
+from landscape.search.descend import Descender, DescentState
+from landscape.search.state import Method, Search, String
+from landscape.search.strings import (
     BAD_HELP,
     HIGH_HELP,
     RESTARTS,
-    Profiler,
-    between,
-    end,
+    evaluate_new_segments,
+    failure_hint,
     highest_at,
     in_rounds,
-    look,
-    missed,
-    move,
+    insert_beads,
+    new_bead,
     off_segment,
-    put,
-    remember,
+    record_round,
+    replace_beads,
+    terminate,
 )
-from landscape.trees import Params
 
 FALL = 0.5  # of what the instantaneous level still has to fall, each time
 NEAR = 0.05  # of the level: from here on, the level itself
@@ -103,8 +106,8 @@ def _ends(fixed: Params) -> tuple[Params, Params]:
 def constrained(
     *,
     descend: Callable[[Springs], Descender],
-    peaks: Profiler,
-    band: Band,
+    peaks: SegmentEvaluator,
+    band: LevelSpec,
     seed: int,
     max_rounds: int = 10,
     max_beads: int = 257,
@@ -117,7 +120,7 @@ def constrained(
 
     A segment above the instantaneous level gets a bead in its middle; max_rounds is how often one
     segment may be split, again and again. A new bead that could not leave its start is begun anew
-    off its segment (landscape/strings.py). zeta, kappa: see `Springs`. Ends NOT_FOUND when
+    off its segment (landscape/search/strings.py). zeta, kappa: see `Springs`. Ends NOT_FOUND when
     max_rounds or max_beads is spent, STUCK when a bead cannot come down to the instantaneous level,
     NON_FINITE when a bead's loss does not stay finite; the reason tells what persisted.
     """
@@ -125,7 +128,7 @@ def constrained(
     descender = descend(springs)
 
     def begin(search: Search) -> None:
-        look(search.active, peaks, band.limit)
+        evaluate_new_segments(search.active, peaks, band.limit)
         batch: list[tuple[int, int, bool, Params, Params, Params]] = []
         for number, string in enumerate(search.strings):
             if string.ended is None:
@@ -163,12 +166,12 @@ def constrained(
             string.level = float(values[np.isfinite(values)].max(initial=band.level))
             string.known |= {name: np.zeros(len(upper)) for name in ("depth", "persisted", "tries")}
             string.known["parent"] = np.full(len(upper), np.inf)
-        remember(string, string.level)
+        record_round(string, string.level)
         while not (upper > band.at(string.level).limit).any():
             if string.level <= band.level:
                 string.frames[-1]["facts"][1] = string.level
                 why = "the certificate found more than the search had seen"
-                end(string, Status.CONNECTED, why)
+                terminate(string, Status.CONNECTED, why)
                 return []
             ahead = (string.level - band.level) * FALL
             near = ahead <= max(NEAR * abs(band.level), EPSILON)
@@ -200,9 +203,9 @@ def constrained(
         failing = np.flatnonzero(known["upper"] > limit)
         new = failing[known["tries"][failing] == 0]
         if trees.count(string.points) + len(failing) > max_beads:
-            end(string, Status.NOT_FOUND, f"max_beads ({max_beads}) would be exceeded")
+            terminate(string, Status.NOT_FOUND, f"max_beads ({max_beads}) would be exceeded")
         elif known["depth"][new].max(initial=0) >= max_rounds:
-            end(string, Status.NOT_FOUND, f"max_rounds ({max_rounds}) spent on one segment")
+            terminate(string, Status.NOT_FOUND, f"max_rounds ({max_rounds}) spent on one segment")
         if string.ended is not None:
             string.reason += f" at the instantaneous level {string.level:.6g}" + _persistent(string)
             return []
@@ -215,7 +218,7 @@ def constrained(
             left, right = (trees.take(string.points, segment + step) for step in (0, 1))
             key = key_data(seed, "jitter", string.name, band.level, len(string.frames), segment)
             off = off_segment(jitter, int(known["tries"][segment]))
-            start = between(left, right, 0.5, off, key)
+            start = new_bead(left, right, 0.5, off, key)
             items.append((segment, True, _held(start, left, right), left, right))
         return items
 
@@ -233,7 +236,7 @@ def constrained(
             f"({string.known['upper'][worst]:.6g} at {highest_at(string, worst):.4f} of the string)"
         )
 
-    def absorb(search: Search, descent: Descent) -> None:
+    def absorb(search: Search, descent: DescentState) -> None:
         assert search.pending is not None
         owner, bead, fresh = (np.array(search.pending[name]) for name in ("owner", "bead", "fresh"))
         for number in np.unique(owner):
@@ -246,23 +249,23 @@ def constrained(
                 segments, tries = bead[mine], string.known["tries"]
                 again = stayed & (tries[segments] < RESTARTS)
                 tries[segments] = np.where(again, tries[segments] + 1, 0)
-                put(string, segments[~again], trees.take(beads, ~again))
+                insert_beads(string, segments[~again], trees.take(beads, ~again))
                 string.rounds = int(string.known["depth"].max())
                 string.restarts += int(again.sum())
             else:
-                move(string, bead[mine], beads)
+                replace_beads(string, bead[mine], beads)
             failed = high & ~again
             bad = failed & ~np.isfinite(values)
             if bad.any():
                 why = f"{bad.sum()} of {len(mine)} beads became non-finite"
-                end(string, Status.NON_FINITE, why + missed(stayed[bad], BAD_HELP))
+                terminate(string, Status.NON_FINITE, why + failure_hint(stayed[bad], BAD_HELP))
             elif failed.any():
-                end(
+                terminate(
                     string,
                     Status.STUCK,
                     f"{failed.sum()} of {len(mine)} beads did not come down to the instantaneous "
                     f"level {string.level:.6g} in {descender.max_steps} steps (worst "
-                    f"{values[failed].max():.6g}){sign}{missed(stayed[failed], HIGH_HELP)}",
+                    f"{values[failed].max():.6g}){sign}{failure_hint(stayed[failed], HIGH_HELP)}",
                 )
 
     return in_rounds(descender, begin, absorb)

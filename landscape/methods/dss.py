@@ -11,33 +11,36 @@ from typing import Any
 
 import numpy as np
 
-from landscape import trees
-from landscape.base import Band, Method, Search, Status, String, key_data
-from landscape.descend import Descender, Descent
-from landscape.strings import (
+from landscape.core import trees
+from landscape.core.certificate import SegmentEvaluator
+from landscape.core.keys import key_data
+from landscape.core.level import LevelSpec
+from landscape.core.status import Status
+from landscape.search.descend import Descender, DescentState
+from landscape.search.state import Method, Search, String
+from landscape.search.strings import (
     BAD_HELP,
     HIGH_HELP,
     RESTARTS,
-    Profiler,
-    between,
-    drop,
-    end,
+    drop_beads,
+    evaluate_new_segments,
+    failure_hint,
     in_rounds,
-    look,
-    missed,
-    move,
+    insert_beads,
+    new_bead,
     off_segment,
-    put,
-    remember,
+    record_round,
+    replace_beads,
     segment_lengths,
+    terminate,
 )
 
 
 def dss(
     *,
     descend: Callable[[], Descender],
-    peaks: Profiler,
-    band: Band,
+    peaks: SegmentEvaluator,
+    band: LevelSpec,
     seed: int,
     insert: str = "max",
     first_midpoint: bool = False,
@@ -57,7 +60,7 @@ def dss(
     (a round of its own, not counted); jitter: how far off the segment it starts, in lengths of the
     segment; retries: how often a bead that did not reach the level is left off and begun anew in
     the next round, twice as far off; one that could not leave its start is begun anew in any case
-    (landscape/strings.py). Ends NOT_FOUND when max_rounds or max_beads is
+    (landscape/search/strings.py). Ends NOT_FOUND when max_rounds or max_beads is
     spent, STUCK when a bead ends above the level, NON_FINITE when a bead's loss does.
     """
     descender = descend()
@@ -78,11 +81,13 @@ def dss(
         if is_compulsory(string):
             return np.array([0])
         if not failing.any():
-            end(string, Status.CONNECTED, "the certificate found more than the search had seen")
+            terminate(
+                string, Status.CONNECTED, "the certificate found more than the search had seen"
+            )
         elif string.rounds >= max_rounds:
-            end(string, Status.NOT_FOUND, f"max_rounds ({max_rounds}) spent")
+            terminate(string, Status.NOT_FOUND, f"max_rounds ({max_rounds}) spent")
         elif trees.count(string.points) + failing.sum() > max_beads:
-            end(string, Status.NOT_FOUND, f"max_beads ({max_beads}) would be exceeded")
+            terminate(string, Status.NOT_FOUND, f"max_beads ({max_beads}) would be exceeded")
         if string.ended == Status.NOT_FOUND:
             string.reason += unsuccessful(string.known["tries"])
         return np.flatnonzero(failing) if string.ended is None else np.array([], int)
@@ -94,10 +99,10 @@ def dss(
 
     def begin(search: Search) -> None:
         """Start the next beads on their way down, wherever a segment fails."""
-        look(search.active, peaks, band.limit)
+        evaluate_new_segments(search.active, peaks, band.limit)
         for string in search.active:
             string.known.setdefault("tries", np.zeros(len(string.known["upper"])))
-            remember(string, band.level)
+            record_round(string, band.level)
         owners, places, starts, keys, reach = [], [], [], [], []
         for number, string in enumerate(search.strings):
             if string.ended is not None:
@@ -122,7 +127,7 @@ def dss(
                 key = key_data(
                     seed, "connect", string.name, band.level, string.rounds, begins, segment, tries
                 )
-                starts.append(between(left, right, place, off_segment(jitter, tries), key))
+                starts.append(new_bead(left, right, place, off_segment(jitter, tries), key))
                 keys.append(key)
                 reach.append(lengths[segment])
                 owners.append(number)
@@ -132,7 +137,7 @@ def dss(
             descent = descender.start(trees.stack(starts), np.stack(keys), targets, np.array(reach))
             search.pending = {"owner": owners, "place": places, "descent": descent}
 
-    def absorb(search: Search, descent: Descent) -> None:
+    def absorb(search: Search, descent: DescentState) -> None:
         """Put the trained beads on their strings."""
         assert search.pending is not None
         owner, place = np.array(search.pending["owner"]), np.array(search.pending["place"])
@@ -144,30 +149,30 @@ def dss(
             stayed = high & descent.stayed[mine]
             if len(too_high(string)):
                 tries, again = np.ones(len(mine), int), stayed
-                move(string, places[~again], trees.take(descent.params, mine[~again]))
-                drop(string, places[again])
+                replace_beads(string, places[~again], trees.take(descent.params, mine[~again]))
+                drop_beads(string, places[again])
             else:
                 tries = np.where(high, string.known["tries"][places] + 1, 0)
                 string.known["tries"][places] = tries
                 string.rounds += not begins
                 most = np.where(stayed, max(retries, RESTARTS), retries)
                 again = high & (tries <= most) & (np.isfinite(values) | stayed)
-                put(string, places[~again], trees.take(descent.params, mine[~again]))
+                insert_beads(string, places[~again], trees.take(descent.params, mine[~again]))
             string.restarts += int((again & stayed).sum())
             failed = high & ~again
             bad = failed & ~np.isfinite(values)
             if bad.any():
                 why = f"{bad.sum()} of {len(mine)} beads became non-finite"
-                end(string, Status.NON_FINITE, why + missed(stayed[bad], BAD_HELP))
+                terminate(string, Status.NON_FINITE, why + failure_hint(stayed[bad], BAD_HELP))
             elif failed.any():
                 often = int(tries[failed].max())
                 tried = f", tried {often} times," if often > 1 else ""
-                end(
+                terminate(
                     string,
                     Status.STUCK,
                     f"{failed.sum()} of {len(mine)} beads of round {string.rounds}{tried} did not "
                     f"reach the level in {descender.max_steps} steps (worst "
-                    f"{values[failed].max():.6g}){missed(stayed[failed], HIGH_HELP)}",
+                    f"{values[failed].max():.6g}){failure_hint(stayed[failed], HIGH_HELP)}",
                 )
 
     return in_rounds(descender, begin, absorb)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from landscape import trees
-from landscape.base import Method, Search, Status
+from landscape.core import trees
+from landscape.core.status import Status
+from landscape.search.state import Method, Search
 
 
 def straight(**_: Any) -> Method:

@@ -10,7 +10,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from landscape.compute import loops_slow_convolutions
+from landscape.core.devices import loops_slow_convolutions
 from landscape.networks.initial import Initial
 
 IN_CACHE = 32  # samples whose share of a kernel's gradient is made at once, in as many parts as

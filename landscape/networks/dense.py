@@ -9,8 +9,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from landscape.config.sections import Count
 from landscape.networks.initial import HE, ZERO, Initial
-from landscape.settings import Count
 
 ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "relu": nn.relu,

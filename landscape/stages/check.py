@@ -9,19 +9,16 @@ from typing import Any
 import jax
 import numpy as np
 
-from landscape import compute, paths, trees
-from landscape.base import key_data
-from landscape.compute import each
-from landscape.config import Config, ConfigError, SweepConfig, run_name
-from landscape.descend import Descender
+from landscape.config.load import Config, ConfigError, SweepConfig, run_name
+from landscape.config.sections import combination_name, pair_list
+from landscape.core import devices, trees
+from landscape.core.certificate import segment_evaluator
+from landscape.core.devices import each
+from landscape.core.keys import key_data
+from landscape.measures.planes import Plane
 from landscape.methods import HYPOTHESES
-from landscape.planes import Plane
-from landscape.settings import combination_name, pair_list
-from landscape.stages.connect import group_size
-from landscape.stages.endpoints import read_endpoints
-from landscape.stages.inputs import check_start
-from landscape.stages.plane import GRID, row_evaluator
-from landscape.stages.setup import (
+from landscape.search.descend import Descender
+from landscape.stages.build import (
     Progress,
     bead_optimizer,
     build_beads,
@@ -30,6 +27,10 @@ from landscape.stages.setup import (
     check_hypotheses,
     silent,
 )
+from landscape.stages.connect import group_size
+from landscape.stages.endpoints import read_endpoints
+from landscape.stages.inputs import check_start
+from landscape.stages.plane import GRID, row_evaluator
 
 TYPICAL_GRADIENTS = 2_000  # a pair at a level: quadratics need 1,000 at .1 and 17,000 at .01
 TYPICAL_BEADS = 16
@@ -56,7 +57,7 @@ def check(config: Config, progress: Progress = silent) -> dict[str, Any]:
     read_endpoints(config, landscape)
     progress("measuring", 1, 5)
 
-    together = min(max(models, 2), 2 * compute.TINY_MODELS)
+    together = min(max(models, 2), 2 * devices.TINY_MODELS)
     seeds = np.stack([key_data(config.seed, "init", model) for model in range(together)])
     params = each(lambda key: landscape.init(jax.random.wrap_key_data(key)))(seeds)
     early = "" if config.train.files else check_start(config, landscape, params)
@@ -68,7 +69,7 @@ def check(config: Config, progress: Progress = silent) -> dict[str, Any]:
     bead_seconds, kept_of_bead = _step(build_beads(few, landscape, by)(None), params, seeds)
     progress("measuring", 3, 5)
 
-    peaks = paths.make_peaks(landscape, connect.grid)
+    peaks = segment_evaluator(landscape, connect.grid)
     ends = trees.take(params, slice(0, 2)), trees.take(params, np.array([1, 0]))
     peaks(*ends, levels[0])
     began = time.perf_counter()
@@ -96,7 +97,7 @@ def check(config: Config, progress: Progress = silent) -> dict[str, Any]:
         "models": models,
         "pairs": pairs,
         "levels": levels,
-        "device": compute.device_description(),
+        "device": devices.device_description(),
         "optimizer": by,
         "step_seconds": step_seconds,
         "bead_seconds": bead_seconds,

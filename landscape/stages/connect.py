@@ -9,33 +9,36 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from landscape import compute, paths, trees
-from landscape.base import Band, Landscape, Method, Search, Status, String
-from landscape.compute import each
-from landscape.config import Config, changes, dump_section, revised, set_name
-from landscape.curves import begun
-from landscape.driver import Connection, chained, judge, start, steps
-from landscape.files import Arrays, Row, RunError, finite, load_arrays, write_bytes
-from landscape.film import film
+from landscape.config.load import Config, changes, dump_section, revised, set_name
+from landscape.config.sections import pair_list
+from landscape.core import devices, trees
+from landscape.core.certificate import memoized, segment_evaluator
+from landscape.core.devices import each
+from landscape.core.level import LevelSpec
+from landscape.core.status import Status
+from landscape.core.task import Landscape
 from landscape.methods import HYPOTHESES, METHODS
-from landscape.records import COLUMNS, EndPoint, why_missed
-from landscape.runs import Run
-from landscape.settings import pair_list
-from landscape.stages.given import given_paths
-from landscape.stages.kept import Searching, kept, packed, unpacked
-from landscape.stages.setup import (
-    Checkpoints,
+from landscape.methods.constructions.curves import warm_start
+from landscape.search.driver import Connection, chained, judge, start, steps
+from landscape.search.history import search_history
+from landscape.search.state import Method, Search, String
+from landscape.stages.build import (
     Progress,
     bead_optimizer,
     build_beads,
     build_landscape,
+    check_and_cast_params,
     check_hypotheses,
     config_of,
-    in_use,
     log,
     silent,
 )
-from landscape.stages.tree import grow, is_grown
+from landscape.stages.checkpoints import Checkpoints, Searching, kept, packed, unpacked
+from landscape.stages.start_path import given_paths
+from landscape.stages.tree import connect_tree, tree_is_complete
+from landscape.store.files import Arrays, Row, RunError, finite, load_arrays, write_bytes
+from landscape.store.records import COLUMNS, EndPoint, why_missed
+from landscape.store.run import Run
 
 SHARE_OF_STRINGS = 2  # memory's part for strings searched together, at their longest
 
@@ -70,7 +73,7 @@ def connect(
         return [r for r in rows if r["set"] == name and (r["level"], r["a"], r["b"]) in asked]
 
     if settings.pairs == "tree":
-        complete = is_grown(run, config, chosen)
+        complete = tree_is_complete(run, config, chosen)
     else:
         complete = len(wanted(run.rows())) == len(asked) and not _links(run, config, chosen, pairs)
     if complete and not _unfinished(run, name, chosen):
@@ -78,18 +81,18 @@ def connect(
         return wanted(run.write_results())
     with run.stage(f"connect {name}"):
         run.keep_changes(name, changes(own, config, "connect"))
-        tools = Tools(run, config, name, progress)
-        used = settings.model_copy(update={"optimizer": tools.optimizer})
+        context = ConnectContext(run, config, name, progress)
+        used = settings.model_copy(update={"optimizer": context.optimizer})
         write_bytes(run.settings_file(name), dump_section(used).encode())
-        tools.given = given_paths(config, tools.landscape, tools.ends, chosen, pairs)
+        context.given = given_paths(config, context.landscape, context.ends, chosen, pairs)
         if settings.pairs == "tree":
-            grow(tools, chosen, progress)
+            connect_tree(context, chosen, progress)
         else:
             for level in chosen:
-                tools.connect_level(level, pairs, progress)
-                tools.chain(_links(run, config, [level], pairs, below=False), progress)
+                context.connect_level(level, pairs, progress)
+                context.chain(_links(run, config, [level], pairs, below=False), progress)
             for level in reversed(chosen):
-                tools.chain(_links(run, config, [level], pairs), progress)
+                context.chain(_links(run, config, [level], pairs), progress)
         rows = run.write_results()
     return wanted(rows)
 
@@ -98,7 +101,7 @@ def tree_of(
     run: Run, overrides: Sequence[str] = (), levels: Sequence[float] | None = None
 ) -> list[dict[str, Any]]:
     """With `pairs: tree`, the records of the levels asked for of the set that `connect` made: what
-    was searched and joined (`topology.grown`). Otherwise []. Raises ConfigError, RunError."""
+    was searched and joined (`topology.tree_record`). Otherwise []. Raises ConfigError, RunError."""
     config = revised(config_of(run), overrides)
     chosen = config.chosen_levels(levels)
     records = run.tree(set_name(config.connect)) if config.connect.pairs == "tree" else []
@@ -147,11 +150,11 @@ def group_size(parameters: int, config: Config) -> int:
     """How many strings are searched together, so that memory does not grow with the pairs."""
     scalar = 8 if config.compute.precision == "float64" else 4
     return max(
-        1, compute.memory() // SHARE_OF_STRINGS // (parameters * scalar * config.connect.max_beads)
+        1, devices.memory() // SHARE_OF_STRINGS // (parameters * scalar * config.connect.max_beads)
     )
 
 
-class Tools:
+class ConnectContext:
     """What is compiled once for a set: the descender and the profiler.
 
     landscape: the config's, where it is built already.
@@ -176,20 +179,20 @@ class Tools:
         check_hypotheses(config, landscape)
         self.optimizer = bead_optimizer(config, landscape)
         self.descend = functools.cache(build_beads(config, landscape, self.optimizer))
-        self.peaks = paths.remembered(paths.make_peaks(landscape, settings.grid))
+        self.peaks = memoized(segment_evaluator(landscape, settings.grid))
         self.seed = config.seed if settings.seed is None else settings.seed
         self.ends = Ends(run, config, landscape)
         self.given: Mapping[tuple[float, Pair], Arrays] = {}
         self.group = group_size(trees.size(landscape.shapes), config)
 
-    def method(self, at: Band, max_rounds: int | None = None) -> Method:
+    def method(self, at: LevelSpec, max_rounds: int | None = None) -> Method:
         """The search at a level; max_rounds over the settings' own."""
         find = self._bound(self.settings.method, at, max_rounds)
         if self.settings.start in HYPOTHESES:
-            return begun(self._bound(self.settings.start, at), find)
+            return warm_start(self._bound(self.settings.start, at), find)
         return find
 
-    def _bound(self, name: str, at: Band, max_rounds: int | None = None) -> Method:
+    def _bound(self, name: str, at: LevelSpec, max_rounds: int | None = None) -> Method:
         return METHODS[name](
             landscape=self.landscape,
             grid=self.settings.grid,
@@ -207,8 +210,8 @@ class Tools:
             kappa=self.settings.kappa,
         )
 
-    def band(self, level: float) -> Band:
-        return Band(level, self.settings.target, self.settings.tolerance)
+    def band(self, level: float) -> LevelSpec:
+        return LevelSpec(level, self.settings.target, self.settings.tolerance)
 
     def connect_level(self, level: float, pairs: Sequence[Pair], progress: Progress) -> None:
         at = self.band(level)
@@ -259,7 +262,7 @@ class Tools:
 
     def _search_group(
         self,
-        at: Band,
+        at: LevelSpec,
         search: Search,
         checkpoints: Checkpoints,
         total: int,
@@ -294,7 +297,7 @@ class Tools:
             connection = judge(string, self.peaks, at, self.settings.length_over)
             row = _row(self.config, self.name, at, connection)
             profile = connection.certificate.profile
-            frames = film(string, connection.certificate, at.level)
+            frames = search_history(string, connection.certificate, at.level)
             self.run.save_connection(row, string.points, profile, frames)
             self.run.append_events(self.name, [_verdict_event(row)])
             connected += connection.status is Status.CONNECTED
@@ -318,7 +321,7 @@ class Tools:
                 for name, leaf in string.points.items():
                     leaf[end] = params[name]
 
-    def _tell_rounds(self, at: Band, search: Search, told: dict[str, int]) -> None:
+    def _tell_rounds(self, at: LevelSpec, search: Search, told: dict[str, int]) -> None:
         events = []
         for string in search.strings:
             if len(string.frames) != told[string.name]:
@@ -384,7 +387,7 @@ class Ends:
 
     def params(self, model: int, level: float) -> Arrays:
         path = self._run.model_file(model, level)
-        return in_use(load_arrays(path)[0], self._landscape, path)
+        return check_and_cast_params(load_arrays(path)[0], self._landscape, path)
 
     def _check(self, config: Config) -> None:
         """The task must still give what it gave in training: code and data can change."""
@@ -395,7 +398,7 @@ class Ends:
                 continue
             path = self._run.model_file(model, mine[0])
             arrays, record = load_arrays(path, EndPoint)
-            params = in_use(arrays, self._landscape, path)
+            params = check_and_cast_params(arrays, self._landscape, path)
             value = float(level_of(trees.stack([params]))[0])
             if not np.isclose(value, record["value"], rtol=1e-3, atol=1e-6):
                 raise RunError(
@@ -427,7 +430,7 @@ def _empty_row(config: Config, name: str, level: float, a: int, b: int) -> Row:
     return row | known | {"set": name, "reason": ""}
 
 
-def _row(config: Config, name: str, at: Band, connection: Connection) -> Row:
+def _row(config: Config, name: str, at: LevelSpec, connection: Connection) -> Row:
     string = connection.string
     a, b = map(int, string.name.split("-"))
     return _empty_row(config, name, at.level, a, b) | {"limit": at.limit} | connection.record()

@@ -8,12 +8,12 @@ from collections import Counter
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from landscape import trees
-from landscape.base import Landscape
-from landscape.config import Config
-from landscape.files import Arrays, RunError
-from landscape.settings import Endpoints
-from landscape.stages.setup import in_use
+from landscape.config.load import Config
+from landscape.config.sections import Endpoints
+from landscape.core import trees
+from landscape.core.task import Landscape
+from landscape.stages.build import check_and_cast_params
+from landscape.store.files import Arrays, RunError
 
 
 def read_endpoints(config: Config, landscape: Landscape) -> list[Arrays]:
@@ -26,7 +26,7 @@ def read_endpoints(config: Config, landscape: Landscape) -> list[Arrays]:
     networks = []
     for path in config.train.files:
         try:
-            networks.append(in_use(files[path], landscape, path))
+            networks.append(check_and_cast_params(files[path], landscape, path))
         except RunError as error:
             other = files[path].keys() != landscape.shapes.keys()
             hint = "; `ignore` and `rename` of train.endpoints take other names" if other else ""

@@ -10,10 +10,10 @@ from pathlib import Path
 import jax
 from jax.interpreters.partial_eval import dce_jaxpr
 
-from landscape import trees
-from landscape.base import Landscape, Task, unequal_samples
-from landscape.compute import each
-from landscape.config import Config
+from landscape.config.load import Config
+from landscape.core import trees
+from landscape.core.devices import each
+from landscape.core.task import Landscape, Task, unequal_samples
 
 log = logging.getLogger("lscape")
 
@@ -30,17 +30,17 @@ SHOWN = 6  # names in a message
 def check_samples(config: Config, task: Task) -> None:
     """Raise ConfigError where samples are to be taken apart and arrays have not as many."""
     batch_size = config.train.batch_size
-    splits = {"train": config.task_key if task.averages else "train.batch_size"}
-    if task.averages:
+    splits = {"train": config.task_key if task.sample_means else "train.batch_size"}
+    if task.sample_means:
         splits[config.levels.split] = config.task_key
-    for split, key in splits.items() if task.averages or batch_size is not None else ():
+    for split, key in splits.items() if task.sample_means or batch_size is not None else ():
         said = unequal_samples(task.data[split])
         if said:
             raise config.problem(
                 key,
                 f"arrays of the split '{split}' must share their leading axis: {said}. "
-                "Without train.batch_size, and without `averages` in the task, the loss is given "
-                "all data and may draw its own batches",
+                "Without train.batch_size, and without `sample_means` in the task, the loss "
+                "is given all data and may draw its own batches",
             )
 
 

@@ -9,16 +9,24 @@ from typing import Any
 import jax
 import numpy as np
 
-from landscape import paths, trees
-from landscape.base import Landscape, Status, key_data
-from landscape.compute import each
-from landscape.config import Config, ConfigError, revised
-from landscape.files import Arrays, Row, RunError, digest, load_arrays
-from landscape.filters import filter_axes
-from landscape.planes import FLAT, Plane, off_line, random_directions, through
-from landscape.runs import Run, plane_name
-from landscape.stages.kept import KeptPlane, kept
-from landscape.stages.setup import Checkpoints, Progress, build_landscape, config_of, in_use, silent
+from landscape.config.load import Config, ConfigError, revised
+from landscape.core import paths, trees
+from landscape.core.devices import each
+from landscape.core.keys import key_data
+from landscape.core.status import Status
+from landscape.core.task import Landscape
+from landscape.measures.filters import filter_axes
+from landscape.measures.planes import FLAT, Plane, off_line, random_directions, through
+from landscape.stages.build import (
+    Progress,
+    build_landscape,
+    check_and_cast_params,
+    config_of,
+    silent,
+)
+from landscape.stages.checkpoints import Checkpoints, KeptPlane, kept
+from landscape.store.files import Arrays, Row, RunError, digest, load_arrays
+from landscape.store.run import Run, plane_name
 
 MARGIN = 0.2  # around the models and the strings, of what they take
 GRID = 41  # points a side
@@ -170,7 +178,7 @@ def _level(run: Run, chosen: Sequence[int], levels: list[float], level: float | 
 def model_at(run: Run, landscape: Landscape, model: int, level: float) -> Arrays:
     """A model's parameters where it first met a level. Raises RunError."""
     path = run.model_file(model, level)
-    return in_use(load_arrays(path)[0], landscape, path)
+    return check_and_cast_params(load_arrays(path)[0], landscape, path)
 
 
 def _string(run: Run, a: int, b: int, level: float) -> Row | None:

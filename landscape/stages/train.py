@@ -9,31 +9,32 @@ from typing import Any
 import jax
 import numpy as np
 
-from landscape import trees
-from landscape.base import Landscape, Status, key_data
-from landscape.compute import each
-from landscape.config import Config, dump_config, run_name
-from landscape.descend import Descender, Descent
-from landscape.files import load_arrays, save_arrays
-from landscape.permute import permuted
-from landscape.records import why_missed
-from landscape.runs import Run, create_run, open_run
-from landscape.stages.endpoints import read_endpoints
-from landscape.stages.inputs import check_start
-from landscape.stages.kept import Training, kept
-from landscape.stages.setup import (
-    Checkpoints,
+from landscape.config.load import Config, dump_config, run_name
+from landscape.core import trees
+from landscape.core.devices import each
+from landscape.core.keys import key_data
+from landscape.core.permute import permuted
+from landscape.core.status import Status
+from landscape.core.task import Landscape
+from landscape.search.descend import Descender, DescentState
+from landscape.stages.build import (
     Progress,
     bead_optimizer,
     build_landscape,
     build_optimizer,
+    check_and_cast_params,
     check_differentiable,
     check_hypotheses,
-    in_use,
     log,
     silent,
     surroundings,
 )
+from landscape.stages.checkpoints import Checkpoints, Training, kept
+from landscape.stages.endpoints import read_endpoints
+from landscape.stages.inputs import check_start
+from landscape.store.files import load_arrays, save_arrays
+from landscape.store.records import why_missed
+from landscape.store.run import Run, create_run, open_run
 
 DRAWS = 4  # random points at which a network is compared with its permuted twin
 SAME = 2e-3  # relative: rounding may turn one sample of an error rate
@@ -115,7 +116,7 @@ def _descend(run: Run, config: Config, landscape: Landscape, progress: Progress)
         descent = descender.start(params, np.stack(keys), np.full(len(keys), levels[0]))
         met: list[dict[float, tuple[int, float]]] = [{} for _ in keys]
     else:
-        descent = Descent(**before["descent"])
+        descent = DescentState(**before["descent"])
         met = [{level: (step, value) for level, step, value in model} for model in before["met"]]
 
     def state() -> dict[str, Any]:
@@ -243,7 +244,7 @@ def _keep_twin(
     level_of = each(landscape.level)
     for level, (step, _) in met.items():
         path = run.model_file(model, level)
-        params = _twin(in_use(load_arrays(path)[0], landscape, path), config)
+        params = _twin(check_and_cast_params(load_arrays(path)[0], landscape, path), config)
         value = float(level_of(trees.stack([params]))[0])
         if value <= level:
             twins[level] = (step, value)

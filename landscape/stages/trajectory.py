@@ -7,13 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from landscape import paths, trees
-from landscape.base import Landscape
-from landscape.compute import each
-from landscape.config import Config
-from landscape.files import Arrays, RunError, load_arrays
-from landscape.planes import Plane, principal_plane
-from landscape.runs import Run, plane_name
+from landscape.config.load import Config
+from landscape.core import paths, trees
+from landscape.core.devices import each
+from landscape.core.task import Landscape
+from landscape.measures.planes import Plane, principal_plane
+from landscape.stages.build import Progress, build_landscape, check_and_cast_params, silent
 from landscape.stages.plane import (
     GRID,
     Span,
@@ -24,8 +23,9 @@ from landscape.stages.plane import (
     model_at,
     settings_of,
 )
-from landscape.stages.setup import Progress, build_landscape, in_use, silent
 from landscape.stages.train import beginning
+from landscape.store.files import Arrays, RunError, load_arrays
+from landscape.store.run import Run, plane_name
 
 SAME: dict[
     str, Callable[[Config], object]
@@ -137,7 +137,7 @@ def _snapshots(
             found[step] = model_at(run, landscape, model, met[step])
     record, last = run.models()[model], run.last_file(model)
     if level not in met.values() and record["steps"] not in found and last.exists():
-        found[record["steps"]] = in_use(load_arrays(last)[0], landscape, last)
+        found[record["steps"]] = check_and_cast_params(load_arrays(last)[0], landscape, last)
     return list(found), trees.stack(list(found.values()))
 
 

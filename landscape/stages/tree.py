@@ -13,32 +13,32 @@ from typing import Any
 
 import numpy as np
 
-from landscape.base import Band
-from landscape.config import Config, set_name
-from landscape.runs import Run, write_records
-from landscape.stages.setup import Progress
+from landscape.analysis.topology import Pair, next_pairs, reached, tree_record
+from landscape.config.load import Config, set_name
+from landscape.core.level import LevelSpec
+from landscape.stages.build import Progress
 from landscape.stages.snapshots import carry
-from landscape.topology import Pair, grown, next_pairs, reached
+from landscape.store.run import Run, write_records
 
 HELD_BYTES = 2**28  # of models, while distances are measured
 
 
-def grow(tools: Any, levels: Sequence[float], progress: Progress) -> None:
+def connect_tree(context: Any, levels: Sequence[float], progress: Progress) -> None:
     """Join what can be joined at each level, round by round; a record a level in the set's tree.
 
-    tools: of stages/connect.py. The pairs of a round depend on the rows alone that are there at
+    context: of stages/connect.py. The pairs of a round depend on the rows alone that are there at
     this level and below, so that an interrupted tree grows on as it would have.
     """
-    run, tries = tools.run, tools.settings.tries
+    run, tries = context.run, context.settings.tries
     for level in sorted(levels):
-        carry(tools, level, progress)
-        tools.connect_level(level, [], progress)  # what was interrupted
+        carry(context, level, progress)
+        context.connect_level(level, [], progress)  # what was interrupted
         who = reached(run.models(), level)
-        distance = _distances(tools, who, level)
+        distance = _distances(context, who, level)
         number = 0
         while True:
-            record = _grown(run, tools.name, level, tools.band(level).limit, tries)
-            pairs = _next(run, tools.name, record, distance)[: tools.group]
+            record = _tree_record(run, context.name, level, context.band(level).limit, tries)
+            pairs = _next(run, context.name, record, distance)[: context.group]
             if not pairs:
                 break
             number += 1
@@ -46,35 +46,36 @@ def grow(tools: Any, levels: Sequence[float], progress: Progress) -> None:
             def told(stage: str, done: float, total: float, number: int = number, **facts: Any):
                 progress(f"{stage}, round {number}", done, total, **facts)
 
-            tools.connect_level(level, pairs, told)
-        _keep(run, tools.name, record)
+            context.connect_level(level, pairs, told)
+        _keep(run, context.name, record)
 
 
-def is_grown(run: Run, config: Config, levels: Sequence[float]) -> bool:
+def tree_is_complete(run: Run, config: Config, levels: Sequence[float]) -> bool:
     """Whether the set's tree is complete at these levels, and still what its rows say."""
     name, settings = set_name(config.connect), config.connect
     kept = {record["level"]: record for record in run.tree(name)}
     for level in levels:
-        limit = Band(level, settings.target, settings.tolerance).limit
-        record = _grown(run, name, level, limit, settings.tries)
+        limit = LevelSpec(level, settings.target, settings.tolerance).limit
+        record = _tree_record(run, name, level, limit, settings.tries)
         anywhere = dict.fromkeys(combinations(reached(run.models(), level), 2), 0.0)
         if kept.get(level) != record or _next(run, name, record, anywhere):
             return False
     return True
 
 
-def retold(run: Run) -> None:
+def refresh_trees(run: Run) -> None:
     """Let the tree of every set say what its rows and the models' own paths say now."""
     for name in run.sets():
         if kept := run.tree(name):
             again = [
-                _grown(run, name, *(r[key] for key in ("level", "limit", "tries"))) for r in kept
+                _tree_record(run, name, *(r[key] for key in ("level", "limit", "tries")))
+                for r in kept
             ]
             write_records(run.tree_file(name), again)
 
 
-def _grown(run: Run, name: str, level: float, limit: float, tries: int) -> dict[str, Any]:
-    return grown(_rows(run, name), run.snapshots(), run.models(), level, limit, tries)
+def _tree_record(run: Run, name: str, level: float, limit: float, tries: int) -> dict[str, Any]:
+    return tree_record(_rows(run, name), run.snapshots(), run.models(), level, limit, tries)
 
 
 def _next(run: Run, name: str, record: dict[str, Any], distance: dict[Pair, float]) -> list[Pair]:
@@ -93,11 +94,11 @@ def _keep(run: Run, name: str, record: dict[str, Any]) -> None:
     write_records(run.tree_file(name), records)
 
 
-def _distances(tools: Any, who: Sequence[int], level: float) -> dict[Pair, float]:
+def _distances(context: Any, who: Sequence[int], level: float) -> dict[Pair, float]:
     """Euclidean distances between snapshots at a level, reading some models at a time."""
 
     def flat(model: int) -> np.ndarray:
-        params = tools.ends.params(model, level)
+        params = context.ends.params(model, level)
         return np.concatenate([np.ravel(leaf) for _, leaf in sorted(params.items())])
 
     found = {}

@@ -9,14 +9,21 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from landscape import paths
-from landscape.base import Status
-from landscape.files import Row, RunError, load_arrays, save_arrays
-from landscape.records import DOWNGRADED, RAISED
-from landscape.runs import Run
-from landscape.stages.setup import Progress, build_landscape, config_of, in_use, log, silent
-from landscape.stages.tree import retold
-from landscape.topology import edges, forest, upper_bound
+from landscape.analysis.topology import edges, forest, upper_bound
+from landscape.core.certificate import MOVED, SegmentMaxima, certify, memoized, segment_evaluator
+from landscape.core.status import Status
+from landscape.stages.build import (
+    Progress,
+    build_landscape,
+    check_and_cast_params,
+    config_of,
+    log,
+    silent,
+)
+from landscape.stages.tree import refresh_trees
+from landscape.store.files import Row, RunError, load_arrays, save_arrays
+from landscape.store.records import DOWNGRADED, RAISED
+from landscape.store.run import Run
 
 FINER = 4
 
@@ -76,8 +83,8 @@ def verify(run: Run, grid: int | None = None, progress: Progress = silent) -> li
     landscape = build_landscape(config, progress)
 
     @functools.cache
-    def peaks(finer: int) -> Callable[..., paths.Peaks]:
-        return paths.remembered(paths.make_peaks(landscape, finer))
+    def peaks(finer: int) -> Callable[..., SegmentMaxima]:
+        return memoized(segment_evaluator(landscape, finer))
 
     records = []
     with run.stage("verify"):
@@ -90,7 +97,7 @@ def verify(run: Run, grid: int | None = None, progress: Progress = silent) -> li
             progress("verifying", len(records), total, agreed=agreed)
         progress("verifying", total, total)
         run.write_results()
-        retold(run)
+        refresh_trees(run)
         for measures in run.measures():
             run.write_measures(measures)
     return records
@@ -111,9 +118,9 @@ def _judged_again(kept: Kept, landscape: Any, peaks: Any, grid: int) -> dict[str
     arrays, header = load_arrays(kept.file)
     points = _path(kept, arrays, landscape)
     bound = upper_bound(kept.record)
-    known = bound + paths.MOVED * abs(bound)
+    known = bound + MOVED * abs(bound)
     limit = known if kept.limit is None else kept.limit
-    found = paths.certify(points, peaks, limit)
+    found = certify(points, peaks, limit)
     agreed, finite, reason = found.holds(limit), bool(np.isfinite(found.maximum)), ""
     certificate = {
         "max_loss": found.maximum if finite else None,
@@ -156,7 +163,7 @@ def _path(kept: Kept, arrays: dict[str, Any], landscape: Any) -> dict[str, Any]:
     """The path's arrays, if its ends are the run's own models bit for bit. Raises RunError."""
     points = {}
     for end, model in zip((0, -1), kept.ends, strict=True):
-        for name, leaf in in_use(load_arrays(model)[0], landscape, model).items():
+        for name, leaf in check_and_cast_params(load_arrays(model)[0], landscape, model).items():
             points[name] = arrays.get(kept.prefix + name)
             kind = leaf.dtype if points[name] is None else points[name].dtype
             if points[name] is None or not np.array_equal(points[name][end], leaf.astype(kind)):

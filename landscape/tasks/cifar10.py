@@ -8,12 +8,12 @@ import jax
 import jax.numpy as jnp
 from pydantic import Field
 
-from landscape.base import Task
+from landscape.config.sections import Count
+from landscape.core.task import Task
 from landscape.data import Store
 from landscape.data import cifar10 as files
 from landscape.networks import initialiser, predictor
 from landscape.networks.convolutional import CifarNet
-from landscape.settings import Count
 from landscape.tasks.classification import classification, take
 
 CHUNK = 128

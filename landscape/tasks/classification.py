@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from landscape.base import Outputs, Task
+from landscape.core.task import Outputs, Task
 from landscape.data import DataError
 
 Predict = Callable[[Any, jax.Array], jax.Array]
@@ -77,5 +77,5 @@ def classification(
         {"loss": loss, "error": error},
         data,
         outputs=Outputs(lambda params, batch: logits_of(params, batch[0]), "jsd"),
-        averages=("loss", "error"),
+        sample_means=("loss", "error"),
     )

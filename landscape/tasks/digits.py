@@ -8,11 +8,11 @@ from __future__ import annotations
 import jax.numpy as jnp
 import numpy as np
 
-from landscape.base import Task
+from landscape.config.sections import Seed
+from landscape.core.task import Task
 from landscape.networks import initialiser, predictor
 from landscape.networks.dense import MLP, Activation, Widths
 from landscape.networks.initial import HE, ZERO, Initial
-from landscape.settings import Seed
 from landscape.tasks.classification import classification
 
 TEST_SAMPLES = 360

@@ -9,11 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 from pydantic import Field
 
-from landscape.base import Outputs, Task
+from landscape.config.sections import Count, Seed
+from landscape.core.task import Outputs, Task
 from landscape.networks import initialiser, predictor
 from landscape.networks.dense import MLP, Activation, Widths
 from landscape.networks.initial import UNIT_UNIFORM, Initial
-from landscape.settings import Count, Seed
 
 
 def polynomial(
@@ -58,8 +58,8 @@ def polynomial(
         loss=lambda params, carry, batch, key: (metrics["loss"](params, batch), carry),
         metrics=metrics,
         data=data,
-        descendable=("loss", "mae", "mse"),
+        differentiable=("loss", "mae", "mse"),
         outputs=Outputs(lambda params, batch: predict(params, batch[0]), "l2"),
-        averages=("loss", "mae", "mse"),
-        kinked=("mae", "loss") if loss == "mae" else ("mae",),
+        sample_means=("loss", "mae", "mse"),
+        nonsmooth=("mae", "loss") if loss == "mae" else ("mae",),
     )

@@ -10,12 +10,12 @@ import numpy as np
 import optax
 from pydantic import Field
 
-from landscape.base import Task
+from landscape.config.sections import Count
+from landscape.core.task import Task
 from landscape.data import DataError, Store
 from landscape.data import ptb as files
 from landscape.networks.initial import Initial
 from landscape.networks.recurrent import LanguageModel
-from landscape.settings import Count
 
 Words = Annotated[int, Field(ge=2)]
 WEIGHTS = Initial(distribution="uniform", scale=0.1)
@@ -93,6 +93,6 @@ def ptb(
         metrics={"loss": loss, "perplexity": lambda params, text: jnp.exp(loss(params, text))},
         data=data,
         carry=(jnp.int32(0), model.rest(streams)),
-        descendable=(),  # a gradient through a whole text
+        differentiable=(),  # a gradient through a whole text
         filters={"embedding": 0},  # a word's vector: it is looked up, not multiplied
     )

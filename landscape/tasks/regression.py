@@ -15,11 +15,11 @@ import numpy as np
 import scipy  # its parts are loaded when they are used
 from pydantic import Field
 
-from landscape.base import Form, Task
+from landscape.config.sections import Count, Seed
+from landscape.core.task import Form, Task
 from landscape.networks import initialiser, predictor
 from landscape.networks.dense import MLP, Widths
 from landscape.networks.initial import HE, Initial
-from landscape.settings import Count, Seed
 
 Target = Literal["linear", "teacher", "density", "mixture", "rectified-inputs", "two-gaussians"]
 Positive = Annotated[float, Field(gt=0)]
@@ -117,7 +117,7 @@ def regression(
         loss=lambda params, carry, batch, key: (loss(params, batch), carry),
         metrics={"loss": loss, "mse": mse},
         data=data,
-        descendable=("loss", "mse"),
+        differentiable=("loss", "mse"),
         form=Form(kernels, activation, penalty, kappa),
     )
 

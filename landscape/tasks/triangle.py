@@ -15,11 +15,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from landscape.base import Outputs, Task
+from landscape.config.sections import Count
+from landscape.core.task import Outputs, Task
 from landscape.networks import initialiser, predictor
 from landscape.networks.dense import MLP
 from landscape.networks.initial import HE, Initial
-from landscape.settings import Count
 
 BOUND = 1 / 6
 
@@ -42,5 +42,5 @@ def triangle(*, hidden: Count = 3, weights: Initial = HE) -> Task:
         metrics={"loss": loss},
         data={"train": (x, jnp.roll(x, -1, axis=0))},
         outputs=Outputs(lambda params, batch: predict(params, batch[0]), "l2"),
-        averages=("loss",),
+        sample_means=("loss",),
     )

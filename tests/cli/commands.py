@@ -12,8 +12,6 @@ from types import ModuleType, SimpleNamespace
 import pytest
 from click.testing import CliRunner
 
-import landscape.report.wording  # noqa: F401  before its package is stood in for
-
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "cli"))
 
@@ -22,13 +20,6 @@ from lscape_cli.main import main  # noqa: E402
 COMMANDS = sorted(main.commands)
 ENVIRONMENT = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'cli'}"}
 START = "from lscape_cli.main import main; main(prog_name='lscape')"
-
-MODULES = [
-    f"landscape.{room}" for room in ("config", "files", "runs", "report", "report.plane")
-] + [
-    f"landscape.stages.{stage}"
-    for stage in ("train", "connect", "measure", "verify", "check", "plane", "trajectory", "whole")
-]
 
 
 LEAVES = {
@@ -129,7 +120,7 @@ def fake(monkeypatch):
     }  # fmt: skip
     swept = {"values": {"task.hidden": [8]}, **estimates}
     contents = {
-        "config": {
+        "config.load": {
             "ConfigError": ConfigError,
             "load_config": called("load_config", config),
             "load_sweep": lambda *arguments: fake.sweep,
@@ -138,8 +129,8 @@ def fake(monkeypatch):
             "run_name": lambda config: "r",
             "sweep_name": lambda grid: "s",
         },
-        "files": {"RunError": RunError},
-        "runs": {
+        "store.files": {"RunError": RunError},
+        "store.run": {
             "open_run": opened,
             "open_sweep": lambda path, runs_dir: None,
         },
@@ -148,38 +139,39 @@ def fake(monkeypatch):
             "levels_csv": lambda report: "level,pairs\n0.1,6\n",
             "write_html": lambda runs, report, path, pairs: fake.calls.append(("write_html", path)),
         },
-        "train": {"train": stage("train", lambda: run)},
-        "connect": {
+        "stages.train": {"train": stage("train", lambda: run)},
+        "stages.connect": {
             "connect": stage("connect", lambda: fake.rows),
             "tree_of": lambda *asked: fake.tree,
         },
-        "measure": {"measure": stage("measure", lambda: fake.measures)},
-        "verify": {"verify": stage("verify", lambda: fake.strings)},
-        "check": {
+        "stages.measure.run": {"measure": stage("measure", lambda: fake.measures)},
+        "stages.verify": {"verify": stage("verify", lambda: fake.strings)},
+        "stages.check": {
             "check": stage("check", lambda: estimates),
             "check_sweep": stage("check_sweep", lambda: [swept] * 2),
         },
-        "plane": {
-            "plane": stage("plane", lambda: "models-0-1-2-0.1"),
+        "report.figures.plane": {
             "write_plane": lambda run, name: [f"runs/r/planes/{name}.svg"],
         },
-        "trajectory": {"trajectory": stage("trajectory", lambda: "trajectory-all-0.1")},
-        "whole": {
+        "stages.plane": {"plane": stage("plane", lambda: "models-0-1-2-0.1")},
+        "stages.trajectory": {"trajectory": stage("trajectory", lambda: "trajectory-all-0.1")},
+        "stages.sweep": {
             "run": stage("run", lambda: (run, fake.rows)),
             "asked": lambda config, *sections: [],
             "sweep": stage("sweep", lambda: (Path("runs/s"), fake.rows)),
         },
     }
-    for name in MODULES:
-        module = ModuleType(name)
-        vars(module).update(contents[name.rpartition(".")[2]])
-        monkeypatch.setitem(sys.modules, name, module)
+    for name, content in contents.items():
+        module = ModuleType(f"landscape.{name}")
+        vars(module).update(content)
+        monkeypatch.setitem(sys.modules, module.__name__, module)
 
     def fail(name, error):
         def call(*arguments):
             raise error
 
-        monkeypatch.setattr(sys.modules[f"landscape.stages.{name}"], name, call)
+        (module,) = (n for n in contents if n in (f"stages.{name}", f"stages.{name}.run"))
+        monkeypatch.setattr(sys.modules[f"landscape.{module}"], name, call)
 
     fake.fail = fail
     return fake

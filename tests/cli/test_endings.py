@@ -56,7 +56,7 @@ def test_a_bug_is_not_hidden(fake):
 SLOW = f"""
 import sys, time
 from types import ModuleType
-config, stage = ModuleType("landscape.config"), ModuleType("landscape.stages.train")
+config, stage = ModuleType("landscape.config.load"), ModuleType("landscape.stages.train")
 config.load_config = lambda *a: None
 def train(config, runs_dir, progress):
     progress("training", 1, 10)

@@ -220,7 +220,7 @@ def test_hostile_archives_end_at_once(tmp_path, name):
 
 
 def test_names_that_are_long_or_odd_are_read(tmp_path):
-    """As other tools write them: PAX headers for times and names, GNU ones for long names."""
+    """As other context write them: PAX headers for times and names, GNU ones for long names."""
     for form in (tarfile.PAX_FORMAT, tarfile.GNU_FORMAT, tarfile.USTAR_FORMAT):
         made = io.BytesIO()
         with tarfile.open(fileobj=made, mode="w:gz", format=form) as packed:

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from landscape.base import Status
+from landscape.core.status import Status
 from landscape.methods import HYPOTHESES, METHODS
 from tests.analytic import (
     CONVEX,
@@ -151,12 +151,13 @@ def test_the_second_search_compiles_nothing_new():
     landscape = counted.landscape
     import optax
 
-    from landscape import paths
-    from landscape.base import Band, Search
-    from landscape.descend import Descender
-    from landscape.driver import finish, start
+    from landscape.core.certificate import segment_evaluator
+    from landscape.core.level import LevelSpec
+    from landscape.search.descend import Descender
+    from landscape.search.driver import finish, start
+    from landscape.search.state import Search
 
-    at, peaks = Band(counted.level), paths.make_peaks(landscape, 50)
+    at, peaks = LevelSpec(counted.level), segment_evaluator(landscape, 50)
     descender = Descender(landscape, optax.adam(1e-2), 10, 1000)
 
     def once(b):
@@ -208,7 +209,7 @@ def test_config_and_command_line_know_every_method():
 
     from lscape_cli.connect import connect
 
-    from landscape.settings import Connect
+    from landscape.config.sections import Connect
 
     (option,) = (option for option in connect.params if option.name == "method")
     assert set(get_args(Connect.model_fields["method"].annotation)) == set(METHODS)

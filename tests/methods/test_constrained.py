@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from landscape.base import Status
+from landscape.core.status import Status
 from landscape.methods.constrained import Springs
 from tests.analytic import DOUBLE_WELL_BELOW, RING, search
 

@@ -3,12 +3,16 @@
 import numpy as np
 import pytest
 
-from landscape import paths, trees
-from landscape.base import Band, Search, Status, bind
-from landscape.curves import certified, sampled
-from landscape.driver import finish, judge, start
+from landscape.core import trees
+from landscape.core.certificate import segment_evaluator
+from landscape.core.level import LevelSpec
+from landscape.core.status import Status
+from landscape.core.task import bind
 from landscape.methods import METHODS
-from landscape.methods.linear_network import curve_between
+from landscape.methods.constructions.curves import certified, sampled
+from landscape.methods.constructions.linear_network import curve_between
+from landscape.search.driver import finish, judge, start
+from landscape.search.state import Search
 from landscape.tasks.regression import regression
 
 pytestmark = pytest.mark.usefixtures("float64")
@@ -105,7 +109,7 @@ def turned():
 
 def test_the_string_converges_to_the_curve_as_h_squared(turned):
     landscape, level, curve = turned
-    peaks, found = paths.make_peaks(landscape, 50), []
+    peaks, found = segment_evaluator(landscape, 50), []
     for beads in (17, 33, 65, 129):
         points = curve.at(np.zeros(beads, int), np.linspace(0, 1, beads))
         lefts, rights = (trees.take(points, part) for part in (slice(0, -1), slice(1, None)))
@@ -116,7 +120,7 @@ def test_the_string_converges_to_the_curve_as_h_squared(turned):
 
 def test_a_string_is_sampled_until_it_is_below_the_limit(turned):
     landscape, level, curve = turned
-    peaks, limit = paths.make_peaks(landscape, 50), 1.001 * level
+    peaks, limit = segment_evaluator(landscape, 50), 1.001 * level
     points, highest = sampled(curve, peaks, limit, 300)
     assert 3 < trees.count(points) < 300 and level < highest <= limit
     points, highest = sampled(curve, peaks, limit, 4)
@@ -128,8 +132,8 @@ def test_as_a_method(kappa):
     landscape = linear(3, (4,), 2, kappa=kappa)
     rng = np.random.default_rng(0)
     a, b = (random_network(landscape, rng, False) for _ in range(2))
-    band = Band(1.01 * max(float(landscape.level(x)) for x in (a, b)))
-    peaks = paths.make_peaks(landscape, 50)
+    band = LevelSpec(1.01 * max(float(landscape.level(x)) for x in (a, b)))
+    peaks = segment_evaluator(landscape, 50)
     method = METHODS["linear-network"](landscape=landscape, peaks=peaks, band=band)
     (string,) = finish(method, Search([start("0-1", a, b)])).strings
     assert judge(string, peaks, band).status is Status.CONNECTED

@@ -5,12 +5,13 @@ import numpy as np
 import pytest
 from sklearn.linear_model import Lasso
 
-from landscape import paths
-from landscape.base import Band, Search, Status, bind
-from landscape.curves import begun, certified
-from landscape.driver import finish, judge, start
+from landscape.core.certificate import segment_evaluator
+from landscape.core.level import LevelSpec
+from landscape.core.status import Status
+from landscape.core.task import bind
 from landscape.methods import METHODS
-from landscape.methods.relu_construction import (
+from landscape.methods.constructions.curves import certified, warm_start
+from landscape.methods.constructions.relu import (
     Loss,
     Network,
     curve_between,
@@ -19,6 +20,8 @@ from landscape.methods.relu_construction import (
     remainder,
     within,
 )
+from landscape.search.driver import finish, judge, start
+from landscape.search.state import Search
 from landscape.tasks.regression import regression
 from tests.methods.test_linear_network import jump
 
@@ -185,12 +188,12 @@ def test_as_a_start_the_search_goes_on_from_the_constructed_string():
     landscape = rectified(2, 6, 1, 0.01)
     rng = np.random.default_rng(1)
     a, b = (random_end(landscape, rng, True) for _ in range(2))
-    peaks = paths.make_peaks(landscape, 20)
+    peaks = segment_evaluator(landscape, 20)
     made = certified(curve_between(landscape)(a, b), landscape, 20, 1.0)
-    band = Band(1.01 * made["curve_max"])
+    band = LevelSpec(1.01 * made["curve_max"])
     first = METHODS["relu-construction"](landscape=landscape, peaks=peaks, band=band)
     then = METHODS["straight"]()
-    (string,) = finish(begun(first, then), Search([start("0-1", a, b)])).strings
+    (string,) = finish(warm_start(first, then), Search([start("0-1", a, b)])).strings
     found = judge(string, peaks, band)
     assert found.status is Status.CONNECTED and found.beads > 10
     assert string.facts["curve_max"] == pytest.approx(made["curve_max"], rel=1e-6)

@@ -10,19 +10,23 @@ import numpy as np
 import optax
 import pytest
 
-from landscape import driver, paths
-from landscape.base import Band, Search, Status, bind, energy_task
-from landscape.descend import Descender
-from landscape.driver import finish, judge, start
-from landscape.gauss_newton import gauss_newton
+from landscape.core.certificate import segment_evaluator
+from landscape.core.level import LevelSpec
+from landscape.core.status import Status
+from landscape.core.task import bind, energy_task
 from landscape.methods import METHODS
-from landscape.polyak import polyak
-from landscape.strings import RESTARTS
-from landscape.trust import near_start, within_radius
+from landscape.search import driver
+from landscape.search.descend import Descender
+from landscape.search.driver import finish, judge, start
+from landscape.search.gauss_newton import gauss_newton
+from landscape.search.polyak import polyak
+from landscape.search.state import Search
+from landscape.search.strings import RESTARTS
+from landscape.search.trust import near_start, within_radius
 from tests.analytic import ring_energy
 
 ENDS = np.array([-1.0, 0.0], np.float32), np.array([1.0, 0.0], np.float32)
-BAND = Band(0.1)
+BAND = LevelSpec(0.1)
 STEPS = 2000
 
 
@@ -47,7 +51,7 @@ def searched(
 ):
     shape = ends[0].shape
     landscape = bind(energy_task(energy, lambda key: jax.random.normal(key, shape)))
-    peaks = paths.make_peaks(landscape, 50)
+    peaks = segment_evaluator(landscape, 50)
     early = way in ("polyak", "gauss-newton")
 
     def descend(held=None):
@@ -78,7 +82,7 @@ def test_between_antipodes_of_a_ring(method, way):
 @pytest.mark.parametrize("way", WAYS)
 def test_however_high_the_maximum_is(way):
     """The length of a Polyak step is the gap over the gradient's square, which is zero."""
-    found = searched(lambda x: 1e4 * ring_energy(x), way=way, band=Band(1e3))
+    found = searched(lambda x: 1e4 * ring_energy(x), way=way, band=LevelSpec(1e3))
     assert found.status is Status.CONNECTED and found.string.restarts == 1
 
 

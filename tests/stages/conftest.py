@@ -4,7 +4,7 @@ import textwrap
 
 import pytest
 
-from landscape.config import config_from
+from landscape.config.load import config_from
 
 RING = '''
 import jax

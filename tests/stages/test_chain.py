@@ -3,14 +3,18 @@
 import numpy as np
 import pytest
 
-from landscape import connect, driver, open_run, train, trees
-from landscape.base import Band, Search, Status
-from landscape.descend import Descender
-from landscape.files import load_arrays
+from landscape import connect, open_run, train
+from landscape.core import trees
+from landscape.core.certificate import segment_evaluator
+from landscape.core.level import LevelSpec
+from landscape.core.status import Status
 from landscape.methods import METHODS
-from landscape.paths import make_peaks
-from landscape.polyak import polyak
-from landscape.stages.setup import Checkpoints
+from landscape.search import driver
+from landscape.search.descend import Descender
+from landscape.search.polyak import polyak
+from landscape.search.state import Search
+from landscape.stages.checkpoints import Checkpoints
+from landscape.store.files import load_arrays
 from tests.analytic import RING
 
 FEW = {"max_rounds": 2, "insert": "midpoint"}  # enough for a wide level set only
@@ -60,11 +64,11 @@ def test_a_string_of_a_lower_level_serves_the_one_above(ring, tmp_path):
     found = at(connect(run, settings, levels=[0.02]), 0.02)
     pair = next(pair for pair, row in found.items() if row["beads"] > 3)
     points, *_ = run.load_connection(found[pair])
-    landscape, band = RING.landscape, Band(0.03)
+    landscape, band = RING.landscape, LevelSpec(0.03)
     ends = [run_end(run, model, 0.03) for model in pair]
     string = driver.chained("0-1", ends[0], ends[1], points, 0.02)
     assert trees.count(string.points) == found[pair]["beads"] + 2
-    peaks = make_peaks(landscape._replace(level=lambda p: RING.energy(p["x"])), 50)
+    peaks = segment_evaluator(landscape._replace(level=lambda p: RING.energy(p["x"])), 50)
     method = METHODS["dss"](descend=lambda held=None: None, peaks=peaks, band=band, seed=0)
     (done,) = driver.finish(method, Search([string])).strings
     assert done.ended == Status.CONNECTED and done.grad_evals == 0
@@ -77,15 +81,15 @@ def test_beads_above_the_level_come_down_before_any_is_added():
     string = driver.chained("0-1", ends[0], ends[1], beads, 0.5)
     method = METHODS["dss"](
         descend=lambda held=None: Descender(landscape, polyak(), 10, 1000, held, looks_early=True),
-        peaks=make_peaks(landscape, 50), band=Band(0.01), seed=0,
+        peaks=segment_evaluator(landscape, 50), band=LevelSpec(0.01), seed=0,
     )  # fmt: skip
     search = Search([string])
     while search.pending is not None or not string.frames:
         search = method(search)
     assert trees.count(string.points) == 5 and string.rounds == 0
     assert all(RING.energy(bead) <= 0.01 for bead in string.points["params"][1:-1])
-    done = driver.judge(driver.finish(method, search).strings[0], make_peaks(landscape, 50),
-                        Band(0.01))  # fmt: skip
+    done = driver.judge(driver.finish(method, search).strings[0], segment_evaluator(landscape, 50),
+                        LevelSpec(0.01))  # fmt: skip
     assert done.status == Status.CONNECTED
 
 

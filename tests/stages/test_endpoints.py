@@ -7,7 +7,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from landscape import ConfigError, config_from, train
-from landscape.config import resolved, run_name
+from landscape.config.load import resolved, run_name
 from landscape.stages.check import check
 
 ENDS = ["0.safetensors", "1.safetensors"]
@@ -37,7 +37,7 @@ def test_extra_arrays_are_left_out_and_others_renamed(given):
     run = train(config)
     losses = [model["value"] for model in run.models()]
     assert losses == pytest.approx([(np.sum(point**2) - 1) ** 2 for point in POINTS], rel=1e-4)
-    from landscape.files import load_arrays
+    from landscape.store.files import load_arrays
 
     for model, point in enumerate(POINTS):
         arrays, _ = load_arrays(run.model_file(model, 0.1))

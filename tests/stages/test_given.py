@@ -5,8 +5,8 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from landscape import connect, open_run, train
-from landscape.config import ConfigError
-from landscape.stages.setup import Checkpoints
+from landscape.config.load import ConfigError
+from landscape.stages.checkpoints import Checkpoints
 
 START = "connect.start=path.safetensors"
 

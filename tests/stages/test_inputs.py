@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from landscape import ConfigError, Outputs, Task, bind, config_from, connect, load_config, train
-from landscape.config import resolved, run_name
-from landscape.outputs import make_function_length
+from landscape.config.load import resolved, run_name
+from landscape.measures.function_space import make_function_length
+from landscape.stages.build import build_landscape, build_task
 from landscape.stages.check import check
 from landscape.stages.inputs import look_like_state
-from landscape.stages.setup import build_landscape, build_task
 from landscape.tasks import load_factory
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "networks.md").read_text()
@@ -59,7 +59,7 @@ def task(init, learn, predict):
 
 
 def running(holder: str = "") -> Task:
-    """Evaluated by running averages; they are parameters by flax's names, or in other words."""
+    """Evaluated by running sample_means; they are parameters by flax's names, or in other words."""
     net = BatchNet()
     names = {"": ("params", "batch_stats"), "own": ("weights", "extra")}.get(holder)
 
@@ -235,7 +235,7 @@ def make(average: bool = False, test: int = 7):
     equal = {name: jnp.ones(7) for name in data}
     loss = lambda p, d: p["w"] ** 2 * (d["inner"].mean() + d["wall"].mean())
     return Task(init=lambda key: {"w": jnp.ones(())}, loss=lambda p, c, b, k: (loss(p, b), c),
-                metrics={"loss": loss}, averages=("loss",) if average else (),
+                metrics={"loss": loss}, sample_means=("loss",) if average else (),
                 data={"train": equal if test == 2 else data, "test": data})
 """
 
@@ -290,14 +290,14 @@ import jax
 import jax.numpy as jnp
 from landscape import Task
 
-def make(metric: str = "score", declared: list | None = None, descendable: bool = False):
+def make(metric: str = "score", declared: list | None = None, differentiable: bool = False):
     """1 - w² as a score; at the start it is at most 0.1."""
     loss = lambda p: jnp.sum(p["w"] ** 2)
     return Task(
         init=lambda key: {"w": 1 + 0.1 * jax.random.uniform(key, (1,))},
         loss=lambda p, carry, batch, key: (loss(p), carry),
         metrics={"loss": lambda p, d: loss(p), metric: lambda p, d: 1 - loss(p)},
-        descendable=("loss", metric) if descendable else ("loss",),
+        differentiable=("loss", metric) if differentiable else ("loss",),
         higher_is_better=None if declared is None else tuple(declared),
     )
 '''
@@ -349,7 +349,7 @@ def test_levels_that_every_untrained_model_meets_are_refused(scored, stage):
     assert not Path("runs").exists()
 
 
-@pytest.mark.parametrize("keys", [{"declared": []}, {"descendable": True}])
+@pytest.mark.parametrize("keys", [{"declared": []}, {"differentiable": True}])
 def test_where_the_task_says_that_it_falls_they_are_told(scored, keys, caplog):
     (note,) = (note for note in check(scored(**keys))["notes"] if "before any training" in note)
     run = train(scored(**keys))

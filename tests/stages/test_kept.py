@@ -4,9 +4,15 @@ refused by name, or harmless."""
 import numpy as np
 import pytest
 
-from landscape.files import RunError, load_arrays, save_arrays
-from landscape.stages.kept import KeptPlane, KeptShortening, Searching, Training, kept
-from landscape.stages.setup import Checkpoints
+from landscape.stages.checkpoints import (
+    Checkpoints,
+    KeptPlane,
+    KeptShortening,
+    Searching,
+    Training,
+    kept,
+)
+from landscape.store.files import RunError, load_arrays, save_arrays
 from tests.test_records import altered, places
 
 DESCENT = {

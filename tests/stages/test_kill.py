@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from landscape.files import load_arrays
+from landscape.store.files import load_arrays
 
 LEVELS = "[1.0, 0.1, 0.02, 0.005, 0.002]"
 KILLS = 10

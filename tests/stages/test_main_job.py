@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from landscape import compute, trees
-from landscape.config import ConfigError, load_config
-from landscape.files import RunError, load_arrays
-from landscape.runs import open_run
+from landscape.config.load import ConfigError, load_config
+from landscape.core import devices, trees
 from landscape.stages.check import check
+from landscape.stages.checkpoints import Checkpoints
 from landscape.stages.connect import connect
-from landscape.stages.setup import Checkpoints
 from landscape.stages.train import train
 from landscape.stages.verify import verify
+from landscape.store.files import RunError, load_arrays
+from landscape.store.run import open_run
 
 
 def energy(points):
@@ -112,7 +112,7 @@ def interrupting(monkeypatch, after):
 def test_an_interrupted_job_resumes_to_the_same_result(ring, tmp_path, monkeypatch, after):
     whole = train(ring(), runs_dir=tmp_path / "whole")
     connect(whole)
-    monkeypatch.setattr(compute.Pace, "timed", lambda self, call: call(37))
+    monkeypatch.setattr(devices.Pace, "timed", lambda self, call: call(37))
     with monkeypatch.context() as patch:
         interrupting(patch, after)
         with pytest.raises(KeyboardInterrupt):

@@ -9,16 +9,16 @@ import pytest
 from jax.flatten_util import ravel_pytree
 from safetensors.numpy import save_file
 
-from landscape import paths
-from landscape.config import ConfigError
-from landscape.files import RunError, load_arrays
-from landscape.records import MODEL_COLUMNS, PART_COLUMNS, STRING_COLUMNS, TOP_COLUMNS
+from landscape.config.load import ConfigError
+from landscape.core import paths
 from landscape.report import report, write_html
-from landscape.runs import Run
+from landscape.stages.build import build_landscape, config_of
 from landscape.stages.connect import connect
-from landscape.stages.measure import measure
-from landscape.stages.setup import build_landscape, config_of
+from landscape.stages.measure.run import measure
 from landscape.stages.train import train
+from landscape.store.files import RunError, load_arrays
+from landscape.store.records import MODEL_COLUMNS, PART_COLUMNS, STRING_COLUMNS, TOP_COLUMNS
+from landscape.store.run import Run
 
 FEW = {"train": {"models": 3}, "levels": {"values": [0.1, 0.01]}}
 PAIR = {"train": {"models": 2}, "levels": {"values": [0.1, 0.01]}}
@@ -214,7 +214,7 @@ def net(width: int = 6) -> Task:
     def loss(p, carry, data, key):
         return mse(p, data), carry
 
-    return Task(init, loss, {"loss": mse}, {"train": (x, y)}, averages=("loss",))
+    return Task(init, loss, {"loss": mse}, {"train": (x, y)}, sample_means=("loss",))
 """
 GENEROUS = {
     "train": {"models": 2},

@@ -6,11 +6,11 @@ import pytest
 from click.testing import CliRunner
 from lscape_cli.main import main
 
-from landscape.files import load_arrays
 from landscape.report import report
 from landscape.stages.connect import connect
-from landscape.stages.measure import measure
+from landscape.stages.measure.run import measure
 from landscape.stages.train import train
+from landscape.store.files import load_arrays
 
 
 @pytest.fixture

@@ -6,24 +6,28 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from landscape import paths
-from landscape.base import Band, Search, Status, bind, energy_task
-from landscape.driver import judge, start
-from landscape.files import load_arrays, save_arrays
-from landscape.film import film
+from landscape.core import paths
+from landscape.core.certificate import segment_evaluator
+from landscape.core.level import LevelSpec
+from landscape.core.status import Status
+from landscape.core.task import bind, energy_task
 from landscape.methods import METHODS
 from landscape.report import report, write_html
+from landscape.search.driver import judge, start
+from landscape.search.history import search_history
+from landscape.search.state import Search
+from landscape.search.strings import evaluate_new_segments, record_round, replace_beads
 from landscape.stages.connect import connect
-from landscape.stages.measure import measure
+from landscape.stages.measure.run import measure
 from landscape.stages.plane import plane
 from landscape.stages.train import train
 from landscape.stages.verify import verify
-from landscape.strings import look, move, remember
+from landscape.store.files import load_arrays, save_arrays
 from tests.analytic import RING
 
 BAD = {"nan": np.nan, "infinite": np.inf, "minus infinite": -np.inf, "huge": 1e30}
 CLAIMS = [Status.CONNECTED, Status.NOT_FOUND, Status.STUCK, Status.NON_FINITE]
-PEAKS = paths.make_peaks(
+PEAKS = segment_evaluator(
     bind(energy_task(lambda p: RING.energy(p["x"]), lambda key: {"x": jnp.ones(2)})), 20
 )
 QUICK = {"shorten": False, "points": 1, "steps": 2, "spectrum": 0, "probes": 1}
@@ -87,7 +91,7 @@ def test_whatever_a_search_leaves_the_pair_is_non_finite_and_everything_else_as_
     before = without_time(connect(sound))
     ruined = {"0-1"} if seed % 2 else {"0-2", "1-3"}
     bound = METHODS["dss"]
-    monkeypatch.setitem(METHODS, "dss", lambda **tools: ruins(bound(**tools), seed, ruined))
+    monkeypatch.setitem(METHODS, "dss", lambda **context: ruins(bound(**context), seed, ruined))
 
     run = train(config, "ruined")
     rows = without_time(connect(run))
@@ -118,17 +122,17 @@ def test_the_judge_and_the_film_live_with_anything(seed):
     string = start("0-1", {"x": np.array([-1, 0], np.float32)}, {"x": np.array([1, 0], np.float32)})
     string.points = {"x": rng.normal(size=(beads, 2)).astype(np.float32)}
     string.ids = np.arange(beads)
-    look([string], PEAKS, 1.0)
-    remember(string, 1.0)
+    evaluate_new_segments([string], PEAKS, 1.0)
+    record_round(string, 1.0)
     if beads > 2:
-        move(string, np.array([1]), {"x": np.zeros((1, 2), np.float32)})
-        look([string], PEAKS, 1.0)
-        remember(string, 1.0)
+        replace_beads(string, np.array([1]), {"x": np.zeros((1, 2), np.float32)})
+        evaluate_new_segments([string], PEAKS, 1.0)
+        record_round(string, 1.0)
     ruin(string, rng)
-    found = judge(string, PEAKS, Band(1e6))
+    found = judge(string, PEAKS, LevelSpec(1e6))
     assert found.status == Status.NON_FINITE
     json.dumps(found.record(), allow_nan=False)
-    frames = film(found.string, found.certificate, 1.0)
+    frames = search_history(found.string, found.certificate, 1.0)
     assert np.isfinite(frames["beads"]).all() and np.isfinite(frames["places"]).all()
     assert len(frames["beads"]) == len(frames["places"]) == frames["bead_counts"].sum()
     assert (paths.finite_beads(found.string.points)).all()

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from landscape import ConfigError, config_from, connect, train, verify
-from landscape.files import load_arrays
+from landscape.core.permute import permuted
+from landscape.core.trees import from_named, to_named
 from landscape.networks.initial import Initial
 from landscape.networks.recurrent import LanguageModel
-from landscape.permute import permuted
+from landscape.store.files import load_arrays
 from landscape.tasks.triangle import BOUND
-from landscape.trees import from_named, to_named
 
 UNITS = {3: [1, 0, 2], 4: [1, 0, 2, 3]}
 AXES = {"Dense_0.kernel": 1, "Dense_1.kernel": 0}
@@ -48,7 +48,7 @@ def test_no_path_is_found_where_none_is(tmp_path):
         a, b = (load_arrays(run.model_file(row[end], row["level"]))[0] for end in ("a", "b"))
         assert np.array_equal(a["Dense_0.kernel"][:, [1, 0, 2]], b["Dense_0.kernel"])
         assert np.array_equal(a["Dense_1.kernel"][[1, 0, 2]], b["Dense_1.kernel"])
-        heights = run.load_film(row)["facts"][:, 2]
+        heights = run.load_search_history(row)["facts"][:, 2]
         assert len(heights) == row["rounds"] + 1 and heights.min() >= BOUND
         assert row["loss_a"] == pytest.approx(row["loss_b"], rel=1e-5)
 

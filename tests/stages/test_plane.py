@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from landscape import paths, trees
-from landscape.config import ConfigError, config_from
-from landscape.files import RunError, load_arrays
-from landscape.planes import through
+from landscape.config.load import ConfigError, config_from
+from landscape.core import paths, trees
+from landscape.measures.planes import through
 from landscape.report import report, write_html
-from landscape.report.plane import plane_figure, write_plane
+from landscape.report.figures.plane import plane_figure, write_plane
 from landscape.stages.connect import connect
 from landscape.stages.plane import plane
 from landscape.stages.train import train
+from landscape.store.files import RunError, load_arrays
 
 
 @pytest.fixture

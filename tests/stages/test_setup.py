@@ -5,10 +5,10 @@ from importlib.metadata import PackageNotFoundError
 import numpy as np
 import pytest
 
-from landscape.config import ConfigError, config_from, resolved
+from landscape.config.load import ConfigError, config_from, resolved
 from landscape.data import DataError
-from landscape.stages import setup
-from landscape.stages.setup import build_landscape, build_optimizer, build_task, surroundings
+from landscape.stages import build
+from landscape.stages.build import build_landscape, build_optimizer, build_task, surroundings
 
 TASK = {"name": "polynomial", "coefficients": [0.0, 1.0], "points": 10, "test_points": 10}
 
@@ -119,7 +119,7 @@ def test_files_that_are_missing_are_not_a_mistake_in_the_config(tmp_path, monkey
 
 
 def test_where_the_files_are_does_not_rename_a_run(tmp_path):
-    from landscape.config import run_name
+    from landscape.config.load import run_name
 
     mapping = {"task": {"name": "ptb"}, "levels": {"values": [5]}}
     elsewhere = {**mapping, "data": {"dir": str(tmp_path)}}
@@ -132,6 +132,6 @@ def test_a_package_that_is_not_installed_has_no_known_version(monkeypatch):
             raise PackageNotFoundError(package)
         return "1.0"
 
-    monkeypatch.setattr(setup, "version", version)
+    monkeypatch.setattr(build, "version", version)
     versions = surroundings()["versions"]
     assert versions["lscape"] == "unknown" and versions["jax"] == "1.0"

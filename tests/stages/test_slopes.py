@@ -2,7 +2,7 @@
 
 import pytest
 
-from landscape.config import ConfigError, config_from
+from landscape.config.load import ConfigError, config_from
 from landscape.stages import connect as connecting
 from landscape.stages.connect import connect
 from landscape.stages.train import train
@@ -30,7 +30,7 @@ def make(*, kind: str) -> Task:
         init=lambda key: {"w": start(3) + 0.0 * jax.random.normal(key, (3,))},
         loss=lambda p, carry, batch, key: (loss(p, batch), carry),
         metrics={"size": metric},
-        descendable=("size",),
+        differentiable=("size",),
         data={"train": jnp.zeros(4)},
     )
 """
@@ -57,7 +57,7 @@ def job(factory):
 def test_a_metric_without_a_slope_is_refused_before_the_search(job):
     run = train(job("steps"))
     with pytest.raises(
-        ConfigError, match=r"task.factory: .*'size' among its `descendable`"
+        ConfigError, match=r"task.factory: .*'size' among its `differentiable`"
     ) as told:
         connect(run)
     assert "gradient is zero at 4 random points" in str(told.value)

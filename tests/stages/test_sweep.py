@@ -9,17 +9,24 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from landscape.config import ConfigError, load_config, load_sweep, run_name, set_name, sweep_name
-from landscape.files import RunError, load_arrays
-from landscape.lanczos import CLOSE
-from landscape.report import sweep as sweep_module
-from landscape.report.series import rates_of
-from landscape.report.sweep import sweep_report
-from landscape.report.sweep_page import rates_said, sweep_csv, write_sweep_html
-from landscape.runs import open_run, open_sweep
-from landscape.stages import whole
+from landscape.config.load import (
+    ConfigError,
+    load_config,
+    load_sweep,
+    run_name,
+    set_name,
+    sweep_name,
+)
+from landscape.measures.lanczos import CLOSE
+from landscape.report.data import sweep as sweep_module
+from landscape.report.data.series import rates_of
+from landscape.report.data.sweep import sweep_report
+from landscape.report.page.sweep_page import rates_said, sweep_csv, write_sweep_html
+from landscape.stages import sweep
+from landscape.stages.build import build_landscape
 from landscape.stages.check import check_sweep
-from landscape.stages.setup import build_landscape
+from landscape.store.files import RunError, load_arrays
+from landscape.store.run import open_run, open_sweep
 
 TEXT = """\
 task: {factory: "ring_task:ring"}
@@ -117,7 +124,7 @@ def test_a_sweep_is_run_resumed_and_reported(config, monkeypatch):
     found = load_sweep(config())
     assert found is not None
     made, stages = [], []
-    original = whole.train
+    original = sweep.train
 
     def interrupted(own, *arguments):
         made.append(own.name)
@@ -125,9 +132,9 @@ def test_a_sweep_is_run_resumed_and_reported(config, monkeypatch):
             raise KeyboardInterrupt
         return original(own, *arguments)
 
-    monkeypatch.setattr(whole, "train", interrupted)
+    monkeypatch.setattr(sweep, "train", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        whole.sweep(found)
+        sweep.sweep(found)
     begun = open_sweep(sweep_name(found))
     assert begun is not None
     report = sweep_report(*begun)
@@ -138,15 +145,15 @@ def test_a_sweep_is_run_resumed_and_reported(config, monkeypatch):
     def progress(stage, done, total, **facts):
         stages.append(stage)
 
-    directory, rows = whole.sweep(found, progress=progress)
+    directory, rows = sweep.sweep(found, progress=progress)
     assert len(rows) == 6 * 2 * 3
     assert not any(stage.startswith("1/6 training") for stage in stages)  # it was finished
     assert any(stage.startswith("5/6 training") for stage in stages)
     before = {path: path.read_bytes() for path in directory.rglob("*.safetensors")}
-    whole.sweep(found)
+    sweep.sweep(found)
     assert {path: path.read_bytes() for path in directory.rglob("*.safetensors")} == before
 
-    assert not [*directory.rglob("walls.json")], "the theory was not asked for"
+    assert not [*directory.rglob("lower_bounds.json")], "the theory was not asked for"
     report = sweep_report(*record_of(directory))
     assert len(report["records"]) == 6 * 2
     for record in report["records"]:
@@ -195,7 +202,7 @@ def test_a_measure_that_no_run_has(config):
     found = load_sweep(config(TEXT.replace("final_loss", "lenght")), ["train.max_steps=10"])
     assert found is not None
     small = type(found)(found.name, found.sweep, found.runs[:1])
-    directory, _ = whole.sweep(small)
+    directory, _ = sweep.sweep(small)
     with pytest.raises(RunError, match=r"measure 'lenght' \(allowed: beads, bound"):
         sweep_report(*record_of(directory))
 
@@ -220,9 +227,9 @@ sweep:
 def test_what_the_theory_proves_and_what_is_measured(config):
     found = load_sweep(config(SWAPPED))
     assert found is not None
-    unmeasured = whole.sweep(found, measured=False)[0]
+    unmeasured = sweep.sweep(found, measured=False)[0]
     assert all(r["measures"]["minima"] is None for r in report_of(unmeasured)["records"])
-    directory, _ = whole.sweep(found)
+    directory, _ = sweep.sweep(found)
     report = report_of(directory)
     two = [r for r in report["records"] if r["values"]["task.hidden"] == [2]]
     assert {r["level"] for r in two} == {0.6, 0.2}
@@ -246,9 +253,9 @@ def test_where_training_ended(config):
     text = SWAPPED.replace("[0.6, 0.2]", "[0.6, 1e-12]").replace("max_steps: 3000", "max_steps: 50")
     found = load_sweep(config(text))
     assert found is not None
-    directory, _ = whole.sweep(type(found)(found.name, found.sweep, found.runs[:1]))
+    directory, _ = sweep.sweep(type(found)(found.name, found.sweep, found.runs[:1]))
     run = open_run(directory / report_of(directory)["records"][0]["run"])
-    ends = run.ends()
+    ends = run.final_states()
     assert [end["model"] for end in ends] == [0, 2]  # twins are no models of their own
     own = found.runs[0][1]
     landscape = build_landscape(own)

@@ -7,8 +7,8 @@ import pytest
 from safetensors.numpy import save_file
 
 from landscape import connect, train
-from landscape.config import config_from
-from landscape.stages.measure import measure
+from landscape.config.load import config_from
+from landscape.stages.measure.run import measure
 
 VALLEY = """
 import jax

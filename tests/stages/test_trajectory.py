@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from landscape.config import config_from
-from landscape.files import RunError, load_arrays
+from landscape.config.load import config_from
 from landscape.report import report, write_html
-from landscape.report.plane import write_plane
+from landscape.report.figures.plane import write_plane
 from landscape.stages.plane import plane
 from landscape.stages.train import train
 from landscape.stages.trajectory import trajectory
+from landscape.store.files import RunError, load_arrays
 from tests.stages.test_permuted import triangle
 
 BOWL = """

@@ -12,16 +12,16 @@ from scipy.cluster.hierarchy import single
 from scipy.ndimage import label
 from scipy.spatial.distance import squareform
 
-from landscape import compute, topology
-from landscape.config import config_from, set_name
-from landscape.files import load_arrays, save_arrays
-from landscape.neb import Elastic
+from landscape.analysis import topology
+from landscape.config.load import config_from, set_name
+from landscape.core import devices
 from landscape.report import report
-from landscape.stages import topology as stages
+from landscape.search.elastic_band import Elastic
+from landscape.stages.build import config_of, silent
 from landscape.stages.check import check
-from landscape.stages.connect import Tools, connect, tree_of
-from landscape.stages.setup import config_of, silent
-from landscape.stages.topology import (
+from landscape.stages.connect import ConnectContext, connect, tree_of
+from landscape.stages.measure import barriers as stages
+from landscape.stages.measure.barriers import (
     BEADS,
     COPIES,
     GROWN,
@@ -34,6 +34,7 @@ from landscape.stages.topology import (
 )
 from landscape.stages.train import train
 from landscape.stages.verify import verify
+from landscape.store.files import load_arrays, save_arrays
 from tests.stages.test_main_job import interrupting, same
 
 WELLS = '''
@@ -123,7 +124,7 @@ def wells(workplace):
 def measured(run, measure=measure_barriers, **settings):
     config = config_of(run)
     with run.stage("measure"):
-        return measure(Tools(run, config, set_name(config.connect), silent), **settings)
+        return measure(ConnectContext(run, config, set_name(config.connect), silent), **settings)
 
 
 def described(run):
@@ -195,7 +196,7 @@ def test_an_interrupted_tree_grows_on_as_it_would_have(ring, tmp_path, monkeypat
     settings = {"connect": {"pairs": "tree"}}
     whole = train(ring(**settings), runs_dir=tmp_path / "whole")
     connect(whole)
-    monkeypatch.setattr(compute.Pace, "timed", lambda self, call: call(37))
+    monkeypatch.setattr(devices.Pace, "timed", lambda self, call: call(37))
     run = train(ring(**settings), runs_dir=tmp_path / "cut")
     with monkeypatch.context() as patch:
         interrupting(patch, after)
@@ -415,13 +416,13 @@ def test_bands_have_the_beads_that_the_memory_holds(wells, monkeypatch):
     monkeypatch.setattr(Elastic, "start", noted)
     a_bead = COPIES * 2 * 4  # two parameters of four bytes
     for held, used in ((40, 17), (17, 9), (4, None)):
-        monkeypatch.setattr(compute, "memory", lambda: SHARE_OF_BANDS * held * a_bead)  # noqa: B023
+        monkeypatch.setattr(devices, "memory", lambda: SHARE_OF_BANDS * held * a_bead)  # noqa: B023
         (record,) = measured(run)
         if used:
             assert max(beads) == (1, used) and record["band"] == used
             assert record["max_loss"] == pytest.approx(1, abs=0.01)
         else:
-            assert record["status"] == "KEPT" and "compute.memory" in record["reason"]
+            assert record["status"] == "KEPT" and "devices.memory" in record["reason"]
             assert record["band"] is None
         run.barrier_file(0, 1).unlink()
         beads.clear()
@@ -430,13 +431,13 @@ def test_bands_have_the_beads_that_the_memory_holds(wells, monkeypatch):
 @pytest.mark.parametrize("beads, together", [(2, [2, 2]), (400, [1, 1, 1, 1])])
 def test_long_paths_leave_room_for_fewer_pairs(monkeypatch, beads, together):
     short = COPIES * BEADS[-1] + PATHS * (GROWN + 2)
-    monkeypatch.setattr(compute, "memory", lambda: SHARE_OF_BANDS * 2 * short * 2 * 4)
+    monkeypatch.setattr(devices, "memory", lambda: SHARE_OF_BANDS * 2 * short * 2 * 4)
     string = SimpleNamespace(points={"x": np.zeros((beads, 2), np.float32)})
     barrier = SimpleNamespace(best=SimpleNamespace(string=string))
-    monkeypatch.setattr(stages, "_begun", lambda tools, a, b: barrier)
-    tools: Any = SimpleNamespace(landscape=SimpleNamespace(shapes={"x": np.zeros(2, np.float32)}))
+    monkeypatch.setattr(stages, "_begun", lambda context, a, b: barrier)
+    context: Any = SimpleNamespace(landscape=SimpleNamespace(shapes={"x": np.zeros(2, np.float32)}))
     pairs = [(0, 1), (0, 2), (0, 3), (1, 2)]
-    assert [len(batch) for batch in stages._batches(tools, pairs)] == together
+    assert [len(batch) for batch in stages._batches(context, pairs)] == together
 
 
 def test_interrupted_barriers_resume_to_the_same(wells, monkeypatch):

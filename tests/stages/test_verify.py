@@ -6,14 +6,14 @@ Each file is put at odds with its path, with the checksums right: only the lands
 import numpy as np
 import pytest
 
-from landscape import topology
-from landscape.files import RunError, load_arrays, read_record, save_arrays
+from landscape.analysis import topology
 from landscape.report import report
 from landscape.stages.connect import connect
-from landscape.stages.measure import measure
+from landscape.stages.measure.run import measure
 from landscape.stages.train import train
-from landscape.stages.tree import retold
+from landscape.stages.tree import refresh_trees
 from landscape.stages.verify import verify
+from landscape.store.files import RunError, load_arrays, read_record, save_arrays
 
 
 @pytest.fixture
@@ -227,7 +227,7 @@ def test_a_failed_string_that_only_a_tree_rests_on(tree):
     other = row | {"set": "other", "status": "CONNECTED"}
     points, profile, film = tree.load_connection(row)
     tree.save_connection(other, points, profile, film)
-    retold(tree)
+    refresh_trees(tree)
     assert [len(r["components"]) for r in tree.tree(name)] == [1, 2]  # at 0.1 it stays below
     tampered(file_of(tree, row))
     assert lost(tree).keys() == {"failed"}

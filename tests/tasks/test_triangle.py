@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from landscape.permute import permuted
+from landscape.core.permute import permuted
 from landscape.tasks.triangle import BOUND, triangle
 
 ANGLES = 2 * np.pi * np.arange(3) / 3

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from landscape.report.series import Record
+from landscape.report.data.series import Record
 from landscape.report.theory import (
     linear_vs_relu,
     poor_minima,

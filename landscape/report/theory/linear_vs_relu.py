@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from matplotlib.axes import Axes
 
-from landscape.report.figures import COLOURS, DASHES, MARKERS
-from landscape.report.series import Record
+from landscape.report.data.series import Record
+from landscape.report.data.wording import NOT_FOUND, number
+from landscape.report.figures.style import COLOURS, DASHES, MARKERS
 from landscape.report.theory.parts import (
     Finding,
     against_levels,
@@ -17,7 +18,6 @@ from landscape.report.theory.parts import (
     panels,
     values_of,
 )
-from landscape.report.wording import NOT_FOUND, number
 
 NAMED = {"linear": "Linear", "relu": "Rectified"}
 METHODS = {

@@ -8,9 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 
-from landscape.report import figures
-from landscape.report.series import Record
-from landscape.report.wording import number
+from landscape.report.data.series import Record
+from landscape.report.data.wording import number
 
 TINY = 1e-4  # of E|Y|² = 1
 
@@ -111,7 +110,7 @@ def drawn(
     """Means with their intervals or standard errors against places."""
     heights = [one["mean"] for one in measured]
     reach = np.array([bars(one) for one in measured]).reshape(-1, 2).T
-    looks = {**figures.look(number), **style}
+    looks = {**style.look(number), **style}
     axes.errorbar(places, heights, reach, capsize=3, label=label, **looks)
 
 

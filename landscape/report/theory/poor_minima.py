@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from matplotlib.axes import Axes
 
-from landscape.report.figures import look
-from landscape.report.series import Record
-from landscape.report.sweep import CLOSE, STILL
+from landscape.report.data.series import Record
+from landscape.report.data.sweep import CLOSE, STILL
+from landscape.report.figures.style import look
 from landscape.report.theory.parts import (
     Finding,
     against_widths,

@@ -6,8 +6,8 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from landscape.report.figures import look
-from landscape.report.series import Record, fitted
+from landscape.report.data.series import Record, fitted
+from landscape.report.figures.style import look
 from landscape.report.theory.parts import (
     Finding,
     chosen,

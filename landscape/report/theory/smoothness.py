@@ -8,8 +8,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from scipy.stats import t
 
-from landscape.report.series import Record
-from landscape.report.summary import mean_of
+from landscape.analysis.summary import mean_of
+from landscape.report.data.series import Record
+from landscape.report.data.wording import number
 from landscape.report.theory.parts import (
     Finding,
     chosen,
@@ -20,7 +21,6 @@ from landscape.report.theory.parts import (
     valued,
     values_of,
 )
-from landscape.report.wording import number
 
 MEASURE = "epsilon - e(m)"
 FAMILIES = {"density": "decay", "mixture": "spread"}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.axes import Axes
 
-from landscape.report.figures import INK
-from landscape.report.series import Record
+from landscape.report.data.series import Record
+from landscape.report.figures.style import INK
 from landscape.report.theory.parts import (
     Finding,
     chosen,

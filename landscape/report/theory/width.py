@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.axes import Axes
 
-from landscape.report.figures import INK
-from landscape.report.series import Record, fitted
+from landscape.report.data.series import Record, fitted
+from landscape.report.data.wording import number
+from landscape.report.figures.style import INK
 from landscape.report.theory.parts import (
     Finding,
     against_widths,
@@ -19,7 +20,6 @@ from landscape.report.theory.parts import (
     valued,
     values_of,
 )
-from landscape.report.wording import number
 
 GAP = "epsilon - e(m)"
 LINES = (

@@ -1,0 +1,468 @@
+"""The config: YAML to typed settings, judged whole, with errors that name file, line and key."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import inspect
+import itertools
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+from pydantic_core import to_jsonable_python
+
+from landscape.config.sections import (
+    Compute,
+    Connect,
+    Data,
+    Levels,
+    Measure,
+    Plane,
+    Seed,
+    Sweep,
+    Train,
+    combination_name,
+    pair_list,
+)
+from landscape.config.validation import (
+    RESERVED,
+    ConfigError,
+    Problem,
+    parameters_of,
+    shown,
+    unknown,
+    validated,
+)
+from landscape.config.yaml_source import Source, to_yaml
+from landscape.data import Store
+from landscape.tasks import TASKS, builder, load_factory
+
+
+@dataclass(frozen=True)
+class TaskSpec:
+    """A built-in task's name or a user's factory, and all the keys that its builder takes.
+
+    coordinates: `all` where arrays that look like state, not parameters, are meant to be searched.
+    """
+
+    name: str | None
+    factory: str | None
+    keys: dict[str, Any]
+    coordinates: Literal["all"] | None = None
+
+    def builder(self) -> Callable[..., Any]:
+        """The function that makes the task. Raises ImportError for a factory that is gone."""
+        return load_factory(self.factory) if self.factory else builder(str(self.name))
+
+    def build_kwargs(self) -> dict[str, Any]:
+        """The keys as the builder's annotations want them: tuples, models of nested sections."""
+        kind, _ = parameters_of(self.builder(), Store)
+        kwargs, problems = validated(kind, self.keys, "task")
+        if problems:
+            raise ConfigError(*map(": ".join, problems))
+        return kwargs
+
+
+@dataclass(frozen=True)
+class Config:
+    """All the settings of a run, complete. Made by `load_config` or `config_from`."""
+
+    name: str
+    task: TaskSpec
+    train: Train
+    levels: Levels
+    connect: Connect
+    measure: Measure
+    plane: Plane
+    seed: int
+    compute: Compute
+    data: Data
+    _places: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def task_key(self) -> str:
+        """The key that says which task this is."""
+        return "task.factory" if self.task.factory else "task.name"
+
+    def problem(self, key: str, message: str) -> ConfigError:
+        """The error to raise about a key (`levels.metric`), naming its file and line if known."""
+        return _error(self._places, [(key, message)])
+
+    def chosen_levels(self, levels: Sequence[float] | None) -> list[float]:
+        """Those of the config's levels that are asked for, or all. Raises ConfigError."""
+        known = list(self.levels.values)
+        for level in levels or ():
+            if level not in known:
+                allowed = ", ".join(map(str, known))
+                raise self.problem("levels.values", f"{level} is not a level (allowed: {allowed})")
+        return [level for level in known if not levels or level in levels]
+
+
+_SECTIONS: dict[str, Any] = {
+    "train": Train,
+    "levels": Levels,
+    "connect": Connect,
+    "measure": Measure,
+    "plane": Plane,
+    "seed": Seed,
+    "compute": Compute,
+    "data": Data,
+}
+UNNAMED = {"pairs", "tries", "barriers"}  # keys that name neither a set nor measures
+_ABSENT = {"seed": 0}  # any other section that is left out is an empty one
+
+
+# -- loading ---------------------------------------------------------------------------------------
+
+
+def load_config(path: str | Path, overrides: Sequence[str] = (), seed: int | None = None) -> Config:
+    """Read a config; its name is the file's stem.
+
+    overrides: `key.path=value` with the value in YAML, laid over the file; seed: overrides `seed`.
+    Raises ConfigError with every problem in file order.
+    """
+    source, data = _read(Path(path))
+    return _resolve(source, data, Path(path).stem, overrides, seed)
+
+
+def _read(path: Path) -> tuple[Source, Any]:
+    source = Source(str(path))
+    try:
+        content = path.read_bytes()
+        text = content.decode("utf-8-sig")
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise ConfigError(f"{path}:{line}: not UTF-8 text: {error.reason}") from error
+    data = source.read(text, "", lambda line: f"{path}:{line}")
+    if data is None:
+        raise ConfigError(f"{path}: empty; a config has at least `task` and `levels`")
+    return source, data
+
+
+def config_from(
+    mapping: Mapping[str, Any],
+    name: str = "run",
+    overrides: Sequence[str] = (),
+    seed: int | None = None,
+) -> Config:
+    """The config of a mapping that is shaped like the YAML; otherwise as `load_config`."""
+    if not name or Path(name).name != name:
+        raise ConfigError(f"name: must be usable as a directory's name, got {shown(name)}")
+    try:
+        text = to_yaml(to_jsonable_python(mapping))
+    except ValueError as error:
+        raise ConfigError(f"not plain data: {error}") from error
+    source = Source("")
+    data = source.read(text, "", lambda line: "")
+    return _resolve(source, data, name, overrides, seed)
+
+
+@dataclass(frozen=True)
+class SweepConfig:
+    """The runs of a sweep, in the grid's order: values of the swept keys, and the config with them.
+
+    Runs that differ in `connect` alone share a name, so a directory and its end points.
+    """
+
+    name: str
+    sweep: Sweep
+    runs: tuple[tuple[dict[str, Any], Config], ...]
+
+    @property
+    def values(self) -> dict[str, list[Any]]:
+        """Each swept key's values, in order, without repetition."""
+        found: dict[str, list[Any]] = {}
+        for values, _ in self.runs:
+            for key, value in values.items():
+                if value not in found.setdefault(key, []):
+                    found[key].append(value)
+        return found
+
+
+def load_sweep(
+    path: str | Path, overrides: Sequence[str] = (), seed: int | None = None
+) -> SweepConfig | None:
+    """Read a config with a `sweep` section; None for one without. Otherwise as `load_config`."""
+    path = Path(path)
+    source, data = _read(path)
+    _override(source, data, overrides, seed)
+    given = data.pop("sweep", None)
+    if given is None:
+        return None
+    sweep, problems = validated(Sweep, given, "sweep")
+    if sweep is None:
+        raise _error(source.places, problems)
+    keys = [together.split(",") for together in sweep.over]
+    keys = [[key.strip() for key in together] for together in keys]
+    for override in overrides:
+        key = override.partition("=")[0].strip()
+        if any(key == swept or swept.startswith(f"{key}.") for swept in itertools.chain(*keys)):
+            raise ConfigError(f"--set {override}: {key} is swept over (sweep.over)")
+    runs, wrong = [], {}
+    for combination in itertools.product(*map(enumerate, sweep.over.values())):
+        own = Source("")
+        own.places, own.problems = dict(source.places), list(source.problems)
+        chosen, changed = {}, copy.deepcopy(data)
+        for given, together, (number, value) in zip(sweep.over, keys, combination, strict=True):
+            place = source.places.get(f"sweep.over.{given}[{number}]", "")
+            for key, one in zip(together, value if len(together) > 1 else [value], strict=True):
+                own.override(changed, f"{key}={json.dumps(one)}", f"{place}: sweep.over")
+                chosen[key] = one
+        apart = {key: value for key, value in chosen.items() if not key.startswith("connect.")}
+        try:
+            runs.append((chosen, _judged(own, changed, _labelled(apart) or path.stem)))
+        except ConfigError as error:
+            for problem in error.problems:
+                wrong.setdefault(problem, []).append(combination_name(chosen))
+    if wrong:
+        tried = len(runs) + len({name for names in wrong.values() for name in names})
+        raise ConfigError(*(_where(*found, tried) for found in wrong.items()))
+    return SweepConfig(path.stem, sweep, tuple(runs))
+
+
+def _where(problem: str, names: Sequence[str], tried: int) -> str:
+    """A problem with the combination that has it, where not all of those tried have."""
+    if len(names) == tried:
+        return problem
+    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    return f"{problem} (in the combination {names[0]}{more})"
+
+
+def _labelled(values: Mapping[str, Any]) -> str:
+    """hidden-8-inputs-2, usable as a directory's name."""
+    words = (f"{key.rpartition('.')[2]}-{json.dumps(value)}" for key, value in values.items())
+    return re.sub(r"[^A-Za-z0-9._]+", "-", "-".join(words)).strip("-")[:100]
+
+
+def sweep_name(config: SweepConfig) -> str:
+    """The name of the sweep's directory, from what its runs' training depends on."""
+    hashes = sorted({run_hash(run) for _, run in config.runs})
+    return f"{config.name}-{_digest(hashes)[:8]}"
+
+
+def revised(config: Config, overrides: Sequence[str]) -> Config:
+    """The config with `key.path=value` overrides laid over it. Raises ConfigError."""
+    source = Source("")
+    source.places = dict(config._places)
+    return _resolve(source, resolved(config), config.name, overrides)
+
+
+def resolved(config: Config) -> dict[str, Any]:
+    """The config as plain data, every key of it, shaped like the YAML."""
+    chosen = "factory" if config.task.factory else "name"
+    task = {chosen: getattr(config.task, chosen), **config.task.keys}
+    if config.task.coordinates:
+        task["coordinates"] = config.task.coordinates
+    sections = {key: to_jsonable_python(getattr(config, key)) for key in _SECTIONS}
+    return {"task": task, **sections}
+
+
+def dump_config(config: Config) -> str:
+    """The resolved config as YAML that loads back to an equal config."""
+    return to_yaml(resolved(config))
+
+
+def dump_section(section: Connect | Measure) -> str:
+    """A section's settings as YAML, every key of them."""
+    return to_yaml(to_jsonable_python(section))
+
+
+def _resolve(
+    source: Source, data: Any, name: str, overrides: Sequence[str], seed: int | None = None
+) -> Config:
+    _override(source, data, overrides, seed)
+    if data.get("sweep") is not None:
+        message = "these are several runs, which `lscape run` makes; sweep: null leaves one"
+        raise _error(source.places, [("sweep", message)])
+    return _judged(source, {key: data[key] for key in data if key != "sweep"}, name)
+
+
+def _override(source: Source, data: Any, overrides: Sequence[str], seed: int | None = None) -> None:
+    if not isinstance(data, dict):
+        raise _error(source.places, [("", f"expected keys with values, got {shown(data)}")])
+    for override in overrides:
+        source.override(data, override, f"--set {override}")
+    if seed is not None:
+        source.override(data, f"seed={seed}", f"--seed {seed}")
+
+
+def _judged(source: Source, data: dict[str, Any], name: str) -> Config:
+    problems: list[Problem] = []
+    allowed = ["task", *_SECTIONS, "sweep"]
+    problems += [(key, unknown(key, allowed)) for key in data if key not in allowed]
+    task, found = _task(data["task"]) if "task" in data else (None, [("task", _no_task())])
+    problems += found
+    sections: dict[str, Any] = {}
+    for key, kind in _SECTIONS.items():
+        value, found = validated(kind, data.get(key, _ABSENT.get(key, {})), key)
+        problems += found
+        if not found:
+            sections[key] = value
+    problems += _disagreements(task, **{key: sections.get(key) for key in _SECTIONS})
+    unread = {key for key, _ in source.problems}
+    problems = source.problems + [problem for problem in problems if problem[0] not in unread]
+    if task is None or problems:
+        raise _error(source.places, problems)
+    return Config(name=name, task=task, **sections, _places=source.places)
+
+
+def _disagreements(
+    task: TaskSpec | None,
+    train: Train | None,
+    levels: Levels | None,
+    connect: Connect | None,
+    **_: Any,
+) -> list[Problem]:
+    """What is wrong between sections, of those that are right in themselves."""
+    problems = []
+    if task and train and train.files and task.factory is None:
+        message = "needs task.factory, the function that makes the task of these networks"
+        problems.append(("train.endpoints", message))
+    if levels and connect and 0 in levels.values and connect.target < 1:
+        message = (
+            f"level 0 cannot be approached from above with connect.target {connect.target}; "
+            "set connect.target: 1.0 or use another level"
+        )
+        problems.append(("levels.values", message))
+    if train and connect:
+        try:
+            pair_list(connect.pairs, train.models)
+        except ValueError as error:
+            problems.append(("connect.pairs", str(error)))
+    return problems
+
+
+def _error(places: Mapping[str, str], problems: Iterable[Problem]) -> ConfigError:
+    """The problems in the order of the places where their keys were given."""
+    order = {key: number for number, key in enumerate(places)}
+
+    def given(key: str) -> str:
+        while key and key not in places:
+            key = key[: max(key.rfind("."), key.rfind("["), 0)]
+        return key
+
+    said = (
+        ": ".join(filter(None, (places.get(given(key)), key, message)))
+        for key, message in sorted(problems, key=lambda problem: order.get(given(problem[0]), 0))
+    )
+    return ConfigError(*dict.fromkeys(said))
+
+
+# -- the task's keys -------------------------------------------------------------------------------
+
+
+def _no_task() -> str:
+    return f"missing; give a name (allowed: {', '.join(TASKS)}) or a factory: 'module:function'"
+
+
+def _task(given: Any) -> tuple[TaskSpec | None, list[Problem]]:
+    head, problems = validated(_TaskHead, given, "task")
+    if problems:
+        return None, problems
+    name, factory = head.name, head.factory
+    if name is not None and factory is not None:
+        return None, [("task.factory", "give either a name or a factory, not both")]
+    if name is not None and name not in TASKS:
+        return None, [("task.name", unknown(name, TASKS, "task"))]
+    if name is None and factory is None:
+        typos = [key for key in given if get_close_matches(key, ("name", "factory"), 1)]
+        found = [(f"task.{key}", unknown(key, ("name", "factory"))) for key in typos]
+        return None, found or [("task", _no_task())]
+    try:
+        build = load_factory(factory) if factory is not None else builder(str(name))
+    except ImportError as error:
+        if factory is None:
+            raise
+        return None, [("task.factory", str(error))]
+    try:
+        kind, defaults = parameters_of(build, Store)
+    except Exception as error:  # evaluating annotations runs the user's code
+        if factory is None:
+            raise
+        message = f"its parameters cannot be keys of a config: {error}"
+        return None, [("task.factory", message)]
+    rest = {key: value for key, value in given.items() if key not in RESERVED}
+    keys, problems = validated(kind, {**defaults, **rest}, "task")
+    if problems:
+        return None, problems
+    return TaskSpec(name, factory, to_jsonable_python(keys), head.coordinates), []
+
+
+class _TaskHead(BaseModel):
+    model_config = ConfigDict(extra="allow")
+    name: str | None = None
+    factory: str | None = None
+    coordinates: Literal["all"] | None = None
+
+
+# -- names -----------------------------------------------------------------------------------------
+
+
+def run_hash(config: Config) -> str:
+    """8 hex digits of what a run's training depends on: settings, seed, the factory's source, the
+    endpoints' files. Raises ConfigError for an endpoint's file that cannot be read.
+    """
+    data = resolved(config)
+    kept = {key: data[key] for key in ("task", "train", "levels", "seed")}
+    # so that a new optional key does not rename the runs that do without it
+    kept["train"] = {name: value for name, value in data["train"].items() if value is not None}
+    kept |= {"precision": config.compute.precision, "source": _source_hash(config.task)}
+    kept["files"] = []
+    for number, path in enumerate(config.train.files):
+        try:
+            kept["files"].append(hashlib.sha256(Path(path).read_bytes()).hexdigest())
+        except OSError as error:
+            message = f"{path}: cannot be read: {error.strerror}"
+            raise config.problem(f"{config.train.files_key}[{number}]", message) from error
+    return _digest(kept)[:8]
+
+
+def run_name(config: Config) -> str:
+    """The name of the run's directory. Raises ConfigError as `run_hash`."""
+    return f"{config.name}-{run_hash(config)}"
+
+
+def changes(config: Config, own: Config, section: str) -> list[str]:
+    """What a section has other than the config's own, as overrides; but for what names neither a
+    set nor measures."""
+    before, after = (getattr(one, section).model_dump(mode="json") for one in (config, own))
+    return [
+        f"{section}.{key}={json.dumps(value)}"
+        for key, value in after.items()
+        if value != before[key] and key not in UNNAMED
+    ]
+
+
+def set_name(connect: Connect) -> str:
+    """The name of a search's set of rows: its method, and a hash of all but which pairs."""
+    settings = connect.model_dump(mode="json", exclude=UNNAMED, exclude_none=True)
+    return f"{connect.method}-{_digest(settings)[:6]}"
+
+
+def measures_name(measure: Measure) -> str:
+    """The name of the measures of strings and models that these settings make."""
+    settings = measure.model_dump(mode="json", exclude=UNNAMED)
+    return f"measures-{_digest(settings)[:6]}"
+
+
+def _digest(data: Any) -> str:
+    canonical = json.dumps(data, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _source_hash(task: TaskSpec) -> str | None:
+    if task.factory is None:
+        return None
+    try:
+        source = inspect.getsourcefile(inspect.unwrap(task.builder()))
+        return source and hashlib.sha256(Path(source).read_bytes()).hexdigest()
+    except (TypeError, OSError):  # compiled, or typed into a session
+        return None

@@ -1,0 +1,250 @@
+"""The one place that knows about devices: how many there are and how models share them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
+
+from landscape.core import cores, trees
+
+MEMORY = 2**31
+SHARE_ON_DEVICE = 4  # a call's models take up to memory's part in this, with room for copies
+TINY_BYTES = 2**20  # up to which models share a call on a CPU, for the call's own cost
+TINY_MODELS = 8
+ACCELERATOR_MODELS = 1024
+CALL_SECONDS = 1.0
+MOST_STEPS = 2**20
+
+
+@dataclass(frozen=True)
+class _Plan:
+    strategy: str = "auto"
+    devices: int | None = None
+    memory: int = MEMORY
+
+
+_plan = _Plan()
+
+
+def configure(
+    precision: str = "float32",
+    strategy: str = "auto",
+    devices: int | None = None,
+    memory: int | None = None,
+) -> None:
+    """Set the precision, how models share the devices, and once before JAX's backend starts: a CPU
+    device a core, or as many as asked for, and the cache.
+
+    strategy: `map`, one model at a time on each device; `vmap`, all of a call at once; `auto`, map
+    on CPUs and vmap elsewhere. memory: bytes for the models and strings that are worked on.
+    JAX_COMPILATION_CACHE_DIR and JAX_ENABLE_COMPILATION_CACHE=false overrule the cache. Raises
+    ValueError for more devices than there are.
+    """
+    global _plan
+    jax.config.update("jax_enable_x64", precision == "float64")
+    if jax.config.values["jax_compilation_cache_dir"] is None:
+        jax.config.update("jax_compilation_cache_dir", str(_cache_directory()))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    if not _backend_started() and "host_platform_device_count" not in os.environ.get(
+        "XLA_FLAGS", ""
+    ):
+        jax.config.update("jax_num_cpu_devices", max(cores.usable(), devices or 1))
+    _plan = _Plan(strategy, devices, memory or MEMORY)
+    if devices is not None and devices > len(jax.devices()):
+        raise ValueError(f"{devices} devices are asked for, there are {device_description()}")
+
+
+def _backend_started() -> bool:
+    from jax._src import xla_bridge
+
+    return xla_bridge.backends_are_initialized()
+
+
+def _cache_directory() -> Path:
+    """Compiled code is for one kind of processor and one version of JAX."""
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    kind = hashlib.sha256(_processor().encode()).hexdigest()[:8]
+    return home / "lscape" / f"jax-{jax.__version__}-{platform.machine()}-{kind}"
+
+
+def _processor() -> str:
+    """The model and what it can do, in the system's words."""
+    try:
+        cpu = Path("/proc/cpuinfo").read_text().split("\n\n")[0]
+    except OSError:
+        return platform.processor()
+    return "".join(line for line in cpu.splitlines() if line.startswith(("model", "flags")))
+
+
+def _compiler_options() -> dict[str, int] | None:
+    """XLA's CPU code keeps to vectors of 256 bits, for processors that slow down in wider ones; a
+    tiny model's step is a quarter faster in 512 (benchmarks/RESULTS.md)."""
+    wide = jax.devices()[0].platform == "cpu" and "avx512f" in _processor()
+    return {"xla_cpu_prefer_vector_width": 512} if wide else None
+
+
+def device_description() -> str:
+    devices = jax.devices()
+    kind = devices[0].device_kind
+    return f"{len(devices)} × {devices[0].platform}" + (f" ({kind})" if kind != "cpu" else "")
+
+
+def memory() -> int:
+    """Bytes for the models and strings that are worked on together."""
+    return _plan.memory
+
+
+def exact_in_any_batch() -> bool:
+    """Whether a model's result is the same bit for bit whichever models run beside it."""
+    on_cpu = jax.devices()[0].platform == "cpu"
+    return on_cpu if _plan.strategy == "auto" else _plan.strategy == "map"
+
+
+def loops_slow_convolutions() -> bool:
+    """Whether XLA's own convolution crawls inside a compiled loop (jax issue 12868)."""
+    return jax.devices()[0].platform == "cpu"
+
+
+class Held(NamedTuple):
+    """Items on the devices, padded: slots [devices × capacity] gives the item in each slot, or -1;
+    counts [devices], how many of a device's slots, the first ones, are filled."""
+
+    items: Any
+    slots: np.ndarray
+    counts: np.ndarray
+
+    def fetch(self, part: Callable[[Any], Any] = lambda items: items) -> Any:
+        """The items, or a part of their tree, as NumPy [n, ...] in their own order."""
+        filled = np.flatnonzero(self.slots >= 0)
+        back = filled[np.argsort(self.slots[filled])]
+        return trees.take(jax.device_get(part(self.items)), back)
+
+
+class Each:
+    """`function(item, *shared)` compiled to run over items, trees with a leading axis.
+
+    With the strategy `map`, one item at a time on every device: on a CPU tiny models are faster so
+    (no batch falls out of cache), no item waits for a slower one, and results do not depend on the
+    batch, bit for bit. With `vmap`, all items at once, padded to a power of two.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._devices = jax.devices()[: _plan.devices]
+        shape, kinds = (len(self._devices),), (AxisType.Auto,)
+        mesh = jax.make_mesh(shape, ("models",), axis_types=kinds, devices=self._devices)
+        one_by_one = exact_in_any_batch()
+
+        def one_at_a_time(items: Any, count: jax.Array, *shared: Any) -> Any:
+            def result_of(i: Any) -> Any:
+                return function(trees.take(items, i), *shared)
+
+            def place(i: jax.Array, results: Any) -> Any:
+                return jax.tree.map(lambda old, new: old.at[i].set(new), results, result_of(i))
+
+            def first(nothing: Any) -> Any:
+                return jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], result_of(0))
+
+            capacity, shapes = trees.count(items), jax.eval_shape(result_of, 0)
+            empty = jax.tree.map(lambda s: jnp.zeros((capacity, *s.shape), s.dtype), shapes)
+            if capacity == 1:  # without the loop's copies
+                return jax.lax.cond(count[0] > 0, first, lambda nothing: nothing, empty)
+            return jax.lax.fori_loop(0, count[0], place, empty)
+
+        def together(items: Any, count: jax.Array, *shared: Any) -> Any:
+            return jax.vmap(function, (0, *(None for _ in shared)))(items, *shared)
+
+        split, whole = PartitionSpec("models"), PartitionSpec()
+        self._sharding = NamedSharding(mesh, split)
+
+        def compiled(items: Any, counts: jax.Array, *shared: Any) -> Any:
+            return jax.shard_map(
+                one_at_a_time if one_by_one else together,
+                mesh=mesh,
+                in_specs=(split, split, *(whole for _ in shared)),
+                out_specs=split,
+                check_vma=False,
+            )(items, counts, *shared)
+
+        options = _compiler_options()
+        self._run = jax.jit(compiled, compiler_options=options)
+        self._move = jax.jit(compiled, donate_argnums=0, compiler_options=options)
+
+    def __call__(self, items: Any, *shared: Any) -> Any:
+        """The results [n, ...] of n items, NumPy trees both, a call at a time."""
+        total = trees.count(items)
+        most = self.at_once(items, total)
+        results = []
+        for start in range(0, total, most):
+            held = self.hold(trees.take(items, slice(start, start + most)))
+            out = held._replace(items=self._run(held.items, held.counts, *shared))
+            results.append(out.fetch())
+        return results[0] if len(results) == 1 else trees.concatenate(results)
+
+    def at_once(self, items: Any, total: int) -> int:
+        """How many of `total` items such as these [n, ...] one call takes."""
+        return self._capacity(items, total) * len(self._devices)
+
+    def hold(self, items: Any) -> Held:
+        """Items [n, ...], no more than `at_once`, on the devices."""
+        total = trees.count(items)
+        capacity = self._capacity(items, total)
+        # item k goes to device k mod devices: neighbours, alike in cost, are spread
+        slots = np.arange(capacity * len(self._devices)).reshape(capacity, -1).T.ravel()
+        counts = (slots < total).reshape(len(self._devices), -1).sum(1).astype(np.int32)
+        filled = trees.take(items, np.where(slots < total, slots, 0))
+        on_devices = jax.device_put(filled, self._sharding)
+        return Held(on_devices, np.where(slots < total, slots, -1), counts)
+
+    def move(self, held: Held, *shared: Any) -> Held:
+        """The results of items on the devices, left there, in the memory of the items, which are
+        gone: for functions whose result is like the item."""
+        return held._replace(items=self._move(held.items, held.counts, *shared))
+
+    def _capacity(self, items: Any, total: int) -> int:
+        """A device's share of one call: few on a CPU, so that a call stays short."""
+        item_bytes = max(1, sum(leaf[0].nbytes for leaf in jax.tree.leaves(items)))
+        if exact_in_any_batch():
+            return max(1, min(TINY_MODELS, TINY_BYTES // item_bytes))
+        fits = max(1, memory() // SHARE_ON_DEVICE // (item_bytes * len(self._devices)))
+        needed = -(-total // len(self._devices))
+        return min(
+            1 << (needed - 1).bit_length(), 1 << (min(fits, ACCELERATOR_MODELS).bit_length() - 1)
+        )
+
+
+def each(function: Callable[..., Any]) -> Each:
+    """`function(item, *shared)` over a leading axis of any length, as the devices do it best."""
+    return Each(function)
+
+
+class Pace:
+    """How many steps a call should make, so that bars move and Ctrl-C answers.
+
+    From one check's steps on adapted to the clock, where results do not depend on it; else few,
+    because a model that has ended keeps its place until the call is over.
+    """
+
+    def __init__(self, check_every: int) -> None:
+        self.steps = check_every * (1 if exact_in_any_batch() else 5)
+
+    def timed(self, call: Callable[[int], Any]) -> Any:
+        start = time.perf_counter()
+        result = call(self.steps)
+        seconds = time.perf_counter() - start
+        if exact_in_any_batch():
+            if seconds < CALL_SECONDS / 2:
+                self.steps = min(self.steps * 2, MOST_STEPS)
+            elif seconds > CALL_SECONDS * 2 and self.steps > 1:
+                self.steps //= 2
+        return result

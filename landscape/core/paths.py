@@ -1,0 +1,77 @@
+"""Paths as polylines of parameters.
+
+A path is its points, named arrays [beads, ...]; its segments are straight.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from landscape.core import trees
+from landscape.core.trees import Params
+
+
+def straight(a: Params, b: Params) -> Params:
+    """The path of two beads."""
+    return trees.stack([a, b])
+
+
+def segment_lengths(points: Params, over: str = "*") -> np.ndarray:
+    """Euclidean lengths [beads − 1] of the segments, over the parameters that match the globs."""
+    squares = np.zeros(trees.count(points) - 1)
+    for leaf in trees.matching(points, over).values():
+        steps = trees.rows(np.subtract(leaf[1:], leaf[:-1], dtype=np.float64))
+        squares += np.einsum("ij,ij->i", steps, steps)
+    return np.sqrt(squares)
+
+
+def length(points: Params, over: str = "*") -> float:
+    return float(segment_lengths(points, over).sum())
+
+
+def chord(points: Params, over: str = "*") -> float:
+    """‖θA − θB‖ over the same parameters as the length."""
+    return length(trees.take(points, np.array([0, -1])), over)
+
+
+def finite_beads(points: Params) -> np.ndarray:
+    """Which beads [beads] are finite, and so small that their squares are, in their own type."""
+    total = np.zeros(trees.count(points))
+    with np.errstate(over="ignore", invalid="ignore"):
+        for leaf in points.values():
+            total += np.sum(np.square(trees.rows(leaf)), axis=1)
+    return np.isfinite(total)
+
+
+def insert(points: Params, segments: np.ndarray, beads: Params) -> Params:
+    """Put bead i (named arrays [n, ...]) on segment `segments[i]`: after that segment's start."""
+    return {
+        name: np.insert(leaf, np.asarray(segments) + 1, beads[name], axis=0)
+        for name, leaf in points.items()
+    }
+
+
+def fractions(lengths: np.ndarray, t: np.ndarray) -> np.ndarray:
+    """Places t [p] of every segment as fractions [segments, p] of the whole path's length."""
+    ends = np.concatenate([[0], np.cumsum(lengths)])
+    return (ends[:-1, None] + lengths[:, None] * t) / (ends[-1] if ends[-1] > 0 else 1.0)
+
+
+def bead_places(points: Params) -> np.ndarray:
+    """Where the beads are, as fractions [beads] of the path's length; the last is 1."""
+    starts = fractions(segment_lengths(points), np.zeros(1))[:, 0]
+    return np.append(starts, 1.0)
+
+
+def at(points: Params, places: np.ndarray) -> Params:
+    """The points (named arrays [p, ...]) of a path at fractions [p] of its length."""
+    beads = bead_places(points)
+    left = np.clip(np.searchsorted(beads, places, side="right") - 1, 0, len(beads) - 2)
+    width = beads[left + 1] - beads[left]
+    t = np.where(width > 0, (places - beads[left]) / np.where(width > 0, width, 1), 0)
+
+    def between(leaf: np.ndarray) -> np.ndarray:
+        share = t.reshape(-1, *(1 for _ in leaf.shape[1:]))
+        return ((1 - share) * leaf[left] + share * leaf[left + 1]).astype(leaf.dtype)
+
+    return {name: between(leaf) for name, leaf in points.items()}

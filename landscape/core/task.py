@@ -1,0 +1,276 @@
+"""A task, and the landscape that its level makes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from landscape.core import trees
+from landscape.core.trees import Params
+
+Scalar = Any
+Carry = Any
+Batch = Any
+Axes = int | tuple[int, ...] | None  # () for an array that is one filter, None for one held still
+
+
+class Form(NamedTuple):
+    """A dense network without biases, Φ = W_K ρ(… ρ(W_1 x)), and its metric `loss`, for the methods
+    that construct their path: E|y − Φ(x)|² + κ·penalty over data (x, y), [samples, ·] each.
+
+    kernels: the names of W_1ᵀ … W_Kᵀ, [inputs, outputs] each, among the parameters, in that order;
+    penalty: `ridge`, Σ‖W_k‖²; or `l1`, Σᵢ ‖βᵢ‖₁‖wᵢ‖ over the units of one hidden layer, wᵢ their
+    incoming and βᵢ their outgoing weights.
+    """
+
+    kernels: tuple[str, ...]
+    activation: str
+    penalty: Literal["ridge", "l1"]
+    kappa: float
+
+
+class Outputs(NamedTuple):
+    """What a model says of its data, and how far two models' words are apart.
+
+    predict: (parameters, data of a split) → [samples, ...], deterministic; distance: `l2`, or `jsd`
+    where the last axis are logits (Jensen and Shannon's divergence of the softmax).
+    """
+
+    predict: Callable[[Any, Batch], jax.Array]
+    distance: Literal["l2", "jsd"]
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is trained and what an energy level bounds. Parameters may be any pytree of floats.
+
+    They are held in one type, the widest of theirs and at least float32, and rounded to their own
+    wherever the task's functions are called: between two points the loss of a task in bfloat16 goes
+    in steps as coarse as that.
+
+    init: key → parameters, a random initialisation.
+    loss: (parameters, carry, batch, key) → (scalar, carry), what training descends; `carry` is
+        `()` but for recurrent state, for which no batches are drawn; `key` is for dropout and the
+        like.
+    metrics: name → function of (parameters, data of a split) → scalar, deterministic.
+    differentiable: the metrics that a bead may descend as they are, on all training data: those
+    that
+        have a gradient and are not too costly.
+    data: split → pytree of arrays that share their leading axis, the samples; `()` for none.
+        Training draws its batches from the split `train`. Arrays that do not share it, such as
+        inner and boundary points, need a task without `sample_means` and training without a batch
+        size: the loss is then given all of them, and may draw its own.
+    carry: the carry of the first step. Metrics are not given it.
+    outputs: what the model says of a split's data, for lengths in function space; None for none.
+    sample_means: the metrics that are means over the samples of a split, of what each sample gives
+        alone: derivatives may be taken a part of the samples at a time, or by sample.
+    nonsmooth: the metrics whose gradient jumps, as that of a mean absolute error where a residual
+        changes its sign: second derivatives of each sample miss the jumps.
+    higher_is_better: the metrics that grow as models get better, which no level can bound; None
+        leaves it to their names.
+    form: what network and loss this is, for the methods that must know.
+    filters: pattern of parameters' names → the axis, or axes, that numbers an array's filters (the
+        outputs: the last in flax, the first in PyTorch), () where it is one filter, None where
+        random directions hold it still; derived from the metric for arrays that no pattern matches.
+    """
+
+    init: Callable[[jax.Array], Any]
+    loss: Callable[[Any, Carry, Batch, jax.Array], tuple[Scalar, Carry]]
+    metrics: Mapping[str, Callable[[Any, Batch], Scalar]]
+    data: Mapping[str, Batch] = field(default_factory=lambda: {"train": ()})
+    carry: Carry = ()
+    differentiable: tuple[str, ...] = ("loss",)
+    outputs: Outputs | None = None
+    sample_means: tuple[str, ...] = ()
+    nonsmooth: tuple[str, ...] = ()
+    higher_is_better: tuple[str, ...] | None = None
+    form: Form | None = None
+    filters: Mapping[str, Axes] = field(default_factory=dict)
+
+
+class HessianTarget(NamedTuple):
+    """The function whose second derivatives are taken: the level's metric where it has a gradient,
+    or the metric `loss` on the same split.
+
+    value: (params, data) → scalar; sample_mean: whether that is a mean over the samples of the
+    data; nonsmooth: whether its gradient jumps.
+    """
+
+    name: str
+    value: Callable[[Params, Batch], Scalar]
+    data: Batch
+    sample_mean: bool
+    nonsmooth: bool
+
+
+def energy_task(energy: Callable[[Any], Scalar], init: Callable[[jax.Array], Any]) -> Task:
+    """The task of any differentiable function: no data, and the loss is the function itself."""
+    return Task(
+        init=init,
+        loss=lambda params, carry, batch, key: (energy(params), carry),
+        metrics={"loss": lambda params, data: energy(params)},
+    )
+
+
+class Landscape(NamedTuple):
+    """A task with its level's metric and split chosen, over flat dicts of named arrays.
+
+    init: key → params; loss: (params, carry, key) → (scalar, carry);
+    level: params → scalar, deterministic, what an energy level bounds;
+    train_objective: params → scalar, the same metric on all training data, where it can be descended;
+    by_sample: params → (values [samples], gradients, named arrays [samples, ...]), of which the
+        train_objective is the mean, where it is one;
+    samples: how many these data are;
+    shapes: name → jax.ShapeDtypeStruct, all of one type;
+    epsilon: of the coarsest type that the task takes parameters in;
+    form: the task's, if the level's metric is the loss that it speaks of; data: the level's split;
+    differentiable_level: params → scalar, the level's metric itself where it has a gradient that is cheap enough;
+    hessian_target: what second derivatives are taken of; outputs: over params and such data;
+    falls: whether the task says that the level's metric falls as models get better.
+    filters: the task's.
+    """
+
+    init: Callable[[jax.Array], Params]
+    loss: Callable[[Params, Carry, jax.Array], tuple[Scalar, Carry]]
+    level: Callable[[Params], Scalar]
+    train_objective: Callable[[Params], Scalar] | None
+    by_sample: Callable[[Params], tuple[jax.Array, Params]] | None
+    samples: int
+    carry: Carry
+    shapes: dict[str, jax.ShapeDtypeStruct]
+    epsilon: float
+    form: Form | None = None
+    data: Batch = ()
+    differentiable_level: Callable[[Params], Scalar] | None = None
+    hessian_target: HessianTarget | None = None
+    outputs: Outputs | None = None
+    falls: bool = True
+    filters: Mapping[str, Axes] = MappingProxyType({})
+
+
+def unequal_samples(data: Batch) -> str:
+    """Arrays of a split that do not share their leading axis, with their counts; or nothing."""
+    first: dict[int | None, str] = {}
+    for name, count in trees.counts(data).items():
+        first.setdefault(count, name)
+    if len(first) < 2 and None not in first:
+        return ""
+    return ", ".join(f"'{name}' has {count or 'none'}" for count, name in first.items())
+
+
+def bind(
+    task: Task, metric: str = "loss", split: str = "train", batch_size: int | None = None
+) -> Landscape:
+    """Choose what the level measures and how many samples, drawn with replacement, a step sees.
+
+    Raises KeyError for a metric or split that the task does not have, ValueError for a batch
+    larger than the data, of a task without data or of one with recurrent state, and for samples
+    that are to be taken apart where the arrays have not as many, TypeError for parameters that are
+    not floats, or none at all.
+    """
+    key_shape = jax.eval_shape(lambda: jax.random.key(0))
+    template = jax.eval_shape(task.init, key_shape)
+    own = trees.to_named(template)
+    for name, shape in own.items():
+        if not jnp.issubdtype(shape.dtype, jnp.floating):
+            raise TypeError(f"parameter {name} is of type {shape.dtype}, not a float")
+    if not trees.size(own):
+        raise TypeError("there are no parameters")
+    kinds = [shape.dtype for shape in own.values()]
+    held = jnp.result_type(jnp.float32, *kinds)
+    shapes = {name: jax.ShapeDtypeStruct(shape.shape, held) for name, shape in own.items()}
+    measure, measured, drawn = task.metrics[metric], task.data[split], task.data["train"]
+    samples = max((count or 1 for count in trees.counts(drawn).values()), default=0)
+    apart = (drawn, measured) if task.sample_means else (drawn,) if batch_size is not None else ()
+    for unequal in filter(None, map(unequal_samples, apart)):
+        raise ValueError(f"arrays of a split must share their leading axis: {unequal}")
+    if batch_size is not None and jax.tree.leaves(task.carry):
+        raise ValueError("the task carries a state through its data in order: no batches are drawn")
+    if batch_size is not None and not 1 <= batch_size <= samples:
+        raise ValueError(f"a batch of {batch_size} from {samples} training samples")
+
+    def given(params: Params) -> Any:
+        """As the task knows them."""
+        rounded = {name: _rounded(leaf, own[name].dtype) for name, leaf in params.items()}
+        return trees.from_named(template, rounded)
+
+    def init(key: jax.Array) -> Params:
+        named = trees.to_named(task.init(key))
+        return {name: jnp.asarray(leaf, held) for name, leaf in named.items()}
+
+    def loss(params: Params, carry: Carry, key: jax.Array) -> tuple[Scalar, Carry]:
+        batch = drawn
+        if batch_size is not None:
+            key, draw = jax.random.split(key)
+            index = jax.random.randint(draw, (batch_size,), 0, samples)
+            batch = trees.take(drawn, index)
+        value, carry = task.loss(given(params), carry, batch, key)
+        return _at_least_float32(value), carry
+
+    def level(params: Params) -> Scalar:
+        return _at_least_float32(measure(given(params), measured))
+
+    def descent(params: Params) -> Scalar:
+        return _at_least_float32(measure(given(params), drawn))
+
+    def by_sample(params: Params) -> tuple[jax.Array, Params]:
+        def one(sample: Batch) -> Any:
+            alone = jax.tree.map(lambda leaf: leaf[None], sample)
+            return jax.value_and_grad(lambda p: _at_least_float32(measure(given(p), alone)))(params)
+
+        return jax.vmap(one)(drawn)
+
+    def predict(params: Params, data: Batch) -> jax.Array:
+        assert task.outputs is not None
+        return _at_least_float32(task.outputs.predict(given(params), data))
+
+    def curved() -> HessianTarget | None:
+        name = metric if metric in task.differentiable else "loss"
+        if name not in task.metrics:
+            return None
+        return HessianTarget(
+            name,
+            lambda params, data: _at_least_float32(task.metrics[name](given(params), data)),
+            measured,
+            name in task.sample_means,
+            name in task.nonsmooth,
+        )
+
+    has_gradient = metric in task.differentiable
+    return Landscape(
+        init,
+        loss,
+        level,
+        descent if has_gradient else None,
+        by_sample if has_gradient and metric in task.sample_means else None,
+        samples,
+        task.carry,
+        shapes,
+        max(float(jnp.finfo(kind).eps) for kind in kinds),
+        task.form if metric == "loss" else None,
+        measured,
+        level if has_gradient else None,
+        curved(),
+        task.outputs and task.outputs._replace(predict=predict),
+        has_gradient or task.higher_is_better is not None,
+        task.filters,
+    )
+
+
+def _rounded(leaf: Any, dtype: Any) -> Any:
+    """In another type: XLA may leave out a conversion to fewer bits and back, but no rounding."""
+    if jnp.result_type(leaf) == dtype:
+        return leaf
+    kind = jnp.finfo(dtype)
+    return jax.lax.reduce_precision(leaf, kind.nexp, kind.nmant).astype(dtype)
+
+
+def _at_least_float32(value: Any) -> Any:
+    dtype = jnp.result_type(value)
+    half = jnp.issubdtype(dtype, jnp.floating) and dtype.itemsize < 4
+    return value.astype(jnp.float32) if half else value

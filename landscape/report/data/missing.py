@@ -1,0 +1,65 @@
+"""What a run's tables list and its files no longer hold, and the command that makes it again."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Any
+
+from landscape.store.files import Row
+from landscape.store.run import Run, level_name
+
+
+def missing_of(run: Run) -> list[dict[str, Any]]:
+    """A record a command: {what, of, level (None of measures), lost, command}, for the rows of
+    results.csv and of the latest measures that have lost their files.
+
+    what: `pairs`, `measured strings` or `measured models`; of: their set or measures; lost: what of
+    it, in words. Raises RunError for a damaged table.
+    """
+    found = []
+    for (name, level), rows in groupby(run.lost_rows(), lambda row: (row["set"], row["level"])):
+        pairs = [f"{row['a']}-{row['b']}" for row in rows]
+        command = _command(run, "connect", name, [level], ["--pairs", ",".join(pairs)])
+        record = {"what": "pairs", "of": name, "level": level, "lost": pairs}
+        found.append(record | {"command": command})
+    measures = run.latest_measures()
+    strings, models = run.lost_measures(measures) if measures else ([], [])
+    for what, lost, say in (
+        ("measured strings", strings, _string),
+        ("measured models", models, _model),
+    ):
+        if lost:
+            levels = sorted({row["level"] for row in lost}, reverse=True)
+            record = {"what": what, "of": measures, "level": None}
+            command = _command(run, "measure", str(measures), levels)
+            found.append(record | {"lost": [say(row) for row in lost], "command": command})
+    return found
+
+
+def missing_said(record: dict[str, Any]) -> str:
+    """The sentence of a record."""
+    at = "" if record["level"] is None else f" at {record['level']:g}"
+    return (
+        f"{record['of']}: the files of {record['what']}{at} are gone, so no number here is of them "
+        f"({', '.join(record['lost'])}); `{record['command']}` makes them again"
+    )
+
+
+def _string(row: Row) -> str:
+    return f"{row['set']} {row['a']}-{row['b']} at {row['level']:g}"
+
+
+def _model(row: Row) -> str:
+    return f"{row['model']} at {row['level']:g}"
+
+
+def _command(
+    run: Run, name: str, of: str, levels: Sequence[float], more: Sequence[str] = ()
+) -> str:
+    """lscape's command for what a set or measures have at these levels."""
+    settings = run.meta().get("changed", {}).get(of, [])
+    options = [part for setting in settings for part in ("--set", setting)]
+    at = [part for level in levels for part in ("--level", level_name(level))]
+    return shlex.join(["lscape", name, str(run.directory), *more, *at, *options])

@@ -1,0 +1,189 @@
+"""What was found in run directories: a summary by level, as data, as CSV and as a page."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from landscape.analysis.summary import UNREACHED, summarise
+from landscape.analysis.topology import describe
+from landscape.report.data.against import Published, compare
+from landscape.report.data.measured import measures_of
+from landscape.report.data.missing import missing_of, missing_said
+from landscape.report.data.verdicts import claims_of
+from landscape.store.files import RunError, table_text
+from landscape.store.records import WIDER
+from landscape.store.run import Run
+
+
+def report(runs: Sequence[Run], published: Sequence[Published] = ()) -> dict[str, Any]:
+    """{runs, levels, claims, topology, measured, missing, against, notes} of runs, as strict JSON
+    data.
+
+    runs: one record a run, its directory, task, metric, split, levels, models and meta.json's
+    facts; levels: `summarise`'s records, claims: `claims_of`'s, topology:
+    `landscape.analysis.topology.describe`'s, measured: `measures_of`'s, missing: `missing_of`'s,
+    each with its `run`; against: `compare`'s, with the published figures of the task that a run's
+    config is named after; notes: what could mislead a reader.
+    Raises RunError for damaged or altered files.
+    """
+    counts = Counter(run.directory.name for run in runs)
+    described, levels, claims, topologies, missing, notes = [], [], [], [], [], []
+    measured: dict[str, list[Any]] = {kind: [] for kind in ("strings", "minima", "parts", "top")}
+    for run in runs:
+        name = run.directory.name
+        name = name if counts[name] == 1 else str(run.directory)
+        rows = run.rows()
+        about = _about(run, name)
+        described.append(about)
+        levels += [{"run": name, **level} for level in summarise(rows)]
+        topology = describe(_trained(run), rows, run.snapshots(), run.barriers())
+        topologies.append({"run": name, **topology})
+        claims += [{"run": name, **c} for c in claims_of(rows, run.string_measures(), topology)]
+        for kind, records in measures_of(run).items():
+            measured[kind] += [{"run": name, **record} for record in records]
+        prefix = f"{name}: " if len(runs) > 1 else ""
+        lost = missing_of(run)
+        missing += [{"run": name, **record} for record in lost]
+        said = [*map(missing_said, lost), *_notes(run, about, rows, topology)]
+        notes += [prefix + note for note in said]
+    configs = {about["run"]: about["config"] for about in described}
+    against = compare(levels, [configs[level["run"]] for level in levels], published)
+    unmatched = {about["config"] for about in described} - {r["published"] for r in against}
+    if published and unmatched:
+        known = ", ".join(sorted({theirs["task"] for theirs in published}))
+        notes.append(
+            f"nothing published for the levels of {', '.join(sorted(unmatched))} (tasks: {known})"
+        )
+    for key in ("task", "metric", "split"):
+        found = sorted({str(about[key]) for about in described})
+        if len(found) > 1:
+            notes.append(f"these runs differ in {key}: {', '.join(found)}")
+    return {
+        "runs": described, "levels": levels, "claims": claims, "topology": topologies,
+        "measured": measured, "missing": missing, "against": against, "notes": notes,
+    }  # fmt: skip
+
+
+def _trained(run: Run) -> list[dict[str, Any]]:
+    """The records of the models, where training has written any."""
+    return run.models() if run.stage_status("train") == "done" else []
+
+
+def _about(run: Run, name: str) -> dict[str, Any]:
+    # YAML 1.1 reads 1e-3 as text, hence float()
+    config = yaml.safe_load(run.checked_config_file().read_text())
+    task, meta = config["task"], run.meta()
+    facts = ("status", "stages", "device", "versions", "commit", "command", "parameters")
+    return {
+        "run": name,
+        "directory": str(run.directory),
+        "config": run.directory.name.rpartition("-")[0],
+        "task": task.get("name") or task.get("factory"),
+        "metric": config["levels"]["metric"],
+        "split": config["levels"]["split"],
+        "levels": [float(level) for level in config["levels"]["values"]],
+        "models": config["train"]["models"],
+        **{fact: meta.get(fact) for fact in facts},
+    }
+
+
+def _notes(
+    run: Run,
+    about: dict[str, Any],
+    rows: Sequence[dict[str, Any]],
+    topology: dict[str, Any],
+) -> list[str]:
+    notes = []
+    for stage, status in about["stages"].items():
+        if status != "done":
+            notes.append(f"{stage} is {status}; the same command resumes it")
+    if about["stages"].get("train") != "done":
+        return notes
+    missed: Counter[float] = Counter()
+    for model in run.models():
+        missed.update(e["level"] for e in model["levels"] if e["status"] != "REACHED")
+    for level, count in missed.items():
+        notes.append(f"{count} of {about['models']} models did not reach {level:g} in training")
+    lost = [model["steps"] for model in run.models() if model["status"] == "NON_FINITE"]
+    if lost:
+        count = f"{len(lost)} of {about['models']} models became non-finite"
+        notes.append(f"{count} in training, the first by step {min(lost)}: {WIDER}")
+    if any(row["status"] == UNREACHED for row in rows):
+        notes.append("pairs of models that did not reach a level are left out of its share")
+    if coinciding := sum(row["chord"] == 0 for row in rows):
+        notes.append(
+            f"{coinciding} strings have ends that coincide: they have no normalised length"
+        )
+    for name in run.sets():
+        over = _length_over(run.settings_file(name))
+        if over != "*":
+            notes.append(f"{name}: lengths and chords are over the parameters {over} only")
+    said_of = {entry["level"] for entry in (*rows, *topology["levels"])}
+    for name in run.sets():
+        if tree := run.tree(name):
+            said_of |= {record["level"] for record in tree}
+            searched, pairs = (sum(record[key] for record in tree) for key in ("searched", "pairs"))
+            notes.append(
+                f"{name}: pairs were chosen to join what was not joined ({searched} of {pairs} "
+                "pairs and levels searched): shares, lengths and beads are of these, not of all"
+            )
+    if not rows:
+        notes.append("no pair has been tried yet; `lscape connect` does")
+    elif not any(row["status"] == "CONNECTED" for row in rows):
+        notes.append("no pair was connected: there are no lengths and no curvatures")
+    untried = [level for level in about["levels"] if level not in said_of]
+    if rows and untried:
+        levels = ", ".join(f"{level:g}" for level in untried)
+        notes.append(f"no pair has been tried at {levels}, of which nothing is said")
+    if len(about["levels"]) == 1:
+        notes.append("one level only: nothing can be set against the level")
+    same = sum(row["status"] == "CONNECTED" and row["chord"] == 0 for row in rows)
+    if same:
+        notes.append(
+            f"the ends of {same} connected pairs and levels coincide: they are in no mean of "
+            "normalised lengths"
+        )
+    loose = sorted({(row["level"], row["limit"]) for row in rows if row["limit"] is not None})
+    if any(limit > level for level, limit in loose):
+        limits = ", ".join(f"{limit:g} at {level:g}" for level, limit in reversed(loose))
+        notes.append(f"tolerance is above 1: a path may rise above its level, to {limits}")
+    return notes + _verified(run, rows)
+
+
+def _verified(run: Run, rows: Sequence[dict[str, Any]]) -> list[str]:
+    """What `lscape verify` found that does not hold, and what is left out."""
+    judged = {"strings": rows, "models' own paths": run.snapshots(), "barriers": run.barriers()}
+    counts = {
+        what: sum("verify at grid" in record["reason"] for record in records)
+        for what, records in judged.items()
+    }
+    lost = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
+    notes = [f"lscape verify downgraded {lost} on a finer grid"] * bool(lost)
+    for why, count in run.measures_left_out().items():
+        notes.append(f"what was measured of {count} strings is left out: {why}")
+    return notes
+
+
+def _length_over(settings_file: Path) -> str:
+    try:
+        return yaml.safe_load(settings_file.read_text())["length_over"]
+    except (OSError, yaml.YAMLError, TypeError, KeyError) as error:
+        raise RunError(f"{settings_file}: unreadable: {error!r}") from None
+
+
+def levels_csv(report: dict[str, Any]) -> str:
+    """The report's levels as CSV, one line a level; a mean is spread over columns."""
+    lines = []
+    for level in report["levels"]:
+        line = {key: value for key, value in level.items() if not isinstance(value, dict | list)}
+        line["share_low"], line["share_high"] = level["share_interval"]
+        for key in ("normalized_length", "beads"):
+            line |= {f"{key}_{part}": value for part, value in level[key].items()}
+        line["statuses"] = " ".join(f"{n} {name}" for name, n in level["statuses"].items())
+        lines.append(line)
+    return table_text(list(lines[0]) if lines else ["level"], lines)

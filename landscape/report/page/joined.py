@@ -1,0 +1,72 @@
+"""The page's figures of what is joined: components by level, and the disconnectivity graphs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from landscape.report.data.wording import number
+from landscape.report.figures import tree
+from landscape.report.figures.style import Figure
+from landscape.report.page import html
+
+Topologies = dict[str, dict[str, Any]]
+
+
+def joined_figures(topologies: Topologies, metric: str) -> list[Figure]:
+    """topologies: `landscape.analysis.topology.describe`'s, by run."""
+    with_levels = {name: one for name, one in topologies.items() if one["levels"]}
+    found = [_components(with_levels, metric)] if with_levels else []
+    several = len(topologies) > 1
+    return found + [
+        _disconnectivity(one, metric, name if several else "")
+        for name, one in topologies.items()
+        if one["leaves"] and one["merges"]
+    ]
+
+
+def persistence(topology: dict[str, Any]) -> str:
+    """The components' births and deaths as a table."""
+    rows = [
+        [
+            str(record["model"]), number(record["birth"]), number(record["death"]),
+            "–" if record["into"] is None else str(record["into"]),
+        ]
+        for record in topology["persistence"] * bool(topology["merges"])
+    ]  # fmt: skip
+    head = ["model", "birth", "death at most", "into"]
+    return html.details("Persistence of the components", html.table(head, rows)) if rows else ""
+
+
+def _components(topologies: Topologies, metric: str) -> Figure:
+    said = "; ".join(
+        ", ".join(f"{len(level['components'])} at {level['level']:g}" for level in one["levels"])
+        for one in topologies.values()
+    )
+    return Figure(
+        "components",
+        f"Components among the models against level, at most: {said}",
+        "Connected components among the trained models that the certificates leave, an upper bound "
+        "on the truth among these models.",
+        lambda axes: tree.components(axes, topologies, metric),
+        [
+            {"run": name, **line}
+            for name, one in topologies.items()
+            for line in tree.components_table(one)
+        ],
+    )
+
+
+def _disconnectivity(topology: dict[str, Any], metric: str, run: str) -> Figure:
+    """run: its name, where there are several."""
+    of = f" of {run}" * bool(run)
+    highest = max(merge["height"] for merge in topology["merges"])
+    return Figure(
+        f"disconnectivity-{run}" if run else "disconnectivity",
+        f"Disconnectivity graph{of}, {len(topology['leaves'])} models: all joins known are at most "
+        f"at {number(highest)}",
+        f"Disconnectivity graph{of}: each model's deepest snapshot at its energy, joined at the "
+        "lowest barrier known. Every barrier is an upper bound.",
+        lambda axes: tree.disconnectivity(axes, topology, metric),
+        tree.persistence_table(topology),
+        tree.size(len(topology["leaves"])),
+    )

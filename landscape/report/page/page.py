@@ -1,0 +1,226 @@
+"""The report as one HTML file: opens offline, no scripts, light and dark, on screen and paper."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from landscape.report.data.verdicts import RULE, interval
+from landscape.report.data.wording import (
+    COMPARED,
+    DIFFERENCE,
+    compared,
+    footnotes,
+    headline,
+    not_connected,
+    number,
+    series,
+)
+from landscape.report.figures import style
+from landscape.report.figures.overview import LINEAR, overview
+from landscape.report.figures.style import Figure
+from landscape.report.page import html, single, strings
+from landscape.report.page.geometry import geometry
+from landscape.report.page.joined import joined_figures, persistence
+from landscape.report.page.single import metric_of
+from landscape.store.files import write_bytes
+from landscape.store.run import Run
+
+MEANINGS = {
+    "level": "what the loss must stay below on the whole path. The limit is the level itself "
+    "unless the tolerance is above 1.",
+    "connected": "a path was found whose certificate holds: the highest loss on a grid of every "
+    "segment, refined around each local maximum, plus its last change is at most the limit. "
+    "The resolution is the widest gap between evaluated points, as a fraction of the length; a "
+    "finer grid can still find more, and lscape verify tries.",
+    "normalised length": "the string's Euclidean length divided by the distance of its ends, over "
+    "the same parameters. 1 is straight. It is the length of the string that was found, an upper "
+    "bound on the shortest.",
+    "beads": "the string's points, both ends counted.",
+    "max loss": "the highest loss on any connected path.",
+    "barrier": "the maximum over the path of its loss less the straight interpolation of the "
+    "ends' losses by fraction of arc length (Frankle et al. 2020); the highest of the connected.",
+    "share connected": "with its 95 % Wilson interval, which takes the pairs as independent: "
+    "where they share models it is too narrow.",
+}
+
+
+CITE = (
+    f"<p>The lscape developers, <cite>lscape</cite>, version {version('lscape')}; and C. D. "
+    "Freeman and J. Bruna, <cite>Topology and Geometry of Half-Rectified Network Optimization"
+    "</cite>, ICLR 2017, arXiv:1611.01540, whose Dynamic String Sampling this is. The barrier: "
+    "J. Frankle, G. K. Dziugaite, D. M. Roy and M. Carbin, <cite>Linear Mode Connectivity and the "
+    "Lottery Ticket Hypothesis</cite>, ICML 2020.</p>"
+)
+
+
+def write_html(
+    runs: Sequence[Run],
+    report: dict[str, Any],
+    path: Path,
+    pairs: Sequence[tuple[int, int]] = (),
+) -> None:
+    """Write the page of a report of these runs, whole or not at all; its figures as SVG and PDF
+    with their numbers as CSV in a folder beside it, figures/ for report.html.
+
+    pairs: whose strings to draw at every level; without any, the longest of each set at its lowest
+    level. The drawings are kept as files under pictures/ in the run too. Raises OSError, RunError.
+    """
+    drawn = [_drawn(run, number, report, pairs) for number, run in enumerate(runs)]
+    page, kept = _page(runs, report, drawn)
+    write_bytes(path, page.encode())
+    folder = path.with_name(path.stem.replace("report", "figures", 1))
+    for figure in kept:
+        for name, content in figure.files.items():
+            write_bytes(folder / name, content)
+    for run, own in zip(runs, drawn, strict=True):
+        for picture in own:
+            for name, content in picture.files.items():
+                write_bytes(run.directory / "pictures" / name, content)
+
+
+def _drawn(
+    run: Run, number: int, report: dict[str, Any], pairs: Sequence[tuple[int, int]]
+) -> list[strings.Picture]:
+    metric = metric_of(report["runs"][number])
+    rows = strings.chosen(run.rows(), pairs)
+    return [strings.picture(run, row, metric, f"p{number}-{k}") for k, row in enumerate(rows)]
+
+
+def _page(
+    runs: Sequence[Run], report: dict[str, Any], drawn: Sequence[list[strings.Picture]]
+) -> tuple[str, list[Figure]]:
+    title = "lscape: " + ", ".join(about["run"] for about in report["runs"])
+    levels = report["levels"]
+    rows = {about["run"]: run.rows() for about, run in zip(report["runs"], runs, strict=True)}
+    metric = ", ".join(sorted({metric_of(about) for about in report["runs"]}))
+    over = overview(report, rows, metric)
+    topologies = {one["run"]: one for one in report["topology"]}
+    joined = joined_figures(topologies, metric)
+    opened = {about["run"]: run for about, run in zip(report["runs"], runs, strict=True)}
+    measured = geometry(report, opened, metric)
+    linear = html.paragraph(LINEAR) * any(level["level"] <= 0 for level in levels)
+    parts = [
+        single.part_of(run, about, report, own)
+        for run, about, own in zip(runs, report["runs"], drawn, strict=True)
+    ]
+    body = [
+        f"<header><h1>Are these networks connected?</h1>{_headlines(report)}</header>",
+        html.bullets(report["notes"], "notes"),
+        html.section("As the loss falls", html.grid(over) + linear),
+        html.section("The claims", _claims(report)),
+        html.section("What is joined", html.grid(joined) + _topologies(topologies)),
+        html.section("Measured", _measured(measured, report)),
+        html.section("By level", _table(levels)),
+        html.section("Against the published figure", _against(report["against"])),
+        *(
+            html.section(about["run"], part.content)
+            for about, part in zip(report["runs"], parts, strict=True)
+        ),
+        html.section("What the words mean", html.definitions(MEANINGS)),
+        html.section("How to cite", CITE),
+    ]
+    of_measures = [one for _, drawn, _ in measured for one in drawn]
+    kept = [*over, *joined, *of_measures, *(one for part in parts for one in part.figures)]
+    return html.document(title, body), kept
+
+
+def _topologies(topologies: dict[str, Any]) -> str:
+    found = {
+        name: html.bullets(one["notes"], "missing") + persistence(one)
+        for name, one in topologies.items()
+    }
+    return _named(list(found.items()))
+
+
+def _named(parts: Sequence[tuple[str, str]]) -> str:
+    """Parts under their names, where there are several."""
+    if len(parts) == 1:
+        return parts[0][1]
+    return "".join(html.part(name, content) for name, content in parts)
+
+
+def _measured(parts: Sequence[html.Part], report: dict[str, Any]) -> str:
+    measured = report["measured"]
+    nothing = html.paragraph(
+        "No strings are measured: no lengths, no curvatures, no highest points. "
+        + (
+            "`lscape measure` does."
+            if any(level["connected"] for level in report["levels"])
+            else "No pair is connected."
+        )
+    ) * (not measured["strings"])
+    if not parts:
+        return nothing
+    said = sorted(
+        {r["hessian"] for kind in ("strings", "minima") for r in measured[kind] if r["hessian"]}
+    )
+    foot = html.paragraph(
+        f"Second derivatives: {'; '.join(said)}. At the kinks of rectified units there are none: a "
+        "derivative there is that of one side."
+    ) * bool(said)
+    return nothing + html.parts(parts) + foot
+
+
+def _headlines(report: dict[str, Any]) -> str:
+    found = style.by_series(report["levels"])
+    if not found:
+        return html.paragraph("No pair has been tried yet.", "headline")
+    several = len(found) > 1
+    return "".join(
+        f"<p class=headline>{f'<b>{escape(name)}</b>: ' if several else ''}"
+        f"{escape(headline(levels))}</p>"
+        for name, levels in found.items()
+    )
+
+
+def _claims(report: dict[str, Any]) -> str:
+    found = report["claims"]
+    if not found:
+        return ""
+    content = _named([(series(one, found), html.findings(one["sentences"])) for one in found])
+    rows = [
+        [
+            series(claim, found), measure, shape, number(record["A"]["value"]), _parameter(record),
+            f"{100 * record['error']:.3g} %", f"{100 * record['best']:.0f} %",
+        ]
+        for claim in found
+        for measure, growth in claim["curvier"].items()
+        for shape, record in growth["shapes"].items()
+    ]  # fmt: skip
+    if rows:
+        head = ["search", "measure", "shape", "A", "parameter", "error", "best of resamples"]
+        content += html.table(head, rows)
+    return content + html.paragraph(RULE)
+
+
+def _parameter(record: dict[str, Any]) -> str:
+    named = [name for name in ("rate", "exponent", "half") if name in record]
+    return f"{named[0]} {interval(record[named[0]])}" if named else "–"
+
+
+def _table(levels: Sequence[dict[str, Any]]) -> str:
+    if not levels:
+        return ""
+    failures = any(level["connected"] < level["pairs"] for level in levels)
+    head = ["search", "level", "connected", "normalised length", "beads", "max loss", "barrier"]
+    head += ["resolution", "gradients", "seconds"] + ["no path found"] * failures
+    rows = [
+        [series(level, levels), f"{level['level']:g}", f"{level['connected']}/{level['pairs']}"]
+        + [number(level[key]) for key in ("normalized_length", "beads", "max_loss", "barrier")]
+        + [number(level["resolution"]), number(level["grad_evals"], 0)]
+        + [number(level["seconds"], 1)]
+        + [not_connected(level)] * failures
+        for level in levels
+    ]
+    return html.table(head, rows) + "".join(map(html.paragraph, footnotes(levels)))
+
+
+def _against(records: Sequence[dict[str, Any]]) -> str:
+    if not records:
+        return ""
+    table = html.table(COMPARED, (compared(record, records) for record in records))
+    return table + html.paragraph(f"{DIFFERENCE}.")

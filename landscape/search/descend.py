@@ -1,0 +1,244 @@
+"""Train many models at once, each down to its own target or to the end of its budget.
+
+End points and beads both come down this way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from landscape.core import trees
+from landscape.core.devices import Held, Pace, each
+from landscape.core.task import Landscape
+from landscape.core.trees import Params
+from landscape.search.state import Constraint
+
+OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {
+    "adam": optax.adam,
+    "sgd": optax.sgd,
+}
+
+SEEN = ("step", "value", "moved")  # what is known of models while they stay on the devices
+
+
+@dataclass
+class DescentState:
+    """n models on their way down, in NumPy arrays with n in front.
+
+    memory: the leaves of the optimiser's state, of the carry, and the loss last descended; key:
+    uint32 [n, 2]; step: steps taken; value: the level's metric at the last check; target: where to
+    stop; reach: how far it is expected to have to go, for optimisers that ask; moved: whether it is
+    anywhere but where it began, True before it is known; fixed: what a constraint needs, named
+    arrays. Models that go on stay on the devices between calls, in `held`:
+    their params and memory are in the arrays once the descent is settled.
+    """
+
+    params: Params
+    memory: list[np.ndarray]
+    key: np.ndarray
+    step: np.ndarray
+    value: np.ndarray
+    target: np.ndarray
+    reach: np.ndarray
+    moved: np.ndarray
+    fixed: Params = field(default_factory=dict)
+    held: Held | None = None
+    who: np.ndarray = field(default_factory=lambda: np.arange(0))  # the models that are held
+
+    @property
+    def stayed(self) -> np.ndarray:
+        """Which models [n] could not leave their start: the loss has no gradient there, or is not
+        finite."""
+        return ~self.moved | (~np.isfinite(self.value) & (self.step == 0))
+
+    def settled(self) -> DescentState:
+        """The same with all of it in the arrays, which are changed in place."""
+        if self.held is None:
+            return self
+        moved = self.held.fetch(lambda items: (items["params"], items["memory"]))
+        olds = jax.tree.leaves((self.params, self.memory))
+        for old, new in zip(olds, jax.tree.leaves(moved), strict=True):
+            old[self.who] = new
+        return replace(self, held=None)
+
+    def take(self, index: np.ndarray) -> DescentState:
+        """Some of the models."""
+        return DescentState(**trees.take(self.settled().arrays(), index))
+
+    def __add__(self, other: DescentState) -> DescentState:
+        """These models, then the other ones."""
+        return DescentState(**trees.concatenate([d.settled().arrays() for d in (self, other)]))
+
+    def arrays(self) -> dict[str, Any]:
+        """What a DescentState can be made of again, once it is settled."""
+        return {name: part for name, part in vars(self).items() if name not in ("held", "who")}
+
+
+class Descender:
+    """Descends a landscape by an optimiser, looking at the level every `check_every` steps.
+
+    A model goes on until its value is at most its target, or is not finite, or it has made
+    `max_steps` steps, or, where its reach is finite, as a bead's is, its first `check_every` steps
+    have not moved it: it stands at a stationary point. With `looks_early` it is also looked at when
+    the loss that it descends comes to the target. An optimiser may use `value`, that loss, `target`
+    and `reach`. Randomness is folded from a model's key and its step, so the way down is the same
+    however it is cut into calls.
+    """
+
+    def __init__(
+        self,
+        landscape: Landscape,
+        optimizer: optax.GradientTransformation,
+        check_every: int,
+        max_steps: int,
+        constraint: Constraint | None = None,
+        looks_early: bool = False,
+    ) -> None:
+        self.max_steps = max_steps
+        optimizer = optax.with_extra_args_support(optimizer)
+        self._pace = Pace(check_every)
+
+        def memory_of(params: Params) -> Any:
+            return optimizer.init(params), landscape.carry, jnp.array(jnp.inf)
+
+        structure = jax.tree.structure(jax.eval_shape(memory_of, dict(landscape.shapes)))
+
+        def start(item: tuple[Params, Any]) -> Any:
+            params, _ = item
+            memory = jax.tree.leaves(memory_of(params))
+            return [jnp.asarray(leaf) for leaf in memory], landscape.level(params)
+
+        def advance(item: dict[str, Any], steps: jax.Array) -> dict[str, Any]:
+            key = jax.random.wrap_key_data(item["key"])
+            stop = jnp.minimum(item["step"] + steps, max_steps)
+
+            def objective(params: Params, carry: Any, key: jax.Array) -> Any:
+                loss, carry = landscape.loss(params, carry, key)
+                penalty = constraint.penalty(params, item["fixed"]) if constraint else 0
+                return loss + penalty, (loss, carry)
+
+            def one(i: jax.Array, state: Any) -> Any:
+                params, (moments, carry, before) = state
+                gradient, (loss, carry) = jax.grad(objective, has_aux=True)(
+                    params, carry, jax.random.fold_in(key, i)
+                )
+                updates: Any
+                updates, moments = optimizer.update(
+                    gradient, moments, params,
+                    value=loss, target=item["target"], reach=item["reach"],
+                )  # fmt: skip
+                if constraint:
+                    updates = constraint.project(updates, item["fixed"])
+                memory = moments, carry, loss.astype(before.dtype)
+                return optax.apply_updates(params, updates), memory
+
+            def several(state: Any, step: jax.Array, last: jax.Array) -> tuple[Any, jax.Array]:
+                if not looks_early:
+                    return jax.lax.fori_loop(step, last, one, state), last
+
+                def further(now: Any) -> Any:
+                    state, i, _ = now
+                    after = one(i, state)
+                    arrived = (after[1][2] <= item["target"]) & (state[1][2] > item["target"])
+                    return after, i + 1, arrived
+
+                state, step, _ = jax.lax.while_loop(
+                    lambda now: (now[1] < last) & ~now[2], further, (state, step, jnp.array(False))
+                )
+                return state, step
+
+            def goes_on(state: Any) -> jax.Array:
+                _, step, value, moved = state
+                ahead = (value > item["target"]) & jnp.isfinite(value)
+                return (step < stop) & ahead & moved
+
+            def until_check(state: Any) -> Any:
+                before, step, *_ = state
+                last = jnp.minimum(step + check_every, max_steps)
+                after, reached = several(before, step, last)
+                stands = (after[1][2] > item["target"]) & ~_differ(before[0], after[0])
+                moved = (step > 0) | ~jnp.isfinite(item["reach"]) | ~stands
+                return after, reached, landscape.level(after[0]), moved
+
+            memory = jax.tree.unflatten(structure, item["memory"])
+            state, step, value, moved = jax.lax.while_loop(
+                goes_on,
+                until_check,
+                ((item["params"], memory), item["step"], item["value"], item["moved"]),
+            )
+            params, memory = state
+            return {
+                **item,
+                "params": params,
+                "memory": jax.tree.leaves(memory),
+                "step": step,
+                "value": value,
+                "moved": moved,
+            }
+
+        self._start = each(start)
+        self._advance = each(advance)
+
+    def start(
+        self,
+        params: Params,
+        keys: np.ndarray,
+        targets: np.ndarray,
+        reach: np.ndarray | None = None,
+        fixed: Params | None = None,
+    ) -> DescentState:
+        """n models (named arrays [n, ...]) about to descend to their targets [n]; a reach [n] of
+        None is infinite."""
+        memory, value = self._start((params, keys))
+        targets = np.asarray(targets, value.dtype)
+        step = np.zeros(len(keys), np.int32)
+        reach = np.full(len(keys), np.inf) if reach is None else reach
+        reach = np.asarray(reach, value.dtype)
+        params = jax.tree.map(np.array, params)  # the descent's own, to be changed in place
+        moved = np.ones(len(keys), bool)
+        return DescentState(params, memory, keys, step, value, targets, reach, moved, fixed or {})
+
+    def going(self, descent: DescentState) -> np.ndarray:
+        """Which models [n] have not come to an end."""
+        return (
+            (descent.value > descent.target)
+            & np.isfinite(descent.value)
+            & (descent.step < self.max_steps)
+            & descent.moved
+        )
+
+    def advance(self, descent: DescentState) -> DescentState:
+        """About a second's work (fixed steps on an accelerator) on the first of the models still
+        going, as many as one call takes. The given descent is used up: its arrays go on as the
+        result's. Models that have come to an end are settled."""
+        going = np.flatnonzero(self.going(descent))
+        if not len(going):
+            return descent
+        who = going[: self._advance.at_once(descent.arrays(), len(going))]
+        if descent.held is not None and np.array_equal(descent.who, who):
+            before = descent.held
+        else:
+            descent = descent.settled()
+            before = self._advance.hold(trees.take(descent.arrays(), who))
+
+        def moved(steps: int) -> tuple[Held, Any]:
+            after = self._advance.move(before, np.int32(steps))
+            return after, after.fetch(lambda items: {name: items[name] for name in SEEN})
+
+        held, seen = self._pace.timed(moved)
+        told = {name: getattr(descent, name).copy() for name in SEEN}
+        for name, part in seen.items():
+            told[name][who] = part
+        after = replace(descent, **told, held=held, who=who)
+        return after if self.going(after)[who].all() else after.settled()
+
+
+def _differ(a: Params, b: Params) -> jax.Array:
+    return jnp.array([(a[name] != b[name]).any() for name in a]).any()

@@ -1,0 +1,174 @@
+"""The driver of every method: step until all strings have ended, then let the certificate judge."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from landscape.core import paths, trees
+from landscape.core.certificate import Certificate, SegmentMaxima, certify
+from landscape.core.level import LevelSpec
+from landscape.core.status import Status
+from landscape.core.trees import Params
+from landscape.search.state import Method, Search, String
+
+NAMED = 5  # beads that a reason names
+COINCIDE = "the ends coincide, in what lengths are over: there is no normalised length"
+
+
+@dataclass(frozen=True)
+class Connection:
+    """A string with its verdict. Lengths are over the same parameters as the chord."""
+
+    string: String
+    status: Status
+    reason: str
+    certificate: Certificate
+    length: float
+    chord: float
+
+    @property
+    def beads(self) -> int:
+        """Both ends counted."""
+        return trees.count(self.string.points)
+
+    @property
+    def normalized_length(self) -> float | None:
+        """|γ| / ‖θA − θB‖; None when the ends are one point."""
+        return self.length / self.chord if self.chord > 0 else None
+
+    @property
+    def upper(self) -> float:
+        """The certificate's upper bound on the loss along the path."""
+        return self.certificate.maximum + self.certificate.last_change
+
+    def record(self) -> dict[str, Any]:
+        """What is known of the path as plain data; None for a number that is not finite."""
+        certificate, string = self.certificate, self.string
+        numbers = {
+            "length": self.length,
+            "chord": self.chord,
+            "normalized_length": self.normalized_length,
+            "max_loss": certificate.maximum,
+            "barrier": certificate.barrier,
+            "seconds": round(string.seconds, 3),
+            "loss_a": float(certificate.profile[0, 1]),
+            "loss_b": float(certificate.profile[-1, 1]),
+            "max_at": certificate.max_at,
+            "last_change": certificate.last_change,
+            "resolution": certificate.resolution,
+            "curve_max": string.facts.get("curve_max"),
+            "bound": string.facts.get("bound"),
+        }
+        finite = {k: v if v is not None and np.isfinite(v) else None for k, v in numbers.items()}
+        return finite | {
+            "status": self.status,
+            "beads": self.beads,
+            "rounds": string.rounds,
+            "grad_evals": string.grad_evals,
+            "grid": certificate.grid,
+            "verified": None,
+            "chained_from": string.chained_from,
+            "restarts": string.restarts,
+            "reason": self.reason,
+            **({"facts": dict(string.facts)} if string.facts else {}),
+        }
+
+
+def start(name: str, a: Params, b: Params) -> String:
+    """The straight string between two models, to begin a search from."""
+    return String(name, paths.straight(a, b))
+
+
+def chained(name: str, a: Params, b: Params, points: Params, level: float) -> String:
+    """The string between two models that passes through one found at another level, to begin a
+    search from: arrays [beads + 2, ...]."""
+    beads = trees.concatenate([trees.stack([a]), points, trees.stack([b])])
+    return String(name, beads, chained_from=level)
+
+
+def steps(method: Method, search: Search) -> Iterator[Search]:
+    """The search after each step of the method until every string has ended.
+
+    The wall time of a step is shared among the strings by the gradients it made for each, or
+    evenly when it made none.
+    """
+    while search.active:
+        active = search.active
+        before = [string.grad_evals for string in active]
+        began = time.perf_counter()
+        search = method(search)
+        seconds = time.perf_counter() - began
+        made = np.array([s.grad_evals for s in active]) - before
+        shares = made / made.sum() if made.any() else np.full(len(active), 1 / len(active))
+        for string, share in zip(active, shares, strict=True):
+            string.seconds += float(seconds * share)
+        yield search
+
+
+def finish(method: Method, search: Search) -> Search:
+    """The search when every string has ended."""
+    for stepped in steps(method, search):
+        search = stepped
+    return search
+
+
+def judge(
+    string: String,
+    peaks: Callable[[Params, Params, float], SegmentMaxima],
+    band: LevelSpec,
+    length_over: str = "*",
+) -> Connection:
+    """The verdict on an ended string: the method's claim, the certificate's word.
+
+    Beads that are not finite are left off the string, which is NON_FINITE then, whatever is left;
+    its ends must be finite.
+    """
+    began = time.perf_counter()
+    lost = _leave_off(string, ~paths.finite_beads(string.points))
+    certificate = certify(string.points, peaks, band.limit)
+    string.seconds += time.perf_counter() - began
+    status, reason = Status(string.ended or Status.NOT_FOUND), string.reason
+    chord = paths.chord(string.points, length_over)
+    if lost:
+        status, reason = Status.NON_FINITE, lost
+    elif certificate.holds(band.limit):
+        status, reason = Status.CONNECTED, "" if chord > 0 else COINCIDE
+    elif not np.isfinite(certificate.maximum):
+        status = Status.NON_FINITE
+        reason = f"the loss is not finite on segment {certificate.segment + 1} of the string"
+    elif status is Status.CONNECTED:
+        status = Status.NOT_FOUND
+    if status is not Status.CONNECTED and np.isfinite(certificate.maximum):
+        segments = trees.count(string.points) - 1
+        reason = (
+            f"{reason}; worst {certificate.maximum:.6g} at {certificate.max_at:.4f} of the string "
+            f"(segment {certificate.segment + 1} of {segments})"
+        )
+    return Connection(
+        string,
+        status,
+        reason,
+        certificate,
+        paths.length(string.points, length_over),
+        chord,
+    )
+
+
+def _leave_off(string: String, beads: np.ndarray) -> str:
+    """Leave beads [beads] off a string; what to say of it, nothing where there are none."""
+    if not beads.any():
+        return ""
+    string.points = trees.take(string.points, ~beads)
+    string.ids = string.ids[~beads]
+    numbers = ", ".join(str(bead + 1) for bead in np.flatnonzero(beads)[:NAMED])
+    more = ", …" if beads.sum() > NAMED else ""
+    said = f"{string.reason}; " if string.reason else ""
+    return (
+        f"{said}{beads.sum()} of {len(beads)} beads are not finite, or too large to be squared: "
+        f"left off (bead {numbers}{more})"
+    )

@@ -1,0 +1,233 @@
+"""The nudged elastic band with a climbing image: a path's highest stretch on its way down.
+
+Tangents and the climbing force are those of Henkelman & Jónsson 2000 and Henkelman, Uberuaga &
+Jónsson 2000; instead of springs, the beads are spread evenly over the length after each step, on
+either side of the climbing bead (the stiff limit of Draxler et al. 2018). A step follows the
+momentum of its bead's force, divided by the force's root mean square, so that its length depends
+on no unit of the loss.
+
+A line that a symmetry holds has no force across it, however high it is: `across` says how much
+there was. `unsettled` says how much the highest bead's loss may still change.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from landscape.core.devices import Pace, each
+from landscape.core.task import Landscape
+from landscape.core.trees import Params, rows
+
+RATE = 0.2  # of the distance between beads, a step's length to begin with
+LEAST = 0.1  # of that, at the end
+PROBE = 2 * RATE * LEAST  # of the distance between beads: where curvature is felt for
+MEAN, SQUARE = 0.7, 0.95  # how much of the momentum and of the mean square remains
+
+
+@dataclass
+class Bands:
+    """n bands of as many beads, plain data: points named arrays [n, beads, ...], their ends fixed;
+    momentum the same, square [n, beads]; key uint32 [n, 2], for what is random in the loss; rate
+    [n], in units of RATE; step [n]; value and gradient [n], the highest bead's and its gradient's
+    norm, as last seen; across [n], the largest force across the band that was met, of the steepest
+    gradient."""
+
+    points: Params
+    momentum: Params
+    square: np.ndarray
+    key: np.ndarray
+    rate: np.ndarray
+    step: np.ndarray
+    value: np.ndarray
+    gradient: np.ndarray
+    across: np.ndarray
+
+
+class Elastic:
+    """Lowers bands in a landscape for so many steps, each of one gradient a bead between the ends.
+
+    What is descended is the level's metric on all training data where it has a gradient, the
+    training loss elsewhere, drawn alike for all beads.
+    """
+
+    def __init__(self, landscape: Landscape, steps: int) -> None:
+        self.steps = steps
+        self._pace = Pace(1)
+
+        def loss(params: Params, key: jax.Array) -> Any:
+            if landscape.train_objective is not None:
+                return landscape.train_objective(params)
+            return landscape.loss(params, landscape.carry, key)[0]
+
+        def look(points: Params, key: jax.Array) -> tuple[jax.Array, Params]:
+            return jax.lax.map(lambda bead: jax.value_and_grad(loss)(bead, key), points)
+
+        def advance(item: dict[str, Any], count: jax.Array) -> dict[str, Any]:
+            key = jax.random.wrap_key_data(item["key"])
+            stop = jnp.minimum(item["step"] + count, steps)
+
+            def one(state: Any) -> Any:
+                i, points, momentum, square, _, _, across = state
+                values, gradient = look(points, jax.random.fold_in(key, i))
+                top = _highest(values)
+                climbs = (values[top] > values[top - 1]) & (values[top] > values[top + 1])
+                tangent = _tangents(points, values)
+                climbing = climbs & (jnp.arange(len(values)) == top)
+                along = _dots(gradient, tangent)
+                sideways = jax.tree.map(lambda g, t: _times(along, t) - g, gradient, tangent)
+                climb = jnp.where(climbing, along, 0)
+                force = jax.tree.map(lambda s, t: s + _times(climb, t), sideways, tangent)
+                steepness, most = _norms(gradient), _norms(sideways)[1:-1].max()
+                met = most / jnp.maximum(steepness[1:-1].max(), jnp.finfo(most.dtype).tiny)
+
+                decay = 1 - SQUARE ** (i + 1.0)
+                square = SQUARE * square + (1 - SQUARE) * _dots(force, force)
+                momentum = jax.tree.map(lambda m, f: MEAN * m + (1 - MEAN) * f, momentum, force)
+                off = jnp.where(climbing, 0, _dots(momentum, tangent))
+                moved = jax.tree.map(lambda m, t: m - _times(off, t), momentum, tangent)
+                apart = _lengths(points).mean()
+                rate = item["rate"] * RATE * apart * LEAST ** (i / steps)
+                size = rate / jnp.sqrt(jnp.maximum(square / decay, jnp.finfo(square.dtype).tiny))
+                size = jnp.minimum(size, apart / jnp.maximum(_norms(moved), 1e-30))
+                size = size.at[0].set(0).at[-1].set(0)
+                points = jax.tree.map(lambda p, m: p + _times(size, m), points, moved)
+                points = _spread(points, jnp.where(climbs, top, len(values) - 1))
+                across = jnp.maximum(across, met)
+                return i + 1, points, momentum, square, values[top], steepness[top], across
+
+            names = ("step", "points", "momentum", "square", "value", "gradient", "across")
+            state = jax.lax.while_loop(
+                lambda state: state[0] < stop, one, tuple(item[name] for name in names)
+            )
+            return {**item, **dict(zip(names, state, strict=True))}
+
+        def unsettled(item: dict[str, Any]) -> jax.Array:
+            points = item["points"]
+            key = jax.random.fold_in(jax.random.wrap_key_data(item["key"]), item["step"])
+            top = _highest(jax.lax.map(lambda bead: loss(bead, key), points))
+            bead = jax.tree.map(lambda leaf: leaf[top], points)
+            gradient = jax.grad(loss)(bead, key)
+            square = _dot(gradient, gradient)
+            norm = jnp.sqrt(square)
+            step = PROBE * _lengths(points).mean() / jnp.maximum(norm, 1e-30)
+            ends = jax.tree.map(
+                lambda p, g: jnp.stack([p - step * g, p + step * g]), bead, gradient
+            )
+            _, slopes = look(ends, key)
+            bend = jax.tree.map(lambda leaf: (leaf[1] - leaf[0]) / (2 * step), slopes)
+            return jnp.where(square > 0, square**2 / (2 * abs(_dot(gradient, bend))), 0)
+
+        self._advance = each(advance)
+        self._unsettled = each(unsettled)
+
+    def start(self, points: Params, keys: np.ndarray, rates: np.ndarray | None = None) -> Bands:
+        """n bands about to be lowered, by steps of these parts [n] of RATE; None is all of it."""
+        some = next(iter(points.values()))
+        count, beads = some.shape[:2]
+        return Bands(
+            points=points,
+            momentum=jax.tree.map(np.zeros_like, points),
+            square=np.zeros((count, beads), some.dtype),
+            key=keys,
+            rate=np.ones(count, some.dtype) if rates is None else rates.astype(some.dtype),
+            step=np.zeros(count, np.int32),
+            value=np.full(count, np.inf, some.dtype),
+            gradient=np.full(count, np.inf, some.dtype),
+            across=np.zeros(count, some.dtype),
+        )
+
+    def advance(self, bands: Bands) -> Bands:
+        """About a second's work (fixed steps on an accelerator)."""
+        moved = self._pace.timed(lambda count: self._advance(vars(bands), np.int32(count)))
+        return replace(bands, **moved)
+
+    def going(self, bands: Bands) -> bool:
+        return bool((bands.step < self.steps).any())
+
+    def unsettled(self, bands: Bands) -> np.ndarray:
+        """How much [n] the loss of a band's highest bead would change on the way along its gradient
+        to where that vanishes, by the quadratic model: |g|⁴ / 2|gᵀHg|, Hg by differences over the
+        last steps' length; infinite on a slope without an end."""
+        return np.asarray(self._unsettled(vars(bands)))
+
+
+def _highest(values: jax.Array) -> jax.Array:
+    """The highest bead between the ends."""
+    return 1 + jnp.argmax(values[1:-1])
+
+
+def _norms(tree: Params) -> jax.Array:
+    return jnp.sqrt(_dots(tree, tree))
+
+
+def _times(scale: jax.Array, leaf: jax.Array) -> jax.Array:
+    return scale.reshape(-1, *(1 for _ in leaf.shape[1:])).astype(leaf.dtype) * leaf
+
+
+def _dots(a: Params, b: Params) -> jax.Array:
+    """Inner products [beads]."""
+    parts = [jnp.sum(rows(a[name] * b[name]), axis=1) for name in a]
+    return jnp.sum(jnp.stack(parts), axis=0)
+
+
+def _dot(a: Params, b: Params) -> jax.Array:
+    return sum((jnp.vdot(a[name], b[name]) for name in a), jnp.zeros(()))
+
+
+def _lengths(points: Params) -> jax.Array:
+    return _norms(jax.tree.map(lambda leaf: leaf[1:] - leaf[:-1], points))
+
+
+def _tangents(points: Params, values: jax.Array) -> Params:
+    """Unit tangents: towards the higher neighbour; at an extremum a mean of both sides, the side of
+    the higher neighbour weighted by the larger difference of the loss (their equations 8 to 11)."""
+    last = len(values) - 1
+    index = jnp.arange(last + 1)
+    after = values[jnp.minimum(index + 1, last)] - values
+    before = values - values[jnp.maximum(index - 1, 0)]
+    large = jnp.maximum(abs(after), abs(before))
+    small = jnp.minimum(abs(after), abs(before))
+    up = after + before > 0  # the next bead is higher than the one before
+    ahead = jnp.where(up, large, small)
+    behind = jnp.where(up, small, large)
+    rising, falling = (after > 0) & (before > 0), (after < 0) & (before < 0)
+    ahead = jnp.where(rising, 1, jnp.where(falling, 0, ahead))
+    behind = jnp.where(rising, 0, jnp.where(falling, 1, behind))
+    flat = (ahead == 0) & (behind == 0)
+    ahead, behind = jnp.where(flat, 1, ahead), jnp.where(flat, 1, behind)
+
+    def mixed(leaf: jax.Array) -> jax.Array:
+        forward = jnp.concatenate([leaf[1:] - leaf[:-1], leaf[-1:] - leaf[-2:-1]])
+        backward = jnp.concatenate([leaf[1:2] - leaf[:1], leaf[1:] - leaf[:-1]])
+        return _times(ahead, forward) + _times(behind, backward)
+
+    tangent = jax.tree.map(mixed, points)
+    norm = _norms(tangent)
+    return jax.tree.map(lambda t: _times(1 / jnp.maximum(norm, 1e-30), t), tangent)
+
+
+def _spread(points: Params, kept: jax.Array) -> Params:
+    """The beads at even distances along their polyline, on either side of the one that is kept."""
+    lengths = _lengths(points)
+    at = jnp.concatenate([jnp.zeros(1, lengths.dtype), jnp.cumsum(lengths)])
+    last = len(at) - 1
+    index = jnp.arange(last + 1)
+    left = at[kept] * index / jnp.maximum(kept, 1)
+    right = at[kept] + (at[-1] - at[kept]) * (index - kept) / jnp.maximum(last - kept, 1)
+    wanted = jnp.where(index <= kept, left, right)
+    segment = jnp.clip(jnp.searchsorted(at, wanted, side="right") - 1, 0, last - 1)
+    t = (wanted - at[segment]) / jnp.maximum(lengths[segment], jnp.finfo(at.dtype).tiny)
+    t = jnp.clip(t, 0, 1)
+    fixed = (index == kept) | (index == 0) | (index == last)
+
+    def moved(leaf: jax.Array) -> jax.Array:
+        new = _times(1 - t, leaf[segment]) + _times(t, leaf[segment + 1])
+        still = fixed.reshape(-1, *(1 for _ in leaf.shape[1:]))
+        return jnp.where(still, leaf, new)
+
+    return jax.tree.map(moved, points)

@@ -1,0 +1,367 @@
+"""Shorten a string inside its level set until its length stops moving.
+
+First the beads go that a path below the limit can do without. Then the string is drawn taut, step
+by step (landscape/search/shorten_qp.py). A step is as long as the landscape lets it be: ρ adapts to
+the exact ℓ1 merit, and no step is taken that rises far above what is allowed (TUBE), so that the
+string slides along the level set and does not jump across what surrounds it. Where the level's
+metric has no gradient there are no constraints, and ρ grows at the beads beside a piece that rises
+too high, until they hardly move and the others do: a slower way, which leaves more of the excess
+length.
+
+Then the string is certified, its beads are doubled, and it is shortened again, until its certified
+length moves by less than the tolerance. Only a certified string is kept.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from landscape.core import paths, trees
+from landscape.core.certificate import SegmentMaxima
+from landscape.core.task import Landscape
+from landscape.core.trees import Params
+from landscape.search.shorten_qp import (
+    PIECES,
+    LinearConstraints,
+    extra_places,
+    linearise_constraints,
+    moved,
+    qp_step,
+    stacked,
+)
+
+MARGIN = 5e-3  # of |limit|: how far below the limit pieces are aimed; doubled if not certified
+HELD = 0.8  # of the margin: how far above its aim a string may be to be certified
+TUBE = 0.1  # of |limit|: how far above its aim it may be on its way; a quarter if it sticks there
+FAILURES = 3  # to be certified before more beads are tried
+PENALTY = 1.5  # times the largest multiplier: the weight of what is too high, in the merit
+FORGIVEN = 4  # steps back that the merit may be compared with
+SHORTEST = 1 / 64  # nearest to a segment's ends that it is looked at
+FIRST = 8  # segments of the first string, at least
+STIFF = 1.0  # ρ at first; the Laplacian's eigenvalues lie between π²/n² and 4
+SOFTER, STIFFER = 0.4, 4.0  # after a step that is taken, after one that is not
+STIFFEST = 2.0**20
+LAST = 16  # sweeps of the budget, in which a string is brought below its aim and certified:
+STILL = 1e3  # ρ then, so that it does nothing else
+CUTS = 6  # rows a segment that are kept of steps before, at most
+WINDOW = 10  # steps in which the length must move by less than
+CALM = 0.1  # of the tolerance, before beads are doubled
+SURE = 1.0  # of the tolerance: what the linearised level may still promise of a converged string
+
+
+class Ended(enum.StrEnum):
+    """How shortening ended. All keep the shortest certified string.
+
+    STALLED: that the length has stopped moving does not say that it is near the least. So where
+    steps are refused though the level, linearised at all places that were seen, allows more than
+    the tolerance; and where the level has no gradient, a step that rises too high can only be
+    refused, not turned along it. Within the tolerance of the straight line it is CONVERGED.
+    """
+
+    CONVERGED = "CONVERGED"  # doubling the beads moved the length by less than the tolerance
+    STALLED = "STALLED"  # so it did, but a string that is much shorter may well be there
+    BUDGET = "BUDGET"  # the beads or the sweeps were spent first, or no shorter one was certified
+
+
+@dataclass
+class Shortening:
+    """A string that is being shortened: plain data, so that it can be kept and taken up again.
+
+    limit: what it must stay below; points: named arrays [beads, ...], as they stand; safe: as they
+    stood when they last held; kept: the shortest certified string; ends: the loss at its ends;
+    extra [pieces]: a place of each, to be looked at too; stiffness [beads]: ρ; seen: the
+    constraints of its pieces, cuts: those of steps before; tube: how far above its aim it may be;
+    recent: (energy, total excess) after the latest steps, penalty: the weight of excess in
+    their merit; failures: to be certified with this number of beads; lengths: certified ones, one a
+    number of beads; history: (sweeps, gradient evaluations, beads, length, 1 if certified or 0)
+    after every step that was taken.
+    """
+
+    name: str
+    limit: float
+    points: Params
+    safe: Params
+    kept: Params
+    ends: list[float]
+    extra: np.ndarray
+    lengths: list[float] = field(default_factory=list)
+    seen: LinearConstraints = field(default_factory=dict)
+    cuts: LinearConstraints = field(default_factory=dict)
+    tube: float = TUBE
+    margin: float = MARGIN
+    stiffness: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    penalty: float = 0.0
+    recent: list[list[float]] = field(default_factory=list)
+    failures: int = 0
+    sweeps: int = 0
+    grad_evals: int = 0
+    history: list[list[float]] = field(default_factory=list)
+    ended: str | None = None
+    reason: str = ""
+    seconds: float = 0.0
+
+    @property
+    def change(self) -> float | None:
+        """By which part of itself the certified length moved when the beads were last doubled;
+        None of a length of 0, too."""
+        if len(self.lengths) < 2 or self.lengths[-1] == 0:
+            return None
+        return abs(self.lengths[-1] - self.lengths[-2]) / self.lengths[-1]
+
+
+def subdivided(points: Params, segments: int) -> Params:
+    """The same path with at least so many segments, the longer ones cut into more; repeated beads
+    are left out."""
+    lengths = paths.segment_lengths(points)
+    moving = np.flatnonzero(lengths > 0)
+    if not len(moving):
+        return points
+    pieces = np.maximum(1, np.ceil(lengths[moving] / lengths.sum() * segments)).astype(int)
+    owner = np.repeat(moving, pieces)
+    place = np.concatenate([np.arange(count) / count for count in pieces])
+    result = {}
+    for name, leaf in points.items():
+        t = place.astype(leaf.dtype).reshape(-1, *[1] * (leaf.ndim - 1))
+        inner = trees.lerp(leaf[owner], leaf[owner + 1], t)
+        inner[place == 0] = leaf[owner[place == 0]]
+        result[name] = np.concatenate([inner, leaf[-1:]])
+    return result
+
+
+def doubled(points: Params) -> Params:
+    segments = np.arange(trees.count(points) - 1)
+    lefts, rights = trees.take(points, segments), trees.take(points, segments + 1)
+    middles = {n: np.asarray(0.5 * (lefts[n] + rights[n]), lefts[n].dtype) for n in lefts}
+    return paths.insert(points, segments, middles)
+
+
+def pruned(points: Params, peaks: Callable[..., SegmentMaxima], limit: float) -> Params:
+    """A path below the limit without the beads that it can do without: every second one is left
+    out where the straight segment past it is certified, round by round."""
+    first, refused = 1, 0
+    while refused < 2 and trees.count(points) > 2:
+        beads = np.arange(first, trees.count(points) - 1, 2)
+        if len(beads):
+            sides = (trees.take(points, beads + side) for side in (-1, 1))
+            found = peaks(*sides, limit, only_below=True)
+            beads = beads[found.maximum + found.change <= limit]
+            points = {name: np.delete(leaf, beads, axis=0) for name, leaf in points.items()}
+        refused = 0 if len(beads) else refused + 1
+        first = 3 - first
+    return points
+
+
+class Shortener:
+    """Shortens strings of one landscape together, a sweep at a time.
+
+    tolerance: relative, of the certified length when the beads are doubled.
+    """
+
+    def __init__(
+        self,
+        landscape: Landscape,
+        peaks: Callable[..., SegmentMaxima],
+        tolerance: float,
+        max_beads: int,
+        max_sweeps: int,
+    ) -> None:
+        self.peaks = peaks
+        self.tolerance, self.max_beads, self.max_sweeps = tolerance, max_beads, max_sweeps
+        self.differentiable = landscape.differentiable_level is not None
+        self.looks = linearise_constraints(landscape)
+
+    def start(self, name: str, points: Params, limit: float, ends: list[float]) -> Shortening:
+        """points: a string that is certified below the limit; ends: the loss at its ends."""
+        length = paths.length(points)
+        history = [[0.0, 0.0, float(trees.count(points)), length, 1.0]]
+        fewer = pruned(points, self.peaks, limit)
+        # a step that can only be refused takes beads that stand close
+        cut = subdivided(fewer if self.differentiable else points, FIRST)
+        extra = extra_places(trees.count(cut) - 1)
+        shortening = Shortening(name, limit, cut, cut, fewer, ends, extra, history=history)
+        shortening.stiffness = np.full(trees.count(cut), STIFF)
+        if trees.count(fewer) == 2 or length == 0:  # nothing is shorter than a straight segment
+            shortening.lengths, shortening.ended = [paths.length(fewer)] * 2, Ended.CONVERGED
+        return shortening
+
+    def sweep(self, strings: list[Shortening]) -> None:
+        """A step of every string that has not ended, taken where it does not rise too high."""
+        new = [s for s in strings if s.ended is None and not s.seen]
+        for string, seen in zip(new, self._look(new, [s.points for s in new]), strict=True):
+            string.seen = seen
+        going = [s for s in strings if s.ended is None]
+        for string in filter(self._is_last, going):
+            string.stiffness = np.maximum(string.stiffness, STILL)
+        rows = [stacked(s.seen, s.cuts) for s in going]
+        steps = [qp_step(s.points, own, s.stiffness) for s, own in zip(going, rows, strict=True)]
+        looked = self._look(going, [points for points, _ in steps])
+        for string, own, (points, multipliers), seen in zip(
+            going, rows, steps, looked, strict=True
+        ):
+            string.penalty = max(PENALTY * multipliers.max(), string.penalty)
+            active = trees.take(own, np.flatnonzero(multipliers > 0))
+            string.sweeps += 1
+            self._judge(string, points, seen, active)
+            settled = self._settled(string)
+            if settled or string.sweeps >= self.max_sweeps:
+                self._certify(string)
+            if string.ended is None and string.sweeps >= self.max_sweeps:
+                self._spend(string)
+
+    def _settled(self, string: Shortening) -> bool:
+        """Whether nothing more is to be gained with this number of beads."""
+        if self._is_last(string):
+            return self._holds(string)
+        if string.stiffness.min() > STIFFEST:
+            return True
+        merits = self._merits(string)
+        if len(merits) <= WINDOW or not self._holds(string):
+            return False
+        gained = merits[:-WINDOW].min() - merits[-WINDOW:].min()
+        return gained < 2 * CALM * self.tolerance * string.recent[-1][0]  # energy goes as length²
+
+    def _spend(self, string: Shortening) -> None:
+        string.ended, string.reason = Ended.BUDGET, f"max_sweeps ({self.max_sweeps}) spent"
+
+    def _is_last(self, string: Shortening) -> bool:
+        return self.differentiable and string.sweeps >= self.max_sweeps - LAST
+
+    def _merits(self, string: Shortening) -> np.ndarray:
+        """Energy and penalised excess after the latest steps (the exact ℓ1 merit function)."""
+        recent = np.array(string.recent)
+        return recent[:, 0] + string.penalty * recent[:, 1] if len(recent) else np.array([])
+
+    def _holds(self, string: Shortening) -> bool:
+        """Whether it is low enough to be certified, as far as it was seen."""
+        held = HELD * string.margin * abs(string.limit) if self.differentiable else 0.0
+        return bool(string.seen["above"].max() <= held)
+
+    def _look(self, strings: list[Shortening], points: list[Params]) -> list[dict]:
+        if not strings:
+            return []
+        for string, tried in zip(strings, points, strict=True):
+            string.grad_evals += PIECES * (trees.count(tried) - 1)
+        pairs = zip(strings, points, strict=True)
+        return self.looks([(tried, s.extra, self._allowed(s, tried)) for s, tried in pairs])
+
+    def _allowed(self, string: Shortening, points: Params) -> np.ndarray:
+        """Where an end is above the aim, the first segment comes down from it."""
+        aim = string.limit - string.margin * abs(string.limit)
+        allowed = np.full(trees.count(points), aim)
+        allowed[[0, -1]] = np.maximum(aim, string.ends)
+        return allowed
+
+    def _judge(
+        self, string: Shortening, points: Params, seen: LinearConstraints, active: LinearConstraints
+    ) -> None:
+        """Take the step, or make the next one stiffer and, where it was too high, turn it."""
+        for at, found in ((string.points, string.seen), (points, seen)):
+            if at is points or not string.recent:
+                energy = 0.5 * float(np.sum(paths.segment_lengths(at) ** 2))
+                string.recent.append([energy, float(np.maximum(found["excess"], 0).sum())])
+        merits, segments = self._merits(string), trees.count(points) - 1
+        if self.differentiable:
+            tube = max(string.tube * abs(string.limit), string.seen["above"].max())
+            taken = merits[-1] < merits[-1 - FORGIVEN : -1].max() and seen["above"].max() <= tube
+        else:
+            taken = seen["above"].max() <= 0
+        most = slice(CUTS * segments)
+        if taken:
+            string.cuts = trees.take(moved(active, string.points, points), most)
+            string.points, string.seen = points, seen
+            slowest = (np.pi / segments) ** 2  # eigenvalue of the Laplacian
+            string.stiffness = np.maximum(string.stiffness * SOFTER, slowest / 100)
+            string.recent = string.recent[-2 * WINDOW :]
+            length = paths.length(points)
+            string.history.append([string.sweeps, string.grad_evals, segments + 1, length, 0])
+            return
+        string.recent.pop()
+        high = (seen["excess"] > 0) & np.isfinite(seen["excess"])
+        beside: slice | np.ndarray = slice(None)
+        if self.differentiable:
+            new = moved(trees.take(seen, np.flatnonzero(high)), points, string.points)
+            string.cuts = trees.take(stacked(new, string.cuts), most)
+        else:
+            segment = seen["segment"][seen["above"] > 0]
+            beside = np.concatenate([segment, segment + 1])
+        string.stiffness = string.stiffness.copy()
+        string.stiffness[beside] = np.minimum(string.stiffness[beside] * STIFFER, 2 * STIFFEST)
+
+    def _certify(self, string: Shortening) -> None:
+        """Keep the string if it holds, and double its beads or end; otherwise aim lower, and look
+        where it was too high."""
+        segments = slice(0, -1), slice(1, None)
+        found = self.peaks(*(trees.take(string.points, part) for part in segments), string.limit)
+        upper = found.maximum + found.change
+        beads, length = trees.count(string.points), paths.length(string.points)
+        stuck = not self._holds(string)
+        string.recent, string.penalty = [], 0.0
+        string.stiffness = np.minimum(string.stiffness, STIFF)
+        if upper.max() <= string.limit:
+            string.history.append([string.sweeps, string.grad_evals, beads, length, 1])
+            string.safe = string.points
+            string.lengths.append(length)
+            if length < paths.length(string.kept):
+                string.kept = string.points
+            if self._is_last(string):
+                self._spend(string)
+            elif length == 0 or (string.change is not None and string.change < self.tolerance):
+                self._stop(string)
+            else:
+                self._double(string, "max_beads ({}) spent")
+            return
+        string.failures += 1
+        if string.failures > FAILURES:
+            self._double(string, "not certified with max_beads ({})")
+            return
+        high = np.flatnonzero(upper > string.limit)
+        place = np.clip(found.place[high], SHORTEST, 1 - SHORTEST)
+        string.extra[PIECES * high + (PIECES * place).astype(int)] = place
+        string.seen, string.cuts = {}, {}
+        if stuck or not self.differentiable:  # nothing would bring it down
+            string.points, string.tube = string.safe, string.tube / 4
+        else:
+            string.margin *= 2
+
+    def _stop(self, string: Shortening) -> None:
+        """End where the length has stopped moving."""
+        near = paths.length(string.kept) <= (1 + self.tolerance) * paths.chord(string.kept)
+        sure = self.differentiable and self._promised(string) < SURE * self.tolerance
+        string.ended = Ended.CONVERGED if near or sure else Ended.STALLED
+        if string.ended == Ended.STALLED:
+            why = "steps are refused" if self.differentiable else "the metric has no gradient"
+            string.reason = f"{why}: a much shorter string may be there"
+
+    def _promised(self, string: Shortening) -> float:
+        """By which part the length would fall if the constraints were the level, at the least ρ
+        at which the slowest mode still moves freely."""
+        slowest = np.full(trees.count(string.points), (np.pi / trees.count(string.points)) ** 2)
+        points, _ = qp_step(string.points, stacked(string.seen, string.cuts), slowest)
+        after, now = (
+            float(np.sum(paths.segment_lengths(at) ** 2)) for at in (points, string.points)
+        )
+        return (1 - after / now) / 2 if now > 0 else 0.0
+
+    def _double(self, string: Shortening, otherwise: str) -> None:
+        """Go on with twice the segments, or end with this reason."""
+        beads = 2 * trees.count(string.points) - 1
+        if beads > self.max_beads:
+            string.ended, string.reason = Ended.BUDGET, otherwise.format(self.max_beads)
+            return
+        string.points, string.safe = doubled(string.points), doubled(string.safe)
+        if not self.differentiable:
+            string.points = string.safe
+        string.extra, string.seen, string.cuts = extra_places(beads - 1), {}, {}
+        string.stiffness = np.full(beads, string.stiffness.max())
+        string.tube, string.margin, string.failures = TUBE, MARGIN, 0
+
+
+def finish(shortener: Shortener, strings: list[Shortening]) -> list[Shortening]:
+    """Sweep until every string has ended."""
+    while any(string.ended is None for string in strings):
+        shortener.sweep(strings)
+    return strings

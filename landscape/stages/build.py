@@ -1,0 +1,349 @@
+"""From a config to the landscape it speaks of, with errors that name the config's own keys."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax.flatten_util import ravel_pytree
+
+from landscape.config.load import Config, load_config
+from landscape.config.sections import Data
+from landscape.core import devices, trees
+from landscape.core.devices import each
+from landscape.core.keys import key_data
+from landscape.core.task import Landscape, Task, bind
+from landscape.data import DataError, Store
+from landscape.measures.filters import chosen
+from landscape.methods import HYPOTHESES
+from landscape.search.descend import OPTIMIZERS, Descender
+from landscape.search.gauss_newton import gauss_newton
+from landscape.search.polyak import RATE, polyak
+from landscape.search.state import Constraint
+from landscape.search.trust import near_start, within_radius
+from landscape.stages.inputs import check_direction, check_functions, check_samples, raised_at
+from landscape.store.files import Arrays, RunError
+from landscape.store.run import Run
+from landscape.tasks import builder, load_factory
+
+log = logging.getLogger("lscape")
+
+FEW_SAMPLES = 10_000  # up to which a bead's steps see all where training's do not
+FEW_PARAMETERS = 64  # up to which their products with each other are cheap, too
+BEAD_RATE = 1e-3  # of Adam, at least: a bead has only to come down, not to be trained well
+SLOPES = 4  # random points at which a metric that beads are to descend is tried
+PACKAGES = ("lscape", "jax", "jaxlib", "flax", "optax", "numpy")
+
+
+class Progress(Protocol):
+    """What a stage says while it works: how far it is, and facts worth a glance."""
+
+    def __call__(self, stage: str, done: float, total: float, **facts: Any) -> None: ...
+
+
+def silent(stage: str, done: float, total: float, **facts: Any) -> None:
+    """The progress of a stage that nobody watches."""
+
+
+def config_of(run: Run) -> Config:
+    """What a run was made with, but for a data.dir that has gone since: the same data may be in
+    another place now. Raises RunError for an altered file, ConfigError."""
+    config = load_config(run.checked_config_file())
+    folder = config.data.dir
+    if folder is not None and not os.path.isdir(folder):
+        log.warning(f"{run.config_file}: data.dir: {folder} is gone; going on without it")
+        config = replace(config, data=Data())
+    return config
+
+
+def build_task(config: Config, progress: Progress = silent) -> Task:
+    """Call the task's builder. Raises DataError for files of data, ConfigError naming the key for
+    everything else, also for a user's factory."""
+    asked = config.compute
+    try:
+        devices.configure(asked.precision, asked.strategy, asked.devices, asked.memory)
+    except ValueError as error:
+        raise config.problem("devices.devices", str(error)) from None
+    spec = config.task
+    key = config.task_key
+    if config.data.dir is not None and not os.path.isdir(config.data.dir):
+        raise config.problem("data.dir", f"{config.data.dir}: no such folder")
+    try:
+        make = load_factory(spec.factory) if spec.factory else builder(str(spec.name))
+        given = {
+            name: Store(config.data.dir, progress)
+            for name, parameter in inspect.signature(make, eval_str=True).parameters.items()
+            if parameter.annotation is Store
+        }
+        task = make(**given, **spec.build_kwargs())
+    except DataError:
+        raise
+    except Exception as error:
+        where = raised_at(error)
+        raise config.problem(key, f"raised {type(error).__name__}{where}: {error}") from error
+    if not isinstance(task, Task):
+        raise config.problem(key, f"returned {type(task).__name__}, not a landscape.Task")
+    return task
+
+
+def build_landscape(config: Config, progress: Progress = silent) -> Landscape:
+    """The task with the levels' metric and split bound. Raises ConfigError naming the key."""
+    task = build_task(config, progress)
+    levels, key = config.levels, config.task_key
+    if levels.metric not in task.metrics:
+        allowed = ", ".join(task.metrics)
+        raise config.problem(
+            "levels.metric", f"the task has no metric '{levels.metric}' (allowed: {allowed})"
+        )
+    if levels.split not in task.data:
+        allowed = ", ".join(task.data)
+        raise config.problem(
+            "levels.split", f"the task has no split '{levels.split}' (allowed: {allowed})"
+        )
+    if "train" not in task.data:
+        raise config.problem(key, "the task's data have no split 'train'")
+    check_direction(config, task)
+    check_samples(config, task)
+    try:
+        landscape = bind(task, levels.metric, levels.split, config.train.batch_size)
+    except ValueError as error:
+        raise config.problem("train.batch_size", str(error)) from error
+    except Exception as error:
+        raise config.problem(key, f"init: {type(error).__name__}: {error}") from error
+    check_functions(config, landscape)
+    try:
+        chosen(landscape.shapes, landscape.filters)
+    except ValueError as error:
+        raise config.problem(key, f"the task's filters: {error}") from None
+    for over in config.measure.over:
+        if not trees.size(trees.matching(landscape.shapes, over)):
+            allowed = ", ".join(landscape.shapes)
+            raise config.problem("measure.over", f"'{over}' matches none of: {allowed}")
+    return landscape
+
+
+def check_hypotheses(config: Config, landscape: Landscape) -> None:
+    """Raises ConfigError for a construction whose hypotheses the task does not meet."""
+    for key in ("method", "start"):
+        hypotheses = HYPOTHESES.get(str(getattr(config.connect, key)))
+        if hypotheses:
+            try:
+                hypotheses(landscape)
+            except ValueError as error:
+                raise config.problem(f"connect.{key}", str(error)) from None
+
+
+def bead_optimizer(config: Config, landscape: Landscape) -> str:
+    """The name of what beads descend by: what `connect` says, or gauss-newton or polyak where that
+    is possible, cheap and like training, or what training descends by. Raises ConfigError."""
+    train, connect = config.train, config.connect
+    named = f"'{config.levels.metric}'"
+    asked = connect.optimizer
+    if asked in ("gauss-newton", "polyak"):
+        if landscape.train_objective is None:
+            allowed = ", ".join(OPTIMIZERS)
+            raise config.problem(
+                "connect.optimizer",
+                f"{asked} descends the level's metric itself, and the task does not name {named} "
+                f"among its `differentiable` metrics (allowed: {allowed})",
+            )
+        if asked == "gauss-newton" and landscape.by_sample is None:
+            allowed = ", ".join([*OPTIMIZERS, "polyak"])
+            raise config.problem(
+                "connect.optimizer",
+                f"gauss-newton takes a metric apart by samples, and the task does not name {named} "
+                f"among its `sample_means` (allowed: {allowed})",
+            )
+        if asked == "gauss-newton" and connect.learning_rate:
+            raise config.problem("connect.learning_rate", f"does not go with optimizer: {asked}")
+        if connect.weight_decay:
+            raise config.problem("connect.weight_decay", f"does not go with optimizer: {asked}")
+        if error := _no_gradient(landscape):
+            raise config.problem("connect.optimizer", f"{named} has no gradient: {error}")
+    if connect.optimizer:
+        return connect.optimizer
+    told = (connect.learning_rate, connect.weight_decay, train.clip, train.weight_decay)
+    cheap = train.batch_size is None or landscape.samples <= FEW_SAMPLES
+    if (
+        landscape.train_objective is None
+        or connect.method != "dss"
+        or any(told)
+        or not cheap
+        or jax.tree.leaves(landscape.carry)
+    ):
+        return train.optimizer
+    if error := _no_gradient(landscape):
+        log.warning(f"beads descend by {train.optimizer}: {named} has no gradient: {error}")
+        return train.optimizer
+    few = landscape.samples <= FEW_SAMPLES and trees.size(landscape.shapes) <= FEW_PARAMETERS
+    return "gauss-newton" if landscape.by_sample and few else "polyak"
+
+
+def _no_gradient(landscape: Landscape) -> str:
+    """Why the level's metric cannot be differentiated; nothing if it can."""
+    descent: Any = landscape.train_objective
+    try:
+        jax.eval_shape(jax.grad(descent), dict(landscape.shapes))
+    except Exception as error:
+        return f"{type(error).__name__}: {str(error).splitlines()[0]}"
+    return ""
+
+
+def _check_slope(config: Config, landscape: Landscape) -> None:
+    """Raise ConfigError for a metric that can be differentiated but has no slope, as an error rate:
+    its gradient is zero at each of SLOPES random points, and it is above the lowest level there."""
+    descent: Any = landscape.train_objective
+
+    def slope(key: jax.Array) -> tuple[jax.Array, jax.Array]:
+        key, draw = jax.random.split(jax.random.wrap_key_data(key))
+        params = landscape.init(key)
+        # off the initialisation, which may be a stationary point by symmetry
+        flat, unravel = ravel_pytree(params)
+        size = jnp.sqrt(jnp.mean(flat**2))
+        moved = flat + 0.1 * jnp.where(size > 0, size, 1) * jax.random.normal(draw, flat.shape)
+        value, gradient = jax.value_and_grad(descent)(unravel(moved.astype(flat.dtype)))
+        return value, jnp.array([jnp.any(leaf != 0) for leaf in gradient.values()]).any()
+
+    keys = np.stack([key_data(config.seed, "slope", number) for number in range(SLOPES)])
+    values, slopes = each(slope)(keys)
+    if not slopes.any() and (values > min(config.levels.values)).all():
+        raise config.problem(
+            config.task_key,
+            f"the task names '{config.levels.metric}' among its `differentiable` metrics, but its "
+            f"gradient is zero at {SLOPES} random points, where it is {values.min():.4g} to "
+            f"{values.max():.4g}: beads cannot descend it. Take it out of `differentiable`, and "
+            "beads descend the training loss",
+        )
+
+
+def check_differentiable(config: Config, landscape: Landscape) -> None:
+    """Raise ConfigError for a training loss that JAX cannot differentiate."""
+    loss = jax.grad(lambda params, key: landscape.loss(params, landscape.carry, key)[0])
+    try:
+        jax.eval_shape(loss, dict(landscape.shapes), jax.random.key(0))
+    except Exception as error:
+        said = f"{type(error).__name__}{raised_at(error)}: {str(error).splitlines()[0]}"
+        message = f"JAX cannot differentiate the loss: {said}"
+        raise config.problem(config.task_key, message) from error
+
+
+def build_beads(
+    config: Config, landscape: Landscape, name: str
+) -> Callable[[Constraint | None], Descender]:
+    """How beads descend by an optimiser of this name (`bead_optimizer`), under what constrains
+    them. Raises ConfigError."""
+    steps = config.train.check_every, config.connect.max_steps_per_bead
+    if name not in ("gauss-newton", "polyak"):
+        optimizer = near_start(within_radius(build_optimizer(config, landscape, beads=True)))
+
+        def as_in_training(constraint: Constraint | None = None) -> Descender:
+            check_differentiable(config, landscape)
+            return Descender(landscape, optimizer, *steps, constraint)
+
+        return as_in_training
+    _check_slope(config, landscape)
+    descent: Any = landscape.train_objective
+    own = landscape._replace(loss=lambda params, carry, key: (descent(params), carry))
+    if name == "gauss-newton":
+        assert landscape.by_sample is not None
+        optimizer = gauss_newton(landscape.by_sample)  # which has its own trust radius
+    else:
+        optimizer = near_start(polyak(config.connect.learning_rate or RATE))
+    return lambda constraint=None: Descender(own, optimizer, *steps, constraint, looks_early=True)
+
+
+def build_optimizer(
+    config: Config, landscape: Landscape, beads: bool = False
+) -> optax.GradientTransformation:
+    """What training, or a bead as in training, descends by; Adam of a bead whose optimizer nobody
+    chose at BEAD_RATE or more. Raises ConfigError."""
+    train, connect = config.train, config.connect
+    name, rate, decay = train.optimizer, train.learning_rate, train.weight_decay
+    if beads:
+        if name == "adam" and not connect.optimizer:
+            rate = max(rate, BEAD_RATE)
+        name, rate = connect.optimizer or name, connect.learning_rate or rate
+        decay = connect.weight_decay or decay
+    parts = []
+    if decay:
+        chosen = trees.matching(landscape.shapes, decay.over)
+        if not chosen:
+            key = "connect" if beads and connect.weight_decay else "train"
+            allowed = ", ".join(landscape.shapes)
+            raise config.problem(
+                f"{key}.weight_decay.over", f"'{decay.over}' matches none of: {allowed}"
+            )
+        mask = {name: name in chosen for name in landscape.shapes}
+        parts.append(optax.add_decayed_weights(decay.rate, mask))
+    if train.clip:
+        parts.append(optax.clip_by_global_norm(train.clip))
+    slower = train.rate_decay
+
+    def rate_at(step: Any) -> Any:
+        assert slower is not None
+        times = jnp.maximum((step - slower.after) // slower.every + 1, 0)
+        return rate * slower.factor**times
+
+    return optax.chain(*parts, OPTIMIZERS[name](rate_at if slower else rate))
+
+
+def surroundings() -> dict[str, Any]:
+    """What a run was made with: command, versions, device, commit of this package's checkout."""
+    return {
+        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "versions": {"python": platform.python_version()} | {p: _version(p) for p in PACKAGES},
+        "device": devices.device_description(),
+        "commit": _commit(),
+    }
+
+
+def _version(package: str) -> str:
+    """What is installed; a package may be used from its folder, without a version."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def _commit() -> str | None:
+    folder = Path(__file__).parent
+    try:
+        done = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
+            cwd=folder, capture_output=True, text=True, timeout=5, check=True,
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip() or None
+
+
+def check_and_cast_params(arrays: Arrays, landscape: Landscape, source: object) -> Arrays:
+    """The arrays in the landscape's types. Raises RunError for wrong names or shapes."""
+    wanted = landscape.shapes
+    missing, extra = wanted.keys() - arrays.keys(), arrays.keys() - wanted.keys()
+    if missing or extra:
+        said = [
+            f"{what}: {', '.join(sorted(found))}"
+            for what, found in (("missing", missing), ("unknown", extra))
+            if found
+        ]
+        raise RunError(f"{source}: other parameters than the task's ({'; '.join(said)})")
+    for name, shape in wanted.items():
+        if arrays[name].shape != shape.shape:
+            raise RunError(
+                f"{source}: {name} has shape {arrays[name].shape}, the task's has {shape.shape}"
+            )
+    return {name: arrays[name].astype(shape.dtype) for name, shape in wanted.items()}

@@ -1,0 +1,30 @@
+"""On which side of the walls that the theory knows a run's models stand."""
+
+from __future__ import annotations
+
+from landscape.measures.barrier_bounds import barrier_lower_bounds
+from landscape.stages.build import Progress, build_landscape, config_of, silent
+from landscape.stages.connect import Ends
+from landscape.store.files import Row
+from landscape.store.run import Run, write_records
+
+
+def classify_models(run: Run, progress: Progress = silent) -> list[Row]:
+    """Keep `Run.walls`'s records of a trained run, once and for all, and return them. Raises
+    RunError (damaged files, a task that no longer gives the recorded losses), OSError (disk)."""
+    if not run.lower_bounds_file.exists():
+        config = config_of(run)
+        landscape = build_landscape(config, progress)
+        found, ends = barrier_lower_bounds(landscape), None
+        records = []
+        for wall in found:
+            ends = ends or Ends(run, config, landscape)
+            sides = [
+                {"model": model, "level": level, "side": wall.side(ends.params(model, level))}
+                for model in range(config.train.models)
+                for level in sorted(ends.levels(model), reverse=True)
+            ]
+            known = {"name": wall.name, "height": wall.height, "facts": wall.facts}
+            records.append({**known, "sides": sides})
+        write_records(run.lower_bounds_file, records)
+    return run.lower_bounds()

@@ -1,0 +1,152 @@
+"""The models' part of `measure`: eigenvalues, trace and spectrum where each met its levels, of the
+whole Hessian and of the blocks of subsets of the parameters."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+
+from landscape.config.sections import Measure
+from landscape.core import trees
+from landscape.core.keys import key_data
+from landscape.measures.hessian import Hessian, lanczos_steps
+from landscape.measures.lanczos import ENDS, Eigenvalues, chosen, lanczos, largest, sized
+from landscape.measures.spectrum import Spectrum, spectrum, whole_spectrum
+from landscape.stages.build import Progress, check_and_cast_params, log
+from landscape.store.files import Row, finite, load_arrays, read_record, save_arrays
+from landscape.store.records import MODEL_COLUMNS, EndPoint
+
+
+def pending_models(
+    context: Any, connected: list[Row], levels: list[float]
+) -> list[tuple[float, int]]:
+    """(level, model) of the models that are not measured yet, where each reached its level."""
+    run, pending = context.run, []
+    if not context.settings.hessian:
+        return []
+    for record in run.models():
+        for entry in record["levels"]:
+            level, model = entry["level"], record["model"]
+            if level not in levels or entry["status"] != "REACHED":
+                continue
+            known = run.model_measure(context.name, level, model)
+            source = read_record(run.model_file(model, level))["arrays_sha256"]
+            if known is None or known["source"] != source:
+                pending.append((level, model))
+    return sorted(pending, key=lambda unit: (-unit[0], unit[1]))
+
+
+def measure_models(
+    context: Any, connected: list[Row], levels: list[float], progress: Progress
+) -> None:
+    pending = pending_models(context, connected, levels)
+    hessian = context.hessian
+    if hessian is None:
+        if pending:
+            log.warning(f"models are not measured: {context.no_hessian}")
+        return
+    for number, (level, model) in enumerate(pending):
+        _measure_model(context, hessian, level, model)
+        progress("measuring models", number + 1, len(pending))
+
+
+def _measure_model(context: Any, hessian: Hessian, level: float, model: int) -> None:
+    began = time.perf_counter()
+    run, settings = context.run, context.settings
+    path = run.model_file(model, level)
+    arrays, kept = load_arrays(path, EndPoint)
+    points = trees.stack([check_and_cast_params(arrays, context.landscape, path)])
+    seed = key_data(context.config.seed, "measure", model, level)
+    asked = settings.steps if model < settings.spectrum else 1
+    probes = settings.probes
+    found, top, density = _eigenvalues(
+        hessian, points, settings.steps, probes, asked, settings.top, seed
+    )
+    with_spectrum = asked > 1 and bool(np.isfinite(density.nodes).all())
+    value, gradient = hessian.gradients(points)
+    here = {"level": level, "model": model}
+    record: Row = dict.fromkeys(MODEL_COLUMNS)
+    record |= here | hessian.facts | found.facts(0, "smallest", "largest")
+    record |= {
+        "measures": context.name,
+        "source": kept["arrays_sha256"],
+        "value": kept["value"],
+        "loss": float(value[0]),
+        "gradient": float(sized(gradient)[0]),
+        "products": found.products,
+        "parameters": hessian.parameters,
+        "trace": float(density.trace[0]),
+        "trace_error": float(density.trace_error[0]),
+        "probes": density.nodes.shape[1],
+        "steps": density.nodes.shape[2] if with_spectrum else None,
+        "reason": "",
+    }
+    ranks = [
+        here
+        | {"rank": rank + 1, "products": top.products}
+        | {
+            name: getattr(top, kind)[0, rank].item()
+            for name, kind in (("value", "values"), ("error", "errors"), ("status", "statuses"))
+        }
+        for rank in range(top.values.shape[1])
+    ]
+    parts = [
+        here | {"over": over} | _part(context.block(over), points, settings, seed)
+        for over in settings.over
+    ]
+    record["seconds"] = round(time.perf_counter() - began, 3)
+    beside = {}
+    if with_spectrum:
+        beside = {"spectrum.nodes": density.nodes[0], "spectrum.weights": density.weights[0]}
+    save_arrays(
+        run.model_measure_file(context.name, level, model),
+        beside,
+        {
+            "measured": finite(record),
+            "parts": [finite(part) for part in parts],
+            "top": [finite(one) for one in ranks],
+        },
+    )
+
+
+def _part(hessian: Hessian, points: trees.Params, settings: Measure, seed: np.ndarray) -> Row:
+    steps, probes = settings.steps, settings.probes
+    found, _, density = _eigenvalues(hessian, points, steps, probes, 1, 1, seed)
+    return {
+        "parameters": hessian.parameters,
+        "gradient": float(sized(hessian.gradients(points)[1])[0]),
+        **found.facts(0, "smallest", "largest"),
+        "products": found.products,
+        "trace": float(density.trace[0]),
+        "trace_error": float(density.trace_error[0]),
+        "probes": density.nodes.shape[1],
+    }
+
+
+def _eigenvalues(
+    hessian: Hessian,
+    points: trees.Params,
+    steps: int,
+    probes: int,
+    spectrum_steps: int,
+    top: int,
+    seed: np.ndarray,
+) -> tuple[Eigenvalues, Eigenvalues, Spectrum]:
+    """At one model: the smallest and the largest eigenvalue; the `top` largest; and the spectrum by
+    so many steps, or the trace by 1. Exact where all unit vectors are at most steps · probes
+    products."""
+    top = min(top, hessian.parameters)
+    if hessian.is_small(steps * probes):
+        density, errors = whole_spectrum(hessian, points)
+        values = density.nodes[:, 0]
+        ranks = chosen(values, errors, range(-1, -1 - top, -1))
+        return chosen(values, errors, ENDS), ranks, density
+    starts = hessian.probes(top, seed)[:, None]
+    fit = lanczos_steps(hessian.parameters, starts.itemsize, steps, beside=top)
+    product = hessian.at(points)
+    ritz = lanczos(product, starts[0], fit, hessian.rounding, ENDS)
+    ranks = largest(product, ritz, list(starts[1:]), fit, hessian.rounding)
+    density = spectrum(hessian, points, spectrum_steps, probes, seed)
+    return ritz.eigenvalues(*ENDS), ranks, density

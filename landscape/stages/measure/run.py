@@ -1,0 +1,188 @@
+"""The third stage: how long and how curved the connected strings are, and the levels around them.
+
+Then what components and barriers need beyond the searches (stages/measure/barriers.py).
+
+What needs the model is computed here, a file a string and a file a model, so that it resumes; the
+report only reads it.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from landscape.config.load import (
+    Config,
+    ConfigError,
+    changes,
+    dump_section,
+    measures_name,
+    revised,
+    set_name,
+)
+from landscape.core import devices, trees
+from landscape.core.certificate import SegmentMaxima, memoized, segment_evaluator
+from landscape.core.status import Status
+from landscape.core.task import Landscape
+from landscape.measures.function_space import make_function_length
+from landscape.measures.hessian import Hessian
+from landscape.search.shorten import Shortener
+from landscape.stages.build import Progress, build_landscape, config_of, log, silent
+from landscape.stages.connect import ConnectContext
+from landscape.stages.measure.barriers import measure_barriers, measure_snapshots, pending_barriers
+from landscape.stages.measure.models import measure_models, pending_models
+from landscape.stages.measure.strings import measure_strings, pending_strings
+from landscape.stages.snapshots import missing
+from landscape.store.files import Row, RunError, write_bytes
+from landscape.store.run import Run
+
+SHARE_OF_STRINGS = 2  # memory's part for strings shortened together, at their longest
+COPIES = 28  # of a string that is being shortened: itself, safe and best, and gradients: its own,
+# a trial's and those of steps before, and all of them once more for a step
+
+
+def measure(
+    run: Run,
+    overrides: Sequence[str] = (),
+    levels: Sequence[float] | None = None,
+    progress: Progress = silent,
+) -> dict[str, list[Row]]:
+    """Measure every CONNECTED string and every model of a run, and lower its barriers; returns the
+    records, {strings, models, parts, top, barriers}, at the levels asked for; parts: of the subsets
+    `measure.over` at each model, top: its `measure.top` largest eigenvalues.
+
+    Barriers are between the deepest snapshots, at no one level: with some of the run's levels only
+    they are left alone, as with `measure.barriers=false`, and [] is returned of them.
+
+    overrides: `measure.key=value` over the run's config; other settings make other measures beside
+    the first. What is measured already is not measured again; an interrupted run resumes with the
+    same result. Raises ConfigError, RunError (nothing connected yet, damaged files, a run in use),
+    OSError (disk).
+    """
+    for override in overrides:
+        if not override.startswith(("measure.", "compute.")):
+            raise ConfigError(f"--set {override}: only keys of `measure` can be changed here")
+    own = config_of(run)
+    config = revised(own, overrides)
+    name = measures_name(config.measure)
+    chosen = config.chosen_levels(levels)
+    if run.stage_status("train") != "done":
+        raise RunError(f"{run.directory}: training is not finished; `lscape train` resumes it")
+    rows = run.rows()
+    if not rows:
+        raise RunError(f"{run.directory}: nothing to measure yet; `lscape connect` searches paths")
+    connected = [r for r in rows if r["status"] == Status.CONNECTED and r["level"] in chosen]
+    if not connected:
+        log.warning(f"{run.directory}: no CONNECTED strings; only the models are measured")
+    unfinished = [s for s in run.sets() if run.stage_status(f"connect {s}") != "done"]
+    if unfinished:
+        log.warning(f"connecting is not finished ({', '.join(unfinished)}): what is there counts")
+    context = MeasureContext(run, config, name, progress)
+    if not any(part(context, connected, chosen) for part in PENDING):
+        log.info(f"{run.directory}: {name} is already finished, nothing to do")
+    with run.stage("measure"):
+        run.update_meta(measures=name)
+        run.keep_changes(name, changes(own, config, "measure"))
+        write_bytes(
+            run.measures_directory(name) / "settings.yaml", dump_section(config.measure).encode()
+        )
+        for part in PARTS:
+            part(context, connected, chosen, progress)
+        strings, models = run.write_measures(name)
+    return {
+        "strings": [row for row in strings if row["level"] in chosen],
+        "models": [row for row in models if row["level"] in chosen],
+        "parts": [row for row in run.model_parts(name) if row["level"] in chosen],
+        "top": [row for row in run.top_eigenvalues(name) if row["level"] in chosen],
+        "barriers": run.barriers() if context.lowers(chosen) else [],
+    }
+
+
+class MeasureContext:
+    """What is built once: the landscape and what measures it."""
+
+    def __init__(self, run: Run, config: Config, name: str, progress: Progress) -> None:
+        self.run, self.config, self.name, self.settings = run, config, name, config.measure
+        self.report = progress
+
+    @functools.cached_property
+    def landscape(self) -> Landscape:
+        return build_landscape(self.config, self.report)
+
+    @functools.cache  # noqa: B019  a run's context live as long as the stage
+    def peaks(self, grid: int) -> Callable[..., SegmentMaxima]:
+        return memoized(segment_evaluator(self.landscape, grid))
+
+    @functools.cache  # noqa: B019
+    def shortener(self, grid: int) -> Shortener:
+        asked = self.settings
+        return Shortener(
+            self.landscape, self.peaks(grid), asked.tolerance, asked.max_beads, asked.max_sweeps
+        )
+
+    @functools.cached_property
+    def function_length(self) -> Any:
+        return make_function_length(self.landscape, self.settings.samples)
+
+    @functools.cached_property
+    def hessian(self) -> Hessian | None:
+        wanted = self.settings.hessian and self.landscape.hessian_target is not None
+        return Hessian(self.landscape) if wanted else None
+
+    @functools.cache  # noqa: B019
+    def block(self, over: str) -> Hessian:
+        """Of the parameters that match."""
+        return Hessian(self.landscape, over)
+
+    @property
+    def no_hessian(self) -> str:
+        if self.hessian or not self.settings.hessian:
+            return ""
+        return "no second derivatives: the task has no metric `loss`"
+
+    @property
+    def group(self) -> int:
+        """How many strings are shortened together."""
+        scalar = 8 if self.config.compute.precision == "float64" else 4
+        beads = COPIES * self.settings.max_beads * trees.size(self.landscape.shapes) * scalar
+        return max(1, devices.memory() // SHARE_OF_STRINGS // beads)
+
+    def lowers(self, levels: Sequence[float]) -> bool:
+        """Whether barriers are asked for."""
+        return self.settings.barriers and set(levels) == set(self.config.levels.values)
+
+
+# -- the topology of the whole run -----------------------------------------------------------------
+
+
+def pending_topology(context: MeasureContext, connected: list[Row], levels: list[float]) -> bool:
+    run = context.run
+    return context.lowers(levels) and bool(
+        any(missing(run, level) for level in levels) or pending_barriers(run)
+    )
+
+
+def measure_topology(
+    context: MeasureContext, connected: list[Row], levels: list[float], progress: Progress
+) -> None:
+    if pending_topology(context, connected, levels):
+        config = context.config
+        search = ConnectContext(
+            context.run, config, set_name(config.connect), progress, context.landscape
+        )
+        measure_snapshots(search, progress)
+        measure_barriers(search, progress)
+
+
+# what `measure` does, in this order: (context, connected rows, levels, progress) → files
+PARTS: tuple[Callable[[MeasureContext, list[Row], list[float], Progress], None], ...] = (
+    measure_strings,
+    measure_models,
+    measure_topology,
+)
+PENDING: tuple[Callable[[MeasureContext, list[Row], list[float]], Any], ...] = (
+    pending_strings,
+    pending_models,
+    pending_topology,
+)

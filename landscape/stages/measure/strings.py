@@ -1,0 +1,279 @@
+"""The strings' part of `measure`: shortened within their levels, then their lengths, how they turn,
+the level sets along them, and second derivatives at beads and at the highest point."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import yaml
+
+from landscape.core import paths, trees
+from landscape.core.certificate import Certificate, certify
+from landscape.core.keys import key_data
+from landscape.core.trees import Params
+from landscape.measures import lengths
+from landscape.measures.curvature import classify_peak, curvatures
+from landscape.measures.hessian import Hessian
+from landscape.measures.spectrum import spectrum, whole_spectrum
+from landscape.search.driver import COINCIDE
+from landscape.search.shorten import Shortening
+from landscape.stages.build import Progress, check_and_cast_params
+from landscape.stages.checkpoints import Checkpoints, KeptShortening, kept
+from landscape.store.files import Arrays, Row, RunError, finite, read_record, save_arrays
+from landscape.store.records import DOWNGRADED, OFF, STRING_COLUMNS
+from landscape.store.run import Run
+
+
+def pending_strings(context: Any, connected: list[Row], levels: list[float]) -> list[Row]:
+    """The CONNECTED rows that are not measured yet, or were another string when they were, or are
+    among the first by now and have no spectrum, or whose shortened string was DOWNGRADED: with the
+    grid that found it too high, to be shortened on."""
+    found, first = [], _first_of_each_level(connected, context.settings.spectrum)
+    for row in connected:
+        known = context.run.string_measure(context.name, row)
+        if known is None or known["source"] != _source(context.run, row):
+            found.append(row)
+        elif known["shortening"] == DOWNGRADED:
+            found.append(row | {"grid": known["verified"]})
+        elif known["hessian_of"] and not known["steps"] and _key(row) in first:
+            found.append(row)
+    return found
+
+
+def _source(run: Run, row: Row) -> str:
+    path = run.connection_file(row["set"], row["level"], row["a"], row["b"])
+    return read_record(path)["arrays_sha256"]
+
+
+def _key(row: Row) -> str:
+    return f"{row['set']}/{row['level']!r}/{row['a']}-{row['b']}"
+
+
+def _first_of_each_level(rows: list[Row], count: int) -> set[str]:
+    """The keys of so many strings of each set and level, by their pairs."""
+    found: dict[tuple[str, float], list[str]] = {}
+    for row in sorted(rows, key=lambda row: (row["a"], row["b"])):
+        found.setdefault((row["set"], row["level"]), []).append(_key(row))
+    return {key for keys in found.values() for key in keys[:count]}
+
+
+def measure_strings(
+    context: Any, connected: list[Row], levels: list[float], progress: Progress
+) -> None:
+    checkpoints = Checkpoints(
+        context.run.measures_directory(context.name) / "shortening.safetensors"
+    )
+    pending = {_key(row): row for row in pending_strings(context, connected, levels)}
+    with_spectrum = _first_of_each_level(connected, context.settings.spectrum)
+    before = kept(checkpoints, list[KeptShortening]) or []
+    # a group that was interrupted
+    begun = [Shortening(**one) for one in before if one["name"] in pending]
+    total, done = len(pending), 0
+    while pending:
+        for grid in {row["grid"] for row in pending.values()}:
+            alike = [key for key, row in pending.items() if row["grid"] == grid]
+            break
+        group = begun or [_begun(context, pending[key]) for key in alike[: context.group]]
+        begun = []
+        shortener = context.shortener(pending[group[0].name]["grid"])
+        while any(string.ended is None for string in group):
+            before = [string.ended is None for string in group]
+            began = time.perf_counter()
+            shortener.sweep(group)
+            seconds = (time.perf_counter() - began) / sum(before)
+            for string, going in zip(group, before, strict=True):
+                string.seconds += seconds * going
+            checkpoints.keep(lambda group=group: [vars(string) for string in group])
+            ended = sum(string.ended is not None for string in group)
+            beads = max(trees.count(string.points) for string in group)
+            part = sum(s.sweeps for s in group) / shortener.max_sweeps
+            progress("shortening", done + max(ended, part), total, ended=done + ended, beads=beads)
+        checkpoints.keep(lambda group=group: [vars(string) for string in group], now=True)
+        for string in group:
+            row = pending.pop(string.name)
+            _measure_string(context, row, string, string.name in with_spectrum)
+            done += 1
+            progress("measuring strings", done, total)
+        checkpoints.drop()
+
+
+def _begun(context: Any, row: Row) -> Shortening:
+    points, ends = _points(context, row), [row["loss_a"], row["loss_b"]]
+    if context.settings.shorten:
+        return context.shortener(row["grid"]).start(_key(row), points, row["limit"], ends)
+    found = [0.0, 0.0, float(trees.count(points)), paths.length(points), 1.0]
+    string = Shortening(_key(row), row["limit"], points, points, points, ends, np.zeros(0))
+    return replace(string, history=[found], ended=OFF)
+
+
+def _points(context: Any, row: Row) -> Params:
+    run = context.run
+    path = run.connection_file(row["set"], row["level"], row["a"], row["b"])
+    points = run.load_connection(row)[0]
+    beads = {name: leaf[0] for name, leaf in points.items()}
+    check_and_cast_params(beads, context.landscape, path)
+    shapes = context.landscape.shapes
+    return {name: points[name].astype(shape.dtype) for name, shape in shapes.items()}
+
+
+def _measure_string(context: Any, row: Row, string: Shortening, with_spectrum: bool) -> None:
+    """Everything of one string, into its file."""
+    began = time.perf_counter()
+    found, points = _points(context, row), string.kept
+    over = yaml.safe_load(context.run.settings_file(row["set"]).read_text())["length_over"]
+    certificate = certify(points, context.peaks(row["grid"]), row["limit"])
+    if not certificate.holds(row["limit"]):
+        raise RunError(
+            f"{context.run.directory}: {_key(row)} no longer holds below {row['limit']:.6g} "
+            f"({certificate.maximum:.6g}): its code or data have changed; see `lscape verify`"
+        )
+    turned, turned_found = lengths.turning(points), lengths.turning(found)
+    chord = paths.chord(points, over)
+    record: Row = dict.fromkeys(STRING_COLUMNS)
+    record |= {key: row[key] for key in ("set", "method", "level", "a", "b", "limit")}
+    record |= {
+        "measures": context.name,
+        "source": _source(context.run, row),
+        "shortening": string.ended,
+        "beads_found": trees.count(found),
+        "beads": trees.count(points),
+        "sweeps": string.sweeps,
+        "grad_evals": string.grad_evals,
+        "length_found": paths.length(found, over),
+        "length": paths.length(points, over),
+        "chord": chord,
+        "length_change": string.change,
+        "max_loss": certificate.maximum,
+        "max_at": certificate.max_at,
+        "last_change": certificate.last_change,
+        "resolution": certificate.resolution,
+        "grid": certificate.grid,
+        "scaled_length_found": lengths.scaled_length(found),
+        "scaled_length": lengths.scaled_length(points),
+        "scaled_chord": lengths.scaled_distance(points),
+        "total_curvature_found": turned_found.total,
+        "total_curvature": turned.total,
+        "curvature_density": turned.density,
+        "curvature_middle": turned.middle,
+        "largest_angle": float(turned.angles.max()),
+        "largest_angle_at": float(turned.places[turned.angles.argmax()]),
+    }
+    for end in ("_found", ""):
+        record[f"normalized_length{end}"] = record[f"length{end}"] / chord if chord > 0 else None
+    arrays: Arrays = {
+        "history": np.array(string.history, float),
+        "turning.found": np.column_stack([turned_found.places, turned_found.angles]),
+        "turning": np.column_stack([turned.places, turned.angles]),
+    }
+    arrays |= {f"shortened.{name}": leaf for name, leaf in points.items()}
+    notes = ["" if chord > 0 else COINCIDE, string.reason, context.no_hessian]
+    if context.function_length is None:
+        notes.append("no length in function space: the task does not say its outputs")
+    else:
+        before = context.function_length(found)
+        moved = any(not np.array_equal(points[name], found[name]) for name in points)
+        after = context.function_length(points) if moved else before
+        record |= {
+            "function_length_found": before.length,
+            "function_length": after.length,
+            "function_chord": after.chord,
+            "function_change": after.change,
+            "function_metric": context.landscape.outputs and context.landscape.outputs.distance,
+            "function_samples": after.samples,
+        }
+    if context.hessian is not None:
+        numbers, along, why = _along(
+            context, context.hessian, points, certificate, _key(row), with_spectrum
+        )
+        record |= numbers
+        notes.append(why)
+        arrays |= along
+    record["seconds"] = round(string.seconds + time.perf_counter() - began, 3)
+    record["reason"] = "; ".join(filter(None, notes))
+    path = context.run.string_measure_file(context.name, row)
+    save_arrays(path, arrays, {"measured": finite(record)})
+
+
+def _along(
+    context: Any,
+    hessian: Hessian,
+    points: Params,
+    certificate: Certificate,
+    key: str,
+    with_spectrum: bool,
+) -> tuple[Row, Arrays, str]:
+    """The Hessian and the level set at beads, evenly spread, and at the highest point, the last."""
+    beads = trees.count(points)
+    inner = np.linspace(0, beads - 1, min(context.settings.points, beads - 2) + 2)
+    chosen = np.unique(np.round(inner).astype(int)[1:-1])
+    segment = certificate.segment
+    start, end = paths.bead_places(points)[[segment, segment + 1]]
+    t = (certificate.max_at - start) / (end - start) if end > start else 0.0
+    left, right = trees.take(points, segment), trees.take(points, segment + 1)
+    top = {n: np.asarray(trees.lerp(left[n], right[n], t), left[n].dtype) for n in left}
+    at = {n: np.concatenate([points[n][chosen], top[n][None]]) for n in points}
+    tangents = {
+        n: np.concatenate(
+            [points[n][chosen + 1] - points[n][chosen - 1], (right[n] - left[n])[None]]
+        )
+        for n in points
+    }
+    seed = key_data(context.config.seed, "measure", key)
+    found = curvatures(hessian, at, context.settings.steps, seed, tangents)
+    smallest, largest = found.extremes.values.T
+    smallest_error, largest_error = found.extremes.errors.T
+    arrays = {
+        "at": np.append(paths.bead_places(points)[chosen], certificate.max_at),
+        "loss": found.value,
+        "gradient": found.gradient,
+        "level_curvature": found.level_curvature,
+        "smallest": smallest,
+        "smallest_error": smallest_error,
+        "largest": largest,
+        "largest_error": largest_error,
+    }
+    normal = ("normal_mean", "normal_spread", "normal_smallest", "normal_largest")
+    arrays |= dict(zip(normal, found.normal.T, strict=True))
+    arrays = {f"beads.{name}": array for name, array in arrays.items()}
+    bent = found.level_curvature[np.isfinite(found.level_curvature)]
+    peak = found.extremes.facts(-1, "peak_smallest", "peak_largest")
+    chord = paths.chord(points)
+    verdict = classify_peak(
+        found.gradient[-1], found.extremes.values[-1], found.extremes.errors[-1], chord
+    )
+    numbers = hessian.facts | {
+        "peak_at": certificate.max_at,
+        "peak_loss": float(found.value[-1]),
+        "peak_gradient": float(found.gradient[-1]),
+        **peak,
+        "products": found.extremes.products,
+        "peak_verdict": verdict,
+        "level_curvature_points": len(bent),
+    }
+    if len(bent):
+        numbers |= {
+            "level_curvature_mean": float(bent.mean()),
+            "level_curvature_lowest": float(bent.min()),
+            "level_curvature_highest": float(bent.max()),
+        }
+    if with_spectrum:
+        steps, probes = context.settings.steps, context.settings.probes
+        if hessian.is_small(steps * probes):
+            density, _ = whole_spectrum(hessian, at)
+        else:
+            density = spectrum(hessian, at, steps, probes, seed)
+        arrays |= {"spectrum.nodes": density.nodes, "spectrum.weights": density.weights}
+        arrays |= {"beads.trace": density.trace, "beads.trace_error": density.trace_error}
+        numbers |= {
+            "peak_trace": float(density.trace[-1]),
+            "peak_trace_error": float(density.trace_error[-1]),
+            "probes": density.nodes.shape[1],
+            "steps": density.nodes.shape[2],
+        }
+    undefined = len(at[next(iter(at))]) - len(bent)
+    why = "no tangent" if paths.length(points) == 0 else "gradient at its noise floor"
+    why = f"level curvature undefined at {undefined} points ({why})"
+    return numbers, arrays, why if undefined else ""

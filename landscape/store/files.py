@@ -1,0 +1,245 @@
+"""How everything on disk is written and read: whole or not at all, and checked. No JAX here."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import functools
+import hashlib
+import io
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import TypeAdapter, ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from landscape.store.records import Contents, Header
+
+FORMAT = 1
+
+Arrays = dict[str, np.ndarray]
+Row = dict[str, Any]
+
+
+class RunError(Exception):
+    """A run directory that cannot be used as asked: the message names the path and the reason."""
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write the whole file or none of it: a temporary file beside it, fsync, rename.
+
+    Raises OSError (full or read-only disk) with the old file, if any, untouched.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+
+
+_adapter = functools.cache(TypeAdapter)
+
+
+def checked(kind: Any, value: Any, place: object) -> Any:
+    """A value that was read, as it is. Raises RunError, naming the place, the key and what is
+    allowed there, for a value that is not of this kind, a type of landscape/store/records.py."""
+    try:
+        _adapter(kind).validate_python(value, strict=True)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        key = ".".join(map(str, first["loc"]))
+        got = "" if first["type"] == "missing" else f", got {first['input']!r:.60}"
+        raise RunError(f"{place}: {key}{': ' * bool(key)}{first['msg']}{got}") from None
+    return value
+
+
+def write_json(path: Path, record: Mapping[str, Any]) -> None:
+    """A record as JSON, with the checksum of the rest of it under `sha256`."""
+    whole = {**record, "sha256": _checksum(record)}
+    write_bytes(path, (json.dumps(whole, indent=2, allow_nan=False) + "\n").encode())
+
+
+def _checksum(record: Mapping[str, Any]) -> str:
+    text = json.dumps(record, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """What `write_json` kept. Raises RunError when the file is missing, is not JSON or altered."""
+    record = parsed_json(path)
+    if not isinstance(record, dict) or record.pop("sha256", None) != _checksum(record):
+        raise RunError(f"{path}: does not match its checksum: it was altered")
+    return record
+
+
+def parsed_json(path: Path) -> Any:
+    """The JSON of a file, unchecked. Raises RunError when it is missing or is not JSON."""
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError:
+        raise RunError(f"{path}: missing") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise RunError(f"{path}: damaged or unreadable: {error}") from None
+
+
+def digest(arrays: Arrays) -> str:
+    """The SHA-256 of named arrays."""
+    whole = hashlib.sha256()
+    for name in sorted(arrays):
+        array = arrays[name]
+        whole.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
+        whole.update(array.tobytes())
+    return whole.hexdigest()
+
+
+def _kind(array: np.ndarray) -> str:
+    return f"{array.dtype.name}{list(array.shape)}"
+
+
+def finite(numbers: Row) -> Row:
+    """JSON and CSV have no NaN: what is not finite does not apply."""
+    return {
+        key: None if isinstance(value, float) and not np.isfinite(value) else value
+        for key, value in numbers.items()
+    }
+
+
+def save_arrays(path: Path, arrays: Arrays, record: Mapping[str, Any]) -> None:
+    """Arrays and a JSON record in one safetensors file, with checksums of both in its header."""
+    listed = {name: _kind(array) for name, array in arrays.items()}
+    contents: Contents = {"arrays": listed, "arrays_sha256": digest(arrays)}
+    text = json.dumps({**record, **contents}, allow_nan=False)
+    metadata = {
+        "format": str(FORMAT),
+        "record": text,
+        "sha256": hashlib.sha256(text.encode()).hexdigest(),
+    }
+    # not ascontiguousarray, which gives a scalar an axis
+    contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
+    write_bytes(path, save(contiguous, metadata=metadata))
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[tuple[Any, dict[str, Any]]]:
+    try:
+        with safe_open(path, framework="np") as file:
+            yield file, _record_in(file.metadata() or {}, path)
+    except (SafetensorError, OSError) as error:
+        raise RunError(f"{path}: damaged or unreadable: {error}") from None
+
+
+def _record_in(metadata: Mapping[str, str], path: Path) -> dict[str, Any]:
+    if "record" not in metadata:
+        raise RunError(f"{path}: not written by lscape (no record in its header)")
+    header: Header = checked(Header, metadata, f"{path}: header")
+    if int(header["format"]) > FORMAT:
+        raise RunError(f"{path}: format {header['format']} is newer than this lscape ({FORMAT})")
+    if hashlib.sha256(header["record"].encode()).hexdigest() != header["sha256"]:
+        raise RunError(f"{path}: its record does not match its checksum: it was altered")
+    try:
+        record = json.loads(header["record"])
+    except (ValueError, RecursionError) as error:
+        raise RunError(f"{path}: its record is not JSON: {error}") from None
+    return checked(Contents, record, path)
+
+
+def _taken(file: Any, names: Iterable[str], record: dict[str, Any], path: Path) -> Arrays:
+    """The arrays of these names, if they are as the record lists them."""
+    arrays = {}
+    for name in names:
+        try:
+            arrays[name] = array = file.get_tensor(name)
+        except (AttributeError, TypeError) as error:  # a type that NumPy does not know
+            raise RunError(f"{path}: {name}: unreadable: {error}") from None
+        if _kind(array) != record["arrays"].get(name):
+            raise RunError(f"{path}: {name} is not as its record lists it: it was altered")
+    return arrays
+
+
+def read_record(path: Path, kind: Any = Contents) -> dict[str, Any]:
+    """The checked JSON record of a file, of a kind of landscape/store/records.py, without reading
+    its arrays. Raises RunError."""
+    with _opened(path) as (_, record):
+        return checked(kind, record, path)
+
+
+def load_arrays(path: Path, kind: Any = Contents) -> tuple[Arrays, dict[str, Any]]:
+    """Arrays and record, both checked. Raises RunError for a truncated or altered file."""
+    with _opened(path) as (file, record):
+        checked(kind, record, path)
+        arrays = _taken(file, file.keys(), record, path)
+        if digest(arrays) != record["arrays_sha256"]:
+            raise RunError(f"{path}: its arrays do not match their checksum: it was altered")
+        return arrays, record
+
+
+def load_some(path: Path, wanted: Callable[[str], bool]) -> Arrays:
+    """The arrays whose names are wanted, without reading the others; so their checksum, which is of
+    all of them, is not looked at. Raises RunError for an altered record, and for arrays that are
+    missing or of another type or shape than it lists."""
+    with _opened(path) as (file, record):
+        names = filter(wanted, record["arrays"])
+        return _taken(file, names, record, path)
+
+
+def append_lines(path: Path, records: Sequence[Mapping[str, Any]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+b") as file:
+        if file.tell():
+            file.seek(-1, os.SEEK_END)
+            if file.read(1) != b"\n":
+                file.write(b"\n")  # after a line that a kill cut off
+        file.writelines(json.dumps(r, allow_nan=False).encode() + b"\n" for r in records)
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The records of a JSON-lines file; a last line cut off by a kill is left out."""
+    if not path.exists():
+        return []
+    records = []
+    for line in path.read_text().splitlines():
+        with contextlib.suppress(ValueError):
+            records.append(json.loads(line))
+    return records
+
+
+def read_table(path: Path) -> list[dict[str, str]]:
+    """The rows of a CSV file as texts, by the columns' names; [] where there is none. Raises
+    RunError for one that is damaged."""
+    if not path.exists():
+        return []
+    try:
+        rows = list(csv.DictReader(io.StringIO(path.read_text())))
+    except (OSError, ValueError, csv.Error) as error:
+        raise RunError(f"{path}: damaged or unreadable: {error}") from None
+    if any(None in row or None in row.values() for row in rows):
+        raise RunError(f"{path}: damaged: a row has not as many columns as the first line")
+    return rows
+
+
+def table_text(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
+    """CSV with a line of the columns' names. What rows have beside these, as the facts of a
+    construction, is left to their own files."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(columns), lineterminator="\n", extrasaction="ignore")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def write_table(path: Path, columns: Sequence[str], rows: Sequence[Row]) -> None:
+    write_bytes(path, table_text(columns, rows).encode())

@@ -1,0 +1,682 @@
+"""Run directories: what a run left on disk, written atomically and checked when read. No JAX here.
+
+runs/<name>-<hash>/
+    config.yaml                     the resolved config
+    meta.json                       command, versions, device, commit, status of every stage
+    history.jsonl                   {model, step, value}: the metric of the levels while training
+    models.json                     every model and level: reached or not, at which step and value
+    models/<model>/<level>.safetensors          parameters where a model first met a level
+    models/<model>/last.safetensors             where training ended, above the lowest level
+    sets/<set>/settings.yaml        the connect section that made this set
+    sets/<set>/events.jsonl         {level, a, b, event, ...}: what the search did
+    sets/<set>/<level>/<a>-<b>.safetensors   the string, its profile, its row
+    sets/<set>/tree.json            a record a level: what `pairs: tree` searched, and what not
+    snapshots/<model>/<level>.safetensors    the path from where a model met a level to where it
+                                    met the next lower one, its profile, its record
+    barriers/<a>-<b>.safetensors    the path of the lowest maximum known between the deepest
+                                    snapshots of two models, its profile, its record
+    ends.json                       where training ended: gradient, Hessian, what they promise
+    lower_bounds.json                      no path from side to side stays below a height, by proof
+    results.csv                     the rows of all sets
+    measures/<measures>/settings.yaml           the measure section that made these measures
+    measures/<measures>/strings/<set>/<level>/<a>-<b>.safetensors   a connected string, measured
+    measures/<measures>/models/<level>/<model>.safetensors          a model at a level, measured
+    measures/<measures>/strings.csv, models.csv, parts.csv, top.csv   the records of these files
+    planes/<name>.safetensors       the loss on a plane: x, y, loss [y, x], models [n, 2], and
+                                    string.<number> [beads, 4]: x, y, fraction of the length,
+                                    distance from the plane; or, in the place of models,
+                                    trajectory.<number> [snapshots, 5]: x, y, step, loss, distance
+    report.html
+
+The records, and what each of their keys may be, are in landscape/store/records.py. Each file has a
+checksum, but for those of lines (.jsonl), which grow, and of settings.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, FiniteFloat, NonNegativeInt, ValidationError
+
+from landscape.store.files import (
+    FORMAT,
+    Arrays,
+    Row,
+    RunError,
+    append_lines,
+    checked,
+    load_arrays,
+    load_some,
+    parsed_json,
+    read_json,
+    read_lines,
+    read_record,
+    read_table,
+    save_arrays,
+    write_bytes,
+    write_json,
+    write_table,
+)
+from landscape.store.records import (
+    COLUMNS,
+    DOWNGRADED,
+    MODEL_COLUMNS,
+    PART_COLUMNS,
+    STRING_COLUMNS,
+    TOP_COLUMNS,
+    BarrierRecord,
+    FileName,
+    FinalStateRecord,
+    Line,
+    LowerBoundRecord,
+    Meta,
+    Models,
+    SavedModelMeasure,
+    SavedPart,
+    SavedPlane,
+    SavedSnapshot,
+    SavedString,
+    SavedStringMeasure,
+    SavedTop,
+    SweepRecord,
+    TreeRecord,
+)
+
+PROFILE = ("profile.position", "profile.loss")
+SEARCH_HISTORY = tuple(
+    f"search_history.{name}"  # in full, as a parameter's name may begin like them
+    for name in (
+        "facts", "beads", "places", "bead_counts", "profile", "profile_counts", "variance",
+    )
+)  # fmt: skip
+
+LONG = 60  # of a file's name
+
+
+def level_name(level: float) -> str:
+    return repr(float(level))
+
+
+def plane_name(kind: str, models: Sequence[int], level: float, runs: Sequence[str] = ()) -> str:
+    """models: [] for all; runs: the names of those that are drawn together."""
+    who = "-".join(map(str, models)) or "all"
+    if len(runs) > 1 or len(who) > LONG:
+        which = hashlib.sha256("/".join([who, *runs]).encode()).hexdigest()[:6]
+        who = f"{who[:LONG]}-of-{len(runs) or 1}-runs-{which}"
+    return f"{kind}-{who}-{level_name(level)}"
+
+
+def write_records(path: Path, records: Sequence[Mapping[str, Any]]) -> None:
+    """Keep a list of records as JSON."""
+    write_json(path, {"records": list(records)})
+
+
+def _read_records(path: Path, kind: Any) -> list[dict[str, Any]]:
+    return checked(kind, read_json(path).get("records"), f"{path}: records")
+
+
+def _read_if_there(path: Path, kind: Any) -> list[dict[str, Any]]:
+    return _read_records(path, list[kind]) if path.exists() else []
+
+
+def _part(record: Mapping[str, Any], section: str, kind: Any, path: Path) -> Row:
+    """A section of a file's record, checked."""
+    return checked(kind, record.get(section), f"{path}: {section}")
+
+
+def _measured(path: Path, kind: Any) -> Row:
+    record = read_record(path)
+    measured = _part(record, "measured", kind, path)
+    if measured["steps"] is not None and "spectrum.nodes" not in record["arrays"]:
+        raise RunError(f"{path}: measured.steps: null where there is no spectrum")
+    return measured
+
+
+def _in_place(path: Path, place: Path, record: Row) -> Row:
+    """The record, if it belongs where it was found. Raises RunError."""
+    if path != place:
+        raise RunError(f"{path}: its record is that of {place}")
+    return record
+
+
+def _beside(profile: np.ndarray) -> Arrays:
+    """A profile [points, 2] as arrays beside a path's."""
+    return dict(zip(PROFILE, np.asarray(profile).T.copy(), strict=True))
+
+
+def _profile_in(arrays: Arrays, path: Path) -> np.ndarray:
+    """The profile [points, 2], taken out of the arrays. Raises RunError where there is none."""
+    parts = [arrays.pop(name, np.zeros(())) for name in PROFILE]
+    if parts[0].ndim != 1 or parts[0].shape != parts[1].shape:
+        raise RunError(f"{path}: no profile ({', '.join(PROFILE)}, of one length)")
+    return np.stack(parts, axis=1)
+
+
+def _order(row: Row) -> tuple[str, float, int, int]:
+    """By set, level from high to low, and pair."""
+    return row["set"], -row["level"], row["a"], row["b"]
+
+
+def _model_order(row: Row) -> tuple[float, int]:
+    return -row["level"], row["model"]
+
+
+class _StringKey(BaseModel):
+    set: FileName
+    level: FiniteFloat
+    a: NonNegativeInt
+    b: NonNegativeInt
+
+
+class _ModelKey(BaseModel):
+    level: FiniteFloat
+    model: NonNegativeInt
+
+
+def _table(path: Path, key: type[_StringKey | _ModelKey]) -> Iterator[Row]:
+    """A table's rows, with what says which row it is as numbers. Raises RunError."""
+    for number, row in enumerate(read_table(path), 2):
+        try:
+            yield {**row, **key.model_validate(row).model_dump()}
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            raise RunError(f"{path}:{number}: {first['loc'][0]}: {first['msg']}") from None
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run directory. Paths and checked reading and writing; it computes nothing."""
+
+    directory: Path
+
+    @property
+    def config_file(self) -> Path:
+        return self.directory / "config.yaml"
+
+    @property
+    def results_file(self) -> Path:
+        return self.directory / "results.csv"
+
+    @property
+    def report_file(self) -> Path:
+        return self.directory / "report.html"
+
+    @property
+    def checkpoint_file(self) -> Path:
+        return self.directory / "checkpoint.safetensors"
+
+    # -- meta and locking ---------------------------------------------------------------------
+
+    @property
+    def meta_file(self) -> Path:
+        return self.directory / "meta.json"
+
+    def meta(self) -> dict[str, Any]:
+        """What the run was made with, and how far it is. Raises RunError."""
+        return checked(Meta, read_json(self.meta_file), self.meta_file)
+
+    def checked_config_file(self) -> Path:
+        """The config, if it is what the run was made with. Raises RunError if it was altered."""
+        try:
+            content = self.config_file.read_bytes()
+        except OSError as error:
+            raise RunError(f"{self.config_file}: unreadable: {error}") from None
+        if hashlib.sha256(content).hexdigest() != self.meta()["config_sha256"]:
+            raise RunError(
+                f"{self.config_file}: altered since the run was made; another config is another "
+                "run, and other search settings go on the command line (--set connect.key=value)"
+            )
+        return self.config_file
+
+    def update_meta(self, **changes: Any) -> None:
+        before = self.meta() if self.meta_file.exists() else {"format": FORMAT, "stages": {}}
+        write_json(self.meta_file, {**before, **changes})
+
+    def keep_changes(self, name: str, changes: Sequence[str]) -> None:
+        """Keep what a set or measures have other than the config, to be made again by it."""
+        self.update_meta(changed={**self.meta().get("changed", {}), name: list(changes)})
+
+    def stage_status(self, stage: str) -> str | None:
+        return self.meta()["stages"].get(stage)
+
+    @contextlib.contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Hold the run for one process and keep its status: running, then done, or how it ended.
+
+        Raises RunError when another process holds it.
+        """
+        from filelock import FileLock, Timeout  # here: whoever only reads does not wait for it
+
+        # the system's own lock, which ends with the process that holds it
+        lock = FileLock(self.directory / "lock", blocking=False, fallback_to_soft=False)
+        try:
+            held = lock.acquire()
+        except Timeout:
+            raise RunError(f"{self.directory}: in use by another lscape process") from None
+        with held:
+            self._set_status(name, "running")
+            try:
+                yield
+            except BaseException as error:
+                stopped = isinstance(error, KeyboardInterrupt | GeneratorExit)
+                with contextlib.suppress(OSError):
+                    self._set_status(name, "interrupted" if stopped else "failed")
+                raise
+            self._set_status(name, "done")
+
+    def _set_status(self, stage: str, status: str) -> None:
+        stages = {**self.meta()["stages"], stage: status}
+        self.update_meta(status=status, stage=stage, stages=stages)
+
+    # -- end points ---------------------------------------------------------------------------
+
+    def model_file(self, model: int, level: float) -> Path:
+        return self.directory / "models" / f"{model}" / f"{level_name(level)}.safetensors"
+
+    def models(self) -> list[dict[str, Any]]:
+        """One record a model: {model, status, steps, levels: [{level, status, step, value}]}."""
+        return _read_records(self.directory / "models.json", Models)
+
+    def write_models(self, records: Sequence[Mapping[str, Any]]) -> None:
+        write_records(self.directory / "models.json", records)
+
+    def history(self) -> list[dict[str, Any]]:
+        """{model, step, value} in order; a resumed run repeats lines, the last one counts."""
+        path = self.directory / "history.jsonl"
+        lines = checked(list[Line], read_lines(path), path)
+        latest = {(line["model"], line["step"]): line for line in lines}
+        return [latest[key] for key in sorted(latest)]
+
+    def append_history(self, records: Sequence[Mapping[str, Any]]) -> None:
+        append_lines(self.directory / "history.jsonl", records)
+
+    def last_file(self, model: int) -> Path:
+        return self.directory / "models" / f"{model}" / "last.safetensors"
+
+    @property
+    def final_states_file(self) -> Path:
+        return self.directory / "final_states.json"
+
+    def final_states(self) -> list[dict[str, Any]]:
+        """A record a model of finite loss, where training ended; [] where it is not measured."""
+        return _read_if_there(self.final_states_file, FinalStateRecord)
+
+    @property
+    def lower_bounds_file(self) -> Path:
+        return self.directory / "lower_bounds.json"
+
+    def lower_bounds(self) -> list[dict[str, Any]]:
+        """A record a wall that the theory knows; [] where none is, or none was looked for."""
+        return _read_if_there(self.lower_bounds_file, LowerBoundRecord)
+
+    # -- connections --------------------------------------------------------------------------
+
+    def set_directory(self, name: str) -> Path:
+        return self.directory / "sets" / name
+
+    def sets(self) -> list[str]:
+        folder = self.directory / "sets"
+        return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+
+    def settings_file(self, set_name: str) -> Path:
+        return self.set_directory(set_name) / "settings.yaml"
+
+    def search_file(self, set_name: str, level: float) -> Path:
+        return self.set_directory(set_name) / f"search-{level_name(level)}.safetensors"
+
+    def connection_file(self, set_name: str, level: float, a: int, b: int) -> Path:
+        return self.set_directory(set_name) / level_name(level) / f"{a}-{b}.safetensors"
+
+    def append_events(self, set_name: str, records: Sequence[Mapping[str, Any]]) -> None:
+        append_lines(self.set_directory(set_name) / "events.jsonl", records)
+
+    def save_connection(
+        self, row: Row, string: Arrays, profile: np.ndarray, history: Arrays
+    ) -> None:
+        """Keep a row, its string (arrays [beads, ...]), its profile [points, 2] and its history."""
+        path = self.connection_file(row["set"], row["level"], row["a"], row["b"])
+        history = {f"search_history.{name}": array for name, array in history.items()}
+        save_arrays(path, {**string, **_beside(profile), **history}, {"row": row})
+
+    def load_connection(self, row: Row) -> tuple[Arrays, np.ndarray, Arrays]:
+        """The string, profile and history of a row. Raises RunError for a damaged or altered
+        file."""
+        path = self.connection_file(row["set"], row["level"], row["a"], row["b"])
+        arrays, _ = load_arrays(path)
+        history = {
+            name.removeprefix("search_history."): arrays.pop(name)
+            for name in SEARCH_HISTORY
+            if name in arrays
+        }
+        return arrays, _profile_in(arrays, path), history
+
+    def load_search_history(self, row: Row) -> Arrays:
+        """The history of a row, the arrays of landscape/search/history.py; {} for a string never
+        searched."""
+        path = self.connection_file(row["set"], row["level"], row["a"], row["b"])
+        history = load_some(path, SEARCH_HISTORY.__contains__)
+        return {name.removeprefix("search_history."): array for name, array in history.items()}
+
+    def load_profile(self, row: Row) -> np.ndarray:
+        """The loss along a row's string, [points, 2], without reading the string itself."""
+        path = self.connection_file(row["set"], row["level"], row["a"], row["b"])
+        return _profile_in(load_some(path, PROFILE.__contains__), path)
+
+    # -- planes -------------------------------------------------------------------------------
+
+    def plane_file(self, name: str) -> Path:
+        return self.directory / "planes" / f"{name}.safetensors"
+
+    def plane_checkpoint(self, name: str) -> Path:
+        return self.directory / "planes" / f"{name}.partial"
+
+    def save_plane(self, name: str, arrays: Arrays, record: Mapping[str, Any]) -> None:
+        save_arrays(self.plane_file(name), arrays, {"plane": record})
+
+    def load_plane(self, name: str) -> tuple[Arrays, dict[str, Any]]:
+        """A plane's arrays and record. Raises RunError for a damaged or altered file."""
+        path = self.plane_file(name)
+        arrays, record = load_arrays(path)
+        plane = _part(record, "plane", SavedPlane, path)
+        ways = plane.get("trajectories", [])
+        runs = dict.fromkeys(way["run"] for way in ways)
+        own = plane_name(plane["kind"], plane["models"], plane["level"], [*runs])
+        lines = [f"string.{number}" for number in range(len(plane["strings"]))]
+        lines += [f"trajectory.{number}" for number in range(len(ways))] or ["models"]
+        if missing := {"x", "y", "loss", *lines} - arrays.keys():
+            raise RunError(f"{path}: strings: no array {', '.join(sorted(missing))}")
+        return arrays, _in_place(path, self.plane_file(own), plane)
+
+    def planes(self) -> list[str]:
+        return sorted(path.stem for path in (self.directory / "planes").glob("*.safetensors"))
+
+    # -- results ------------------------------------------------------------------------------
+
+    def rows(self) -> list[Row]:
+        """The rows of all sets, by set, level from high to low, and pair. Raises RunError."""
+        found = []
+        for name in self.sets():
+            for path in self.set_directory(name).glob("*/*-*.safetensors"):
+                row = _part(read_record(path), "row", SavedString, path)
+                place = self.connection_file(row["set"], row["level"], row["a"], row["b"])
+                found.append(_in_place(path, place, row))
+        return sorted(found, key=_order)
+
+    # -- topology -----------------------------------------------------------------------------
+
+    def tree_file(self, set_name: str) -> Path:
+        return self.set_directory(set_name) / "tree.json"
+
+    def tree(self, set_name: str) -> list[dict[str, Any]]:
+        """`topology.tree_record`'s records of a set, levels from high to low; [] where no tree was
+        grown. Raises RunError."""
+        return _read_if_there(self.tree_file(set_name), TreeRecord)
+
+    def snapshot_file(self, model: int, level: float) -> Path:
+        return self.directory / "snapshots" / f"{model}" / f"{level_name(level)}.safetensors"
+
+    def barrier_file(self, a: int, b: int) -> Path:
+        return self.directory / "barriers" / f"{a}-{b}.safetensors"
+
+    def save_path(self, path: Path, record: Row, points: Arrays, profile: np.ndarray) -> None:
+        """Keep a path (arrays [beads, ...]), its profile [points, 2] and its record."""
+        save_arrays(path, {**points, **_beside(profile)}, {"path": record})
+
+    def load_path(self, path: Path) -> tuple[Arrays, np.ndarray, Row]:
+        """What `save_path` kept. Raises RunError for a damaged or altered file."""
+        arrays, record = load_arrays(path)
+        kept = _part(record, "path", SavedSnapshot | BarrierRecord, path)
+        return arrays, _profile_in(arrays, path), kept
+
+    def snapshots(self) -> list[Row]:
+        """The records of snapshots/, by model, and level from high to low. Raises RunError."""
+        found = []
+        for path in self.directory.glob("snapshots/*/*.safetensors"):
+            record = _part(read_record(path), "path", SavedSnapshot, path)
+            place = self.snapshot_file(record["model"], record["level"])
+            found.append(_in_place(path, place, record))
+        return sorted(found, key=lambda record: (record["model"], -record["level"]))
+
+    def barriers(self) -> list[Row]:
+        """The records of barriers/, by pair. Raises RunError."""
+        found = []
+        for path in self.directory.glob("barriers/*.safetensors"):
+            record = _part(read_record(path), "path", BarrierRecord, path)
+            found.append(_in_place(path, self.barrier_file(record["a"], record["b"]), record))
+        return sorted(found, key=lambda record: (record["a"], record["b"]))
+
+    def write_results(self) -> list[Row]:
+        """Rewrite results.csv from the rows on disk, and return them. A row that has lost its file
+        keeps its line."""
+        rows = self.rows()
+        write_table(self.results_file, COLUMNS, sorted([*rows, *self.lost_rows()], key=_order))
+        return rows
+
+    def lost_rows(self) -> list[Row]:
+        """The rows of results.csv that have lost their file, as texts but for set, level, a, b.
+        Raises RunError."""
+        return [
+            row
+            for row in _table(self.results_file, _StringKey)
+            if not self.connection_file(row["set"], row["level"], row["a"], row["b"]).exists()
+        ]
+
+    # -- measures -----------------------------------------------------------------------------
+
+    def measures_directory(self, measures: str) -> Path:
+        return self.directory / "measures" / measures
+
+    def measures(self) -> list[str]:
+        """The names of all measures that were made."""
+        return sorted(path.name for path in (self.directory / "measures").glob("*"))
+
+    def string_measure_file(self, measures: str, row: Row) -> Path:
+        folder = self.measures_directory(measures) / "strings" / row["set"]
+        return folder / level_name(row["level"]) / f"{row['a']}-{row['b']}.safetensors"
+
+    def model_measure_file(self, measures: str, level: float, model: int) -> Path:
+        folder = self.measures_directory(measures) / "models" / level_name(level)
+        return folder / f"{model}.safetensors"
+
+    def latest_measures(self) -> str | None:
+        """The name of the measures that were made last."""
+        return self.meta().get("measures")
+
+    @property
+    def latest_measures_directory(self) -> Path:
+        return self.measures_directory(self.latest_measures() or "")
+
+    def string_measures(self, measures: str | None = None) -> list[Row]:
+        """The records of measured strings, of the latest measures unless named; by set, level from
+        high to low, and pair. What no longer counts (`measures_left_out`) is left out. [] where
+        nothing is measured. Raises RunError."""
+        found = [row for row in self._measured_strings(measures) if not self._why_not(row)]
+        return sorted(found, key=_order)
+
+    def measures_left_out(self, measures: str | None = None) -> dict[str, int]:
+        """How many measured strings `string_measures` leaves out, by the reason."""
+        return dict(Counter(filter(None, map(self._why_not, self._measured_strings(measures)))))
+
+    def _why_not(self, row: Row) -> str:
+        """Why what was measured of a string no longer counts; nothing where it does."""
+        path = self.connection_file(row["set"], row["level"], row["a"], row["b"])
+        if not path.exists():
+            return "the files of their strings are gone"
+        now = read_record(path)
+        if now["arrays_sha256"] != row["source"]:
+            return "they have been searched again since"
+        if _part(now, "row", SavedString, path)["status"] != "CONNECTED":
+            return "they are no longer CONNECTED"
+        if row["shortening"] == DOWNGRADED:
+            return "shortened, they did not hold on a finer grid"
+        return ""
+
+    def model_measures(self, measures: str | None = None) -> list[Row]:
+        """The same of measured models, by level from high to low, and model."""
+        found = []
+        for path in self._measure_files(measures, "models/*/*.safetensors"):
+            record = _measured(path, SavedModelMeasure)
+            named = record["measures"], record["level"], record["model"]
+            found.append(_in_place(path, self.model_measure_file(*named), record))
+        return sorted(found, key=_model_order)
+
+    def model_parts(self, measures: str | None = None) -> list[Row]:
+        """What was measured of subsets of the parameters (`measure.over`), by level from high to
+        low, model and subset in the order asked for. Raises RunError."""
+        return self._beside_models(measures, "parts", SavedPart)
+
+    def top_eigenvalues(self, measures: str | None = None) -> list[Row]:
+        """The largest eigenvalues (`measure.top`), by level from high to low, model and rank.
+        Raises RunError."""
+        return self._beside_models(measures, "top", SavedTop)
+
+    def _beside_models(self, measures: str | None, name: str, kind: Any) -> list[Row]:
+        found: list[Row] = []
+        for path in self._measure_files(measures, "models/*/*.safetensors"):
+            found += checked(list[kind], read_record(path).get(name), f"{path}: {name}")
+        return sorted(found, key=_model_order)
+
+    def _measured_strings(self, measures: str | None) -> Iterator[Row]:
+        for path in self._measure_files(measures, "strings/*/*/*.safetensors"):
+            record = _measured(path, SavedStringMeasure)
+            yield _in_place(path, self.string_measure_file(record["measures"], record), record)
+
+    def _measure_files(self, measures: str | None, files: str) -> Iterable[Path]:
+        name = measures or self.latest_measures()
+        return self.measures_directory(name).glob(files) if name else ()
+
+    def string_measure(self, measures: str, row: Row) -> Row | None:
+        """What was measured of a row's string, whether it counts or not. Raises RunError."""
+        path = self.string_measure_file(measures, row)
+        return _measured(path, SavedStringMeasure) if path.exists() else None
+
+    def model_measure(self, measures: str, level: float, model: int) -> Row | None:
+        """What was measured of a model at a level. Raises RunError."""
+        path = self.model_measure_file(measures, level, model)
+        return _measured(path, SavedModelMeasure) if path.exists() else None
+
+    def load_measures(self, record: Row) -> Arrays:
+        """The arrays beside a record of `string_measures` or `model_measures`. Raises RunError."""
+        if "model" in record:
+            path = self.model_measure_file(record["measures"], record["level"], record["model"])
+        else:
+            path = self.string_measure_file(record["measures"], record)
+        return load_arrays(path)[0]
+
+    def load_numbers(self, record: Row) -> Arrays:
+        """The arrays beside a record of `string_measures` but for its string, which is large; for
+        that their checksum, of all of them, is not looked at."""
+        path = self.string_measure_file(record["measures"], record)
+        return load_some(path, lambda name: not name.startswith("shortened."))
+
+    def write_measures(self, measures: str) -> tuple[list[Row], list[Row]]:
+        """Rewrite the tables of measures from the files on disk, and return the records of strings
+        and models. What has lost its file keeps its line."""
+        strings, models = self.string_measures(measures), self.model_measures(measures)
+        lost_strings, lost_models = self.lost_measures(measures)
+        folder = self.measures_directory(measures)
+        write_table(
+            folder / "strings.csv", STRING_COLUMNS, sorted([*strings, *lost_strings], key=_order)
+        )
+        models_and_lost = sorted([*models, *lost_models], key=_model_order)
+        write_table(folder / "models.csv", MODEL_COLUMNS, models_and_lost)
+        gone = {_model_order(row) for row in lost_models}
+        for name, columns, rows in (
+            ("parts.csv", PART_COLUMNS, self.model_parts(measures)),
+            ("top.csv", TOP_COLUMNS, self.top_eigenvalues(measures)),
+        ):
+            lost = [r for r in _table(folder / name, _ModelKey) if _model_order(r) in gone]
+            write_table(folder / name, columns, sorted([*rows, *lost], key=_model_order))
+        return strings, models
+
+    def lost_measures(self, measures: str) -> tuple[list[Row], list[Row]]:
+        """The rows of strings.csv and models.csv that have lost their file, as `lost_rows`; of
+        strings those that are still CONNECTED, or have lost that file, too. Raises RunError."""
+        folder = self.measures_directory(measures)
+        failed = {_order(row) for row in self.rows() if row["status"] != "CONNECTED"}
+        strings = [
+            row
+            for row in _table(folder / "strings.csv", _StringKey)
+            if _order(row) not in failed and not self.string_measure_file(measures, row).exists()
+        ]
+        models = [
+            row
+            for row in _table(folder / "models.csv", _ModelKey)
+            if not self.model_measure_file(measures, row["level"], row["model"]).exists()
+        ]
+        return strings, models
+
+
+SWEEP_FILE = "sweep.json"
+
+
+def write_sweep(directory: Path, record: Mapping[str, Any]) -> None:
+    """Keep what a sweep is made of: {name, over, measures, chart, rate, runs}, each of the runs
+    {values, directory, set}, the directory's name within the sweep's."""
+    write_json(directory / SWEEP_FILE, {"format": FORMAT, **record})
+
+
+def open_sweep(path: str | Path, runs_dir: str | Path = "runs") -> tuple[Path, Any] | None:
+    """The directory of the sweep at a path, or of that name under runs_dir, and its record; None
+    for what is no sweep's directory. Raises RunError for a damaged record, or a newer format."""
+    for directory in (Path(path), Path(runs_dir) / path):
+        if (directory / SWEEP_FILE).is_file():
+            record = read_json(directory / SWEEP_FILE)
+            if record.get("format") != FORMAT:
+                raise RunError(f"{directory / SWEEP_FILE}: not a sweep of format {FORMAT}")
+            return directory, checked(SweepRecord, record, directory / SWEEP_FILE)
+    return None
+
+
+def create_run(directory: Path, config_text: str, meta: Mapping[str, Any]) -> Run:
+    """A new run directory, complete or absent: it is filled beside its place and moved there."""
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".new-", dir=directory.parent) as temporary:
+        made = Run(Path(temporary) / "run")
+        made.directory.mkdir()
+        write_bytes(made.config_file, config_text.encode())
+        checksum = hashlib.sha256(config_text.encode()).hexdigest()
+        made.update_meta(status="running", config_sha256=checksum, **meta)
+        os.replace(made.directory, directory)
+    return Run(directory)
+
+
+def open_run(path: str | Path, runs_dir: str | Path = "runs") -> Run:
+    """The run at a path, or of that name under runs_dir.
+
+    Raises RunError when it is not a run directory, or one of a newer format.
+    """
+    places = [Path(path), Path(runs_dir) / path]
+    directory = next((place for place in places if (place / "meta.json").is_file()), None)
+    if directory is None:
+        if not any(place.exists() for place in places):
+            known = sorted(item.parent.name for item in Path(runs_dir).glob("*/meta.json"))
+            listed = f"; runs in {runs_dir}: {', '.join(known)}" if known else ""
+            raise RunError(f"{path}: no such run directory{listed}")
+        raise RunError(f"{path}: not a run directory (it has no meta.json)")
+    run = Run(directory)
+    meta = parsed_json(run.meta_file)
+    version = meta.get("format") if isinstance(meta, dict) else None
+    if not isinstance(version, int) or "stages" not in meta:
+        raise RunError(f"{directory}: not a run directory (its meta.json has no format and stages)")
+    if version > FORMAT:
+        raise RunError(
+            f"{directory}: written by a newer lscape (format {version}, this one reads {FORMAT})"
+        )
+    if not run.config_file.is_file():
+        raise RunError(f"{run.config_file}: missing")
+    return run
+
+
+def safe_name(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "run"
