@@ -206,10 +206,10 @@ def test_a_mean_absolute_error_by_differences(float64):
 
 def test_which_function_is_taken():
     error = bind(digits(hidden=(3,)), "error")
-    assert Hessian(error).of == "loss" and error.slope is None
+    assert Hessian(error).of == "loss" and error.differentiable_level is None
     assert Hessian(bind(polynomial(coefficients=(1,), points=10), "mae")).of == "mae"
     with pytest.raises(ValueError, match="no metric `loss`"):
-        Hessian(error._replace(curved=None))
+        Hessian(error._replace(hessian_target=None))
 
 
 # -- the level set ---------------------------------------------------------------------------------

@@ -198,4 +198,4 @@ def test_beads_follow_training_where_training_has_its_own_ways(changes):
 def test_a_task_says_which_metrics_can_be_descended():
     task = energy_task(RING.energy, lambda key: jnp.ones(2))
     assert bind(task).train_objective is not None
-    assert bind(replace(task, differentiable=())).descent is None
+    assert bind(replace(task, differentiable=())).train_objective is None

@@ -122,14 +122,16 @@ class Landscape(NamedTuple):
 
     init: key → params; loss: (params, carry, key) → (scalar, carry);
     level: params → scalar, deterministic, what an energy level bounds;
-    train_objective: params → scalar, the same metric on all training data, where it can be descended;
+    train_objective: params → scalar, the same metric on all training data, where it can be
+        descended;
     by_sample: params → (values [samples], gradients, named arrays [samples, ...]), of which the
         train_objective is the mean, where it is one;
     samples: how many these data are;
     shapes: name → jax.ShapeDtypeStruct, all of one type;
     epsilon: of the coarsest type that the task takes parameters in;
     form: the task's, if the level's metric is the loss that it speaks of; data: the level's split;
-    differentiable_level: params → scalar, the level's metric itself where it has a gradient that is cheap enough;
+    differentiable_level: params → scalar, the level's metric itself where it has a gradient that
+        is cheap enough;
     hessian_target: what second derivatives are taken of; outputs: over params and such data;
     falls: whether the task says that the level's metric falls as models get better.
     filters: the task's.
