@@ -11,10 +11,10 @@ import optax
 from landscape.core.certificate import segment_evaluator
 from landscape.core.level import LevelSpec
 from landscape.core.task import Landscape, bind, energy_task
-from landscape.methods import METHODS
+from landscape.methods.registry import load_method
 from landscape.search.descend import Descender
 from landscape.search.driver import Connection, finish, judge, start
-from landscape.search.state import Search
+from landscape.search.state import Problem, Search
 
 
 class Analytic(NamedTuple):
@@ -62,18 +62,16 @@ def search(
     """Connect one or several pairs, by name, and judge them."""
     landscape = landscape or analytic.landscape
     at = LevelSpec(analytic.level)
-    peaks = segment_evaluator(landscape, 50)
-    find = METHODS[method](
-        descend=lambda held=None: Descender(landscape, optax.adam(1e-2), 10, max_steps, held),
-        peaks=peaks,
-        band=at,
-        seed=0,
-        **settings,
+    problem = Problem(
+        landscape,
+        segment_evaluator(landscape, 50),
+        lambda held=None: Descender(landscape, optax.adam(1e-2), 10, max_steps, held),
     )
+    stepper = load_method(method)(**settings).bind(problem, at)
     pairs = pairs or {"0-1": (analytic.a, analytic.b)}
     strings = [
         start(name, {"params": np.array(a, np.float32)}, {"params": np.array(b, np.float32)})
         for name, (a, b) in pairs.items()
     ]
-    done = finish(find, Search(strings))
-    return {string.name: judge(string, peaks, at) for string in done.strings}
+    done = finish(stepper, Search(strings))
+    return {string.name: judge(string, problem.evaluate, at) for string in done.strings}

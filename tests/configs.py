@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from landscape.config.load import Config, ConfigError, config_from, load_config
 from landscape.config.yaml_source import Source
-from landscape.tasks import TASKS
+from landscape.tasks.registry import TASKS
 
 VALID = "task: {name: toy, width: 3}\nlevels: {values: [1.0, 0.5]}\n"
 TOY = {"name": "toy", "width": 3}
@@ -46,7 +46,7 @@ def toy(
 @pytest.fixture(scope="module")
 def toy_task():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(TASKS, "toy", f"{__name__}:toy")
+        patch.setitem(TASKS.built_in, "toy", f"{__name__}:toy")
         yield
 
 

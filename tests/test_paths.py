@@ -169,9 +169,9 @@ def test_the_last_change_counts_against_the_path():
 def test_what_was_looked_at_is_not_evaluated_again():
     plain, sizes = segment_evaluator(RING.landscape, 10), []
 
-    def counted(lefts, *rest):
+    def counted(lefts, rights, limit, only_below=False):
         sizes.append(len(lefts["params"]))
-        return plain(lefts, *rest)
+        return plain(lefts, rights, limit, only_below)
 
     look = memoized(counted, most=3)
     points = np.array([[1, 0], [0.6, 0.7], [0, 1.02], [-1, 0]], np.float32)

@@ -1,4 +1,4 @@
-"""Films: where the beads were, seen along the principal axes of where they are."""
+"""The history of a search: where beads were, along the principal axes of where they are."""
 
 import numpy as np
 import pytest
@@ -6,8 +6,12 @@ import pytest
 from landscape.core import paths, principal, trees
 from landscape.search import strings
 from landscape.search.history import search_history
-from landscape.search.state import String
+from landscape.search.state import Segments, String
 from tests.analytic import RING, search
+
+
+def known():
+    return Segments(np.ones(2), np.full(2, 0.5), np.ones((2, 3)))
 
 
 def frames_of(arrays):
@@ -65,10 +69,10 @@ def test_numpys_decomposition_agrees(monkeypatch):
 
 def test_beads_that_move_are_seen_where_they_were():
     string = String("0-1", {"x": np.array([[0.0, 0], [1, 1], [2, 0]])}, ids=np.arange(3))
-    string.known = {"upper": np.ones(2), "place": np.full(2, 0.5), "values": np.ones((2, 3))}
+    string.segments = known()
     strings.record_round(string, 1.0)
     strings.replace_beads(string, np.array([1]), {"x": np.array([[1.0, 5]])})
-    string.known |= {"upper": np.ones(2), "place": np.full(2, 0.5), "values": np.ones((2, 3))}
+    string.segments = known()
     strings.record_round(string, 1.0)
     string.ended = "NOT_FOUND"
     arrays = search_history(string, None, 1.0)  # type: ignore[arg-type]
@@ -81,14 +85,14 @@ def test_what_beads_have_left_is_forgotten_before_it_is_large(monkeypatch):
     monkeypatch.setattr(strings, "LEFT_BYTES", 100)
     string = String("0-1", {"x": np.zeros((3, 2))}, ids=np.arange(3))
     for turn in range(20):
-        string.known = {"upper": np.ones(2), "place": np.full(2, 0.5), "values": np.ones((2, 3))}
+        string.segments = known()
         strings.record_round(string, 1.0)
         strings.replace_beads(string, np.array([1]), {"x": np.array([[1.0, turn]])})
     assert trees.count(string.left) * 16 <= 100
     strings.record_round(string, 1.0)
     arrays = search_history(string, None, 1.0)  # type: ignore[arg-type]
     shown = arrays["bead_counts"]
-    assert len(arrays["facts"]) == len(string.frames) == 21
+    assert len(arrays["facts"]) == len(string.history) == 21
     assert not shown[:10].any() and (shown[-5:] == 3).all()
     assert len(arrays["places"]) == len(arrays["beads"]) == shown.sum()
 

@@ -9,7 +9,6 @@ import click
 
 from lscape_cli import console, options
 
-METHODS = ["dss", "constrained", "straight", "linear-network", "relu-construction"]
 PAIRS = (
     "all, disjoint (0-1, 2-3, ...), a list such as 0-1,0-2, or tree: only what can still join "
     "models, from the lowest level up."
@@ -21,7 +20,7 @@ UPPER = "components are an upper bound: paths that were not found may join more"
 @options.run_argument
 @click.option("--pairs", metavar="WHICH", help=PAIRS)
 @options.only_levels
-@click.option("--method", type=click.Choice(METHODS), help="How to search.")
+@click.option("--method", type=options.MethodName(), help="How to search: a name, or MODULE:CLASS.")
 @options.require_connected
 @options.changes
 @options.common

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from lscape_cli import console
 
@@ -64,6 +65,27 @@ def _terminable() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+class MethodName(click.ParamType):
+    """A path finder by its name, or as MODULE:CLASS."""
+
+    name = "name"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        from landscape.methods.registry import METHODS
+
+        if ":" not in value and value not in METHODS.names():
+            allowed = ", ".join(METHODS.names())
+            self.fail(f"'{value}' is not one of {allowed}, nor MODULE:CLASS", param, ctx)
+        return value
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        from landscape.methods.registry import METHODS
+
+        return [CompletionItem(name) for name in METHODS.names() if name.startswith(incomplete)]
 
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]

@@ -18,13 +18,14 @@ from pydantic import BaseModel, ConfigDict
 from pydantic_core import to_jsonable_python
 
 from landscape.config.sections import (
+    PATH_FILE,
     Compute,
     Connect,
     Data,
     Levels,
     Measure,
     Plane,
-    Seed,
+    Searches,
     Sweep,
     Train,
     combination_name,
@@ -40,8 +41,11 @@ from landscape.config.validation import (
     validated,
 )
 from landscape.config.yaml_source import Source, to_yaml
+from landscape.core.settings import Seed
 from landscape.data import Store
-from landscape.tasks import TASKS, builder, load_factory
+from landscape.methods.base import Method
+from landscape.methods.registry import DEFAULT_METHOD, METHODS, load_method
+from landscape.tasks.registry import TASKS, load_builder
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ class TaskSpec:
 
     def builder(self) -> Callable[..., Any]:
         """The function that makes the task. Raises ImportError for a factory that is gone."""
-        return load_factory(self.factory) if self.factory else builder(str(self.name))
+        return load_builder(self.factory or str(self.name))
 
     def build_kwargs(self) -> dict[str, Any]:
         """The keys as the builder's annotations want them: tuples, models of nested sections."""
@@ -261,7 +265,7 @@ def resolved(config: Config) -> dict[str, Any]:
     task = {chosen: getattr(config.task, chosen), **config.task.keys}
     if config.task.coordinates:
         task["coordinates"] = config.task.coordinates
-    sections = {key: to_jsonable_python(getattr(config, key)) for key in _SECTIONS}
+    sections = {key: plain(getattr(config, key)) for key in _SECTIONS}
     return {"task": task, **sections}
 
 
@@ -270,9 +274,14 @@ def dump_config(config: Config) -> str:
     return to_yaml(resolved(config))
 
 
+def plain(section: Any) -> Any:
+    """A section as plain data, every key of it, as it stands in a config."""
+    return section.flat() if isinstance(section, Connect) else to_jsonable_python(section)
+
+
 def dump_section(section: Connect | Measure) -> str:
     """A section's settings as YAML, every key of them."""
-    return to_yaml(to_jsonable_python(section))
+    return to_yaml(plain(section))
 
 
 def _resolve(
@@ -302,7 +311,8 @@ def _judged(source: Source, data: dict[str, Any], name: str) -> Config:
     problems += found
     sections: dict[str, Any] = {}
     for key, kind in _SECTIONS.items():
-        value, found = validated(kind, data.get(key, _ABSENT.get(key, {})), key)
+        given = data.get(key, _ABSENT.get(key, {}))
+        value, found = _connect(given) if kind is Connect else validated(kind, given, key)
         problems += found
         if not found:
             sections[key] = value
@@ -360,7 +370,8 @@ def _error(places: Mapping[str, str], problems: Iterable[Problem]) -> ConfigErro
 
 
 def _no_task() -> str:
-    return f"missing; give a name (allowed: {', '.join(TASKS)}) or a factory: 'module:function'"
+    allowed = ", ".join(TASKS.names())
+    return f"missing; give a name (allowed: {allowed}) or a factory: 'module:function'"
 
 
 def _task(given: Any) -> tuple[TaskSpec | None, list[Problem]]:
@@ -370,30 +381,73 @@ def _task(given: Any) -> tuple[TaskSpec | None, list[Problem]]:
     name, factory = head.name, head.factory
     if name is not None and factory is not None:
         return None, [("task.factory", "give either a name or a factory, not both")]
-    if name is not None and name not in TASKS:
-        return None, [("task.name", unknown(name, TASKS, "task"))]
+    if name is not None and name not in TASKS.names():
+        return None, [("task.name", unknown(name, TASKS.names(), "task"))]
     if name is None and factory is None:
         typos = [key for key in given if get_close_matches(key, ("name", "factory"), 1)]
         found = [(f"task.{key}", unknown(key, ("name", "factory"))) for key in typos]
         return None, found or [("task", _no_task())]
+    key, spec = ("task.factory", factory) if factory is not None else ("task.name", str(name))
     try:
-        build = load_factory(factory) if factory is not None else builder(str(name))
+        build = load_builder(spec)
     except ImportError as error:
-        if factory is None:
-            raise
-        return None, [("task.factory", str(error))]
+        return None, [(key, str(error))]
     try:
         kind, defaults = parameters_of(build, Store)
     except Exception as error:  # evaluating annotations runs the user's code
-        if factory is None:
-            raise
-        message = f"its parameters cannot be keys of a config: {error}"
-        return None, [("task.factory", message)]
+        return None, [(key, f"its parameters cannot be keys of a config: {error}")]
     rest = {key: value for key, value in given.items() if key not in RESERVED}
     keys, problems = validated(kind, {**defaults, **rest}, "task")
     if problems:
         return None, problems
     return TaskSpec(name, factory, to_jsonable_python(keys), head.coordinates), []
+
+
+def _connect(given: Any) -> tuple[Connect | None, list[Problem]]:
+    """The section of the searches: their common settings, and those of the method that it names.
+
+    A setting of another method is left for where that method is chosen, by a sweep or by --method.
+    """
+    if not isinstance(given, dict):
+        return None, validated(Searches, given, "connect")[1]
+    name = given.get("method", DEFAULT_METHOD)
+    kind, problems = _method(name, "connect.method")
+    if kind is None:
+        return None, problems
+    allowed = [*Searches.model_fields, *kind.model_fields]
+    others = given.keys() - set(allowed)
+    if others:
+        known = {key for other in METHODS.names() for key in load_method(other).model_fields}
+        problems += [
+            (f"connect.{key}", unknown(key, allowed)) for key in given if key in others - known
+        ]
+    own = {key: value for key, value in given.items() if key in kind.model_fields}
+    finder, found = validated(kind, own, "connect")
+    problems += found
+    rest = {key: value for key, value in given.items() if key in Searches.model_fields}
+    common, found = validated(Searches, rest, "connect")
+    problems += found
+    if common is None or finder is None:
+        return None, problems
+    connect = Connect(**dict(common), finder=finder)
+    if connect.start_method is not None:
+        start, found = _method(connect.start_method, "connect.start")
+        makers = [name for name in METHODS.names() if load_method(name).makes_start]
+        if start is None or not start.makes_start:
+            said = unknown(connect.start_method, [*makers, f"FILE{PATH_FILE}"], "start")
+            problems.append(("connect.start", said))
+    return (None if problems else connect), problems
+
+
+def _method(name: Any, key: str) -> tuple[type[Method] | None, list[Problem]]:
+    if not isinstance(name, str):
+        return None, [(key, f"expected text, got {shown(name)}")]
+    try:
+        return load_method(name), []
+    except KeyError:
+        return None, [(key, unknown(name, METHODS.names(), "method"))]
+    except ImportError as error:
+        return None, [(key, str(error))]
 
 
 class _TaskHead(BaseModel):
@@ -433,18 +487,19 @@ def run_name(config: Config) -> str:
 def changes(config: Config, own: Config, section: str) -> list[str]:
     """What a section has other than the config's own, as overrides; but for what names neither a
     set nor measures."""
-    before, after = (getattr(one, section).model_dump(mode="json") for one in (config, own))
+    before, after = (plain(getattr(one, section)) for one in (config, own))
     return [
         f"{section}.{key}={json.dumps(value)}"
         for key, value in after.items()
-        if value != before[key] and key not in UNNAMED
+        if (key not in before or value != before[key]) and key not in UNNAMED
     ]
 
 
 def set_name(connect: Connect) -> str:
     """The name of a search's set of rows: its method, and a hash of all but which pairs."""
-    settings = connect.model_dump(mode="json", exclude=UNNAMED, exclude_none=True)
-    return f"{connect.method}-{_digest(settings)[:6]}"
+    settings = {key: value for key, value in connect.flat().items() if value is not None}
+    settings = {key: value for key, value in settings.items() if key not in UNNAMED}
+    return f"{connect.finder.name}-{_digest(settings)[:6]}"
 
 
 def measures_name(measure: Measure) -> str:

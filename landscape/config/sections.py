@@ -10,26 +10,24 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    AfterValidator,
-    BaseModel,
     BeforeValidator,
     ByteSize,
-    ConfigDict,
     Discriminator,
     Field,
+    SerializeAsAny,
     Tag,
     TypeAdapter,
     ValidationInfo,
     field_validator,
 )
 
-PATH_FILE = ".safetensors"
+from landscape.core.settings import Count, Rate, Seed, Settings
+from landscape.methods.base import Method
+from landscape.methods.registry import DEFAULT_METHOD, load_method
+
+PATH_FILE = ".safetensors"  # of a path to begin from
 
 Optimizer = Literal["adam", "sgd"]
-MethodName = Literal["dss", "constrained", "straight", "linear-network", "relu-construction"]
-Rate = Annotated[float, Field(gt=0)]
-Count = Annotated[int, Field(ge=1)]
-Seed = Annotated[int, Field(ge=0)]
 
 
 def _bytes(given: object) -> object:
@@ -40,13 +38,7 @@ def _bytes(given: object) -> object:
 Bytes = Annotated[int, BeforeValidator(_bytes), Field(ge=2**20)]
 
 
-class Section(BaseModel):
-    """A part of the config: unknown keys and numbers that are not finite are refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Permute(Section):
+class Permute(Settings):
     """A permutation of units, the old place of each, and the axis or axes that they are of each
     array."""
 
@@ -62,7 +54,7 @@ class Permute(Section):
         return units
 
 
-class RateDecay(Section):
+class RateDecay(Settings):
     """From step `after` on, the learning rate is multiplied by `factor` every so many steps."""
 
     after: Annotated[int, Field(ge=0)]
@@ -70,7 +62,7 @@ class RateDecay(Section):
     factor: Annotated[float, Field(gt=0, lt=1)] = 0.5
 
 
-class WeightDecay(Section):
+class WeightDecay(Settings):
     """rate·θ is added to the gradient (½·rate·‖θ‖² to the loss) of parameters that match `over`."""
 
     rate: Annotated[float, Field(ge=0)]
@@ -80,7 +72,7 @@ class WeightDecay(Section):
 Files = Annotated[tuple[str, ...], Field(min_length=2)]
 
 
-class Endpoints(Section):
+class Endpoints(Settings):
     """Networks trained elsewhere whose files have other arrays than the task.
 
     files: safetensors files, one a network; ignore: comma-separated globs of the arrays that are
@@ -89,7 +81,7 @@ class Endpoints(Section):
 
     files: Files
     ignore: str = ""
-    rename: dict[str, str] = {}
+    rename: dict[str, str] = Field(default_factory=dict)
 
     @field_validator("rename")
     @classmethod
@@ -110,7 +102,7 @@ def _form(endpoints: object) -> str:
     return "word" if isinstance(endpoints, str) else "list"
 
 
-class Train(Section):
+class Train(Settings):
     """How the models are trained. endpoints: the safetensors files that hold them instead; or
     `permuted`: each odd model is the one before it with its units permuted, as `permute` says.
     """
@@ -171,7 +163,7 @@ def _files(train: Mapping[str, Any]) -> tuple[str, ...]:
     return endpoints if isinstance(endpoints, tuple) else ()
 
 
-class Data(Section):
+class Data(Settings):
     """dir: where to look for the files of data sets, before $LSCAPE_DATA and the user's cache; kept
     as an absolute path, so that a run can be continued from another working directory."""
 
@@ -183,7 +175,7 @@ class Data(Section):
         return None if folder is None else str(Path(folder).absolute())
 
 
-class Levels(Section):
+class Levels(Settings):
     """What is measured, on which split, and the levels of it, kept from high to low."""
 
     metric: str = "loss"
@@ -199,59 +191,56 @@ class Levels(Section):
         return tuple(sorted(values, reverse=True))
 
 
-def _path_file(name: str) -> str:
-    if not name.endswith(PATH_FILE):
-        raise ValueError(f"the name of a file of beads, which ends in {PATH_FILE}")
-    return name
+class Searches(Settings):
+    """How paths are searched and judged, by whatever method.
 
-
-PathFile = Annotated[str, AfterValidator(_path_file)]
-
-
-class Connect(Section):
-    """How paths are searched and judged. None: as in training. With optimizer, learning_rate and
-    weight_decay all None, gauss-newton or polyak where the level's metric can be descended on few
-    training data. start: the path that a search begins from, the straight line if left out: what a
-    construction makes, or a file of beads (stages/start_path.py).
+    None: as in training. With optimizer, learning_rate and weight_decay all None, gauss-newton or
+    polyak where the level's metric can be descended on few training data. start: the path that a
+    search begins from, the straight line if left out: what a construction makes, or a file of beads
+    (stages/start_path.py).
     tries: with pairs `tree`, how many may fail that would join a model to the others; as many again
     for a group each time that it is twice as large. A tree does not chain: it tries another pair.
     """
 
-    method: MethodName = "dss"
-    start: Literal["straight", "linear-network", "relu-construction"] | PathFile | None = None
+    method: str = DEFAULT_METHOD
+    start: str | None = None
     pairs: str = "all"
     tries: Count = 4
     target: Annotated[float, Field(gt=0, le=1)] = 0.95
     tolerance: Annotated[float, Field(ge=1)] = 1.0
-    insert: Literal["max", "midpoint"] = "max"
-    first_midpoint: bool = False
     grid: Annotated[int, Field(ge=2)] = 50
-    max_rounds: Annotated[int, Field(ge=0)] = 10
-    max_beads: Annotated[int, Field(ge=3)] = 257
     max_steps_per_bead: Count = 20_000
-    jitter: Annotated[float, Field(ge=0)] = 0.0
-    retries: Annotated[int, Field(ge=0)] = 0
     chain: bool = True
-    zeta: Annotated[float, Field(ge=0)] = 0.0
-    kappa: Annotated[float, Field(ge=0)] | Literal["project"] = "project"
     optimizer: Optimizer | Literal["gauss-newton", "polyak"] | None = None
     learning_rate: Rate | None = None
     weight_decay: WeightDecay | None = None
     length_over: str = "*"
     seed: Seed | None = None
 
-    @field_validator("retries")
-    @classmethod
-    def _elsewhere(cls, retries: int, info: ValidationInfo) -> int:
-        if retries and not info.data.get("jitter"):
-            raise ValueError("goes with a jitter above 0: a bead begun anew must begin elsewhere")
-        return retries
+    @property
+    def start_method(self) -> str | None:
+        """The method that makes the path that a search begins from, if it is no file."""
+        return None if self.start is None or self.start.endswith(PATH_FILE) else self.start
 
     @field_validator("pairs")
     @classmethod
     def _readable(cls, pairs: str) -> str:
         _given_pairs(pairs)
         return pairs
+
+
+class Connect(Searches):
+    """The same with the settings of the method, `finder`, which stand beside them in a config."""
+
+    finder: SerializeAsAny[Method] = Field(
+        default_factory=lambda searches: load_method(searches["method"])()
+    )
+
+    def flat(self) -> dict[str, Any]:
+        """All settings as plain data, the method's own among them, as they stand in a config."""
+        finder = self.finder.model_dump(mode="json")
+        rest = self.model_dump(mode="json", exclude={"finder"})
+        return {"method": rest.pop("method"), **finder, **rest}
 
 
 Theory = Literal[
@@ -274,7 +263,7 @@ NEEDED = {
 }
 
 
-class Sweep(Section):
+class Sweep(Settings):
     """A grid of runs. over: key → its values, every combination of which is a run; keys that are
     joined by commas vary together, each value a list of one for each. What the report shows of the
     runs: measures, drawn as lines, or as a map over the two numeric keys; rate: fit measure ∝
@@ -323,7 +312,7 @@ def _listed(given: object) -> object:
     return tuple(given) if isinstance(given, list) else given
 
 
-class Measure(Section):
+class Measure(Settings):
     """What is measured of connected strings and of models, and how finely.
 
     shorten: lengths and curvatures of the string shortened inside its level set, until its length
@@ -353,15 +342,15 @@ class Measure(Section):
     barriers: bool = True
 
 
-class Plane(Section):
+class Plane(Settings):
     """filters: pattern of parameters' names → the axis, or axes, that numbers an array's filters,
     [] where it is one, null where random directions hold it still; before what the task says.
     """
 
-    filters: dict[str, int | tuple[int, ...] | None] = {}
+    filters: dict[str, int | tuple[int, ...] | None] = Field(default_factory=dict)
 
 
-class Compute(Section):
+class Compute(Settings):
     precision: Literal["float32", "float64"] = "float32"
     strategy: Literal["auto", "map", "vmap"] = "auto"
     devices: Count | None = None

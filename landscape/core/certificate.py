@@ -6,7 +6,7 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import jax
 import numpy as np
@@ -40,6 +40,24 @@ class SegmentMaxima:
     change: np.ndarray
 
 
+class SegmentEvaluator(Protocol):
+    """The loss on straight segments from `lefts` to `rights`, named arrays [n, ...] each.
+
+    `only_below` leaves a segment at the grid where it is above the limit there already.
+    """
+
+    def __call__(
+        self, lefts: Params, rights: Params, limit: float, only_below: bool = False
+    ) -> SegmentMaxima: ...
+
+
+@dataclass
+class Evaluations:
+    """How many losses were evaluated along segments."""
+
+    losses: int = 0
+
+
 def local_maxima(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The maxima of profiles [n, points] as (profile, first point, last point), each [maxima]: runs
     of equal values with lower neighbours; beyond the ends it is lower everywhere."""
@@ -52,10 +70,12 @@ def local_maxima(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray
     return owner[local], first[local], last[local]
 
 
-def segment_evaluator(landscape: Landscape, grid: int) -> Callable[..., SegmentMaxima]:
-    """The profiler of straight segments: peaks(lefts, rights, limit) for named arrays [n, ...].
+def segment_evaluator(
+    landscape: Landscape, grid: int, counted: Evaluations | None = None
+) -> SegmentEvaluator:
+    """The evaluator of a landscape's segments, on grid + 1 points of each and finer at maxima.
 
-    `only_below=True` leaves a segment at the grid where it is above the limit there already.
+    `counted` is told of every loss that is evaluated.
     """
 
     def evaluate(item: Any) -> jax.Array:
@@ -64,27 +84,29 @@ def segment_evaluator(landscape: Landscape, grid: int) -> Callable[..., SegmentM
 
     profile = each(evaluate)
 
-    def peaks(
+    def maxima(
         lefts: Params, rights: Params, limit: float, only_below: bool = False
     ) -> SegmentMaxima:
         dtype = jax.tree.leaves(lefts)[0].dtype
 
         def values_at(owner: Index, places: np.ndarray) -> np.ndarray:
+            if counted is not None:
+                counted.losses += places.size
             return profile((*trees.take((lefts, rights), owner), places.astype(dtype)))
 
         return _refined(values_at, trees.count(lefts), grid, limit, only_below)
 
-    return peaks
+    return maxima
 
 
 def curve_evaluator(landscape: Landscape, grid: int) -> Callable[..., SegmentMaxima]:
-    """The profiler of curves: peaks(curve, n, limit) for a curve of n pieces.
+    """The evaluator of curves: maxima(curve, n, limit) for a curve of n pieces.
 
     curve: pieces [p] and places [p] in 0 … 1 on them → parameters, named arrays [p, ...].
     """
     level = each(landscape.level)
 
-    def peaks(curve: Callable[..., Params], pieces: int, limit: float) -> SegmentMaxima:
+    def maxima(curve: Callable[..., Params], pieces: int, limit: float) -> SegmentMaxima:
         def values_at(owner: Index, places: np.ndarray) -> np.ndarray:
             numbers = np.repeat(np.arange(pieces)[owner], places.shape[1])
             points = curve(numbers, places.ravel())
@@ -92,7 +114,7 @@ def curve_evaluator(landscape: Landscape, grid: int) -> Callable[..., SegmentMax
 
         return _refined(values_at, pieces, grid, limit)
 
-    return peaks
+    return maxima
 
 
 def _refined(
@@ -156,8 +178,8 @@ def _refined(
     return SegmentMaxima(values, maximum, place, change)
 
 
-def memoized(peaks: Callable[..., SegmentMaxima], most: int = 4096) -> Callable[..., SegmentMaxima]:
-    """A profiler that does not evaluate again what it evaluated among its last segments.
+def memoized(evaluate: SegmentEvaluator, most: int = 4096) -> SegmentEvaluator:
+    """An evaluator that does not evaluate again what it evaluated among its last segments.
 
     The search looks at a segment and the certificate looks again; the key is the segment's bytes.
     """
@@ -180,7 +202,8 @@ def memoized(peaks: Callable[..., SegmentMaxima], most: int = 4096) -> Callable[
         found = {k: memory[k][1] for k in keys if k in memory}
         if new:
             index = np.array(new)
-            fresh = peaks(*trees.take((lefts, rights), index), limit, only_below)
+            left, right = trees.take((lefts, rights), index)
+            fresh = evaluate(left, right, limit, only_below)
             for i, row in enumerate(index):
                 one = SegmentMaxima(*(part[i] for part in vars(fresh).values()))
                 whole = not only_below or bool(one.maximum <= limit)
@@ -217,12 +240,12 @@ class Certificate:
         return self.maximum + self.last_change <= limit
 
 
-def certify(
-    points: Params, peaks: Callable[[Params, Params, float], SegmentMaxima], limit: float
-) -> Certificate:
-    """Evaluate every segment of a path; `peaks` comes from `segment_evaluator`."""
+def certify(points: Params, evaluate: SegmentEvaluator, limit: float) -> Certificate:
+    """Evaluate every segment of a path; `evaluate` comes from `segment_evaluator`."""
     segments = trees.count(points) - 1
-    found = peaks(trees.take(points, slice(0, segments)), trees.take(points, slice(1, None)), limit)
+    found = evaluate(
+        trees.take(points, slice(0, segments)), trees.take(points, slice(1, None)), limit
+    )
     lengths = segment_lengths(points)
     ts = np.linspace(0, 1, found.values.shape[1])
     where = fractions(lengths, ts)
@@ -248,6 +271,3 @@ def certify(
         profile=profile,
         barrier=float((loss - ends).max()) if finite else np.inf,
     )
-
-
-SegmentEvaluator = Callable[..., SegmentMaxima]

@@ -8,22 +8,21 @@ long before a budget is spent, though it may only be a poor minimum of the hyper
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, ClassVar, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from pydantic import Field
 
 from landscape.core import trees
-from landscape.core.certificate import SegmentEvaluator
 from landscape.core.keys import key_data
 from landscape.core.level import LevelSpec
 from landscape.core.status import Status
 from landscape.core.trees import Params
-from landscape.search.descend import Descender, DescentState
-from landscape.search.state import Method, Search, String
+from landscape.methods.base import Method
+from landscape.search.state import Beads, Problem, Stepper, String
 from landscape.search.strings import (
     BAD_HELP,
     HIGH_HELP,
@@ -37,7 +36,6 @@ from landscape.search.strings import (
     off_segment,
     record_round,
     replace_beads,
-    terminate,
 )
 
 FALL = 0.5  # of what the instantaneous level still has to fall, each time
@@ -103,169 +101,186 @@ def _ends(fixed: Params) -> tuple[Params, Params]:
     return left, right
 
 
-def constrained(
-    *,
-    descend: Callable[[Springs], Descender],
-    peaks: SegmentEvaluator,
-    band: LevelSpec,
-    seed: int,
-    max_rounds: int = 10,
-    max_beads: int = 257,
-    jitter: float = 0.0,
-    zeta: float = 0.0,
-    kappa: float | Literal["project"] = "project",
-    **_: Any,
-) -> Method:
-    """Bind the constrained string to a landscape and a level.
+class Constrained(Method):
+    """The constrained string: all beads of a string at one instantaneous level.
 
-    A segment above the instantaneous level gets a bead in its middle; max_rounds is how often one
-    segment may be split, again and again. A new bead that could not leave its start is begun anew
-    off its segment (landscape/search/strings.py). zeta, kappa: see `Springs`. Ends NOT_FOUND when
+    A segment above the instantaneous level gets a bead in its middle; a new bead that could not
+    leave its start is begun anew off its segment (landscape/search/strings.py). Ends NOT_FOUND when
     max_rounds or max_beads is spent, STUCK when a bead cannot come down to the instantaneous level,
     NON_FINITE when a bead's loss does not stay finite; the reason tells what persisted.
+
+    max_rounds: how often one segment may be split, again and again; jitter: how far off the
+    segment a bead starts, in lengths of the segment; zeta, kappa: see `Springs`.
+
+    References:
+        Freeman & Bruna 2017, App. B.
     """
-    springs = Springs(zeta, kappa)
-    descender = descend(springs)
 
-    def begin(search: Search) -> None:
-        evaluate_new_segments(search.active, peaks, band.limit)
-        batch: list[tuple[int, int, bool, Params, Params, Params]] = []
-        for number, string in enumerate(search.strings):
-            if string.ended is None:
-                batch += [(number, *item) for item in _next(string)]
+    name: ClassVar[str] = "constrained"
+
+    max_rounds: Annotated[int, Field(ge=0)] = 10
+    jitter: Annotated[float, Field(ge=0)] = 0.0
+    zeta: Annotated[float, Field(ge=0)] = 0.0
+    kappa: Annotated[float, Field(ge=0)] | Literal["project"] = "project"
+
+    def bind(self, problem: Problem, level: LevelSpec) -> Stepper:
+        search = _Search(self, problem, level)
+        return in_rounds(search.descender, search.begin, search.absorb)
+
+
+class _Bead(NamedTuple):
+    """A bead to let down: on segment `place` where it is fresh, or bead `place` of its string;
+    where it starts, and its neighbours."""
+
+    place: int
+    fresh: bool
+    start: Params
+    left: Params
+    right: Params
+
+
+class _Search:
+    """The constrained string at one level."""
+
+    def __init__(self, settings: Constrained, problem: Problem, level: LevelSpec) -> None:
+        self.settings, self.problem, self.level = settings, problem, level
+        self.springs = Springs(settings.zeta, settings.kappa)
+        self.descender = problem.descend(self.springs)
+
+    def begin(self, strings: list[String]) -> Beads | None:
+        evaluate_new_segments(strings, self.problem.evaluate, self.level.limit)
+        batch = [(number, bead) for number, s in enumerate(strings) for bead in self._next(s)]
         if not batch:
-            return
-        owners, beads, fresh, starts, lefts, rights = zip(*batch, strict=True)
-        strings = [search.strings[number] for number in owners]
+            return None
+        owners, beads = zip(*batch, strict=True)
+        own = [strings[number] for number in owners]
         keys = [
-            key_data(seed, "constrained", s.name, band.level, len(s.frames), new, bead)
-            for s, bead, new in zip(strings, beads, fresh, strict=True)
-        ]
-        targets = np.array([band.at(s.level or 0.0).target for s in strings])
-        fixed = _neighbours(trees.stack(lefts), trees.stack(rights))
-        apart = [
-            np.sqrt(sum(np.sum(np.square(right[k] - left[k])) for k in left))
-            for left, right in zip(lefts, rights, strict=True)
-        ]
-        descent = descender.start(
-            trees.stack(starts), np.stack(keys), targets, np.array(apart), fixed
+            key_data(
+                self.problem.seed, "constrained", s.name, self.level.level, len(s.history),
+                bead.fresh, bead.place,
+            )
+            for s, bead in zip(own, beads, strict=True)
+        ]  # fmt: skip
+        targets = np.array([self.level.at(s.level or 0.0).target for s in own])
+        fixed = _neighbours(
+            trees.stack([bead.left for bead in beads]), trees.stack([bead.right for bead in beads])
         )
-        search.pending = {
-            "owner": list(owners),
-            "bead": list(beads),
-            "fresh": list(fresh),
-            "descent": descent,
-        }
+        apart = [
+            np.sqrt(sum(np.sum(np.square(bead.right[k] - bead.left[k])) for k in bead.left))
+            for bead in beads
+        ]
+        starts = trees.stack([bead.start for bead in beads])
+        descent = self.descender.start(starts, np.stack(keys), targets, np.array(apart), fixed)
+        places, fresh = ([getattr(bead, name) for bead in beads] for name in ("place", "fresh"))
+        return Beads(np.array(owners), np.array(places), np.array(fresh), descent)
 
-    def _next(string: String) -> list[tuple[int, bool, Params, Params, Params]]:
+    def absorb(self, string: String, beads: Beads) -> None:
+        descent, places = beads.descent, beads.place
+        sign = self._persistent(string)
+        high = ~(descent.value <= string.level)
+        stayed, again = high & descent.stayed, np.zeros(len(beads), bool)
+        if beads.fresh[0]:
+            tries = string.seen.own["tries"]
+            again = stayed & (tries[places] < RESTARTS)
+            tries[places] = np.where(again, tries[places] + 1, 0)
+            insert_beads(string, places[~again], trees.take(descent.params, ~again))
+            string.rounds = int(string.seen.own["depth"].max())
+            string.restarts += int(again.sum())
+        else:
+            replace_beads(string, places, descent.params)
+        failed = high & ~again
+        bad = failed & ~np.isfinite(descent.value)
+        if bad.any():
+            why = f"{bad.sum()} of {len(beads)} beads became non-finite"
+            string.terminate(Status.NON_FINITE, why + failure_hint(stayed[bad], BAD_HELP))
+        elif failed.any():
+            string.terminate(
+                Status.STUCK,
+                f"{failed.sum()} of {len(beads)} beads did not come down to the instantaneous "
+                f"level {string.level:.6g} in {self.descender.max_steps} steps (worst "
+                f"{descent.value[failed].max():.6g}){sign}"
+                f"{failure_hint(stayed[failed], HIGH_HELP)}",
+            )
+
+    def _next(self, string: String) -> list[_Bead]:
         """The beads to let down now: of segments above the instantaneous level, or, when there
         are none, the beads above the next one. Nothing when the string has come to an end."""
-        upper = string.known["upper"]
+        known, lowest = string.seen, self.level.level
         if string.level is None:
-            values = np.append(upper, string.known["values"])
-            string.level = float(values[np.isfinite(values)].max(initial=band.level))
-            string.known |= {name: np.zeros(len(upper)) for name in ("depth", "persisted", "tries")}
-            string.known["parent"] = np.full(len(upper), np.inf)
+            values = np.append(known.upper, known.values)
+            string.level = float(values[np.isfinite(values)].max(initial=lowest))
+            zeros = ("depth", "persisted", "tries")
+            known.own |= {name: np.zeros(len(known.upper)) for name in zeros}
+            known.own["parent"] = np.full(len(known.upper), np.inf)
         record_round(string, string.level)
-        while not (upper > band.at(string.level).limit).any():
-            if string.level <= band.level:
-                string.frames[-1]["facts"][1] = string.level
+        while not (known.upper > self.level.at(string.level).limit).any():
+            if string.level <= lowest:
+                string.history[-1].level = string.level
                 why = "the certificate found more than the search had seen"
-                terminate(string, Status.CONNECTED, why)
+                string.terminate(Status.CONNECTED, why)
                 return []
-            ahead = (string.level - band.level) * FALL
-            near = ahead <= max(NEAR * abs(band.level), EPSILON)
-            string.level = band.level if near else band.level + ahead
-            beads = _above(string, band.at(string.level).target)
-            if len(beads):
-                return [_bead(string, int(bead)) for bead in beads]
-        return _insertions(string)
+            ahead = (string.level - lowest) * FALL
+            near = ahead <= max(NEAR * abs(lowest), EPSILON)
+            string.level = lowest if near else lowest + ahead
+            target = self.level.at(string.level).target
+            above = 1 + np.flatnonzero(known.values[1:, 0] > target)
+            if len(above):
+                return [self._bead(string, int(bead)) for bead in above]
+        return self._insertions(string)
 
-    def _above(string: String, target: float) -> np.ndarray:
-        values = string.known["values"]
-        return 1 + np.flatnonzero(values[1:, 0] > target)
-
-    def _bead(string: String, bead: int) -> tuple[int, bool, Params, Params, Params]:
+    def _bead(self, string: String, bead: int) -> _Bead:
         here, left, right = (trees.take(string.points, bead + step) for step in (0, -1, 1))
-        return bead, False, _held(here, left, right), left, right
+        return _Bead(bead, False, self._held(here, left, right), left, right)
 
-    def _held(here: Params, left: Params, right: Params) -> Params:
+    def _held(self, here: Params, left: Params, right: Params) -> Params:
         """The bead on its hyperplane, if it has to be there."""
-        if kappa != "project":
+        if self.settings.kappa != "project":
             return here
         middle = trees.lerp(left, right, 0.5)
-        offset = springs.project(_minus(here, middle), _neighbours(left, right))
+        offset = self.springs.project(_minus(here, middle), _neighbours(left, right))
         return jax.tree.map(lambda m, o, h: np.asarray(m + o, h.dtype), middle, offset, here)
 
-    def _insertions(string: String) -> list[tuple[int, bool, Params, Params, Params]]:
+    def _insertions(self, string: String) -> list[_Bead]:
         assert string.level is not None
-        known, limit = string.known, band.at(string.level).limit
-        failing = np.flatnonzero(known["upper"] > limit)
-        new = failing[known["tries"][failing] == 0]
+        known, limit = string.seen, self.level.at(string.level).limit
+        own, max_beads, max_rounds = known.own, self.settings.max_beads, self.settings.max_rounds
+        failing = np.flatnonzero(known.upper > limit)
+        new = failing[own["tries"][failing] == 0]
         if trees.count(string.points) + len(failing) > max_beads:
-            terminate(string, Status.NOT_FOUND, f"max_beads ({max_beads}) would be exceeded")
-        elif known["depth"][new].max(initial=0) >= max_rounds:
-            terminate(string, Status.NOT_FOUND, f"max_rounds ({max_rounds}) spent on one segment")
+            string.terminate(Status.NOT_FOUND, f"max_beads ({max_beads}) would be exceeded")
+        elif own["depth"][new].max(initial=0) >= max_rounds:
+            string.terminate(Status.NOT_FOUND, f"max_rounds ({max_rounds}) spent on one segment")
         if string.ended is not None:
-            string.reason += f" at the instantaneous level {string.level:.6g}" + _persistent(string)
+            string.reason += f" at the instantaneous level {string.level:.6g}"
+            string.reason += self._persistent(string)
             return []
-        excess, before = (known[name][new] - limit for name in ("upper", "parent"))
-        known["persisted"][new] = np.where(excess > before / 2, known["persisted"][new] + 1, 0)
-        known["parent"][new] = known["upper"][new]
-        known["depth"][new] += 1
-        items = []
+        excess, before = known.upper[new] - limit, own["parent"][new] - limit
+        own["persisted"][new] = np.where(excess > before / 2, own["persisted"][new] + 1, 0)
+        own["parent"][new] = known.upper[new]
+        own["depth"][new] += 1
+        beads = []
         for segment in map(int, failing):
             left, right = (trees.take(string.points, segment + step) for step in (0, 1))
-            key = key_data(seed, "jitter", string.name, band.level, len(string.frames), segment)
-            off = off_segment(jitter, int(known["tries"][segment]))
+            key = key_data(
+                self.problem.seed, "jitter", string.name, self.level.level, len(string.history),
+                segment,
+            )  # fmt: skip
+            off = off_segment(self.settings.jitter, int(own["tries"][segment]))
             start = new_bead(left, right, 0.5, off, key)
-            items.append((segment, True, _held(start, left, right), left, right))
-        return items
+            beads.append(_Bead(segment, True, self._held(start, left, right), left, right))
+        return beads
 
-    def _persistent(string: String) -> str:
+    def _persistent(self, string: String) -> str:
         """The early sign: a segment whose splits, one within the other, do not lower it."""
-        above = string.known["upper"] > band.at(string.level or 0.0).limit
-        persisted = np.where(above, string.known["persisted"], 0)
+        known = string.seen
+        above = known.upper > self.level.at(string.level or 0.0).limit
+        persisted = np.where(above, known.own["persisted"], 0)
         worst = int(persisted.argmax())
         times = int(persisted[worst])
         if times < PERSISTENT:
             return ""
         return (
-            f"; segment {worst + 1} of {len(string.known['upper'])} persists: {times} splits "
+            f"; segment {worst + 1} of {len(known.upper)} persists: {times} splits "
             "running, one within the other, did not halve its excess "
-            f"({string.known['upper'][worst]:.6g} at {highest_at(string, worst):.4f} of the string)"
+            f"({known.upper[worst]:.6g} at {highest_at(string, worst):.4f} of the string)"
         )
-
-    def absorb(search: Search, descent: DescentState) -> None:
-        assert search.pending is not None
-        owner, bead, fresh = (np.array(search.pending[name]) for name in ("owner", "bead", "fresh"))
-        for number in np.unique(owner):
-            string, mine = search.strings[number], np.flatnonzero(owner == number)
-            values, beads = descent.value[mine], trees.take(descent.params, mine)
-            sign = _persistent(string)
-            high = ~(values <= string.level)
-            stayed, again = high & descent.stayed[mine], np.zeros(len(mine), bool)
-            if fresh[mine[0]]:
-                segments, tries = bead[mine], string.known["tries"]
-                again = stayed & (tries[segments] < RESTARTS)
-                tries[segments] = np.where(again, tries[segments] + 1, 0)
-                insert_beads(string, segments[~again], trees.take(beads, ~again))
-                string.rounds = int(string.known["depth"].max())
-                string.restarts += int(again.sum())
-            else:
-                replace_beads(string, bead[mine], beads)
-            failed = high & ~again
-            bad = failed & ~np.isfinite(values)
-            if bad.any():
-                why = f"{bad.sum()} of {len(mine)} beads became non-finite"
-                terminate(string, Status.NON_FINITE, why + failure_hint(stayed[bad], BAD_HELP))
-            elif failed.any():
-                terminate(
-                    string,
-                    Status.STUCK,
-                    f"{failed.sum()} of {len(mine)} beads did not come down to the instantaneous "
-                    f"level {string.level:.6g} in {descender.max_steps} steps (worst "
-                    f"{values[failed].max():.6g}){sign}{failure_hint(stayed[failed], HIGH_HELP)}",
-                )
-
-    return in_rounds(descender, begin, absorb)

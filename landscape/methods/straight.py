@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import ClassVar
 
 from landscape.core import trees
+from landscape.core.level import LevelSpec
 from landscape.core.status import Status
-from landscape.search.state import Method, Search
+from landscape.methods.base import Method
+from landscape.search.state import Problem, Search, Stepper
 
 
-def straight(**_: Any) -> Method:
-    """The straight segment between the ends (linear mode connectivity, Frankle et al. 2020), or the
-    path that the string begins with."""
+class Straight(Method):
+    """The straight segment between the ends, or the path that a search begins with.
 
-    def step(search: Search) -> Search:
-        for string in search.active:
-            string.ended = Status.CONNECTED
-            what = "straight segment" if trees.count(string.points) == 2 else "given path"
-            string.reason = f"the {what} rises above the level"
-        return search
+    References:
+        Frankle et al. 2020, linear mode connectivity.
+    """
 
-    return step
+    name: ClassVar[str] = "straight"
+    makes_start: ClassVar[bool] = True
+    searches: ClassVar[bool] = False
+
+    def bind(self, problem: Problem, level: LevelSpec) -> Stepper:
+        def step(search: Search) -> None:
+            for string in search.active:
+                what = "straight segment" if trees.count(string.points) == 2 else "given path"
+                string.terminate(Status.CONNECTED, f"the {what} rises above the level")
+
+        return step

@@ -9,7 +9,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from landscape.config.sections import Count
+from landscape.core.settings import Count
 from landscape.networks.initial import HE, ZERO, Initial
 
 ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -16,9 +16,8 @@ import optax
 
 from landscape.core import trees
 from landscape.core.devices import Held, Pace, each
-from landscape.core.task import Landscape
+from landscape.core.task import Landscape, Scalar
 from landscape.core.trees import Params
-from landscape.search.state import Constraint
 
 OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {
     "adam": optax.adam,
@@ -26,6 +25,18 @@ OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {
 }
 
 SEEN = ("step", "value", "moved")  # what is known of models while they stay on the devices
+
+
+class Constraint(Protocol):
+    """What holds a model while it descends, besides the loss, given what is fixed for it."""
+
+    def penalty(self, params: Params, fixed: Params) -> Scalar:
+        """Added to the loss that is descended, not to the level that is looked at."""
+        ...
+
+    def project(self, update: Params, fixed: Params) -> Params:
+        """The part of an update that the model may follow."""
+        ...
 
 
 @dataclass

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from landscape.core import paths, trees
-from landscape.core.certificate import Certificate, SegmentMaxima, certify
+from landscape.core.certificate import Certificate, SegmentEvaluator, certify
 from landscape.core.level import LevelSpec
 from landscape.core.status import Status
 from landscape.core.trees import Params
-from landscape.search.state import Method, Search, String
+from landscape.search.state import Search, Stepper, String
 
 NAMED = 5  # beads that a reason names
 COINCIDE = "the ends coincide, in what lengths are over: there is no normalised length"
@@ -91,8 +91,8 @@ def chained(name: str, a: Params, b: Params, points: Params, level: float) -> St
     return String(name, beads, chained_from=level)
 
 
-def steps(method: Method, search: Search) -> Iterator[Search]:
-    """The search after each step of the method until every string has ended.
+def steps(stepper: Stepper, search: Search) -> Iterator[Search]:
+    """The search after each step until every string has ended.
 
     The wall time of a step is shared among the strings by the gradients it made for each, or
     evenly when it made none.
@@ -101,7 +101,7 @@ def steps(method: Method, search: Search) -> Iterator[Search]:
         active = search.active
         before = [string.grad_evals for string in active]
         began = time.perf_counter()
-        search = method(search)
+        stepper(search)
         seconds = time.perf_counter() - began
         made = np.array([s.grad_evals for s in active]) - before
         shares = made / made.sum() if made.any() else np.full(len(active), 1 / len(active))
@@ -110,17 +110,32 @@ def steps(method: Method, search: Search) -> Iterator[Search]:
         yield search
 
 
-def finish(method: Method, search: Search) -> Search:
+def finish(stepper: Stepper, search: Search) -> Search:
     """The search when every string has ended."""
-    for stepped in steps(method, search):
-        search = stepped
+    for _ in steps(stepper, search):
+        pass
     return search
+
+
+def warm_start(first: Stepper, then: Stepper) -> Stepper:
+    """`then`, on the strings that `first` has made, and on those that have beads already."""
+
+    def step(search: Search) -> None:
+        fresh = [s for s in search.active if not s.facts and trees.count(s.points) == 2]
+        if not fresh:
+            then(search)
+            return
+        first(Search(fresh[:1]))
+        if fresh[0].ended == Status.CONNECTED:
+            fresh[0].ended, fresh[0].reason = None, ""
+
+    return step
 
 
 def judge(
     string: String,
-    peaks: Callable[[Params, Params, float], SegmentMaxima],
-    band: LevelSpec,
+    evaluate: SegmentEvaluator,
+    level: LevelSpec,
     length_over: str = "*",
 ) -> Connection:
     """The verdict on an ended string: the method's claim, the certificate's word.
@@ -130,13 +145,13 @@ def judge(
     """
     began = time.perf_counter()
     lost = _leave_off(string, ~paths.finite_beads(string.points))
-    certificate = certify(string.points, peaks, band.limit)
+    certificate = certify(string.points, evaluate, level.limit)
     string.seconds += time.perf_counter() - began
     status, reason = Status(string.ended or Status.NOT_FOUND), string.reason
     chord = paths.chord(string.points, length_over)
     if lost:
         status, reason = Status.NON_FINITE, lost
-    elif certificate.holds(band.limit):
+    elif certificate.holds(level.limit):
         status, reason = Status.CONNECTED, "" if chord > 0 else COINCIDE
     elif not np.isfinite(certificate.maximum):
         status = Status.NON_FINITE

@@ -5,38 +5,40 @@ Freeman & Bruna 2017, App. C.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from landscape.core import paths, trees
 from landscape.core.certificate import Certificate
 from landscape.core.principal import principal
 from landscape.core.profile import thinned
-from landscape.search.state import String
+from landscape.search.state import Round, String
 
 AXES = 3
 POINTS = 400  # of a frame's profile
-NO_BEADS = {"beads": np.array([], int), "places": np.array([])}
 
 
 def search_history(string: String, certificate: Certificate, level: float) -> dict[str, np.ndarray]:
-    """The frames of an ended string as arrays, each frame's rows after the other's.
+    """The rounds of an ended string as arrays, each round's rows after the other's.
 
-    facts [frames, 4] is (round, instantaneous level, highest loss, its fraction of the length);
-    beads [·, 3], places [·], bead_counts [frames], the beads along the three axes and as fractions
-    of the length, none in a frame whose positions were forgotten or are not finite; profile [·, 2],
-    profile_counts [frames]; variance [3], each axis's share of the final beads' variance.
+    facts [rounds, 4] is (round, instantaneous level, highest loss, its fraction of the length);
+    beads [·, 3], places [·], bead_counts [rounds], the beads along the three axes and as fractions
+    of the length, none in a round whose positions were forgotten or are not finite; profile [·, 2],
+    profile_counts [rounds]; variance [3], each axis's share of the final beads' variance.
     """
-    frames = [frame for frame in string.frames if np.isfinite(frame["facts"][:2]).all()]
-    if not frames or not np.array_equal(frames[-1]["beads"], string.ids):
-        stood = level if string.level is None else string.level
-        facts = [string.rounds, stood, certificate.maximum, certificate.max_at]
-        frames.append(
-            {
-                "facts": np.array(facts),
-                "beads": string.ids,
-                "places": paths.bead_places(string.points),
-                "profile": certificate.profile,
-            }
+    rounds = [one for one in string.history if np.isfinite([one.number, one.level]).all()]
+    if not rounds or not np.array_equal(rounds[-1].beads, string.ids):
+        rounds.append(
+            Round(
+                number=string.rounds,
+                level=level if string.level is None else string.level,
+                highest=certificate.maximum,
+                at=certificate.max_at,
+                beads=string.ids,
+                places=paths.bead_places(string.points),
+                profile=certificate.profile,
+            )
         )
     left, left_ids = string.left, string.left_ids
     if left:
@@ -48,17 +50,20 @@ def search_history(string: String, certificate: Certificate, level: float) -> di
     at *= np.where(at[count - 1] - at[0] < 0, -1, 1)  # every axis points from A to B
     row_of = {int(bead): row for row, bead in enumerate(everywhere)}
 
-    def is_placed(frame: dict[str, np.ndarray]) -> bool:
-        whole = row_of.keys() >= {*frame["beads"].tolist()}
-        return whole and bool(np.isfinite(frame["places"]).all())
+    def placed(one: Round) -> Round:
+        whole = row_of.keys() >= {*one.beads.tolist()}
+        if whole and np.isfinite(one.places).all():
+            return one
+        return replace(one, beads=np.array([], int), places=np.array([]))
 
-    frames = [frame if is_placed(frame) else frame | NO_BEADS for frame in frames]
-    beads = [at[[row_of[int(bead)] for bead in frame["beads"]]] for frame in frames]
-    profiles = [thinned(frame["profile"], POINTS) for frame in frames]
+    rounds = [placed(one) for one in rounds]
+    beads = [at[[row_of[int(bead)] for bead in one.beads]] for one in rounds]
+    profiles = [thinned(one.profile, POINTS) for one in rounds]
+    facts = [(one.number, one.level, one.highest, one.at) for one in rounds]
     return {
-        "facts": np.array([frame["facts"] for frame in frames], np.float64),
+        "facts": np.array(facts, np.float64),
         "beads": np.concatenate(beads).astype(np.float32),
-        "places": np.concatenate([frame["places"] for frame in frames]).astype(np.float32),
+        "places": np.concatenate([one.places for one in rounds]).astype(np.float32),
         "bead_counts": np.array([len(part) for part in beads]),
         "profile": np.concatenate(profiles).astype(np.float32),
         "profile_counts": np.array([len(part) for part in profiles]),

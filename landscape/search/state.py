@@ -1,38 +1,73 @@
-"""The state of a search: strings, and the beads that descend for them."""
+"""The state of a search: strings, what is known of their segments, and beads on their way down."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from landscape.core import trees
-from landscape.core.task import Scalar
+from landscape.core.certificate import SegmentEvaluator
+from landscape.core.status import Status
+from landscape.core.task import Landscape
 from landscape.core.trees import Params
+from landscape.search.descend import Constraint, Descender, DescentState
+
+
+@dataclass
+class Segments:
+    """What is known of a string's segments, arrays [segments, ...]; NaN where it has to be found.
+
+    upper: a segment's maximum with its last change, or on the grid alone where that is above the
+    limit already; place: the maximum's t; values [segments, grid + 1]: the loss on the grid;
+    own: the method's own numbers, by name.
+    """
+
+    upper: np.ndarray
+    place: np.ndarray
+    values: np.ndarray
+    own: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+@dataclass
+class Round:
+    """A string as it was after one round: for the history of a search.
+
+    number: of the round; level: the one that the string stood at; highest: its loss, at a fraction
+    `at` of the length; beads: their ids; places [beads]: as fractions of the length; profile
+    [points, 2].
+    """
+
+    number: float
+    level: float
+    highest: float
+    at: float
+    beads: np.ndarray
+    places: np.ndarray
+    profile: np.ndarray
 
 
 @dataclass
 class String:
     """A path on its way: plain data, so that it can be kept and taken up again.
 
-    points: named arrays [beads, ...], NumPy; known: method's own arrays [segments, ...];
-    level: where the string stands on its way down, for methods that lower it as a whole;
-    frames: one a look, {facts [round, level, highest loss, its fraction of the length], beads
-    [their ids], places [beads] as fractions of the length, profile [points, 2]}; ids [beads]: an
-    id is a bead at one position; left, left_ids: positions that beads have left, for the frames;
-    chained_from: the level of the string that it began from, None for a straight line;
-    facts: what a construction says of its curve and of its bound;
-    restarts: how many beads began anew, off the string, as they could not leave their start;
+    points: named arrays [beads, ...], NumPy; segments: what is known of them, None before they are
+    first evaluated; level: where the string stands on its way down, for methods that lower it as a
+    whole; history: its rounds; ids [beads]: an id is a bead at one position; left, left_ids:
+    positions that beads have left, for the history; chained_from: the level of the string that it
+    began from, None for a straight line; facts: what a construction says of its curve and of its
+    bound; restarts: how many beads began anew, off the string, as they could not leave their start;
     ended: None while the search goes on, then the status that the method claims. Only the
     certificate turns a claim of CONNECTED into a verdict.
     """
 
     name: str
     points: Params
-    known: dict[str, np.ndarray] = field(default_factory=dict)
+    segments: Segments | None = None
     level: float | None = None
-    frames: list[dict[str, np.ndarray]] = field(default_factory=list)
+    history: list[Round] = field(default_factory=list)
     ids: np.ndarray = field(default_factory=lambda: np.arange(0))
     left: Params = field(default_factory=dict)
     left_ids: np.ndarray = field(default_factory=lambda: np.arange(0))
@@ -49,36 +84,81 @@ class String:
         if not len(self.ids):
             self.ids = np.arange(trees.count(self.points))
 
+    @property
+    def seen(self) -> Segments:
+        """What is known of the segments, of a string that was evaluated."""
+        assert self.segments is not None, "its segments have not been evaluated"
+        return self.segments
+
+    def terminate(self, status: Status, reason: str) -> None:
+        """End the search of this string."""
+        self.ended, self.reason = status, reason
+
+
+@dataclass
+class Beads:
+    """n beads on their way down, for strings that are searched together.
+
+    owner [n]: the number of each one's string; place [n]: the segment that it was put on, or,
+    where it is not fresh, which bead of the string it was; fresh [n].
+    """
+
+    owner: np.ndarray
+    place: np.ndarray
+    fresh: np.ndarray
+    descent: DescentState
+
+    def __len__(self) -> int:
+        return len(self.owner)
+
+    def take(self, index: np.ndarray) -> Beads:
+        """Some of the beads."""
+        owner, place, fresh = (part[index] for part in (self.owner, self.place, self.fresh))
+        return Beads(owner, place, fresh, self.descent.take(index))
+
+    def __add__(self, other: Beads) -> Beads:
+        """These beads, then the other ones."""
+        return Beads(
+            np.concatenate([self.owner, other.owner]),
+            np.concatenate([self.place, other.place]),
+            np.concatenate([self.fresh, other.fresh]),
+            self.descent + other.descent,
+        )
+
 
 @dataclass
 class Search:
-    """Strings searched together, and what is in the middle of being computed for them."""
+    """Strings searched together, and the beads that descend for them at the moment."""
 
     strings: list[String]
-    pending: dict[str, Any] | None = None
+    pending: Beads | None = None
 
     @property
     def active(self) -> list[String]:
         return [string for string in self.strings if string.ended is None]
 
 
-class Constraint(Protocol):
-    """What holds a model while it descends, besides the loss, given what is fixed for it."""
+@dataclass(frozen=True)
+class Problem:
+    """What a method is bound to.
 
-    def penalty(self, params: Params, fixed: Params) -> Scalar:
-        """Added to the loss that is descended, not to the level that is looked at."""
-        ...
+    evaluate: the loss along straight segments, each evaluated once; descend: the descender of
+    beads under a constraint, or None; grid: points a segment of a certificate; seed: all
+    randomness comes from it and the strings' names.
+    """
 
-    def project(self, update: Params, fixed: Params) -> Params:
-        """The part of an update that the model may follow."""
-        ...
+    landscape: Landscape
+    evaluate: SegmentEvaluator
+    descend: Callable[[Constraint | None], Descender]
+    grid: int = 50
+    seed: int = 0
 
 
-class Method(Protocol):
-    """A path finder, bound to a landscape, a level and its settings: state in, state out.
+class Stepper(Protocol):
+    """One step of a bound method. It changes the search and its strings in place.
 
     It starts from any strings (the straight line has two beads); each step is short enough to
     be interrupted after, and must bring every string to an end within its budgets.
     """
 
-    def __call__(self, search: Search) -> Search: ...
+    def __call__(self, search: Search) -> None: ...

@@ -1,20 +1,18 @@
-"""What every search does with its strings: look at new segments, put beads on, remember rounds."""
+"""What every search does with its strings: evaluate new segments, insert beads, record rounds."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 
 from landscape.core import paths, trees
 from landscape.core.certificate import SegmentEvaluator
-from landscape.core.status import Status
 from landscape.core.trees import Params
-from landscape.search.descend import Descender, DescentState
-from landscape.search.state import Method, Search, String
+from landscape.search.descend import Descender
+from landscape.search.state import Beads, Round, Search, Segments, Stepper, String
 
-MEASURED = ("upper", "place", "values")
 LEFT_BYTES = 2**26  # of the positions that a string's beads have left
 
 # A bead that cannot leave its start (DescentState.stayed) begins anew off its segment:
@@ -26,26 +24,18 @@ HIGH_HELP = "connect.jitter with connect.retries, or more connect.max_steps_per_
 BAD_HELP = "connect.jitter, or a smaller connect.learning_rate,"
 
 
-def terminate(string: String, status: Status, reason: str) -> None:
-    string.ended, string.reason = status, reason
-
-
-def evaluate_new_segments(strings: list[String], peaks: SegmentEvaluator, limit: float) -> None:
-    """Evaluate the segments that are new since the last look, of all strings at once.
-
-    known: `upper`, a segment's maximum with its last change, or on the grid alone where that is
-    above the limit, so that the path cannot stay as it is; `place`, the maximum's t; `values`, the
-    loss on the grid. What has not been looked at is NaN.
-    """
-    for string in strings:
-        if not string.known:
-            unknown = np.full(trees.count(string.points) - 1, np.nan)
-            string.known = {"upper": unknown, "place": unknown.copy()}
-    news = [np.flatnonzero(np.isnan(string.known["upper"])) for string in strings]
+def evaluate_new_segments(strings: list[String], evaluate: SegmentEvaluator, limit: float) -> None:
+    """Evaluate the segments that are new since the last time, of all strings at once."""
+    news = [
+        np.arange(trees.count(s.points) - 1)
+        if s.segments is None
+        else np.flatnonzero(np.isnan(s.segments.upper))
+        for s in strings
+    ]
     pairs = [(string, new) for string, new in zip(strings, news, strict=True) if len(new)]
     if not pairs:
         return
-    found = peaks(
+    found = evaluate(
         trees.concatenate([trees.take(string.points, new) for string, new in pairs]),
         trees.concatenate([trees.take(string.points, new + 1) for string, new in pairs]),
         limit,
@@ -54,36 +44,35 @@ def evaluate_new_segments(strings: list[String], peaks: SegmentEvaluator, limit:
     cuts = np.cumsum([len(new) for _, new in pairs])[:-1]
     split = (np.split(x, cuts) for x in (found.maximum + found.change, found.place, found.values))
     for (string, new), upper, place, values in zip(pairs, *split, strict=True):
-        string.known["upper"][new], string.known["place"][new] = upper, place
-        if "values" not in string.known:
-            string.known["values"] = np.full((len(string.known["upper"]), values.shape[1]), np.nan)
-        string.known["values"][new] = values
-
-
-def segment_lengths(string: String) -> np.ndarray:
-    return paths.segment_lengths(string.points)
+        if string.segments is None:
+            string.segments = Segments(upper, place, values)
+        else:
+            known = string.segments
+            known.upper[new], known.place[new], known.values[new] = upper, place, values
 
 
 def highest_at(string: String, segment: int) -> float:
     """Where a segment is highest, as a fraction of the string."""
-    place = string.known["place"][[segment]]
+    place = string.seen.place[[segment]]
     return float(paths.fractions(paths.segment_lengths(string.points), place)[segment, 0])
 
 
 def record_round(string: String, level: float) -> None:
-    """Keep a round, after a look: the beads, the loss between them, and where it is highest."""
-    upper, values = string.known["upper"], string.known["values"]
-    lengths = paths.segment_lengths(string.points)
-    worst = int(upper.argmax())
-    at = highest_at(string, worst)
-    where = paths.fractions(lengths, np.linspace(0, 1, values.shape[1]))
-    string.frames.append(
-        {
-            "facts": np.array([string.rounds, level, upper[worst], at]),
-            "beads": string.ids.copy(),
-            "places": paths.bead_places(string.points),
-            "profile": np.stack([where.ravel(), values.ravel()], 1).astype(np.float32),
-        }
+    """Keep a round, once its segments are evaluated, for the history."""
+    known = string.seen
+    worst = int(known.upper.argmax())
+    ts = np.linspace(0, 1, known.values.shape[1])
+    where = paths.fractions(paths.segment_lengths(string.points), ts)
+    string.history.append(
+        Round(
+            number=string.rounds,
+            level=level,
+            highest=float(known.upper[worst]),
+            at=highest_at(string, worst),
+            beads=string.ids.copy(),
+            places=paths.bead_places(string.points),
+            profile=np.stack([where.ravel(), known.values.ravel()], 1).astype(np.float32),
+        )
     )
 
 
@@ -116,16 +105,27 @@ def insert_beads(string: String, segments: np.ndarray, beads: Params) -> None:
     """
     string.ids = np.insert(string.ids, segments + 1, _fresh(string, len(segments)))
     string.points = paths.insert(string.points, segments, beads)
-    for name, known in string.known.items():
-        known = np.insert(known, segments + 1, known[segments], axis=0)
-        if name in MEASURED:
-            first = segments + np.arange(len(segments))
-            known[first] = known[first + 1] = np.nan
-        string.known[name] = known
+    first = segments + np.arange(len(segments))
+
+    def split(known: np.ndarray) -> np.ndarray:
+        return np.insert(known, segments + 1, known[segments], axis=0)
+
+    def unknown(known: np.ndarray) -> np.ndarray:
+        known = split(known)
+        known[first] = known[first + 1] = np.nan
+        return known
+
+    known = string.seen
+    string.segments = Segments(
+        unknown(known.upper),
+        unknown(known.place),
+        unknown(known.values),
+        {name: split(numbers) for name, numbers in known.own.items()},
+    )
 
 
 def replace_beads(string: String, beads: np.ndarray, to: Params) -> None:
-    """Move the beads of these numbers; where they were is kept for the frames, the latest while
+    """Move the beads of these numbers; where they were is kept for the history, the latest while
     that is small."""
     left = trees.take(string.points, beads)
     string.left = trees.concatenate([string.left, left]) if string.left else left
@@ -135,8 +135,9 @@ def replace_beads(string: String, beads: np.ndarray, to: Params) -> None:
     string.points = {name: np.array(leaf) for name, leaf in string.points.items()}
     for name, leaf in string.points.items():
         leaf[beads] = to[name]
-    for name in MEASURED:
-        string.known[name][np.concatenate([beads - 1, beads])] = np.nan
+    known, changed = string.seen, np.concatenate([beads - 1, beads])
+    for measured in (known.upper, known.place, known.values):
+        measured[changed] = np.nan
     most = LEFT_BYTES // sum(leaf[0].nbytes for leaf in string.points.values())
     kept = slice(max(0, len(string.left_ids) - most), None)
     string.left, string.left_ids = trees.take(string.left, kept), string.left_ids[kept]
@@ -146,7 +147,7 @@ def drop_beads(string: String, beads: np.ndarray) -> None:
     """Leave the beads of these numbers off; all that is left has to be looked at anew."""
     kept = ~np.isin(np.arange(len(string.ids)), beads)
     string.points, string.ids = trees.take(string.points, kept), string.ids[kept]
-    string.known = {}
+    string.segments = None
 
 
 def failure_hint(stayed: np.ndarray, help: str) -> str:
@@ -160,55 +161,38 @@ def failure_hint(stayed: np.ndarray, help: str) -> str:
 
 def in_rounds(
     descender: Descender,
-    begin: Callable[[Search], None],
-    absorb: Callable[[Search, DescentState], None],
-) -> Method:
-    """The method that lets beads down together, each string in its own rounds: while one waits for
+    begin: Callable[[list[String]], Beads | None],
+    absorb: Callable[[String, Beads], None],
+) -> Stepper:
+    """The stepper that lets beads down together, each string in its own rounds: while one waits for
     a slow bead the others go on.
 
-    begin: of a search without pending beads, end strings, or leave in `pending` {owner, ...,
-    descent: a DescentState}, the beads that shall descend and the number of each one's string;
-    absorb: take the beads up when all of the search's have come to an end.
+    begin: of strings without pending beads, end some, and give the beads that shall descend for
+    the others; absorb: take the beads of one string up, all of which have come to an end.
     """
 
-    def step(search: Search) -> Search:
-        busy = set(search.pending["owner"]) if search.pending else set()
+    def step(search: Search) -> None:
+        busy = set(search.pending.owner.tolist()) if search.pending else set()
         idle = [n for n, s in enumerate(search.strings) if s.ended is None and n not in busy]
         if idle:
-            fresh = Search([search.strings[number] for number in idle])
-            begin(fresh)
-            if fresh.pending:
-                owners = [idle[number] for number in fresh.pending["owner"]]
-                search.pending = _joined(search.pending, {**fresh.pending, "owner": owners})
-            return search
+            fresh = begin([search.strings[number] for number in idle])
+            if fresh is not None:
+                fresh = replace(fresh, owner=np.array(idle)[fresh.owner])
+                search.pending = search.pending + fresh if search.pending else fresh
+            return
         assert search.pending is not None
-        before = search.pending["descent"]
+        before = search.pending.descent
         after = descender.advance(before)
-        for number, made in zip(search.pending["owner"], after.step - before.step, strict=True):
+        owner, going = search.pending.owner, descender.going(after)
+        for number, made in zip(owner, after.step - before.step, strict=True):
             search.strings[number].grad_evals += int(made)
-        search.pending["descent"] = after
-        owner, going = np.array(search.pending["owner"]), descender.going(after)
+        search.pending = replace(search.pending, descent=after)
         for number in np.unique(owner):
             mine = owner == number
             if not going[mine].any():
-                own = _chosen(search.pending, mine) | {"owner": [0] * int(mine.sum())}
-                absorb(Search([search.strings[number]], own), after.take(np.flatnonzero(mine)))
+                absorb(search.strings[number], search.pending.take(np.flatnonzero(mine)))
         left = np.isin(owner, owner[going])
         if not left.all():
-            search.pending = _chosen(search.pending, left) if left.any() else None
-        return search
+            search.pending = search.pending.take(np.flatnonzero(left)) if left.any() else None
 
     return step
-
-
-def _chosen(pending: dict[str, Any], mask: np.ndarray) -> dict[str, Any]:
-    """Some of the pending beads."""
-    index = np.flatnonzero(mask)
-    return {
-        name: part.take(index) if isinstance(part, DescentState) else [part[i] for i in index]
-        for name, part in pending.items()
-    }
-
-
-def _joined(first: dict[str, Any] | None, then: dict[str, Any]) -> dict[str, Any]:
-    return then if first is None else {name: first[name] + then[name] for name in then}

@@ -28,16 +28,15 @@ from landscape.core.keys import key_data
 from landscape.core.task import Landscape, Task, bind
 from landscape.data import DataError, Store
 from landscape.measures.filters import chosen
-from landscape.methods import HYPOTHESES
-from landscape.search.descend import OPTIMIZERS, Descender
+from landscape.methods.registry import load_method
+from landscape.search.descend import OPTIMIZERS, Constraint, Descender
 from landscape.search.gauss_newton import gauss_newton
 from landscape.search.polyak import RATE, polyak
-from landscape.search.state import Constraint
 from landscape.search.trust import near_start, within_radius
 from landscape.stages.inputs import check_direction, check_functions, check_samples, raised_at
 from landscape.store.files import Arrays, RunError
 from landscape.store.run import Run
-from landscape.tasks import builder, load_factory
+from landscape.tasks.registry import load_builder
 
 log = logging.getLogger("lscape")
 
@@ -82,7 +81,7 @@ def build_task(config: Config, progress: Progress = silent) -> Task:
     if config.data.dir is not None and not os.path.isdir(config.data.dir):
         raise config.problem("data.dir", f"{config.data.dir}: no such folder")
     try:
-        make = load_factory(spec.factory) if spec.factory else builder(str(spec.name))
+        make = load_builder(spec.factory or str(spec.name))
         given = {
             name: Store(config.data.dir, progress)
             for name, parameter in inspect.signature(make, eval_str=True).parameters.items()
@@ -136,14 +135,16 @@ def build_landscape(config: Config, progress: Progress = silent) -> Landscape:
 
 
 def check_hypotheses(config: Config, landscape: Landscape) -> None:
-    """Raises ConfigError for a construction whose hypotheses the task does not meet."""
-    for key in ("method", "start"):
-        hypotheses = HYPOTHESES.get(str(getattr(config.connect, key)))
-        if hypotheses:
-            try:
-                hypotheses(landscape)
-            except ValueError as error:
-                raise config.problem(f"connect.{key}", str(error)) from None
+    """Raises ConfigError for a method that is not made for the task."""
+    connect = config.connect
+    methods = {"method": connect.finder}
+    if connect.start_method:
+        methods["start"] = load_method(connect.start_method)()
+    for key, method in methods.items():
+        try:
+            method.check(landscape)
+        except ValueError as error:
+            raise config.problem(f"connect.{key}", str(error)) from None
 
 
 def bead_optimizer(config: Config, landscape: Landscape) -> str:
@@ -179,7 +180,7 @@ def bead_optimizer(config: Config, landscape: Landscape) -> str:
     cheap = train.batch_size is None or landscape.samples <= FEW_SAMPLES
     if (
         landscape.train_objective is None
-        or connect.method != "dss"
+        or not connect.finder.descends_level
         or any(told)
         or not cheap
         or jax.tree.leaves(landscape.carry)

@@ -16,7 +16,6 @@ from landscape.core.certificate import segment_evaluator
 from landscape.core.devices import each
 from landscape.core.keys import key_data
 from landscape.measures.planes import Plane
-from landscape.methods import HYPOTHESES
 from landscape.search.descend import Descender
 from landscape.stages.build import (
     Progress,
@@ -27,7 +26,7 @@ from landscape.stages.build import (
     check_hypotheses,
     silent,
 )
-from landscape.stages.connect import group_size
+from landscape.stages.context import group_size
 from landscape.stages.endpoints import read_endpoints
 from landscape.stages.inputs import check_start
 from landscape.stages.plane import GRID, row_evaluator
@@ -86,11 +85,11 @@ def check(config: Config, progress: Progress = silent) -> dict[str, Any]:
     progress("measuring", 5, 5)
 
     given = bool(config.train.files)
-    searches = 0 if connect.method in ("straight", *HYPOTHESES) else pairs * len(levels)
+    searches = pairs * len(levels) if connect.finder.searches else 0
     scalar = 8 if config.compute.precision == "float64" else 4
     size = trees.size(landscape.shapes)
     bead = size * scalar + kept_of_bead
-    strings = min(group_size(size, config), pairs) * connect.max_beads * bead
+    strings = min(group_size(size, config), pairs) * connect.finder.max_beads * bead
     return {
         "task": config.task.name or config.task.factory,
         "parameters": size,

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Field, FiniteFloat, InstanceOf, NonNegative
 from typing_extensions import TypedDict
 
 from landscape.search.descend import DescentState
-from landscape.search.state import Search, String
+from landscape.search.state import Beads, Round, Search, Segments, String
 from landscape.store.files import Arrays, RunError, checked, load_arrays, read_record, save_arrays
 from landscape.store.records import Amount, Checksum, SearchStatus
 
@@ -129,19 +129,29 @@ def _of_each(kept: KeptTraining) -> KeptTraining:
 Training = Annotated[KeptTraining, AfterValidator(_of_each)]
 
 
-class KeptFrame(TypedDict):
-    facts: Array
+class KeptRound(TypedDict):
+    number: float
+    level: float
+    highest: float
+    at: float
     beads: Array
     places: Array
     profile: Array
 
 
+class KeptSegments(TypedDict):
+    upper: Array
+    place: Array
+    values: Array
+    own: Named
+
+
 class KeptString(TypedDict):
     name: Annotated[str, Field(pattern=r"^\d+-\d+$")]
     points: Named
-    known: Named
+    segments: KeptSegments | None
     level: FiniteFloat | None
-    frames: list[KeptFrame]
+    history: list[KeptRound]
     ids: Array
     left: Named
     left_ids: Array
@@ -159,45 +169,43 @@ def _of_beads(string: KeptString) -> KeptString:
     beads = {leaf.shape[:1] for leaf in string["points"].values()}
     if beads != {string["ids"].shape} or len(string["ids"]) < 2:
         raise ValueError("points and ids have an item a bead, of two or more")
-    if any(part.shape[:1] != (len(string["ids"]) - 1,) for part in string["known"].values()):
-        raise ValueError("known has an item a segment")
+    if segments := string["segments"]:
+        known = [segments["upper"], segments["place"], segments["values"]]
+        if any(
+            part.shape[:1] != (len(string["ids"]) - 1,)
+            for part in (*known, *segments["own"].values())
+        ):
+            raise ValueError("segments has an item a segment")
     return string
 
 
 class KeptBeads(TypedDict):
-    """On their way down, for the strings `owner`; of `dss`."""
+    """On their way down, for the strings `owner`."""
 
-    owner: list[NonNegativeInt]
-    place: list[NonNegativeInt]
-    descent: Descending
-
-
-class KeptHeldBeads(TypedDict):
-    """The same of `constrained`."""
-
-    owner: list[NonNegativeInt]
-    bead: list[NonNegativeInt]
-    fresh: list[bool]
+    owner: Array
+    place: Array
+    fresh: Array
     descent: Descending
 
 
 class KeptSearch(TypedDict):
     strings: Annotated[list[Annotated[KeptString, AfterValidator(_of_beads)]], Field(min_length=1)]
-    pending: KeptBeads | KeptHeldBeads | None
+    pending: KeptBeads | None
 
 
 def _owned(search: KeptSearch) -> KeptSearch:
     """Every bead on its way belongs to a string, and to a place on it."""
-    pending: Any = search["pending"]
-    if pending is not None:
-        places = pending.get("place", pending.get("bead"))
-        lists = [part for part in pending.values() if isinstance(part, list)]
-        if any(len(part) != len(pending["descent"]["step"]) for part in lists):
-            raise ValueError("pending has an item a bead")
-        for owner, place in zip(pending["owner"], places, strict=True):
-            strings = search["strings"]
-            if owner >= len(strings) or place >= len(strings[owner]["ids"]):
-                raise ValueError("pending: owner and place are of a string and a bead of it")
+    if (pending := search["pending"]) is None:
+        return search
+    strings, numbers = search["strings"], (pending["owner"], pending["place"])
+    shape = pending["descent"]["step"].shape
+    if any(part.shape != shape or part.dtype.kind not in "iu" for part in numbers):
+        raise ValueError("pending: owner and place are a whole number a bead")
+    if pending["fresh"].shape != shape or pending["fresh"].dtype != bool:
+        raise ValueError("pending: fresh is true or false a bead")
+    for owner, place in zip(*numbers, strict=True):
+        if not 0 <= owner < len(strings) or not 0 <= place < len(strings[owner]["ids"]):
+            raise ValueError("pending: owner and place are of a string and a bead of it")
     return search
 
 
@@ -207,17 +215,35 @@ Searching = Annotated[KeptSearch, AfterValidator(_owned)]
 def packed(search: Search) -> dict[str, Any]:
     """A search as plain data; its beads may stay on the devices."""
     pending = search.pending
-    if pending is not None:
-        pending = {**pending, "descent": pending["descent"].settled().arrays()}
-    return {"strings": [vars(string) for string in search.strings], "pending": pending}
+    return {
+        "strings": [
+            {
+                **vars(string),
+                "segments": string.segments and vars(string.segments),
+                "history": [vars(one) for one in string.history],
+            }
+            for string in search.strings
+        ],
+        "pending": pending and {**vars(pending), "descent": pending.descent.settled().arrays()},
+    }
 
 
-def unpacked(before: dict[str, Any]) -> Search:
+def unpacked(before: KeptSearch) -> Search:
     """The search of `Searching` data."""
+    strings = [
+        String(
+            **{
+                **string,
+                "segments": string["segments"] and Segments(**string["segments"]),
+                "history": [Round(**one) for one in string["history"]],
+            }
+        )
+        for string in before["strings"]
+    ]
     pending = before["pending"]
-    if pending is not None:
-        pending = {**pending, "descent": DescentState(**pending["descent"])}
-    return Search([String(**string) for string in before["strings"]], pending)
+    if pending is None:
+        return Search(strings)
+    return Search(strings, Beads(**{**pending, "descent": DescentState(**pending["descent"])}))
 
 
 class KeptShortening(TypedDict):

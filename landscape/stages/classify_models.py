@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from landscape.measures.barrier_bounds import barrier_lower_bounds
 from landscape.stages.build import Progress, build_landscape, config_of, silent
-from landscape.stages.connect import Ends
+from landscape.stages.context import EndPoints
 from landscape.store.files import Row
 from landscape.store.run import Run, write_records
 
@@ -18,7 +18,7 @@ def classify_models(run: Run, progress: Progress = silent) -> list[Row]:
         found, ends = barrier_lower_bounds(landscape), None
         records = []
         for wall in found:
-            ends = ends or Ends(run, config, landscape)
+            ends = ends or EndPoints(run, config, landscape)
             sides = [
                 {"model": model, "level": level, "side": wall.side(ends.params(model, level))}
                 for model in range(config.train.models)

@@ -12,6 +12,7 @@ from landscape.core import trees
 from landscape.search.driver import Connection, judge, start, steps
 from landscape.search.state import Search
 from landscape.stages.build import Progress
+from landscape.stages.context import ConnectContext
 from landscape.store.files import Row
 from landscape.store.records import SNAPSHOT
 from landscape.store.run import Run
@@ -31,34 +32,37 @@ def missing(run: Run, level: float) -> list[tuple[int, float]]:
     return found
 
 
-def carry(context: Any, level: float, progress: Progress) -> None:
+def carry(context: ConnectContext, level: float, progress: Progress) -> None:
     """Certify every model's path from its snapshot at a level to the next lower one, below the
     level's limit; where the straight segment is not, search for a short while as connections are.
 
-    context: of stages/connect.py. Kept in snapshots/, whether connected or not, once and for all.
+    Kept in snapshots/, whether connected or not, once and for all.
     """
-    run, at, wanted = context.run, context.band(level), missing(context.run, level)
+    run, at, wanted = context.run, context.level_spec(level), missing(context.run, level)
     stage = f"models' own paths at {level:g}"
     for first in range(0, len(wanted), context.group):
         group = wanted[first : first + context.group]
         strings = [
             start(
                 f"{model} itself",
-                context.ends.params(model, level),
-                context.ends.params(model, low),
+                context.end_points.params(model, level),
+                context.end_points.params(model, low),
             )
             for model, low in group
         ]
-        sides = (trees.stack([trees.take(s.points, end) for s in strings]) for end in (0, -1))
-        context.peaks(*sides, at.limit)  # of all at once; the verdicts look them up
-        found = [judge(string, context.peaks, at) for string in strings]
+        lefts, rights = (
+            trees.stack([trees.take(s.points, end) for s in strings]) for end in (0, -1)
+        )
+        context.problem.evaluate(
+            lefts, rights, at.limit
+        )  # of all at once; the verdicts look them up
+        found = [judge(string, context.problem.evaluate, at) for string in strings]
         above = [n for n, one in enumerate(found) if not one.certificate.holds(at.limit)]
         search = Search([start(strings[n].name, *_ends(found[n])) for n in above])
-        for stepped in steps(context.method(at, min(SHORT, context.settings.max_rounds)), search):
-            search = stepped
+        for _ in steps(context.stepper(at, SHORT), search):
             progress(stage, first, len(wanted), bent=len(above))
         for number, string in zip(above, search.strings, strict=True):
-            bent = judge(string, context.peaks, at)
+            bent = judge(string, context.problem.evaluate, at)
             found[number] = min(found[number], bent, key=lambda one: one.upper)
         for (model, low), one in zip(group, found, strict=True):
             record = _record(one, model, level, low, at.limit)

@@ -17,27 +17,29 @@ from landscape.analysis.topology import Pair, next_pairs, reached, tree_record
 from landscape.config.load import Config, set_name
 from landscape.core.level import LevelSpec
 from landscape.stages.build import Progress
+from landscape.stages.context import ConnectContext
+from landscape.stages.pairs import connect_level
 from landscape.stages.snapshots import carry
 from landscape.store.run import Run, write_records
 
 HELD_BYTES = 2**28  # of models, while distances are measured
 
 
-def connect_tree(context: Any, levels: Sequence[float], progress: Progress) -> None:
+def connect_tree(context: ConnectContext, levels: Sequence[float], progress: Progress) -> None:
     """Join what can be joined at each level, round by round; a record a level in the set's tree.
 
-    context: of stages/connect.py. The pairs of a round depend on the rows alone that are there at
+    The pairs of a round depend on the rows alone that are there at
     this level and below, so that an interrupted tree grows on as it would have.
     """
-    run, tries = context.run, context.settings.tries
+    run, tries = context.run, context.config.connect.tries
     for level in sorted(levels):
         carry(context, level, progress)
-        context.connect_level(level, [], progress)  # what was interrupted
+        connect_level(context, level, [], progress)  # what was interrupted
         who = reached(run.models(), level)
         distance = _distances(context, who, level)
         number = 0
         while True:
-            record = _tree_record(run, context.name, level, context.band(level).limit, tries)
+            record = _tree_record(run, context.name, level, context.level_spec(level).limit, tries)
             pairs = _next(run, context.name, record, distance)[: context.group]
             if not pairs:
                 break
@@ -46,7 +48,7 @@ def connect_tree(context: Any, levels: Sequence[float], progress: Progress) -> N
             def told(stage: str, done: float, total: float, number: int = number, **facts: Any):
                 progress(f"{stage}, round {number}", done, total, **facts)
 
-            context.connect_level(level, pairs, told)
+            connect_level(context, level, pairs, told)
         _keep(run, context.name, record)
 
 
@@ -94,11 +96,11 @@ def _keep(run: Run, name: str, record: dict[str, Any]) -> None:
     write_records(run.tree_file(name), records)
 
 
-def _distances(context: Any, who: Sequence[int], level: float) -> dict[Pair, float]:
+def _distances(context: ConnectContext, who: Sequence[int], level: float) -> dict[Pair, float]:
     """Euclidean distances between snapshots at a level, reading some models at a time."""
 
     def flat(model: int) -> np.ndarray:
-        params = context.ends.params(model, level)
+        params = context.end_points.params(model, level)
         return np.concatenate([np.ravel(leaf) for _, leaf in sorted(params.items())])
 
     found = {}

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from landscape.analysis.topology import edges, forest, upper_bound
-from landscape.core.certificate import MOVED, SegmentMaxima, certify, memoized, segment_evaluator
+from landscape.core.certificate import MOVED, SegmentEvaluator, certify, memoized, segment_evaluator
 from landscape.core.status import Status
+from landscape.core.task import Landscape
 from landscape.stages.build import (
     Progress,
     build_landscape,
@@ -21,7 +22,7 @@ from landscape.stages.build import (
     silent,
 )
 from landscape.stages.tree import refresh_trees
-from landscape.store.files import Row, RunError, load_arrays, save_arrays
+from landscape.store.files import Arrays, Row, RunError, load_arrays, save_arrays
 from landscape.store.records import DOWNGRADED, RAISED
 from landscape.store.run import Run
 
@@ -83,7 +84,7 @@ def verify(run: Run, grid: int | None = None, progress: Progress = silent) -> li
     landscape = build_landscape(config, progress)
 
     @functools.cache
-    def peaks(finer: int) -> Callable[..., SegmentMaxima]:
+    def evaluate(finer: int) -> SegmentEvaluator:
         return memoized(segment_evaluator(landscape, finer))
 
     records = []
@@ -91,7 +92,7 @@ def verify(run: Run, grid: int | None = None, progress: Progress = silent) -> li
         total = len(first) + len(others)
         for kept in _in_turn(run, first):
             finer = grid or max(FINER * kept.basis, kept.record["grid"])
-            records.append(_judged_again(kept, landscape, peaks(finer), finer))
+            records.append(_judged_again(kept, landscape, evaluate(finer), finer))
             total = max(total, len(records))
             agreed = sum(record["agreed"] for record in records)
             progress("verifying", len(records), total, agreed=agreed)
@@ -114,13 +115,15 @@ def _in_turn(run: Run, first: list[Kept]) -> Iterator[Kept]:
             yield kept
 
 
-def _judged_again(kept: Kept, landscape: Any, peaks: Any, grid: int) -> dict[str, Any]:
+def _judged_again(
+    kept: Kept, landscape: Landscape, evaluate: SegmentEvaluator, grid: int
+) -> dict[str, Any]:
     arrays, header = load_arrays(kept.file)
     points = _path(kept, arrays, landscape)
     bound = upper_bound(kept.record)
     known = bound + MOVED * abs(bound)
     limit = known if kept.limit is None else kept.limit
-    found = certify(points, peaks, limit)
+    found = certify(points, evaluate, limit)
     agreed, finite, reason = found.holds(limit), bool(np.isfinite(found.maximum)), ""
     certificate = {
         "max_loss": found.maximum if finite else None,
@@ -159,7 +162,7 @@ def _judged_again(kept: Kept, landscape: Any, peaks: Any, grid: int) -> dict[str
     }
 
 
-def _path(kept: Kept, arrays: dict[str, Any], landscape: Any) -> dict[str, Any]:
+def _path(kept: Kept, arrays: Arrays, landscape: Landscape) -> Arrays:
     """The path's arrays, if its ends are the run's own models bit for bit. Raises RunError."""
     points = {}
     for end, model in zip((0, -1), kept.ends, strict=True):

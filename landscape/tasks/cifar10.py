@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from pydantic import Field
 
-from landscape.config.sections import Count
+from landscape.core.settings import Count
 from landscape.core.task import Task
 from landscape.data import Store
 from landscape.data import cifar10 as files

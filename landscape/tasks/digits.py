@@ -8,7 +8,7 @@ from __future__ import annotations
 import jax.numpy as jnp
 import numpy as np
 
-from landscape.config.sections import Seed
+from landscape.core.settings import Seed
 from landscape.core.task import Task
 from landscape.networks import initialiser, predictor
 from landscape.networks.dense import MLP, Activation, Widths

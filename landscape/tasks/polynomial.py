@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from pydantic import Field
 
-from landscape.config.sections import Count, Seed
+from landscape.core.settings import Count, Seed
 from landscape.core.task import Outputs, Task
 from landscape.networks import initialiser, predictor
 from landscape.networks.dense import MLP, Activation, Widths

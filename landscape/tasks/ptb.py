@@ -10,7 +10,7 @@ import numpy as np
 import optax
 from pydantic import Field
 
-from landscape.config.sections import Count
+from landscape.core.settings import Count
 from landscape.core.task import Task
 from landscape.data import DataError, Store
 from landscape.data import ptb as files

@@ -15,7 +15,7 @@ import numpy as np
 import scipy  # its parts are loaded when they are used
 from pydantic import Field
 
-from landscape.config.sections import Count, Seed
+from landscape.core.settings import Count, Seed
 from landscape.core.task import Form, Task
 from landscape.networks import initialiser, predictor
 from landscape.networks.dense import MLP, Widths

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from landscape.config.sections import Count
+from landscape.core.settings import Count
 from landscape.core.task import Outputs, Task
 from landscape.networks import initialiser, predictor
 from landscape.networks.dense import MLP

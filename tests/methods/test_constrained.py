@@ -52,14 +52,14 @@ def test_the_first_bead_stays_on_its_hyperplane():
 def test_all_beads_stand_below_the_instantaneous_level_while_it_falls():
     found = search(RING, "constrained")["0-1"]
     assert found.status is Status.CONNECTED
-    levels = [frame["facts"][1] for frame in found.string.frames]
+    levels = [one.level for one in found.string.history]
     assert levels == sorted(levels, reverse=True) and levels[-1] == RING.level
     assert levels[0] == pytest.approx(0.99875, abs=1e-4)  # the straight segment's maximum
     assert len(set(levels)) > 4
-    for frame in found.string.frames:
-        at_beads = frame["profile"][51::51, 1]  # a segment has 51 points
-        assert len(at_beads) == len(frame["places"]) - 2
-        assert (at_beads <= frame["facts"][1] + 1e-6).all()
+    for one in found.string.history:
+        at_beads = one.profile[51::51, 1]  # a segment has 51 points
+        assert len(at_beads) == len(one.places) - 2
+        assert (at_beads <= one.level + 1e-6).all()
 
 
 def test_a_barrier_shows_as_a_bead_that_cannot_come_down():

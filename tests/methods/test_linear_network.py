@@ -8,11 +8,10 @@ from landscape.core.certificate import segment_evaluator
 from landscape.core.level import LevelSpec
 from landscape.core.status import Status
 from landscape.core.task import bind
-from landscape.methods import METHODS
 from landscape.methods.constructions.curves import certified, sampled
-from landscape.methods.constructions.linear_network import curve_between
+from landscape.methods.constructions.linear_network import LinearNetwork, curve_between
 from landscape.search.driver import finish, judge, start
-from landscape.search.state import Search
+from landscape.search.state import Problem, Search
 from landscape.tasks.regression import regression
 
 pytestmark = pytest.mark.usefixtures("float64")
@@ -134,7 +133,7 @@ def test_as_a_method(kappa):
     a, b = (random_network(landscape, rng, False) for _ in range(2))
     band = LevelSpec(1.01 * max(float(landscape.level(x)) for x in (a, b)))
     peaks = segment_evaluator(landscape, 50)
-    method = METHODS["linear-network"](landscape=landscape, peaks=peaks, band=band)
+    method = LinearNetwork().bind(Problem(landscape, peaks, lambda held: None), band)  # type: ignore[arg-type]
     (string,) = finish(method, Search([start("0-1", a, b)])).strings
     assert judge(string, peaks, band).status is Status.CONNECTED
     for name in a:

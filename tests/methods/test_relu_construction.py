@@ -9,19 +9,20 @@ from landscape.core.certificate import segment_evaluator
 from landscape.core.level import LevelSpec
 from landscape.core.status import Status
 from landscape.core.task import bind
-from landscape.methods import METHODS
-from landscape.methods.constructions.curves import certified, warm_start
+from landscape.methods.constructions.curves import certified
 from landscape.methods.constructions.relu import (
     Loss,
     Network,
+    ReluConstruction,
     curve_between,
     normalised,
     path_norm,
     remainder,
     within,
 )
-from landscape.search.driver import finish, judge, start
-from landscape.search.state import Search
+from landscape.methods.straight import Straight
+from landscape.search.driver import finish, judge, start, warm_start
+from landscape.search.state import Problem, Search
 from landscape.tasks.regression import regression
 from tests.methods.test_linear_network import jump
 
@@ -191,8 +192,8 @@ def test_as_a_start_the_search_goes_on_from_the_constructed_string():
     peaks = segment_evaluator(landscape, 20)
     made = certified(curve_between(landscape)(a, b), landscape, 20, 1.0)
     band = LevelSpec(1.01 * made["curve_max"])
-    first = METHODS["relu-construction"](landscape=landscape, peaks=peaks, band=band)
-    then = METHODS["straight"]()
+    problem = Problem(landscape, peaks, lambda held: None)  # type: ignore[arg-type]
+    first, then = (method.bind(problem, band) for method in (ReluConstruction(), Straight()))
     (string,) = finish(warm_start(first, then), Search([start("0-1", a, b)])).strings
     found = judge(string, peaks, band)
     assert found.status is Status.CONNECTED and found.beads > 10

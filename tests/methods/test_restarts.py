@@ -14,13 +14,13 @@ from landscape.core.certificate import segment_evaluator
 from landscape.core.level import LevelSpec
 from landscape.core.status import Status
 from landscape.core.task import bind, energy_task
-from landscape.methods import METHODS
+from landscape.methods.registry import load_method
 from landscape.search import driver
 from landscape.search.descend import Descender
 from landscape.search.driver import finish, judge, start
 from landscape.search.gauss_newton import gauss_newton
 from landscape.search.polyak import polyak
-from landscape.search.state import Search
+from landscape.search.state import Problem, Search
 from landscape.search.strings import RESTARTS
 from landscape.search.trust import near_start, within_radius
 from tests.analytic import ring_energy
@@ -57,7 +57,8 @@ def searched(
     def descend(held=None):
         return Descender(landscape, WAYS[way](energy), 10, STEPS, held, looks_early=early)
 
-    find = METHODS[method](descend=descend, peaks=peaks, band=band, seed=seed, **settings)
+    problem = Problem(landscape, peaks, descend, seed=seed)
+    find = load_method(method)(**settings).bind(problem, band)
     a, b = ({"params": end} for end in ends)
     string = start("0-1", a, b)
     if points is not None:

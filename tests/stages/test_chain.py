@@ -8,11 +8,11 @@ from landscape.core import trees
 from landscape.core.certificate import segment_evaluator
 from landscape.core.level import LevelSpec
 from landscape.core.status import Status
-from landscape.methods import METHODS
+from landscape.methods.dss import DSS
 from landscape.search import driver
 from landscape.search.descend import Descender
 from landscape.search.polyak import polyak
-from landscape.search.state import Search
+from landscape.search.state import Problem, Search
 from landscape.stages.checkpoints import Checkpoints
 from landscape.store.files import load_arrays
 from tests.analytic import RING
@@ -69,7 +69,8 @@ def test_a_string_of_a_lower_level_serves_the_one_above(ring, tmp_path):
     string = driver.chained("0-1", ends[0], ends[1], points, 0.02)
     assert trees.count(string.points) == found[pair]["beads"] + 2
     peaks = segment_evaluator(landscape._replace(level=lambda p: RING.energy(p["x"])), 50)
-    method = METHODS["dss"](descend=lambda held=None: None, peaks=peaks, band=band, seed=0)
+    problem = Problem(landscape, peaks, lambda held: None)  # type: ignore[arg-type]
+    method = DSS().bind(problem, band)
     (done,) = driver.finish(method, Search([string])).strings
     assert done.ended == Status.CONNECTED and done.grad_evals == 0
 
@@ -79,13 +80,15 @@ def test_beads_above_the_level_come_down_before_any_is_added():
     ends = [{"params": np.array(end, np.float32)} for end in (RING.a, RING.b)]
     beads = {"params": np.array([[0.6, 0.6], [0.0, 0.7], [-0.6, 0.6]], np.float32)}
     string = driver.chained("0-1", ends[0], ends[1], beads, 0.5)
-    method = METHODS["dss"](
-        descend=lambda held=None: Descender(landscape, polyak(), 10, 1000, held, looks_early=True),
-        peaks=segment_evaluator(landscape, 50), band=LevelSpec(0.01), seed=0,
-    )  # fmt: skip
+    problem = Problem(
+        landscape,
+        segment_evaluator(landscape, 50),
+        lambda held: Descender(landscape, polyak(), 10, 1000, held, looks_early=True),
+    )
+    method = DSS().bind(problem, LevelSpec(0.01))
     search = Search([string])
-    while search.pending is not None or not string.frames:
-        search = method(search)
+    while search.pending is not None or not string.history:
+        method(search)
     assert trees.count(string.points) == 5 and string.rounds == 0
     assert all(RING.energy(bead) <= 0.01 for bead in string.points["params"][1:-1])
     done = driver.judge(driver.finish(method, search).strings[0], segment_evaluator(landscape, 50),

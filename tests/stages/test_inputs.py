@@ -16,7 +16,7 @@ from landscape.measures.function_space import make_function_length
 from landscape.stages.build import build_landscape, build_task
 from landscape.stages.check import check
 from landscape.stages.inputs import look_like_state
-from landscape.tasks import load_factory
+from landscape.tasks.registry import load_builder
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "networks.md").read_text()
 
@@ -265,7 +265,7 @@ def test_samples_are_not_taken_from_arrays_of_different_lengths(factory, task, t
     landscape = build({"test": task.get("test", 7)}, {})
     assert float(landscape.level({"w": jnp.ones(())})) == 2, "whole data are the task's own affair"
     with pytest.raises(ValueError, match="'inner' has 7, 'wall' has 2"):
-        bind(load_factory(spec)(**task), "loss", split, train.get("batch_size"))
+        bind(load_builder(spec)(**task), "loss", split, train.get("batch_size"))
 
 
 def test_function_lengths_over_arrays_of_different_lengths_are_over_all_data():

@@ -24,12 +24,16 @@ DESCENT = {
     "moved": np.array([True, False]),
     "fixed": {"left.w": np.ones((2, 3))},
 }
-FRAME = {
-    "facts": np.ones(4), "beads": np.arange(3), "places": np.ones(3), "profile": np.ones((5, 2)),
+ROUND = {
+    **{name: 1.0 for name in ("number", "level", "highest", "at")},
+    "beads": np.arange(3), "places": np.ones(3), "profile": np.ones((5, 2)),
+}  # fmt: skip
+SEGMENTS = {
+    "upper": np.ones(2), "place": np.ones(2), "values": np.ones((2, 3)), "own": {"x": np.ones(2)},
 }  # fmt: skip
 STRING = {
-    "name": "0-1", "points": {"w": np.ones((3, 3))}, "known": {"upper": np.ones(2)}, "level": None,
-    "frames": [FRAME], "ids": np.arange(3), "left": {}, "left_ids": np.arange(0),
+    "name": "0-1", "points": {"w": np.ones((3, 3))}, "segments": SEGMENTS, "level": None,
+    "history": [ROUND], "ids": np.arange(3), "left": {}, "left_ids": np.arange(0),
     "chained_from": None, "facts": {"bound": 1.0}, "ended": None, "reason": "", "rounds": 1,
     "restarts": 0, "grad_evals": 10, "seconds": 0.5,
 }  # fmt: skip
@@ -40,12 +44,13 @@ SHORTENING = {
     "penalty": 0.0, "recent": [[1.0, 0.0]], "failures": 0, "sweeps": 1, "grad_evals": 10,
     "history": [[1.0, 2.0, 3.0, 4.0, 1.0]], "ended": None, "reason": "", "seconds": 0.5,
 }  # fmt: skip
-PENDING = {"owner": [0, 0], "place": [0, 1], "descent": DESCENT}
-HELD = {"owner": [0, 0], "bead": [1, 1], "fresh": [True, False], "descent": DESCENT}
+PENDING = {
+    "owner": np.array([0, 0]), "place": np.array([0, 1]), "fresh": np.array([True, False]),
+    "descent": DESCENT,
+}  # fmt: skip
 KEPT = {
     "training": (Training, {"descent": DESCENT, "met": [[[0.5, 10, 0.4]], []]}),
-    "dss": (Searching, {"strings": [STRING], "pending": PENDING}),
-    "constrained": (Searching, {"strings": [STRING], "pending": HELD}),
+    "searching": (Searching, {"strings": [STRING], "pending": PENDING}),
     "shortening": (list[KeptShortening], [SHORTENING]),
     "plane": (KeptPlane, {"rows": [np.ones(3)], "of": "0" * 64}),
 }
@@ -62,7 +67,7 @@ def test_what_was_kept_is_checked_before_it_is_used(tmp_path, name):
     for place in places(own):
         for new, changed in altered(own, place):
             save_arrays(checkpoints.path, arrays, changed)
-            gone = new is ... and place[-1] not in ("w", "left.w", "upper", "above", "bound", 0)
+            gone = new is ... and place[-1] not in ("w", "left.w", "x", "above", "bound", 0)
             try:
                 kept(checkpoints, kind)
             except RunError as error:
@@ -73,8 +78,11 @@ def test_what_was_kept_is_checked_before_it_is_used(tmp_path, name):
 
 def test_beads_are_of_strings_that_are_there(tmp_path):
     checkpoints = Checkpoints(tmp_path / "kept.safetensors")
-    for wrong in ({"owner": [0, 1]}, {"place": [0, 3]}, {"place": [0]}):
-        data = {"strings": [STRING], "pending": PENDING | wrong}
+    for wrong in ({"owner": [0, 1]}, {"place": [0, 3]}, {"place": [0, -1]}, {"place": [0]}):
+        data = {
+            "strings": [STRING],
+            "pending": PENDING | {key: np.array(value) for key, value in wrong.items()},
+        }
         checkpoints.keep(lambda data=data: data, now=True)
         with pytest.raises(RunError, match="pending"):
             kept(checkpoints, Searching)

@@ -11,11 +11,11 @@ from landscape.core.certificate import segment_evaluator
 from landscape.core.level import LevelSpec
 from landscape.core.status import Status
 from landscape.core.task import bind, energy_task
-from landscape.methods import METHODS
+from landscape.methods.dss import DSS
 from landscape.report import report, write_html
 from landscape.search.driver import judge, start
 from landscape.search.history import search_history
-from landscape.search.state import Search
+from landscape.search.state import Search, Segments
 from landscape.search.strings import evaluate_new_segments, record_round, replace_beads
 from landscape.stages.connect import connect
 from landscape.stages.measure.run import measure
@@ -40,6 +40,12 @@ def spoil(array, rng):
     return spoilt
 
 
+def changed(segments, change):
+    own = {name: change(numbers) for name, numbers in segments.own.items()}
+    upper, place, values = map(change, (segments.upper, segments.place, segments.values))
+    return Segments(upper, place, values, own)
+
+
 def ruin(string, rng):
     """Spoil what a search leaves, wherever the generator says: always a bead, and what is known of
     segments, the rounds and the positions left."""
@@ -47,33 +53,32 @@ def ruin(string, rng):
     if beads == 2:
         string.points = {"x": np.insert(string.points["x"], 1, 0.5, axis=0)}
         string.ids = np.array([0, 9, 1])
-        string.known = {name: np.repeat(k, 2, axis=0) for name, k in string.known.items()}
+        string.segments = changed(string.segments, lambda part: np.repeat(part, 2, axis=0))
     points = string.points["x"].copy()
     points[rng.integers(1, max(2, beads - 1))] = rng.choice([*BAD.values()])
     string.points = {"x": points}
-    string.known = {name: spoil(k, rng) for name, k in string.known.items()}
-    string.frames = [
-        {k: v if k == "beads" else spoil(v, rng) for k, v in frame.items()}
-        for frame in string.frames
-    ]
+    string.segments = changed(string.segments, lambda part: spoil(part, rng))
+    for one in string.history:
+        facts = (one.number, one.level, one.highest, one.at)
+        one.number, one.level, one.highest, one.at = map(float, spoil(np.array(facts), rng))
+        one.places, one.profile = spoil(one.places, rng), spoil(one.profile, rng)
     if string.left:
         string.left = {"x": spoil(string.left["x"], rng)}
     string.ended = rng.choice(CLAIMS)
 
 
-def ruins(find, seed, ruined):
-    """A method that spoils what its search leaves of these pairs, sometimes their ends, too."""
+def ruins(stepper, seed, ruined):
+    """A stepper that spoils what its search leaves of these pairs, sometimes their ends, too."""
     rng = np.random.default_rng(seed)
 
-    def step(search: Search) -> Search:
+    def step(search: Search) -> None:
         going = {string.name for string in search.active}
-        search = find(search)
+        stepper(search)
         for string in search.strings:
             if string.name in going & ruined and string.ended is not None:
                 ruin(string, rng)
                 if seed:
                     string.points["x"][-1] = np.nan
-        return search
 
     return step
 
@@ -90,8 +95,8 @@ def test_whatever_a_search_leaves_the_pair_is_non_finite_and_everything_else_as_
     sound = train(config, "sound")
     before = without_time(connect(sound))
     ruined = {"0-1"} if seed % 2 else {"0-2", "1-3"}
-    bound = METHODS["dss"]
-    monkeypatch.setitem(METHODS, "dss", lambda **context: ruins(bound(**context), seed, ruined))
+    bind = DSS.bind
+    monkeypatch.setattr(DSS, "bind", lambda *given: ruins(bind(*given), seed, ruined))
 
     run = train(config, "ruined")
     rows = without_time(connect(run))

@@ -3,7 +3,7 @@
 import pytest
 
 from landscape.config.load import ConfigError, config_from
-from landscape.stages import connect as connecting
+from landscape.stages import build
 from landscape.stages.connect import connect
 from landscape.stages.train import train
 
@@ -82,8 +82,8 @@ def test_what_beads_descend_by_is_asked_once(job, monkeypatch):
         asked.append(given)
         return original(*given)
 
-    original = connecting.bead_optimizer
-    monkeypatch.setattr("landscape.stages.connect.bead_optimizer", counted)
-    monkeypatch.setattr("landscape.stages.setup.bead_optimizer", counted)
+    original = build.bead_optimizer
+    monkeypatch.setattr("landscape.stages.context.bead_optimizer", counted)
+    monkeypatch.setattr("landscape.stages.build.bead_optimizer", counted)
     connect(run)
     assert len(asked) == 1

@@ -19,7 +19,8 @@ from landscape.report import report
 from landscape.search.elastic_band import Elastic
 from landscape.stages.build import config_of, silent
 from landscape.stages.check import check
-from landscape.stages.connect import ConnectContext, connect, tree_of
+from landscape.stages.connect import connect, tree_of
+from landscape.stages.context import connect_context
 from landscape.stages.measure import barriers as stages
 from landscape.stages.measure.barriers import (
     BEADS,
@@ -124,7 +125,7 @@ def wells(workplace):
 def measured(run, measure=measure_barriers, **settings):
     config = config_of(run)
     with run.stage("measure"):
-        return measure(ConnectContext(run, config, set_name(config.connect), silent), **settings)
+        return measure(connect_context(run, config, set_name(config.connect), silent), **settings)
 
 
 def described(run):

@@ -17,8 +17,7 @@ from landscape.core.level import LevelSpec
 from landscape.core.status import Status
 from landscape.core.task import Form, Landscape
 from landscape.core.trees import Params
-from landscape.search.state import Method, Search, String
-from landscape.search.strings import terminate
+from landscape.search.state import Problem, Search, Stepper, String
 
 SAMPLING = 1e-4  # of the curve's maximum: how far above it the string may rise
 
@@ -74,7 +73,9 @@ def certified(curve: Curve, landscape: Landscape, grid: int, limit: float) -> di
     return facts
 
 
-def sampled(curve: Curve, peaks: SegmentEvaluator, limit: float, most: int) -> tuple[Params, float]:
+def sampled(
+    curve: Curve, evaluate: SegmentEvaluator, limit: float, most: int
+) -> tuple[Params, float]:
     """A string [beads, ...] of points of the curve, and its highest loss.
 
     Begun with the ends of the pieces; what rises above the limit between two beads is halved,
@@ -90,7 +91,8 @@ def sampled(curve: Curve, peaks: SegmentEvaluator, limit: float, most: int) -> t
     points = at(places)
     new, upper = np.arange(pieces), np.zeros(pieces)
     while True:
-        found = peaks(*(trees.take(points, new + step) for step in (0, 1)), limit, only_below=True)
+        lefts, rights = (trees.take(points, new + step) for step in (0, 1))
+        found = evaluate(lefts, rights, limit, only_below=True)
         upper[new] = found.maximum + found.change
         failing = np.flatnonzero(upper > limit)
         if not len(failing) or len(places) + len(failing) > most:
@@ -104,68 +106,48 @@ def sampled(curve: Curve, peaks: SegmentEvaluator, limit: float, most: int) -> t
 
 
 def constructed(
-    construct: Callable[[Params, Params], Curve],
-    landscape: Landscape,
-    *,
-    peaks: SegmentEvaluator,
-    band: LevelSpec,
-    grid: int,
-    max_beads: int,
-) -> Method:
-    """The method that gives each string the curve that is constructed between its ends.
+    construct: Callable[[Params, Params], Curve], problem: Problem, level: LevelSpec, max_beads: int
+) -> Stepper:
+    """The stepper that gives each string the curve that is constructed between its ends.
 
     The string is nowhere more than SAMPLING of the curve's maximum above it, nor more than half of
     what the curve leaves below the limit, unless max_beads are too few for that; `sampling` is
     what it is, `allowed` what it may be.
     """
 
-    def step(search: Search) -> Search:
+    def step(search: Search) -> None:
         string = search.active[0]
         a, b = (trees.take(string.points, place) for place in (0, -1))
         curve = construct(_float64(a), _float64(b))
-        string.facts = facts = certified(_typed(curve, a), landscape, grid, band.limit)
+        string.facts = facts = certified(
+            _typed(curve, a), problem.landscape, problem.grid, level.limit
+        )
         highest = facts["curve_max"] + facts["curve_change"]
         if not np.isfinite(highest):
-            terminate(string, Status.NON_FINITE, "the loss is not finite on the constructed curve")
-            return search
-        room = band.limit - highest
+            string.terminate(Status.NON_FINITE, "the loss is not finite on the constructed curve")
+            return
+        room = level.limit - highest
         facts["allowed"] = min(SAMPLING * abs(highest), room / 2 if room > 0 else np.inf)
         limit = highest + facts["allowed"]
-        points, maximum = sampled(_typed(curve, a), peaks, limit, max_beads)
+        points, maximum = sampled(_typed(curve, a), problem.evaluate, limit, max_beads)
         for name, leaf in points.items():
             leaf[0], leaf[-1] = a[name], b[name]
         facts["sampling"] = maximum - facts["curve_max"]
         string.points, string.ids = points, np.arange(trees.count(points))
-        terminate(string, Status.CONNECTED, _why_not(string, band))
-        return search
+        string.terminate(Status.CONNECTED, _why_not(string, level))
 
     return step
 
 
-def _why_not(string: String, band: LevelSpec) -> str:
+def _why_not(string: String, level: LevelSpec) -> str:
     """Why the string may not hold, for the certificate to say if it does not."""
     facts, beads = string.facts, trees.count(string.points)
-    if facts["curve_max"] + facts["curve_change"] > band.limit:
+    if facts["curve_max"] + facts["curve_change"] > level.limit:
         return f"the constructed curve rises to {facts['curve_max']:.6g}, above the limit"
     return (
         f"the constructed curve holds, with a maximum of {facts['curve_max']:.6g}; its string of "
         f"{beads} beads is higher by {facts['sampling']:.2g}: raise connect.max_beads"
     )
-
-
-def warm_start(first: Method, then: Method) -> Method:
-    """`then`, on the strings that `first` has constructed, and on those that have beads already."""
-
-    def step(search: Search) -> Search:
-        fresh = [s for s in search.active if not s.facts and trees.count(s.points) == 2]
-        if not fresh:
-            return then(search)
-        first(Search(fresh[:1]))
-        if fresh[0].ended == Status.CONNECTED:
-            fresh[0].ended, fresh[0].reason = None, ""
-        return search
-
-    return step
 
 
 def _float64(params: Params) -> Params:

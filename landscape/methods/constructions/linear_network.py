@@ -9,36 +9,41 @@ loss is nowhere above the higher end. docs/theory.md has the derivation.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import ClassVar
 
 import numpy as np
 import scipy  # its parts are loaded when they are used
 
-from landscape.core.certificate import SegmentEvaluator
 from landscape.core.level import LevelSpec
 from landscape.core.task import Form, Landscape
 from landscape.core.trees import Params
+from landscape.methods.base import Method
 from landscape.methods.constructions.curves import Curve, Piece, constructed, form_of, line, reverse
-from landscape.search.state import Method
+from landscape.search.state import Problem, Stepper
 
 RANK = 1e-10  # of the largest singular value: what is below is none
 
 Layers = list[np.ndarray]
 
 
-def linear_network(
-    *,
-    landscape: Landscape,
-    peaks: SegmentEvaluator,
-    band: LevelSpec,
-    grid: int = 50,
-    max_beads: int = 257,
-    **_: Any,
-) -> Method:
-    """Bind the construction to a landscape. Raises ValueError that names the hypothesis which the
-    landscape does not meet. The `bound` of its facts is the higher end's loss."""
-    construct = curve_between(landscape)
-    return constructed(construct, landscape, peaks=peaks, band=band, grid=grid, max_beads=max_beads)
+class LinearNetwork(Method):
+    """The constructed path between two deep linear networks.
+
+    The `bound` of its facts is the higher end's loss.
+
+    References:
+        Freeman & Bruna 2017, Prop. 2.3.
+    """
+
+    name: ClassVar[str] = "linear-network"
+    makes_start: ClassVar[bool] = True
+    searches: ClassVar[bool] = False
+
+    def check(self, landscape: Landscape) -> None:
+        deep_linear(landscape)
+
+    def bind(self, problem: Problem, level: LevelSpec) -> Stepper:
+        return constructed(curve_between(problem.landscape), problem, level, self.max_beads)
 
 
 def deep_linear(landscape: Landscape) -> Form:

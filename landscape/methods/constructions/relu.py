@@ -18,17 +18,17 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import scipy  # its parts are loaded when they are used
 
-from landscape.core.certificate import SegmentEvaluator
 from landscape.core.level import LevelSpec
 from landscape.core.task import Form, Landscape
 from landscape.core.trees import Params
+from landscape.methods.base import Method
 from landscape.methods.constructions.curves import Curve, Piece, constructed, form_of, line, reverse
-from landscape.search.state import Method
+from landscape.search.state import Problem, Stepper
 
 ANGLES = (0.0, 0.03, 0.1, 0.3)
 TURNS = 30  # steps by which kept units are turned
@@ -37,20 +37,25 @@ STEPS = 20_000
 LASSO_GAP = 1e-9
 
 
-def relu_construction(
-    *,
-    landscape: Landscape,
-    peaks: SegmentEvaluator,
-    band: LevelSpec,
-    grid: int = 50,
-    max_beads: int = 257,
-    **_: Any,
-) -> Method:
-    """Bind the construction to a landscape. Raises ValueError that names the hypothesis which the
-    landscape does not meet. Its facts: the `bound` max(λ, ε) with λ the higher end's loss, ε and
-    the l and α that it is taken at, and each of its terms."""
-    construct = curve_between(landscape)
-    return constructed(construct, landscape, peaks=peaks, band=band, grid=grid, max_beads=max_beads)
+class ReluConstruction(Method):
+    """The constructed path between two networks with one hidden layer of ReLU units.
+
+    Its facts: the `bound` max(λ, ε) with λ the higher end's loss, ε and the l and α that it is
+    taken at, and each of its terms.
+
+    References:
+        Freeman & Bruna 2017, Theorem 2.4.
+    """
+
+    name: ClassVar[str] = "relu-construction"
+    makes_start: ClassVar[bool] = True
+    searches: ClassVar[bool] = False
+
+    def check(self, landscape: Landscape) -> None:
+        one_hidden_layer(landscape)
+
+    def bind(self, problem: Problem, level: LevelSpec) -> Stepper:
+        return constructed(curve_between(problem.landscape), problem, level, self.max_beads)
 
 
 def one_hidden_layer(landscape: Landscape) -> Form:

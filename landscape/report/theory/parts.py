@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 
 from landscape.report.data.series import Record
 from landscape.report.data.wording import number
+from landscape.report.figures import style
 
 TINY = 1e-4  # of E|Y|² = 1
 
@@ -105,13 +106,13 @@ def means(records: Iterable[Record], measure: str) -> list[Record]:
 
 def drawn(
     axes: Axes, places: Sequence[float], measured: Sequence[Record], number: int, label: str,
-    **style: Any,
+    **changes: Any,
 ) -> None:  # fmt: skip
     """Means with their intervals or standard errors against places."""
     heights = [one["mean"] for one in measured]
     reach = np.array([bars(one) for one in measured]).reshape(-1, 2).T
-    looks = {**style.look(number), **style}
-    axes.errorbar(places, heights, reach, capsize=3, label=label, **looks)
+    look = {**style.look(number), **changes}
+    axes.errorbar(places, heights, reach, capsize=3, label=label, **look)
 
 
 def bars(measured: Mapping[str, Any]) -> tuple[float, float]:

@@ -23,7 +23,7 @@ from landscape.search.driver import Connection, judge
 from landscape.search.elastic_band import Elastic
 from landscape.search.state import String
 from landscape.stages.build import Progress, silent
-from landscape.stages.connect import ConnectContext
+from landscape.stages.context import ConnectContext
 from landscape.stages.snapshots import carry, missing
 from landscape.store.files import Row
 from landscape.store.records import BARRIER
@@ -220,7 +220,7 @@ def _lowered(
         for size in sorted(set(sizes)):
             mine = [n for n, beads in enumerate(sizes) if beads == size]
             some = [going[n] for n in mine]
-            keys = [key_data(context.seed, "barrier", b.a, b.b, b.grad_evals) for b in some]
+            keys = [key_data(context.problem.seed, "barrier", b.a, b.b, b.grad_evals) for b in some]
             rates = np.array([barrier.rate for barrier in some])
             bands = elastic.start(trees.stack([cuts[n][1] for n in mine]), np.stack(keys), rates)
             while elastic.going(bands):
@@ -286,7 +286,7 @@ def _accept(
 
 def _off_line(context: ConnectContext, barrier: _Barrier, band: trees.Params) -> trees.Params:
     """A band whose middle is off its line, by barrier.off of its length, in a random direction."""
-    key = key_data(context.seed, "barrier", barrier.a, barrier.b, "off", barrier.restarts)
+    key = key_data(context.problem.seed, "barrier", barrier.a, barrier.b, "off", barrier.restarts)
     shape = np.sin(np.pi * np.linspace(0, 1, trees.count(band)))
     shape[-1] = 0  # the end stays bit for bit
     away = trees.random_move(trees.take(band, 0), barrier.off * paths.length(band), key)
@@ -351,8 +351,10 @@ def _begun(context: ConnectContext, a: int, b: int) -> _Barrier:
     run = context.run
     minima = topology.leaves(run.models())
     levels = minima[a].level, minima[b].level
-    ends = [context.ends.params(model, level) for model, level in zip((a, b), levels, strict=True)]
-    how = context.peaks, context.band(max(levels))
+    ends = [
+        context.end_points.params(model, level) for model, level in zip((a, b), levels, strict=True)
+    ]
+    how = context.problem.evaluate, context.level_spec(max(levels))
     best, origin = judge(String(f"{a}-{b}", paths.straight(*ends)), *how), "straight"
     direct = topology.direct(minima, run.rows(), run.snapshots())
     if (a, b) in direct:
@@ -365,7 +367,7 @@ def _begun(context: ConnectContext, a: int, b: int) -> _Barrier:
 
 def _judged(context: ConnectContext, barrier: _Barrier, points: trees.Params) -> Connection:
     string = String(f"{barrier.a}-{barrier.b}", points)
-    return judge(string, context.peaks, context.band(max(barrier.levels)))
+    return judge(string, context.problem.evaluate, context.level_spec(max(barrier.levels)))
 
 
 def _through(context: ConnectContext, row: Row, levels: tuple[float, float]) -> trees.Params:

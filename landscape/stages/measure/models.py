@@ -4,7 +4,6 @@ whole Hessian and of the blocks of subsets of the parameters."""
 from __future__ import annotations
 
 import time
-from typing import Any
 
 import numpy as np
 
@@ -15,12 +14,13 @@ from landscape.measures.hessian import Hessian, lanczos_steps
 from landscape.measures.lanczos import ENDS, Eigenvalues, chosen, lanczos, largest, sized
 from landscape.measures.spectrum import Spectrum, spectrum, whole_spectrum
 from landscape.stages.build import Progress, check_and_cast_params, log
+from landscape.stages.measure.context import MeasureContext
 from landscape.store.files import Row, finite, load_arrays, read_record, save_arrays
 from landscape.store.records import MODEL_COLUMNS, EndPoint
 
 
 def pending_models(
-    context: Any, connected: list[Row], levels: list[float]
+    context: MeasureContext, connected: list[Row], levels: list[float]
 ) -> list[tuple[float, int]]:
     """(level, model) of the models that are not measured yet, where each reached its level."""
     run, pending = context.run, []
@@ -39,7 +39,7 @@ def pending_models(
 
 
 def measure_models(
-    context: Any, connected: list[Row], levels: list[float], progress: Progress
+    context: MeasureContext, connected: list[Row], levels: list[float], progress: Progress
 ) -> None:
     pending = pending_models(context, connected, levels)
     hessian = context.hessian
@@ -52,7 +52,7 @@ def measure_models(
         progress("measuring models", number + 1, len(pending))
 
 
-def _measure_model(context: Any, hessian: Hessian, level: float, model: int) -> None:
+def _measure_model(context: MeasureContext, hessian: Hessian, level: float, model: int) -> None:
     began = time.perf_counter()
     run, settings = context.run, context.settings
     path = run.model_file(model, level)

@@ -8,12 +8,10 @@ report only reads it.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from landscape.config.load import (
-    Config,
     ConfigError,
     changes,
     dump_section,
@@ -21,25 +19,16 @@ from landscape.config.load import (
     revised,
     set_name,
 )
-from landscape.core import devices, trees
-from landscape.core.certificate import SegmentMaxima, memoized, segment_evaluator
 from landscape.core.status import Status
-from landscape.core.task import Landscape
-from landscape.measures.function_space import make_function_length
-from landscape.measures.hessian import Hessian
-from landscape.search.shorten import Shortener
-from landscape.stages.build import Progress, build_landscape, config_of, log, silent
-from landscape.stages.connect import ConnectContext
+from landscape.stages.build import Progress, config_of, log, silent
+from landscape.stages.context import connect_context
 from landscape.stages.measure.barriers import measure_barriers, measure_snapshots, pending_barriers
+from landscape.stages.measure.context import MeasureContext
 from landscape.stages.measure.models import measure_models, pending_models
 from landscape.stages.measure.strings import measure_strings, pending_strings
 from landscape.stages.snapshots import missing
 from landscape.store.files import Row, RunError, write_bytes
 from landscape.store.run import Run
-
-SHARE_OF_STRINGS = 2  # memory's part for strings shortened together, at their longest
-COPIES = 28  # of a string that is being shortened: itself, safe and best, and gradients: its own,
-# a trial's and those of steps before, and all of them once more for a step
 
 
 def measure(
@@ -99,60 +88,6 @@ def measure(
     }
 
 
-class MeasureContext:
-    """What is built once: the landscape and what measures it."""
-
-    def __init__(self, run: Run, config: Config, name: str, progress: Progress) -> None:
-        self.run, self.config, self.name, self.settings = run, config, name, config.measure
-        self.report = progress
-
-    @functools.cached_property
-    def landscape(self) -> Landscape:
-        return build_landscape(self.config, self.report)
-
-    @functools.cache  # noqa: B019  a run's context live as long as the stage
-    def peaks(self, grid: int) -> Callable[..., SegmentMaxima]:
-        return memoized(segment_evaluator(self.landscape, grid))
-
-    @functools.cache  # noqa: B019
-    def shortener(self, grid: int) -> Shortener:
-        asked = self.settings
-        return Shortener(
-            self.landscape, self.peaks(grid), asked.tolerance, asked.max_beads, asked.max_sweeps
-        )
-
-    @functools.cached_property
-    def function_length(self) -> Any:
-        return make_function_length(self.landscape, self.settings.samples)
-
-    @functools.cached_property
-    def hessian(self) -> Hessian | None:
-        wanted = self.settings.hessian and self.landscape.hessian_target is not None
-        return Hessian(self.landscape) if wanted else None
-
-    @functools.cache  # noqa: B019
-    def block(self, over: str) -> Hessian:
-        """Of the parameters that match."""
-        return Hessian(self.landscape, over)
-
-    @property
-    def no_hessian(self) -> str:
-        if self.hessian or not self.settings.hessian:
-            return ""
-        return "no second derivatives: the task has no metric `loss`"
-
-    @property
-    def group(self) -> int:
-        """How many strings are shortened together."""
-        scalar = 8 if self.config.compute.precision == "float64" else 4
-        beads = COPIES * self.settings.max_beads * trees.size(self.landscape.shapes) * scalar
-        return max(1, devices.memory() // SHARE_OF_STRINGS // beads)
-
-    def lowers(self, levels: Sequence[float]) -> bool:
-        """Whether barriers are asked for."""
-        return self.settings.barriers and set(levels) == set(self.config.levels.values)
-
-
 # -- the topology of the whole run -----------------------------------------------------------------
 
 
@@ -168,7 +103,7 @@ def measure_topology(
 ) -> None:
     if pending_topology(context, connected, levels):
         config = context.config
-        search = ConnectContext(
+        search = connect_context(
             context.run, config, set_name(config.connect), progress, context.landscape
         )
         measure_snapshots(search, progress)

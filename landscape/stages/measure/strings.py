@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import yaml
@@ -22,12 +21,15 @@ from landscape.search.driver import COINCIDE
 from landscape.search.shorten import Shortening
 from landscape.stages.build import Progress, check_and_cast_params
 from landscape.stages.checkpoints import Checkpoints, KeptShortening, kept
+from landscape.stages.measure.context import MeasureContext
 from landscape.store.files import Arrays, Row, RunError, finite, read_record, save_arrays
 from landscape.store.records import DOWNGRADED, OFF, STRING_COLUMNS
 from landscape.store.run import Run
 
 
-def pending_strings(context: Any, connected: list[Row], levels: list[float]) -> list[Row]:
+def pending_strings(
+    context: MeasureContext, connected: list[Row], levels: list[float]
+) -> list[Row]:
     """The CONNECTED rows that are not measured yet, or were another string when they were, or are
     among the first by now and have no spectrum, or whose shortened string was DOWNGRADED: with the
     grid that found it too high, to be shortened on."""
@@ -61,7 +63,7 @@ def _first_of_each_level(rows: list[Row], count: int) -> set[str]:
 
 
 def measure_strings(
-    context: Any, connected: list[Row], levels: list[float], progress: Progress
+    context: MeasureContext, connected: list[Row], levels: list[float], progress: Progress
 ) -> None:
     checkpoints = Checkpoints(
         context.run.measures_directory(context.name) / "shortening.safetensors"
@@ -100,7 +102,7 @@ def measure_strings(
         checkpoints.drop()
 
 
-def _begun(context: Any, row: Row) -> Shortening:
+def _begun(context: MeasureContext, row: Row) -> Shortening:
     points, ends = _points(context, row), [row["loss_a"], row["loss_b"]]
     if context.settings.shorten:
         return context.shortener(row["grid"]).start(_key(row), points, row["limit"], ends)
@@ -109,7 +111,7 @@ def _begun(context: Any, row: Row) -> Shortening:
     return replace(string, history=[found], ended=OFF)
 
 
-def _points(context: Any, row: Row) -> Params:
+def _points(context: MeasureContext, row: Row) -> Params:
     run = context.run
     path = run.connection_file(row["set"], row["level"], row["a"], row["b"])
     points = run.load_connection(row)[0]
@@ -119,12 +121,14 @@ def _points(context: Any, row: Row) -> Params:
     return {name: points[name].astype(shape.dtype) for name, shape in shapes.items()}
 
 
-def _measure_string(context: Any, row: Row, string: Shortening, with_spectrum: bool) -> None:
+def _measure_string(
+    context: MeasureContext, row: Row, string: Shortening, with_spectrum: bool
+) -> None:
     """Everything of one string, into its file."""
     began = time.perf_counter()
     found, points = _points(context, row), string.kept
     over = yaml.safe_load(context.run.settings_file(row["set"]).read_text())["length_over"]
-    certificate = certify(points, context.peaks(row["grid"]), row["limit"])
+    certificate = certify(points, context.evaluate(row["grid"]), row["limit"])
     if not certificate.holds(row["limit"]):
         raise RunError(
             f"{context.run.directory}: {_key(row)} no longer holds below {row['limit']:.6g} "
@@ -198,7 +202,7 @@ def _measure_string(context: Any, row: Row, string: Shortening, with_spectrum: b
 
 
 def _along(
-    context: Any,
+    context: MeasureContext,
     hessian: Hessian,
     points: Params,
     certificate: Certificate,

@@ -1,0 +1,137 @@
+"""What can be named in a config: built in, from an installed package, or `module:name`.
+
+No JAX here: names are known without importing what they name.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from difflib import get_close_matches
+from importlib import import_module, invalidate_caches
+from importlib.machinery import PathFinder
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+_sources: dict[str, bytes | None] = {}  # what the modules of `module:name` were when loaded
+
+
+@dataclass(frozen=True)
+class Registry:
+    """Things of one kind by their names.
+
+    built_in: name → `module:object`; group: the entry points of installed packages that add to
+    them, as `lscape.methods`.
+    """
+
+    kind: str
+    group: str
+    built_in: dict[str, str]
+
+    def names(self) -> list[str]:
+        """What may be asked for by name; nothing is imported."""
+        return list(dict.fromkeys([*self.built_in, *sorted(entry_points(group=self.group).names)]))
+
+    def load(self, name: str) -> Any:
+        """What a name, or `module:object`, stands for.
+
+        Raises:
+            KeyError: there is no such name.
+            ImportError: `module:object` cannot be imported; the message says why.
+        """
+        if ":" in name:
+            return load_object(name)
+        if name in self.built_in:
+            module, _, attribute = self.built_in[name].partition(":")
+            return getattr(import_module(module), attribute)
+        for found in entry_points(group=self.group, name=name):
+            try:
+                return found.load()
+            except Exception as error:
+                said = f"{found.value} raised {type(error).__name__}{_raised_at(error)}: {error}"
+                raise ImportError(
+                    f"the {self.kind} '{name}' of {_package(found)}: {said}"
+                ) from error
+        raise KeyError(name)
+
+
+def _package(entry_point: Any) -> str:
+    return entry_point.dist.name if entry_point.dist else "an installed package"
+
+
+def load_object(spec: str) -> Any:
+    """What `module:name` names, from the working directory or a package.
+
+    Raises ImportError saying exactly why there is none: the module is missing or fails (with the
+    file and line), or has no such name.
+    """
+    module_name, _, name = spec.partition(":")
+    if not re.fullmatch(r"\w+(\.\w+)*:\w+", spec):
+        raise ImportError(f"expected 'module:name', got '{spec}'")
+    with _working_directory_first():
+        _forget_if_stale(module_name)
+        try:
+            module = import_module(module_name)
+        except (Exception, SystemExit) as error:
+            missing = error.name if isinstance(error, ModuleNotFoundError) else None
+            if missing and f"{module_name}.".startswith(f"{missing}."):
+                raise ImportError(
+                    f"no module '{missing}' in {Path.cwd()} or among the installed packages"
+                ) from error
+            raise ImportError(
+                f"importing '{module_name}' raised {type(error).__name__}{_raised_at(error)}: "
+                f"{error}"
+            ) from error
+    _sources[module_name] = _source_of(module_name)
+    if not hasattr(module, name):
+        near = get_close_matches(name, dir(module), 1)
+        hint = f"; did you mean '{near[0]}'?" if near else ""
+        raise ImportError(f"module '{module_name}' has no '{name}'{hint}")
+    return getattr(module, name)
+
+
+@contextmanager
+def _working_directory_first() -> Iterator[None]:
+    here = str(Path.cwd())
+    sys.path.insert(0, here)
+    invalidate_caches()  # the module may have been written a moment ago
+    try:
+        yield
+    finally:
+        with suppress(ValueError):  # the module may have changed the path itself
+            sys.path.remove(here)
+
+
+def _forget_if_stale(module_name: str) -> None:
+    """Let a module be read again where another directory's, or an older one, is loaded: a run is
+    named after the file's content, so that content must be what runs."""
+    package = module_name.partition(".")[0]
+    here = PathFinder.find_spec(package, [str(Path.cwd())])
+    elsewhere = here and package in sys.modules and here.origin != _file_of(package)
+    changed = module_name in _sources and _sources[module_name] != _source_of(module_name)
+    if elsewhere or changed:
+        for name in [name for name in sys.modules if f"{name}.".startswith(f"{package}.")]:
+            del sys.modules[name]
+
+
+def _source_of(module_name: str) -> bytes | None:
+    file = _file_of(module_name)
+    return Path(file).read_bytes() if file and Path(file).is_file() else None
+
+
+def _file_of(module_name: str) -> str | None:
+    return getattr(sys.modules.get(module_name), "__file__", None)
+
+
+def _raised_at(error: BaseException) -> str:
+    own = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if frame.filename != __file__ and "importlib" not in frame.filename
+    ]
+    return f" at {own[-1].filename}:{own[-1].lineno}" if own else ""

@@ -1,0 +1,33 @@
+"""Path finders by name. A new one is a file here and a line below, or a package of its own."""
+
+from __future__ import annotations
+
+from landscape.core.registry import Registry
+from landscape.methods.base import Method
+
+DEFAULT_METHOD = "dss"
+
+METHODS = Registry(
+    "method",
+    "lscape.methods",
+    {
+        "dss": "landscape.methods.dss:DSS",
+        "constrained": "landscape.methods.constrained:Constrained",
+        "straight": "landscape.methods.straight:Straight",
+        "linear-network": "landscape.methods.constructions.linear_network:LinearNetwork",
+        "relu-construction": "landscape.methods.constructions.relu:ReluConstruction",
+    },
+)
+
+
+def load_method(name: str) -> type[Method]:
+    """The settings class of a method, by its name or as `module:Class`.
+
+    Raises:
+        KeyError: there is no method of that name.
+        ImportError: the class cannot be imported, or is no method.
+    """
+    found = METHODS.load(name)
+    if not (isinstance(found, type) and issubclass(found, Method)):
+        raise ImportError(f"'{name}' is no method: it must be a subclass of landscape.Method")
+    return found

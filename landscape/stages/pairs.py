@@ -1,0 +1,220 @@
+"""Search pairs at a level: in groups, kept and resumed, each judged and written when it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from landscape.config.load import Config
+from landscape.core import trees
+from landscape.core.level import LevelSpec
+from landscape.core.status import Status
+from landscape.search.driver import Connection, chained, judge, start, steps
+from landscape.search.history import search_history
+from landscape.search.state import Search, String
+from landscape.stages.build import Progress
+from landscape.stages.checkpoints import Checkpoints, Searching, kept, packed, unpacked
+from landscape.stages.context import ConnectContext, Pair
+from landscape.store.files import Row, finite
+from landscape.store.records import COLUMNS, why_missed
+
+
+class Link(NamedTuple):
+    """A pair that was missed at a level, and its string of another level to begin from."""
+
+    missed: Row
+    found: Row
+
+
+def connect_level(
+    context: ConnectContext, level: float, pairs: Sequence[Pair], progress: Progress
+) -> None:
+    """Search the pairs that have no row at a level yet; first what was interrupted."""
+    run, at = context.run, context.level_spec(level)
+    checkpoints = Checkpoints(run.search_file(context.name, level))
+    before = kept(checkpoints, Searching)
+    if before is not None:  # a group that was interrupted is finished first, as it was
+        search = unpacked(before)
+        _search_group(context, at, search, checkpoints, len(search.strings), 0, progress)
+    done = {(a, b) for a, b in pairs if run.connection_file(context.name, level, a, b).exists()}
+    ready = []
+    for a, b in sorted(set(pairs) - done):
+        if all(context.end_points.reached(model, level) for model in (a, b)):
+            ready.append((a, b))
+        else:
+            _save_unreached(context, level, a, b)
+    for first in range(0, len(ready), context.group):
+        group = ready[first : first + context.group]
+        search = Search([_begin(context, level, pair) for pair in group])
+        _search_group(context, at, search, checkpoints, len(ready), first, progress)
+
+
+def _begin(context: ConnectContext, level: float, pair: Pair) -> String:
+    """The string of a pair, from the path that was given or the straight line."""
+    name = "-".join(map(str, pair))
+    if (level, pair) in context.start_paths:
+        return String(name, context.start_paths[level, pair])
+    a, b = (context.end_points.params(model, level) for model in pair)
+    return start(name, a, b)
+
+
+def chain(context: ConnectContext, links: Sequence[Link], progress: Progress) -> None:
+    """Begin the pairs of a level that were missed anew, from a string of another level; their
+    rows replace the old ones and include what those took."""
+    if not links:
+        return
+    level = links[0].missed["level"]
+    checkpoints = Checkpoints(context.run.search_file(context.name, level))
+    for first in range(0, len(links), context.group):
+        strings = []
+        for missed, found in links[first : first + context.group]:
+            a, b = missed["a"], missed["b"]
+            points = context.run.load_connection(found)[0]
+            end_a, end_b = (context.end_points.params(model, level) for model in (a, b))
+            string = chained(f"{a}-{b}", end_a, end_b, points, found["level"])
+            string.grad_evals, string.seconds = missed["grad_evals"], missed["seconds"]
+            strings.append(string)
+        at = context.level_spec(level)
+        _search_group(context, at, Search(strings), checkpoints, len(links), first, progress)
+
+
+def _search_group(
+    context: ConnectContext,
+    at: LevelSpec,
+    search: Search,
+    checkpoints: Checkpoints,
+    total: int,
+    before: int,
+    progress: Progress,
+) -> None:
+    """Search, judge, keep. The rows of a group are written only when all of it is decided,
+    so that a resumed group has the same strings in its batches."""
+    stage, run = f"connecting at {at.level:g}", context.run
+
+    def state() -> dict[str, Any]:
+        return packed(search)
+
+    told = {string.name: len(string.history) for string in search.strings}
+    progress(stage, before, total)
+    for _ in steps(context.stepper(at), search):
+        _tell_rounds(context, at, search, told)
+        checkpoints.keep(state)
+        ended = [s for s in search.strings if s.ended is not None]
+        progress(
+            stage,
+            before + min(len(ended), len(search.strings) - 0.01),
+            total,
+            **_facts(search, before, total),
+        )
+    checkpoints.keep(state, now=True)
+    connected = 0
+    for number, string in enumerate(search.strings):
+        _restore_ends(context, string, at.level)
+        connection = judge(string, context.problem.evaluate, at, context.config.connect.length_over)
+        row = _row(context.config, context.name, at, connection)
+        profile = connection.certificate.profile
+        rounds = search_history(string, connection.certificate, at.level)
+        run.save_connection(row, string.points, profile, rounds)
+        run.append_events(context.name, [_verdict_event(row)])
+        connected += connection.status is Status.CONNECTED
+        progress(
+            stage,
+            before + number + 1,
+            total,
+            pairs=f"{before + number + 1}/{total}",
+            connected=connected,
+            beads=max(trees.count(s.points) for s in search.strings),
+        )
+    run.write_results()
+    checkpoints.drop()
+
+
+def _restore_ends(context: ConnectContext, string: String, level: float) -> None:
+    """Whatever a method has made of them, the string is judged between the models."""
+    for end, model in zip((0, -1), string.name.split("-"), strict=True):
+        params = context.end_points.params(int(model), level)
+        if any(not np.array_equal(leaf[end], params[k]) for k, leaf in string.points.items()):
+            string.points = {name: np.array(leaf) for name, leaf in string.points.items()}
+            for name, leaf in string.points.items():
+                leaf[end] = params[name]
+
+
+def _tell_rounds(
+    context: ConnectContext, at: LevelSpec, search: Search, told: dict[str, int]
+) -> None:
+    events = []
+    for string in search.strings:
+        if len(string.history) == told[string.name]:
+            continue
+        told[string.name] = len(string.history)
+        last = string.history[-1]
+        own = string.segments.own if string.segments else {}
+        events.append(
+            {
+                "event": "round",
+                "level": at.level,
+                "pair": string.name,
+                "round": _whole(last.number),
+                "instantaneous_level": last.level,
+                "beads": trees.count(string.points),
+                "grad_evals": string.grad_evals,
+                "highest": last.highest,
+                "highest_at": last.at,
+            }
+            | {name: _whole(numbers.max()) for name, numbers in own.items()}
+        )
+    context.run.append_events(context.name, [finite(event) for event in events])
+
+
+def _save_unreached(context: ConnectContext, level: float, a: int, b: int) -> None:
+    missed = [model for model in (a, b) if not context.end_points.reached(model, level)]
+    who = " and ".join(f"model {model}" for model in missed)
+    records = [context.end_points.records[model] for model in missed]
+    why = "; ".join(f"model {r['model']}: {why_missed(r['steps'], r['value'])}" for r in records)
+    row = _empty_row(context.config, context.name, level, a, b)
+    row |= {
+        "status": Status.LEVEL_NOT_REACHED,
+        "grad_evals": 0,
+        "reason": f"{who} did not reach the level in training ({why})",
+    }
+    shapes = context.landscape.shapes.items()
+    no_beads = {name: np.zeros((0, *shape.shape), shape.dtype) for name, shape in shapes}
+    context.run.save_connection(row, no_beads, np.zeros((0, 2)), {})
+    context.run.append_events(context.name, [_verdict_event(row)])
+
+
+def _facts(search: Search, before: int, total: int) -> dict[str, Any]:
+    ended = [s for s in search.strings if s.ended is not None]
+    seen = [upper for s in search.active if s.segments for upper in s.segments.upper]
+    worst = [float(upper) for upper in seen if np.isfinite(upper)]
+    facts: dict[str, Any] = {
+        "pairs": f"{before + len(ended)}/{total}",
+        "connected": sum(s.ended == Status.CONNECTED for s in ended),
+        "beads": max(trees.count(s.points) for s in search.strings),
+    }
+    return facts | ({"worst": max(worst)} if worst else {})
+
+
+def _whole(number: float) -> int | None:
+    return int(number) if np.isfinite(number) else None
+
+
+def _empty_row(config: Config, name: str, level: float, a: int, b: int) -> Row:
+    row: Row = dict.fromkeys(COLUMNS)
+    task = config.task.name or config.task.factory
+    known = {"task": task, "method": config.connect.finder.name, "level": level, "a": a, "b": b}
+    return row | known | {"set": name, "reason": ""}
+
+
+def _row(config: Config, name: str, at: LevelSpec, connection: Connection) -> Row:
+    string = connection.string
+    a, b = map(int, string.name.split("-"))
+    return _empty_row(config, name, at.level, a, b) | {"limit": at.limit} | connection.record()
+
+
+def _verdict_event(row: Row) -> dict[str, Any]:
+    keys = ("level", "a", "b", "status", "reason", "beads", "rounds", "grad_evals", "max_loss")
+    facts = {"facts": row["facts"]} if "facts" in row else {}
+    return {"event": "verdict", **{key: row[key] for key in keys}, **facts}
