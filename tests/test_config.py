@@ -175,7 +175,7 @@ def test_a_factory_from_the_working_directory(factory):
 @pytest.mark.parametrize(
     "source, function, said",
     [
-        ("def make(): pass", "maek", "has no function 'maek'; did you mean 'make'?"),
+        ("def make(): pass", "maek", "has no 'maek'; did you mean 'make'?"),
         ("make = 3", "make", "is not a function: it is of type int"),
         ("x = 1\ny = 1 / 0", "make", "raised ZeroDivisionError at {file}:2: division by zero"),
         ("import sys\nsys.exit(3)", "make", "raised SystemExit at {file}:2: 3"),

@@ -192,7 +192,7 @@ def test_reading_does_not_start_jax(run):
     save(run, ALL)
     code = (
         "import sys; from pathlib import Path; from landscape.report import report, write_html\n"
-        "from landscape.runs import Run\n"
+        "from landscape.store.run import Run\n"
         f"run = Run(Path({str(run.directory)!r}))\n"
         "write_html([run], report([run]), run.report_file)\n"
         "sys.exit('jax' in sys.modules)"

@@ -148,7 +148,7 @@ def test_the_status_of_stages(run):
 
 def test_a_second_process_is_refused(run):
     code = (
-        "import sys; from landscape.files import RunError; from landscape.runs import open_run\n"
+        "import sys; from landscape.store.files import RunError; from landscape.store.run import open_run\n"
         "try:\n with open_run(sys.argv[1]).stage('train'): print('entered')\n"
         "except RunError as error: print(error)"
     )
@@ -163,7 +163,7 @@ def test_a_second_process_is_refused(run):
 
 def test_a_lock_ends_with_the_process_that_held_it(run):
     code = (
-        "import sys, time; from landscape.runs import open_run\n"
+        "import sys, time; from landscape.store.run import open_run\n"
         "with open_run(sys.argv[1]).stage('train'):\n print('entered', flush=True)\n time.sleep(60)"
     )
     command = [sys.executable, "-c", code, str(run.directory)]
@@ -178,7 +178,7 @@ def test_a_lock_ends_with_the_process_that_held_it(run):
 
 
 def test_rows_come_back_and_make_the_csv(run):
-    row = dict.fromkeys(run.COLUMNS)
+    row = dict.fromkeys(run_module.COLUMNS)
     row |= {"task": "digits", "method": "dss", "status": "LEVEL_NOT_REACHED"}
     row |= {"grad_evals": 0, "reason": ""}
     string = {"w": np.array([[0], [1], [2]], np.float32)}

@@ -388,6 +388,8 @@ def _task(given: Any) -> tuple[TaskSpec | None, list[Problem]]:
         found = [(f"task.{key}", unknown(key, ("name", "factory"))) for key in typos]
         return None, found or [("task", _no_task())]
     key, spec = ("task.factory", factory) if factory is not None else ("task.name", str(name))
+    if factory is not None and ":" not in factory:
+        return None, [(key, f"expected 'module:function', got '{factory}'")]
     try:
         build = load_builder(spec)
     except ImportError as error:

@@ -141,7 +141,7 @@ class _Trace:
     def _outputs(self, equation: Any, values: list[_Value]) -> list[_Value]:
         name, params = equation.primitive.name, equation.params
         if name == "scan":
-            return self._scan(params, values)
+            return self._scan(equation, values)
         inner = next((params[key] for key in ("jaxpr", "call_jaxpr") if key in params), None)
         if inner is not None:
             if isinstance(inner, core.Jaxpr):
@@ -167,8 +167,13 @@ class _Trace:
             rest = _union(dim for axis, dim in enumerate(dims) if axis not in summed)
             self.products.append((name, over, rest))
 
-    def _scan(self, params: Any, values: list[_Value]) -> list[_Value]:
-        consts, carries = params["num_consts"], params["num_carry"]
+    def _scan(self, equation: Any, values: list[_Value]) -> list[_Value]:
+        body = equation.params["jaxpr"]
+        # what is fed in and given out by steps has an axis more outside; JAX's own counts of these
+        # are not the same in all versions
+        fed_in = _longer(equation.invars, body.jaxpr.invars)
+        carries = len(equation.outvars) - _longer(equation.outvars, body.jaxpr.outvars)
+        consts = len(values) - fed_in - carries
         fixed, state = values[:consts], values[consts : consts + carries]
         fed = [
             _Value({name: dims[1:] for name, dims in value.of.items()}, value.data)
@@ -177,7 +182,7 @@ class _Trace:
         while True:
             before = [_Value(data=value.data) for value in state]
             inner = _Trace()
-            after = inner.run(params["jaxpr"], [*fixed, *before, *fed])
+            after = inner.run(body, [*fixed, *before, *fed])
             state = [
                 _Value(data=old.data or new.data)
                 for old, new in zip(before, after[:carries], strict=True)
@@ -185,6 +190,12 @@ class _Trace:
             if state == before:
                 self.products += inner.products
                 return [*state, *(_Value(data=value.data) for value in after[carries:])]
+
+
+def _longer(outside: Iterable[Any], inside: Iterable[Any]) -> int:
+    """How many of these variables have an axis more outside."""
+    pairs = zip(outside, inside, strict=True)
+    return sum(len(outer.aval.shape) > len(inner.aval.shape) for outer, inner in pairs)
 
 
 def _kept(name: str, params: Any, equation: Any, values: list[_Value]) -> dict[str, Dims]:

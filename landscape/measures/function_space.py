@@ -129,7 +129,7 @@ def make_function_length(
             if change < MOVED:
                 break
             finer = measured(lefts, rights, 2**halving)
-            length, change = finer, (finer - length) / finer if finer > 0 else 0.0
+            length, change = finer, abs(finer - length) / finer if finer > 0 else 0.0
         return FunctionLength(length, float(ends_apart(ends)[0]), float(change), measured_over)
 
     return function_length

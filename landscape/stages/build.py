@@ -75,7 +75,7 @@ def build_task(config: Config, progress: Progress = silent) -> Task:
     try:
         devices.configure(asked.precision, asked.strategy, asked.devices, asked.memory)
     except ValueError as error:
-        raise config.problem("devices.devices", str(error)) from None
+        raise config.problem("compute.devices", str(error)) from None
     spec = config.task
     key = config.task_key
     if config.data.dir is not None and not os.path.isdir(config.data.dir):

@@ -103,7 +103,7 @@ def test_every_type_and_shape_goes_through_all_stages(job, float64, types, tree)
     assert {leaf.dtype.name for leaf in points.values()} == {precision}
     if tree == "odd":
         assert points.keys() == {
-            "a/b. ж 字", "deep", "search_history.beads.0", "search_history.beads.1.0", "none"
+            "a/b. ж 字", "deep", "film.beads.0", "film.beads.1.0", "none"
         } and points["none"].shape == (rows[-1]["beads"], 0, 3)  # fmt: skip
     found = measure(run)
     assert len(found["strings"]) == 6 and len(found["models"]) == 6 and len(found["barriers"]) >= 2

@@ -423,7 +423,7 @@ def test_bands_have_the_beads_that_the_memory_holds(wells, monkeypatch):
             assert max(beads) == (1, used) and record["band"] == used
             assert record["max_loss"] == pytest.approx(1, abs=0.01)
         else:
-            assert record["status"] == "KEPT" and "devices.memory" in record["reason"]
+            assert record["status"] == "KEPT" and "compute.memory" in record["reason"]
             assert record["band"] is None
         run.barrier_file(0, 1).unlink()
         beads.clear()

@@ -212,7 +212,7 @@ def _lowered(
         if most < BEADS[0]:
             for barrier in going:
                 barrier.status = "BUDGET" if barrier.grad_evals else "KEPT"
-                barrier.reason = f"devices.memory holds less than {BEADS[0]} beads and what "
+                barrier.reason = f"compute.memory holds less than {BEADS[0]} beads and what "
                 barrier.reason += "lowers them, beside the path"
             break
         cuts = [_highest_stretch(context, barrier, most) for barrier in going]
