@@ -95,7 +95,7 @@ def test_a_band_does_not_depend_on_the_unit_of_the_loss(float64):
     line = np.linspace(MINIMA["a"], MINIMA["b"], 5)
     landscape = bind(energy_task(muller_brown, lambda key: {"x": jnp.zeros(2)}))
     for unit in (1.0, 1e-4):
-        scaled = landscape._replace(descent=lambda p, unit=unit: unit * muller_brown(p))
+        scaled = landscape._replace(train_objective=lambda p, unit=unit: unit * muller_brown(p))
         elastic = Elastic(scaled, 10)
         bands = elastic.start({"x": line[None]}, np.zeros((1, 2), np.uint32))
         while elastic.going(bands):

@@ -148,7 +148,8 @@ def test_the_status_of_stages(run):
 
 def test_a_second_process_is_refused(run):
     code = (
-        "import sys; from landscape.store.files import RunError; from landscape.store.run import open_run\n"
+        "import sys; from landscape.store.files import RunError\n"
+        "from landscape.store.run import open_run\n"
         "try:\n with open_run(sys.argv[1]).stage('train'): print('entered')\n"
         "except RunError as error: print(error)"
     )

@@ -84,7 +84,8 @@ def without(vectors: np.ndarray, basis: np.ndarray) -> np.ndarray:
 
 
 def _parts(vectors: np.ndarray, basis: np.ndarray) -> np.ndarray:
-    return (basis @ vectors[:, :, None])[:, :, 0]
+    # NumPy's matmul of such stacks can warn of invalid values where there are none
+    return np.einsum("nij,nj->ni", basis, vectors)
 
 
 @dataclass(frozen=True)

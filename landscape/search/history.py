@@ -27,19 +27,6 @@ def search_history(string: String, certificate: Certificate, level: float) -> di
     of the length, none in a round whose positions were forgotten or are not finite; profile [·, 2],
     profile_counts [rounds]; variance [3], each axis's share of the final beads' variance.
     """
-    rounds = [one for one in string.history if np.isfinite([one.number, one.level]).all()]
-    if not rounds or not np.array_equal(rounds[-1].beads, string.ids):
-        rounds.append(
-            Round(
-                number=string.rounds,
-                level=level if string.level is None else string.level,
-                highest=certificate.maximum,
-                at=certificate.max_at,
-                beads=string.ids,
-                places=paths.bead_places(string.points),
-                profile=certificate.profile,
-            )
-        )
     left, left_ids = string.left, string.left_ids
     if left:
         known = paths.finite_beads(left)
@@ -56,7 +43,19 @@ def search_history(string: String, certificate: Certificate, level: float) -> di
             return one
         return replace(one, beads=np.array([], int), places=np.array([]))
 
-    rounds = [placed(one) for one in rounds]
+    rounds = [placed(one) for one in string.history if np.isfinite([one.number, one.level]).all()]
+    if not rounds or not np.array_equal(rounds[-1].beads, string.ids):
+        rounds.append(
+            Round(
+                number=string.rounds,
+                level=level if string.level is None else string.level,
+                highest=certificate.maximum,
+                at=certificate.max_at,
+                beads=string.ids,
+                places=paths.bead_places(string.points),
+                profile=certificate.profile,
+            )
+        )
     beads = [at[[row_of[int(bead)] for bead in one.beads]] for one in rounds]
     profiles = [thinned(one.profile, POINTS) for one in rounds]
     facts = [(one.number, one.level, one.highest, one.at) for one in rounds]

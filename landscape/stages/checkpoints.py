@@ -130,13 +130,18 @@ Training = Annotated[KeptTraining, AfterValidator(_of_each)]
 
 
 class KeptRound(TypedDict):
-    number: float
-    level: float
-    highest: float
-    at: float
+    """facts [4]: number, level, highest, at, of which any may be infinite or NaN."""
+
+    facts: Array
     beads: Array
     places: Array
     profile: Array
+
+
+def _with_four(one: KeptRound) -> KeptRound:
+    if one["facts"].shape != (4,):
+        raise ValueError("facts are four numbers")
+    return one
 
 
 class KeptSegments(TypedDict):
@@ -151,7 +156,7 @@ class KeptString(TypedDict):
     points: Named
     segments: KeptSegments | None
     level: FiniteFloat | None
-    history: list[KeptRound]
+    history: list[Annotated[KeptRound, AfterValidator(_with_four)]]
     ids: Array
     left: Named
     left_ids: Array
@@ -220,7 +225,7 @@ def packed(search: Search) -> dict[str, Any]:
             {
                 **vars(string),
                 "segments": string.segments and vars(string.segments),
-                "history": [vars(one) for one in string.history],
+                "history": [_packed_round(one) for one in string.history],
             }
             for string in search.strings
         ],
@@ -235,7 +240,7 @@ def unpacked(before: KeptSearch) -> Search:
             **{
                 **string,
                 "segments": string["segments"] and Segments(**string["segments"]),
-                "history": [Round(**one) for one in string["history"]],
+                "history": [_round(one) for one in string["history"]],
             }
         )
         for string in before["strings"]
@@ -244,6 +249,16 @@ def unpacked(before: KeptSearch) -> Search:
     if pending is None:
         return Search(strings)
     return Search(strings, Beads(**{**pending, "descent": DescentState(**pending["descent"])}))
+
+
+def _packed_round(one: Round) -> KeptRound:
+    facts = np.array([one.number, one.level, one.highest, one.at])
+    return {"facts": facts, "beads": one.beads, "places": one.places, "profile": one.profile}
+
+
+def _round(kept: KeptRound) -> Round:
+    number, level, highest, at = map(float, kept["facts"])
+    return Round(number, level, highest, at, kept["beads"], kept["places"], kept["profile"])
 
 
 class KeptShortening(TypedDict):

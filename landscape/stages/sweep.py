@@ -33,7 +33,7 @@ def asked(config: Config, *sections: str) -> list[str]:
     return [
         f"{name}.{key}={json.dumps(value)}"
         for name in sections
-        for key, value in getattr(config, name).model_dump(mode="json").items()
+        for key, value in plain(getattr(config, name)).items()
     ]
 
 

@@ -25,8 +25,7 @@ DESCENT = {
     "fixed": {"left.w": np.ones((2, 3))},
 }
 ROUND = {
-    **{name: 1.0 for name in ("number", "level", "highest", "at")},
-    "beads": np.arange(3), "places": np.ones(3), "profile": np.ones((5, 2)),
+    "facts": np.ones(4), "beads": np.arange(3), "places": np.ones(3), "profile": np.ones((5, 2)),
 }  # fmt: skip
 SEGMENTS = {
     "upper": np.ones(2), "place": np.ones(2), "values": np.ones((2, 3)), "own": {"x": np.ones(2)},
