@@ -6,7 +6,15 @@ import json
 from pathlib import Path
 from typing import Any
 
-from landscape.config.load import Config, ConfigError, SweepConfig, run_name, set_name, sweep_name
+from landscape.config.load import (
+    Config,
+    ConfigError,
+    SweepConfig,
+    plain,
+    run_name,
+    set_name,
+    sweep_name,
+)
 from landscape.config.sections import combination_name
 from landscape.stages.build import Progress, log, silent
 from landscape.stages.classify_models import classify_models
