@@ -10,10 +10,42 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from landscape.config.load import Config, ConfigError, config_from, load_config
+    from landscape.api.graph import (
+        Components,
+        DisconnectivityGraph,
+        components,
+        disconnectivity_graph,
+    )
+    from landscape.api.measuring import (
+        CurvatureResult,
+        HessianExtremes,
+        Lengths,
+        PlaneResult,
+        SpectrumResult,
+        curvature,
+        hessian_extremes,
+        lengths,
+        plane,
+        spectrum,
+    )
+    from landscape.api.paths import PathResult, ShortenResult, certify, find_path, shorten
+    from landscape.api.training import TrainedModel, train_models
+    from landscape.config.load import Config, config_from, load_config
+    from landscape.config.validation import ConfigError
+    from landscape.core.certificate import Certificate
+    from landscape.core.devices import configure
+    from landscape.core.level import LevelSpec
+    from landscape.core.permute import permuted
     from landscape.core.status import Status
     from landscape.core.task import Landscape, Outputs, Task, bind, energy_task
     from landscape.data import DataError
+    from landscape.methods.base import Method
+    from landscape.methods.constrained import Constrained
+    from landscape.methods.constructions.linear_network import LinearNetwork
+    from landscape.methods.constructions.relu import ReluConstruction
+    from landscape.methods.dss import DSS
+    from landscape.methods.straight import Straight
+    from landscape.search.state import Problem, Search, Stepper, String
     from landscape.stages.check import check
     from landscape.stages.connect import connect
     from landscape.stages.measure.run import measure
@@ -24,24 +56,49 @@ if TYPE_CHECKING:
 
 # imported when first used, so that reading a run does not start JAX
 _HOMES = {
-    "landscape.core.status": ("Status",),
-    "landscape.core.task": ("Landscape", "Outputs", "Task", "bind", "energy_task"),
+    "landscape.api.graph": (
+        "Components", "DisconnectivityGraph", "components", "disconnectivity_graph",
+    ),
+    "landscape.api.measuring": (
+        "CurvatureResult", "HessianExtremes", "Lengths", "PlaneResult", "SpectrumResult",
+        "curvature", "hessian_extremes", "lengths", "plane", "spectrum",
+    ),
+    "landscape.api.paths": ("PathResult", "ShortenResult", "certify", "find_path", "shorten"),
+    "landscape.api.training": ("TrainedModel", "train_models"),
     "landscape.config.load": ("Config", "config_from", "load_config"),
     "landscape.config.validation": ("ConfigError",),
+    "landscape.core.certificate": ("Certificate",),
+    "landscape.core.devices": ("configure",),
+    "landscape.core.level": ("LevelSpec",),
+    "landscape.core.permute": ("permuted",),
+    "landscape.core.status": ("Status",),
+    "landscape.core.task": ("Landscape", "Outputs", "Task", "bind", "energy_task"),
     "landscape.data": ("DataError",),
-    "landscape.store.files": ("RunError",),
-    "landscape.store.run": ("Run", "open_run"),
+    "landscape.methods.base": ("Method",),
+    "landscape.methods.constrained": ("Constrained",),
+    "landscape.methods.constructions.linear_network": ("LinearNetwork",),
+    "landscape.methods.constructions.relu": ("ReluConstruction",),
+    "landscape.methods.dss": ("DSS",),
+    "landscape.methods.straight": ("Straight",),
+    "landscape.search.state": ("Problem", "Search", "Stepper", "String"),
     "landscape.stages.check": ("check",),
     "landscape.stages.connect": ("connect",),
     "landscape.stages.measure.run": ("measure",),
     "landscape.stages.train": ("train",),
     "landscape.stages.verify": ("verify",),
-}
+    "landscape.store.files": ("RunError",),
+    "landscape.store.run": ("Run", "open_run"),
+}  # fmt: skip
 
 __all__ = [
-    "Config", "ConfigError", "DataError", "Landscape", "Outputs", "Run", "RunError", "Status",
-    "Task", "bind", "check", "config_from", "connect", "energy_task", "load_config", "measure",
-    "open_run", "train", "verify",
+    "DSS", "Certificate", "Components", "Config", "ConfigError", "Constrained", "CurvatureResult",
+    "DataError", "DisconnectivityGraph", "HessianExtremes", "Landscape", "Lengths", "LevelSpec",
+    "LinearNetwork", "Method", "Outputs", "PathResult", "PlaneResult", "Problem",
+    "ReluConstruction", "Run", "RunError", "Search", "ShortenResult", "SpectrumResult", "Status",
+    "Stepper", "Straight", "String", "Task", "TrainedModel", "bind", "certify", "check",
+    "components", "config_from", "configure", "connect", "curvature", "disconnectivity_graph",
+    "energy_task", "find_path", "hessian_extremes", "lengths", "load_config", "measure", "open_run",
+    "permuted", "plane", "shorten", "spectrum", "train", "train_models", "verify",
 ]  # fmt: skip
 
 
@@ -50,3 +107,7 @@ def __getattr__(name: str) -> Any:
         if name in names:
             return getattr(import_module(home), name)
     raise AttributeError(f"module 'landscape' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return __all__

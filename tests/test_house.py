@@ -25,6 +25,7 @@ MAY_IMPORT = {
     "stages": {
         "core", "search", "measures", "methods", "tasks", "data", "config", "store", "analysis",
     },
+    "api": {"core", "search", "measures", "methods", "analysis", "report.figures"},
     "report.data": {"analysis", "config.sections", "core.profile", "store"},
     "report.figures": {"analysis", "core.profile", "report.data", "store"},
     "report.theory": {"analysis", "report.data", "report.figures", "store"},

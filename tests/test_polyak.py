@@ -13,6 +13,7 @@ import pytest
 from landscape import config_from
 from landscape.config.load import ConfigError
 from landscape.core.task import bind, energy_task
+from landscape.search import beads
 from landscape.search.descend import Descender
 from landscape.search.polyak import MOMENTUM, PATIENCE, RATE, RELAXATION, STRIDE, polyak
 from landscape.stages import build
@@ -152,7 +153,7 @@ def test_where_the_level_can_be_descended_on_few_data_beads_take_polyak_steps(mo
     assert first_step(metric="error") != pytest.approx(1, rel=1e-2)
     assert first_step(optimizer="adam") != pytest.approx(1, rel=1e-2)
     assert first_step(learning_rate=1e-3) != pytest.approx(1, rel=1e-2)
-    monkeypatch.setattr(build, "FEW_SAMPLES", 1436)
+    monkeypatch.setattr(beads, "FEW_SAMPLES", 1436)
     assert first_step() != pytest.approx(1, rel=1e-2)
     assert first_step(optimizer="polyak") == pytest.approx(1, rel=1e-3)
 

@@ -236,7 +236,14 @@ class Certificate:
     profile: np.ndarray
     barrier: float
 
+    def __repr__(self) -> str:
+        return (
+            f"<Certificate maximum {self.maximum:.6g} (+ at most {self.last_change:.2g}) at "
+            f"{self.max_at:.4f} of the length, {self.grid} points a segment and finer at maxima>"
+        )
+
     def holds(self, limit: float) -> bool:
+        """Whether the loss on the whole path is at most that."""
         return self.maximum + self.last_change <= limit
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import jax
 import numpy as np
 
-from landscape.core import trees
+from landscape.core import paths, trees
+from landscape.core.certificate import Certificate
 from landscape.core.trees import Params
 from landscape.measures.hessian import NOISE, Hessian, batched, lanczos_steps
 from landscape.measures.lanczos import (
@@ -42,6 +44,37 @@ def extremes(hessian: Hessian, points: Params, steps: int, key: np.ndarray) -> E
         return lanczos(product, starts[index], steps, hessian.rounding, ENDS).eigenvalues(*ENDS)
 
     return joined(batched(hessian, trees.count(points), points, steps, some))
+
+
+class Along(NamedTuple):
+    """k points of a path, named arrays [k, ...]: some of its beads, and where it is highest.
+
+    places [k]: fractions of the length; tangents: the path's direction there.
+    """
+
+    places: np.ndarray
+    points: Params
+    tangents: Params
+
+
+def points_along(points: Params, certificate: Certificate, count: int) -> Along:
+    """At most so many inner beads of a path, evenly spread, and its highest point, the last."""
+    beads = trees.count(points)
+    inner = np.linspace(0, beads - 1, min(count, beads - 2) + 2)
+    chosen = np.unique(np.round(inner).astype(int)[1:-1])
+    segment, places = certificate.segment, paths.bead_places(points)
+    start, end = places[[segment, segment + 1]]
+    t = (certificate.max_at - start) / (end - start) if end > start else 0.0
+    left, right = trees.take(points, segment), trees.take(points, segment + 1)
+    top = {n: np.asarray(trees.lerp(left[n], right[n], t), left[n].dtype) for n in left}
+    at = {n: np.concatenate([points[n][chosen], top[n][None]]) for n in points}
+    tangents = {
+        n: np.concatenate(
+            [points[n][chosen + 1] - points[n][chosen - 1], (right[n] - left[n])[None]]
+        )
+        for n in points
+    }
+    return Along(np.append(places[chosen], certificate.max_at), at, tangents)
 
 
 @dataclass(frozen=True)

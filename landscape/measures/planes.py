@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import jax
 import numpy as np
 
 from landscape.core import trees
+from landscape.core.devices import each
 from landscape.core.principal import principal
+from landscape.core.task import Landscape, Scalar
 from landscape.core.trees import Params
 
 FLAT = 1e-3  # of the first side: a point nearer to its line spans no plane with it
@@ -129,6 +132,20 @@ def off_line(points: Params) -> np.ndarray:
     along = _dot(away, chord) / max(_norm2(chord), np.finfo(float).tiny)
     rest = {name: away[name] - np.multiply.outer(along, chord[name]) for name in away}
     return _norms(rest)
+
+
+def row_evaluator(landscape: Landscape, flat: Plane) -> Callable[[np.ndarray], np.ndarray]:
+    """(x, y) of points on the plane [n, 2] → the level's metric [n] there."""
+    kinds = {key: shape.dtype for key, shape in landscape.shapes.items()}
+    shared = [{key: leaf.astype(kinds[key]) for key, leaf in part.items()}
+              for part in (flat.origin, flat.u, flat.v)]  # fmt: skip
+    kind = next(iter(kinds.values()))
+
+    def level_at(at: jax.Array, origin: Params, u: Params, v: Params) -> Scalar:
+        return landscape.level({key: origin[key] + at[0] * u[key] + at[1] * v[key] for key in u})
+
+    levels = each(level_at)
+    return lambda at: np.asarray(levels(at.astype(kind), *shared), np.float64)
 
 
 def _exact(params: Params) -> Params:

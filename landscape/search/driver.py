@@ -132,6 +132,15 @@ def warm_start(first: Stepper, then: Stepper) -> Stepper:
     return step
 
 
+def restore_ends(string: String, a: Params, b: Params) -> None:
+    """Give a string its ends back, whatever a method has made of them."""
+    for place, end in ((0, a), (-1, b)):
+        if any(not np.array_equal(leaf[place], end[k]) for k, leaf in string.points.items()):
+            string.points = {name: np.array(leaf) for name, leaf in string.points.items()}
+            for name, leaf in string.points.items():
+                leaf[place] = end[name]
+
+
 def judge(
     string: String,
     evaluate: SegmentEvaluator,

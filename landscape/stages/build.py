@@ -8,7 +8,6 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -29,10 +28,16 @@ from landscape.core.task import Landscape, Task, bind
 from landscape.data import DataError, Store
 from landscape.measures.filters import chosen
 from landscape.methods.registry import load_method
+from landscape.search.beads import (
+    LEVEL_OPTIMIZERS,
+    Descend,
+    descend_level,
+    descend_training,
+    has_few_samples,
+    level_optimizer,
+    why_no_gradient,
+)
 from landscape.search.descend import OPTIMIZERS, Constraint, Descender
-from landscape.search.gauss_newton import gauss_newton
-from landscape.search.polyak import RATE, polyak
-from landscape.search.trust import near_start, within_radius
 from landscape.stages.inputs import check_direction, check_functions, check_samples, raised_at
 from landscape.store.files import Arrays, RunError
 from landscape.store.run import Run
@@ -40,8 +45,6 @@ from landscape.tasks.registry import load_builder
 
 log = logging.getLogger("lscape")
 
-FEW_SAMPLES = 10_000  # up to which a bead's steps see all where training's do not
-FEW_PARAMETERS = 64  # up to which their products with each other are cheap, too
 BEAD_RATE = 1e-3  # of Adam, at least: a bead has only to come down, not to be trained well
 SLOPES = 4  # random points at which a metric that beads are to descend is tried
 PACKAGES = ("lscape", "jax", "jaxlib", "flax", "optax", "numpy")
@@ -153,7 +156,7 @@ def bead_optimizer(config: Config, landscape: Landscape) -> str:
     train, connect = config.train, config.connect
     named = f"'{config.levels.metric}'"
     asked = connect.optimizer
-    if asked in ("gauss-newton", "polyak"):
+    if asked in LEVEL_OPTIMIZERS:
         if landscape.train_objective is None:
             allowed = ", ".join(OPTIMIZERS)
             raise config.problem(
@@ -172,12 +175,12 @@ def bead_optimizer(config: Config, landscape: Landscape) -> str:
             raise config.problem("connect.learning_rate", f"does not go with optimizer: {asked}")
         if connect.weight_decay:
             raise config.problem("connect.weight_decay", f"does not go with optimizer: {asked}")
-        if error := _no_gradient(landscape):
+        if error := why_no_gradient(landscape):
             raise config.problem("connect.optimizer", f"{named} has no gradient: {error}")
-    if connect.optimizer:
-        return connect.optimizer
+    if asked:
+        return asked
     told = (connect.learning_rate, connect.weight_decay, train.clip, train.weight_decay)
-    cheap = train.batch_size is None or landscape.samples <= FEW_SAMPLES
+    cheap = train.batch_size is None or has_few_samples(landscape)
     if (
         landscape.train_objective is None
         or not connect.finder.descends_level
@@ -186,27 +189,16 @@ def bead_optimizer(config: Config, landscape: Landscape) -> str:
         or jax.tree.leaves(landscape.carry)
     ):
         return train.optimizer
-    if error := _no_gradient(landscape):
+    if error := why_no_gradient(landscape):
         log.warning(f"beads descend by {train.optimizer}: {named} has no gradient: {error}")
         return train.optimizer
-    few = landscape.samples <= FEW_SAMPLES and trees.size(landscape.shapes) <= FEW_PARAMETERS
-    return "gauss-newton" if landscape.by_sample and few else "polyak"
-
-
-def _no_gradient(landscape: Landscape) -> str:
-    """Why the level's metric cannot be differentiated; nothing if it can."""
-    descent: Any = landscape.train_objective
-    try:
-        jax.eval_shape(jax.grad(descent), dict(landscape.shapes))
-    except Exception as error:
-        return f"{type(error).__name__}: {str(error).splitlines()[0]}"
-    return ""
+    return level_optimizer(landscape)
 
 
 def _check_slope(config: Config, landscape: Landscape) -> None:
     """Raise ConfigError for a metric that can be differentiated but has no slope, as an error rate:
     its gradient is zero at each of SLOPES random points, and it is above the lowest level there."""
-    descent: Any = landscape.train_objective
+    objective: Any = landscape.train_objective
 
     def slope(key: jax.Array) -> tuple[jax.Array, jax.Array]:
         key, draw = jax.random.split(jax.random.wrap_key_data(key))
@@ -215,7 +207,7 @@ def _check_slope(config: Config, landscape: Landscape) -> None:
         flat, unravel = ravel_pytree(params)
         size = jnp.sqrt(jnp.mean(flat**2))
         moved = flat + 0.1 * jnp.where(size > 0, size, 1) * jax.random.normal(draw, flat.shape)
-        value, gradient = jax.value_and_grad(descent)(unravel(moved.astype(flat.dtype)))
+        value, gradient = jax.value_and_grad(objective)(unravel(moved.astype(flat.dtype)))
         return value, jnp.array([jnp.any(leaf != 0) for leaf in gradient.values()]).any()
 
     keys = np.stack([key_data(config.seed, "slope", number) for number in range(SLOPES)])
@@ -241,29 +233,20 @@ def check_differentiable(config: Config, landscape: Landscape) -> None:
         raise config.problem(config.task_key, message) from error
 
 
-def build_beads(
-    config: Config, landscape: Landscape, name: str
-) -> Callable[[Constraint | None], Descender]:
+def build_beads(config: Config, landscape: Landscape, name: str) -> Descend:
     """How beads descend by an optimiser of this name (`bead_optimizer`), under what constrains
     them. Raises ConfigError."""
-    steps = config.train.check_every, config.connect.max_steps_per_bead
-    if name not in ("gauss-newton", "polyak"):
-        optimizer = near_start(within_radius(build_optimizer(config, landscape, beads=True)))
+    every, most = config.train.check_every, config.connect.max_steps_per_bead
+    if name in LEVEL_OPTIMIZERS:
+        _check_slope(config, landscape)
+        return descend_level(landscape, name, every, most, config.connect.learning_rate)
+    optimizer = build_optimizer(config, landscape, beads=True)
 
-        def as_in_training(constraint: Constraint | None = None) -> Descender:
-            check_differentiable(config, landscape)
-            return Descender(landscape, optimizer, *steps, constraint)
+    def as_in_training(constraint: Constraint | None) -> Descender:
+        check_differentiable(config, landscape)
+        return descend_training(landscape, optimizer, every, most)(constraint)
 
-        return as_in_training
-    _check_slope(config, landscape)
-    descent: Any = landscape.train_objective
-    own = landscape._replace(loss=lambda params, carry, key: (descent(params), carry))
-    if name == "gauss-newton":
-        assert landscape.by_sample is not None
-        optimizer = gauss_newton(landscape.by_sample)  # which has its own trust radius
-    else:
-        optimizer = near_start(polyak(config.connect.learning_rate or RATE))
-    return lambda constraint=None: Descender(own, optimizer, *steps, constraint, looks_early=True)
+    return as_in_training
 
 
 def build_optimizer(

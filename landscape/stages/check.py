@@ -15,7 +15,7 @@ from landscape.core import devices, trees
 from landscape.core.certificate import segment_evaluator
 from landscape.core.devices import each
 from landscape.core.keys import key_data
-from landscape.measures.planes import Plane
+from landscape.measures.planes import Plane, row_evaluator
 from landscape.search.descend import Descender
 from landscape.stages.build import (
     Progress,
@@ -29,7 +29,7 @@ from landscape.stages.build import (
 from landscape.stages.context import group_size
 from landscape.stages.endpoints import read_endpoints
 from landscape.stages.inputs import check_start
-from landscape.stages.plane import GRID, row_evaluator
+from landscape.stages.plane import GRID
 
 TYPICAL_GRADIENTS = 2_000  # a pair at a level: quadratics need 1,000 at .1 and 17,000 at .01
 TYPICAL_BEADS = 16

@@ -11,7 +11,7 @@ from landscape.config.load import Config
 from landscape.core import trees
 from landscape.core.level import LevelSpec
 from landscape.core.status import Status
-from landscape.search.driver import Connection, chained, judge, start, steps
+from landscape.search.driver import Connection, chained, judge, restore_ends, start, steps
 from landscape.search.history import search_history
 from landscape.search.state import Search, String
 from landscape.stages.build import Progress
@@ -111,7 +111,8 @@ def _search_group(
     checkpoints.keep(state, now=True)
     connected = 0
     for number, string in enumerate(search.strings):
-        _restore_ends(context, string, at.level)
+        a, b = (context.end_points.params(int(m), at.level) for m in string.name.split("-"))
+        restore_ends(string, a, b)
         connection = judge(string, context.problem.evaluate, at, context.config.connect.length_over)
         row = _row(context.config, context.name, at, connection)
         profile = connection.certificate.profile
@@ -129,16 +130,6 @@ def _search_group(
         )
     run.write_results()
     checkpoints.drop()
-
-
-def _restore_ends(context: ConnectContext, string: String, level: float) -> None:
-    """Whatever a method has made of them, the string is judged between the models."""
-    for end, model in zip((0, -1), string.name.split("-"), strict=True):
-        params = context.end_points.params(int(model), level)
-        if any(not np.array_equal(leaf[end], params[k]) for k, leaf in string.points.items()):
-            string.points = {name: np.array(leaf) for name, leaf in string.points.items()}
-            for name, leaf in string.points.items():
-                leaf[end] = params[name]
 
 
 def _tell_rounds(

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
-import jax
 import numpy as np
 
 from landscape.config.load import Config, ConfigError, revised
 from landscape.core import paths, trees
-from landscape.core.devices import each
 from landscape.core.keys import key_data
 from landscape.core.status import Status
 from landscape.core.task import Landscape
 from landscape.measures.filters import filter_axes
-from landscape.measures.planes import FLAT, Plane, off_line, random_directions, through
+from landscape.measures.planes import (
+    FLAT,
+    Plane,
+    off_line,
+    random_directions,
+    row_evaluator,
+    through,
+)
 from landscape.stages.build import (
     Progress,
     build_landscape,
@@ -265,20 +270,6 @@ def evaluate(
         loss = _losses(run, name, landscape, flat, sides["x"], sides["y"], progress)
         run.save_plane(name, {**arrays, **sides, "loss": loss}, record)
         run.plane_checkpoint(name).unlink(missing_ok=True)
-
-
-def row_evaluator(landscape: Landscape, flat: Plane) -> Callable[[np.ndarray], np.ndarray]:
-    """(x, y) of points on the plane [n, 2] → the level's metric [n] there."""
-    kinds = {key: shape.dtype for key, shape in landscape.shapes.items()}
-    shared = [{key: leaf.astype(kinds[key]) for key, leaf in part.items()}
-              for part in (flat.origin, flat.u, flat.v)]  # fmt: skip
-    kind = next(iter(kinds.values()))
-
-    def level_at(at: jax.Array, origin: Any, u: Any, v: Any) -> Any:
-        return landscape.level({key: origin[key] + at[0] * u[key] + at[1] * v[key] for key in u})
-
-    levels = each(level_at)
-    return lambda at: np.asarray(levels(at.astype(kind), *shared), np.float64)
 
 
 def _losses(

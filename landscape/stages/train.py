@@ -17,6 +17,7 @@ from landscape.core.permute import permuted
 from landscape.core.status import Status
 from landscape.core.task import Landscape
 from landscape.search.descend import Descender, DescentState
+from landscape.search.training import Training
 from landscape.stages.build import (
     Progress,
     bead_optimizer,
@@ -29,7 +30,8 @@ from landscape.stages.build import (
     silent,
     surroundings,
 )
-from landscape.stages.checkpoints import Checkpoints, Training, kept
+from landscape.stages.checkpoints import Checkpoints, kept
+from landscape.stages.checkpoints import Training as KeptTraining
 from landscape.stages.endpoints import read_endpoints
 from landscape.stages.inputs import check_start
 from landscape.store.files import load_arrays, save_arrays
@@ -104,70 +106,54 @@ def _measure(
 
 
 def _descend(run: Run, config: Config, landscape: Landscape, progress: Progress) -> None:
-    settings, levels = config.train, np.array(config.levels.values)
+    settings, levels = config.train, config.levels.values
     optimizer = build_optimizer(config, landscape)
     descender = Descender(landscape, optimizer, settings.check_every, settings.max_steps)
     checkpoints = Checkpoints(run.checkpoint_file)
-    before = kept(checkpoints, Training)
+    before = kept(checkpoints, KeptTraining)
     numbers = list(range(0, settings.models, 2 if settings.permute else 1))
     if before is None:
         params = initial(config, landscape, numbers)
         keys = [key_data(config.seed, "train", model) for model in numbers]
-        descent = descender.start(params, np.stack(keys), np.full(len(keys), levels[0]))
-        met: list[dict[float, tuple[int, float]]] = [{} for _ in keys]
+        state = descender.start(params, np.stack(keys), np.full(len(keys), levels[0]))
+        training = Training(descender, levels, state)
     else:
-        descent = DescentState(**before["descent"])
         met = [{level: (step, value) for level, step, value in model} for model in before["met"]]
+        training = Training(descender, levels, DescentState(**before["descent"]), met)
 
-    def state() -> dict[str, Any]:
-        flat = [[[level, *at] for level, at in model.items()] for model in met]
-        return {"descent": descent.settled().arrays(), "met": flat}
+    def kept_state() -> dict[str, Any]:
+        flat = [[[level, *at] for level, at in model.items()] for model in training.met]
+        return {"descent": training.state.settled().arrays(), "met": flat}
 
     total = len(numbers) * settings.max_steps
     shown = np.full(len(numbers), -1)
     while True:
-        for model in map(int, np.flatnonzero(np.isfinite(descent.value))):
-            value, step = float(descent.value[model]), int(descent.step[model])
-            for level in levels[levels >= value]:
-                if float(level) not in met[model]:
-                    met[model][float(level)] = (step, value)
-                    _keep_end(
-                        run,
-                        numbers[model],
-                        float(level),
-                        trees.take(descent.params, model),
-                        step,
-                        value,
-                    )
-            ahead = levels[levels < value]
-            descent.target[model] = ahead[0] if len(ahead) else levels[-1]
-        changed = np.flatnonzero(descent.step != shown)
+        for new in training.newly_met():
+            _keep_end(run, numbers[new.model], new.level, new.params, new.step, new.value)
+        state = training.state
+        changed = np.flatnonzero(state.step != shown)
         run.append_history(
             [
-                {
-                    "model": numbers[m],
-                    "step": int(descent.step[m]),
-                    "value": float(descent.value[m]),
-                }
+                {"model": numbers[m], "step": int(state.step[m]), "value": float(state.value[m])}
                 for m in changed
-                if np.isfinite(descent.value[m])
+                if np.isfinite(state.value[m])
             ]
         )
-        shown = descent.step.copy()
-        going = descender.going(descent)
-        reached = sum(map(len, met))
-        spent = np.where(going, descent.step, settings.max_steps)
+        shown = state.step.copy()
+        going = training.going
+        spent = np.where(going, state.step, settings.max_steps)
         progress(
             "training",
             float(spent.sum()),
             total,
-            levels=f"{reached}/{len(numbers) * len(levels)}",
-            worst=float(np.max(descent.value)),
-        )  # fmt: skip
+            levels=f"{sum(map(len, training.met))}/{len(numbers) * len(levels)}",
+            worst=float(np.max(state.value)),
+        )
         if not going.any():
             break
-        checkpoints.keep(state)
-        descent = descender.advance(descent)
+        checkpoints.keep(kept_state)
+        training.advance()
+    descent, met = training.state, training.met
     records = []
     for m, model in enumerate(numbers):
         steps, value = int(descent.step[m]), float(descent.value[m])

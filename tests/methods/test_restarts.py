@@ -107,7 +107,7 @@ def test_where_no_start_has_a_way_down_the_reason_says_so(method, value):
     def energy(x):
         return jnp.where(jnp.abs(x[0]) > 0.9, 0.0, value)
 
-    middle = {"insert": "midpoint"} if method == "dss" else {}
+    middle: dict[str, Any] = {"insert": "midpoint"} if method == "dss" else {}
     found = searched(energy, method, **middle)
     assert found.status is (Status.STUCK if value == 0.5 else Status.NON_FINITE)
     assert found.string.restarts == RESTARTS

@@ -14,7 +14,7 @@ from landscape.core.certificate import Certificate, certify
 from landscape.core.keys import key_data
 from landscape.core.trees import Params
 from landscape.measures import lengths
-from landscape.measures.curvature import classify_peak, curvatures
+from landscape.measures.curvature import classify_peak, curvatures, points_along
 from landscape.measures.hessian import Hessian
 from landscape.measures.spectrum import spectrum, whole_spectrum
 from landscape.search.driver import COINCIDE
@@ -210,27 +210,14 @@ def _along(
     with_spectrum: bool,
 ) -> tuple[Row, Arrays, str]:
     """The Hessian and the level set at beads, evenly spread, and at the highest point, the last."""
-    beads = trees.count(points)
-    inner = np.linspace(0, beads - 1, min(context.settings.points, beads - 2) + 2)
-    chosen = np.unique(np.round(inner).astype(int)[1:-1])
-    segment = certificate.segment
-    start, end = paths.bead_places(points)[[segment, segment + 1]]
-    t = (certificate.max_at - start) / (end - start) if end > start else 0.0
-    left, right = trees.take(points, segment), trees.take(points, segment + 1)
-    top = {n: np.asarray(trees.lerp(left[n], right[n], t), left[n].dtype) for n in left}
-    at = {n: np.concatenate([points[n][chosen], top[n][None]]) for n in points}
-    tangents = {
-        n: np.concatenate(
-            [points[n][chosen + 1] - points[n][chosen - 1], (right[n] - left[n])[None]]
-        )
-        for n in points
-    }
+    chosen = points_along(points, certificate, context.settings.points)
+    at = chosen.points
     seed = key_data(context.config.seed, "measure", key)
-    found = curvatures(hessian, at, context.settings.steps, seed, tangents)
+    found = curvatures(hessian, at, context.settings.steps, seed, chosen.tangents)
     smallest, largest = found.extremes.values.T
     smallest_error, largest_error = found.extremes.errors.T
     arrays = {
-        "at": np.append(paths.bead_places(points)[chosen], certificate.max_at),
+        "at": chosen.places,
         "loss": found.value,
         "gradient": found.gradient,
         "level_curvature": found.level_curvature,

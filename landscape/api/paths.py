@@ -1,0 +1,436 @@
+"""Connect two pytrees below a level, judge a path, shorten one. No run directory is needed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import jax
+import numpy as np
+import optax
+
+from landscape.api import display
+from landscape.api.problem import Problem, Tree, as_landscape, as_params, like, path_of
+from landscape.core import paths, trees
+from landscape.core.certificate import (
+    Certificate,
+    Evaluations,
+    memoized,
+    segment_evaluator,
+)
+from landscape.core.certificate import (
+    certify as certify_points,
+)
+from landscape.core.devices import each
+from landscape.core.level import LevelSpec
+from landscape.core.status import Status
+from landscape.core.task import Landscape
+from landscape.methods.base import Method
+from landscape.methods.registry import DEFAULT_METHOD, METHODS, load_method
+from landscape.search.beads import (
+    LEVEL_OPTIMIZERS,
+    Descend,
+    descend_level,
+    descend_training,
+    level_optimizer,
+    why_no_gradient,
+)
+from landscape.search.descend import OPTIMIZERS
+from landscape.search.driver import judge, restore_ends, start, steps
+from landscape.search.shorten import Shortener
+from landscape.search.state import Problem as Bound
+from landscape.search.state import Search
+
+CHECK_EVERY = 10  # steps of a bead between two looks at its level
+LEARNING_RATE = 1e-3  # of `adam` and `sgd`, where none is given
+
+
+@dataclass(frozen=True)
+class PathResult:
+    """A path between two points, and what is certified of it.
+
+    A search that fails has shown nothing: there is no word for "disconnected".
+
+    Attributes:
+        status: CONNECTED (certified below the limit), NOT_FOUND, STUCK, NON_FINITE or
+            LEVEL_NOT_REACHED (an end is above the level: nothing was searched).
+        reason: Why there is no connection, or what to know of it; often empty.
+        path: The beads, every leaf [beads, ...] in the structure of the ends, which it contains
+            bit for bit.
+        level: What was asked for.
+        limit: What the whole path had to stay below: the level, with its tolerance.
+        certificate: The loss along the path as it is, whether connected or not.
+        length: Of the path, in parameter distance, over `length_over`.
+        chord: The distance of the ends, over the same parameters.
+        rounds: Rounds of the search.
+        grad_evals: Gradients that beads took.
+        loss_evals: Losses along segments, of the search and the certificate.
+        seconds: Of wall time.
+    """
+
+    status: Status
+    reason: str
+    path: Tree = field(repr=False)
+    level: float
+    limit: float
+    certificate: Certificate
+    length: float
+    chord: float
+    rounds: int
+    grad_evals: int
+    loss_evals: int
+    seconds: float
+
+    @property
+    def connected(self) -> bool:
+        """Whether the path is certified below the limit."""
+        return self.status is Status.CONNECTED
+
+    @property
+    def beads(self) -> int:
+        """How many points the path has, its ends counted."""
+        return len(jax.tree.leaves(self.path)[0])
+
+    @property
+    def normalized_length(self) -> float | None:
+        """The length over the chord; None where the ends are one point."""
+        return self.length / self.chord if self.chord > 0 else None
+
+    def _facts(self) -> dict[str, str]:
+        number, certificate = display.number, self.certificate
+        return {
+            "status": str(self.status),
+            "level": f"{self.level:g}" + (f", limit {self.limit:g}" * (self.limit != self.level)),
+            "highest loss": f"{certificate.maximum:.6g} (+ at most {certificate.last_change:.2g}) "
+            f"at {certificate.max_at:.3f} of the length",
+            "beads": f"{self.beads}, both ends counted",
+            "length / chord": number(self.normalized_length),
+            "gradients": f"{self.grad_evals:,}",
+            "losses": f"{self.loss_evals:,} along segments",
+        } | ({"reason": self.reason} if self.reason else {})
+
+    def __repr__(self) -> str:
+        return display.one_line(
+            f"PathResult {self.status}",
+            (
+                f"level {self.level:g}",
+                f"highest loss {self.certificate.maximum:.6g}",
+                f"{self.beads} beads",
+                f"length/chord {display.number(self.normalized_length)}",
+                f"{self.grad_evals:,} gradients",
+                self.reason,
+            ),
+        )
+
+    def _repr_html_(self) -> str:
+        figure = display.profile_figure(
+            str(self.status), self.certificate.profile, self.level, self.limit
+        )
+        return display.table(self._facts()) + figure
+
+
+def find_path(
+    problem: Problem,
+    a: Tree,
+    b: Tree,
+    level: float,
+    *,
+    method: Method | str = DEFAULT_METHOD,
+    metric: str = "loss",
+    split: str = "train",
+    target: float = 0.95,
+    tolerance: float = 1.0,
+    grid: int = 50,
+    optimizer: str | optax.GradientTransformation | None = None,
+    learning_rate: float | None = None,
+    max_steps_per_bead: int = 20_000,
+    length_over: str = "*",
+    seed: int = 0,
+    progress: bool | None = None,
+) -> PathResult:
+    """Look for a path between two points on which the loss stays below a level.
+
+    Args:
+        problem: A differentiable loss of a pytree, a `Task`, or a bound `Landscape`.
+        a: Parameters, any pytree of floats.
+        b: The same structure.
+        level: What the loss along the whole path shall stay below.
+        method: The search, as `DSS(max_rounds=20)`; or its name, with its defaults.
+        metric: Of a task: what the level bounds.
+        split: Of a task: on which of its splits.
+        target: What beads descend to, as a part of a positive level.
+        tolerance: How far above the level the path may rise, as a multiple of a positive level.
+        grid: Points a segment at which it is evaluated before its maxima are refined.
+        optimizer: How beads descend: `gauss-newton` or `polyak` on the level's own metric, `adam`,
+            `sgd` or an optax transformation on the training loss. None chooses the first where
+            samples and parameters are few, the second where the metric has a gradient, else adam.
+        learning_rate: Of `polyak` (where it stalls), `adam` and `sgd`.
+        max_steps_per_bead: A bead's budget.
+        length_over: Globs of the parameters' names that lengths are over.
+        seed: All randomness comes from it.
+        progress: Show a bar; None: in a terminal or a notebook.
+
+    Returns:
+        The path with its certificate, connected or not.
+
+    Raises:
+        ValueError: The parameters do not fit the problem, the level cannot be approached, the
+            method is not made for the problem, or the optimizer not for the metric.
+        TypeError: The parameters are not floats.
+
+    References:
+        Freeman & Bruna 2017, Sec. 3.1 (DSS). The certificate: landscape/core/certificate.py.
+
+    Examples:
+        >>> found = find_path(loss, a, b, level=0.1)
+        >>> found.status, found.normalized_length
+    """
+    landscape = as_landscape(problem, a, metric, split)
+    ends = as_params(landscape, a, "a"), as_params(landscape, b, "b")
+    finder = _method(method)
+    finder.check(landscape)
+    at = _level_spec(level, target, tolerance)
+    if not trees.matching(landscape.shapes, length_over):
+        allowed = ", ".join(landscape.shapes)
+        raise ValueError(f"length_over: '{length_over}' matches none of: {allowed}")
+    counted = Evaluations()
+    descend = _descend(landscape, optimizer, learning_rate, max_steps_per_bead)
+    bound = Bound(
+        landscape, memoized(segment_evaluator(landscape, grid, counted)), descend, grid, seed
+    )
+    search = Search([start("0-1", *ends)])
+    (string,) = search.strings
+    losses = np.asarray(each(landscape.level)(trees.stack(ends)), float)
+    high = ~(losses <= at.level)
+    if high.any():
+        named = " and ".join(
+            f"{name} is at {loss:.6g}"
+            for name, loss, above in zip("ab", losses, high, strict=True)
+            if above
+        )
+        finite = np.isfinite(losses).all()
+        string.terminate(
+            Status.LEVEL_NOT_REACHED if finite else Status.NON_FINITE,
+            f"{named}, the level is {level:g}: nothing was searched",
+        )
+    with display.progress("searching", progress) as tell:
+        if string.ended is None:
+            for _ in steps(finder.bind(bound, at), search):
+                tell(_told(search))
+    restore_ends(string, *ends)
+    found = judge(string, bound.evaluate, at, length_over)
+    return PathResult(
+        status=Status(string.ended) if high.any() else found.status,
+        reason=string.reason if high.any() else found.reason,
+        path=like(a, found.string.points),
+        level=at.level,
+        limit=at.limit,
+        certificate=found.certificate,
+        length=found.length,
+        chord=found.chord,
+        rounds=string.rounds,
+        grad_evals=string.grad_evals,
+        loss_evals=counted.losses,
+        seconds=string.seconds,
+    )
+
+
+def _method(method: Method | str) -> Method:
+    if isinstance(method, Method):
+        return method
+    try:
+        return load_method(method)()
+    except KeyError:
+        allowed = ", ".join(METHODS.names())
+        raise ValueError(f"unknown method '{method}' (allowed: {allowed}, module:Class)") from None
+
+
+def _told(search: Search) -> dict[str, object]:
+    (string,) = search.strings
+    facts: dict[str, object] = {"round": string.rounds, "beads": trees.count(string.points)}
+    if string.history:
+        facts["highest"] = f"{string.history[-1].highest:.4g}"
+    return facts | {"gradients": f"{string.grad_evals:,}"}
+
+
+def _level_spec(level: float, target: float, tolerance: float) -> LevelSpec:
+    if not np.isfinite(level):
+        raise ValueError(f"level must be finite, got {level}")
+    if not 0 < target <= 1:
+        raise ValueError(f"target is a part of the level, above 0 and at most 1, got {target}")
+    if not tolerance >= 1:
+        raise ValueError(f"tolerance is a multiple of the level, 1 or more, got {tolerance}")
+    if level == 0 and target < 1:
+        raise ValueError("level 0 cannot be approached from above: give target=1.0")
+    return LevelSpec(float(level), target, tolerance)
+
+
+def _descend(
+    landscape: Landscape,
+    optimizer: str | optax.GradientTransformation | None,
+    learning_rate: float | None,
+    max_steps: int,
+) -> Descend:
+    if not max_steps >= 1:
+        raise ValueError(f"max_steps_per_bead must be 1 or more, got {max_steps}")
+    no_gradient = why_no_gradient(landscape)
+    if optimizer is None:
+        optimizer = "adam" if no_gradient else level_optimizer(landscape)
+    if isinstance(optimizer, optax.GradientTransformation):
+        return descend_training(landscape, optimizer, CHECK_EVERY, max_steps)
+    if optimizer in LEVEL_OPTIMIZERS:
+        if no_gradient:
+            raise ValueError(f"{optimizer} needs the level's gradient: {no_gradient}")
+        if optimizer == "gauss-newton" and landscape.by_sample is None:
+            raise ValueError("gauss-newton needs a task that names the metric in `sample_means`")
+        return descend_level(landscape, optimizer, CHECK_EVERY, max_steps, learning_rate)
+    if optimizer not in OPTIMIZERS:
+        allowed = ", ".join((*LEVEL_OPTIMIZERS, *OPTIMIZERS))
+        raise ValueError(f"unknown optimizer '{optimizer}' (allowed: {allowed}, or optax's own)")
+    chosen = OPTIMIZERS[optimizer](learning_rate or LEARNING_RATE)
+    return descend_training(landscape, chosen, CHECK_EVERY, max_steps)
+
+
+def certify(
+    problem: Problem,
+    path: Tree,
+    level: float,
+    *,
+    metric: str = "loss",
+    split: str = "train",
+    grid: int = 50,
+) -> Certificate:
+    """Judge a path from anywhere, by the rules of every search.
+
+    Args:
+        problem: As for `find_path`.
+        path: Every leaf [beads, ...]; segments between beads are straight.
+        level: What it shall stay below; maxima are refined to a part of it.
+        metric: Of a task: what the level bounds.
+        split: Of a task: on which of its splits.
+        grid: Points a segment at which it is evaluated before its maxima are refined.
+
+    Returns:
+        The loss along the path; `certificate.holds(level)` says whether it stays below.
+
+    Raises:
+        ValueError: The path does not fit the problem.
+    """
+    landscape, points = path_of(problem, path, metric, split)
+    return certify_points(points, segment_evaluator(landscape, grid), level)
+
+
+@dataclass(frozen=True)
+class ShortenResult:
+    """A path shortened within its level.
+
+    Attributes:
+        status: CONVERGED, STALLED (a much shorter path may be there) or BUDGET.
+        reason: Why it is not CONVERGED.
+        path: The shortest certified path, every leaf [beads, ...].
+        certificate: The loss along it.
+        length: Of it, in parameter distance.
+        length_found: Of the path that was given.
+        chord: The distance of its ends.
+        change: By which part of itself the length moved when the beads were last doubled.
+        grad_evals: Gradients that it took.
+    """
+
+    status: str
+    reason: str
+    path: Tree = field(repr=False)
+    certificate: Certificate
+    length: float
+    length_found: float
+    chord: float
+    change: float | None
+    grad_evals: int
+
+    @property
+    def normalized_length(self) -> float | None:
+        """The length over the chord; None where the ends are one point."""
+        return self.length / self.chord if self.chord > 0 else None
+
+    def _repr_html_(self) -> str:
+        number, limit = display.number, self.certificate.maximum
+        rows = {
+            "status": " ".join(filter(None, (self.status, self.reason))),
+            "length / chord": number(self.normalized_length),
+            "as found": number(self.length_found / self.chord if self.chord else None),
+            "moved last by": number(self.change, 2),
+            "highest loss": f"{limit:.6g} (+ at most {self.certificate.last_change:.2g})",
+            "gradients": f"{self.grad_evals:,}",
+        }
+        figure = display.profile_figure("CONNECTED", self.certificate.profile, limit, limit)
+        return display.table(rows) + figure
+
+    def __repr__(self) -> str:
+        return display.one_line(
+            f"ShortenResult {self.status}",
+            (
+                f"length/chord {display.number(self.normalized_length)}",
+                f"found {display.number(self.length_found / self.chord if self.chord else None)}",
+                f"moved last by {display.number(self.change, 2)}",
+                self.reason,
+            ),
+        )
+
+
+def shorten(
+    problem: Problem,
+    path: Tree,
+    level: float,
+    *,
+    metric: str = "loss",
+    split: str = "train",
+    tolerance: float = 3e-3,
+    max_beads: int = 65,
+    max_sweeps: int = 400,
+    grid: int = 50,
+    progress: bool | None = None,
+) -> ShortenResult:
+    """Shorten a path as far as the level allows.
+
+    Args:
+        problem: As for `find_path`.
+        path: Every leaf [beads, ...]; certified below the level.
+        level: What it must stay below.
+        metric: Of a task: what the level bounds.
+        split: Of a task: on which of its splits.
+        tolerance: How little the length may move when the beads are doubled.
+        max_beads: At which no more are doubled.
+        max_sweeps: The budget of steps.
+        grid: Points a segment of the certificate.
+        progress: Show a bar; None: in a terminal or a notebook.
+
+    Returns:
+        The shortest certified path, with its certificate.
+
+    Raises:
+        ValueError: The path does not fit the problem, or is not below the level.
+    """
+    landscape, points = path_of(problem, path, metric, split)
+    evaluate = memoized(segment_evaluator(landscape, grid))
+    before = certify_points(points, evaluate, level)
+    if not before.holds(level):
+        raise ValueError(
+            f"the path is not below {level:g}: {before.maximum:.6g} at {before.max_at:.3f}"
+        )
+    shortener = Shortener(landscape, evaluate, tolerance, max_beads, max_sweeps)
+    ends = [float(before.profile[0, 1]), float(before.profile[-1, 1])]
+    string = shortener.start("0-1", points, level, ends)
+    with display.progress("shortening", progress) as tell:
+        while string.ended is None:
+            shortener.sweep([string])
+            tell({"sweep": string.sweeps, "length": f"{paths.length(string.kept):.5g}"})
+    kept = string.kept
+    return ShortenResult(
+        status=str(string.ended),
+        reason=string.reason,
+        path=like(path, kept),
+        certificate=certify_points(kept, evaluate, level),
+        length=paths.length(kept),
+        length_found=paths.length(points),
+        chord=paths.chord(points),
+        change=string.change,
+        grad_evals=string.grad_evals,
+    )
