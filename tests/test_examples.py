@@ -12,13 +12,10 @@ from click.testing import CliRunner
 
 import landscape as ls
 from tests.analytic import RING, ring_energy
+from tests.cli.commands import main
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples"
-
-sys.path.insert(0, str(ROOT / "cli"))
-
-from lscape_cli.main import main  # noqa: E402
 
 
 @pytest.fixture

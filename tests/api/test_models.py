@@ -11,7 +11,7 @@ from tests.analytic import double_well_energy
 
 @pytest.fixture(scope="module")
 def models():
-    return ls.train_models(digits(hidden=(4,)), 3, [1.0, 1.5, 1e-9], max_steps=400, progress=False)
+    return ls.train_models(digits(hidden=(4,)), 3, [1.0, 1.5, 1e-9], max_steps=2000, progress=False)
 
 
 def test_every_model_is_kept_where_it_first_met_a_level(models):
@@ -19,14 +19,14 @@ def test_every_model_is_kept_where_it_first_met_a_level(models):
     for model in models:
         assert list(model.met) == [1.5, 1.0] and model.missed == (1e-9,)
         for level, (step, value, params) in model.met.items():
-            assert value <= level and 0 < step <= 400
+            assert value <= level and 0 < step <= 2000
             named = {f"{k}.{n}": x for k, layer in params.items() for n, x in layer.items()}
             assert float(landscape.level(named)) == pytest.approx(value, rel=1e-5)
         assert model.params is model.met[1.0][2]
 
 
 def test_models_are_independent_and_the_same_alone(models):
-    first = ls.train_models(digits(hidden=(4,)), 2, [1.5], max_steps=400, progress=False)
+    first = ls.train_models(digits(hidden=(4,)), 2, [1.5], max_steps=2000, progress=False)
     assert first[0].met[1.5][1] == models[0].met[1.5][1]
     assert first[0].met[1.5][1] != first[1].met[1.5][1]
 

@@ -1,6 +1,7 @@
 """The one call, on landscapes with known answers: any pytree, any loss, no run directory."""
 
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +14,7 @@ from tests.analytic import RING, double_well_energy, ring_energy
 
 A = {"x": jnp.array(RING.a)}
 B = {"x": jnp.array(RING.b)}
-FAST = {"progress": False}
+FAST: Any = {"progress": False}
 
 
 def ring(params):
