@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from landscape.core.status import Status
     from landscape.core.task import Landscape, Outputs, Task, bind, energy_task
     from landscape.data import DataError
+    from landscape.measures.base import Measure, Quantity, Subject
     from landscape.methods.base import Method
     from landscape.methods.constrained import Constrained
     from landscape.methods.constructions.linear_network import LinearNetwork
@@ -74,6 +75,7 @@ _HOMES = {
     "landscape.core.status": ("Status",),
     "landscape.core.task": ("Landscape", "Outputs", "Task", "bind", "energy_task"),
     "landscape.data": ("DataError",),
+    "landscape.measures.base": ("Measure", "Quantity", "Subject"),
     "landscape.methods.base": ("Method",),
     "landscape.methods.constrained": ("Constrained",),
     "landscape.methods.constructions.linear_network": ("LinearNetwork",),
@@ -93,9 +95,10 @@ _HOMES = {
 __all__ = [
     "DSS", "Certificate", "Components", "Config", "ConfigError", "Constrained", "CurvatureResult",
     "DataError", "DisconnectivityGraph", "HessianExtremes", "Landscape", "Lengths", "LevelSpec",
-    "LinearNetwork", "Method", "Outputs", "PathResult", "PlaneResult", "Problem",
+    "LinearNetwork", "Measure", "Method", "Outputs", "PathResult", "PlaneResult", "Problem",
+    "Quantity",
     "ReluConstruction", "Run", "RunError", "Search", "ShortenResult", "SpectrumResult", "Status",
-    "Stepper", "Straight", "String", "Task", "TrainedModel", "bind", "certify", "check",
+    "Stepper", "Straight", "String", "Subject", "Task", "TrainedModel", "bind", "certify", "check",
     "components", "config_from", "configure", "connect", "curvature", "disconnectivity_graph",
     "energy_task", "find_path", "hessian_extremes", "lengths", "load_config", "measure", "open_run",
     "permuted", "plane", "shorten", "spectrum", "train", "train_models", "verify",

@@ -102,3 +102,17 @@ def test_the_notebook():
         ls.Status.NOT_FOUND, ls.Status.CONNECTED,
     ]  # fmt: skip
     assert sum("<svg" in one._repr_html_() for one in shown if hasattr(one, "_repr_html_")) >= 3
+
+
+def test_a_measure_from_outside(folder, tmp_path):
+    runner = CliRunner()
+    also = 'measure={also: [{name: "spread:Spread", beyond: 0.1}], hessian: false, shorten: false}'
+    done = runner.invoke(
+        main, ["run", "detour.yaml", "--runs-dir", str(tmp_path), "--quiet", "--set", also]
+    )
+    assert done.exit_code == 0, done.output
+    (directory,) = tmp_path.glob("detour-*")
+    run = ls.open_run(directory)
+    found = run.other_measures()
+    assert len(found) == len(run.string_measures()) > 0
+    assert all(row["value"] is not None and row["value"] >= 0 for row in found)

@@ -19,7 +19,10 @@ MAY_IMPORT = {
     "networks": {"core"},
     "data": set(),
     "tasks": {"core", "data", "networks"},
-    "config": {"core.settings", "data", "methods.base", "methods.registry", "tasks.registry"},
+    "config": {
+        "core.settings", "data", "measures.base", "measures.registry", "methods.base",
+        "methods.registry", "tasks.registry",
+    },
     "store": set(),
     "analysis": set(),
     "stages": {

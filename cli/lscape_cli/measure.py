@@ -56,6 +56,10 @@ def measure(
         console.show_table([*columns, "trace"], _parts(found), 1)
     if any(row["rank"] > 1 for row in found["top"]):
         console.show_table(["models at", "rank", "models", "eigenvalue"], _top(found), 0)
+    if found["also"]:
+        console.show_table(
+            ["measure", "of", "level", "quantity", "measured", "mean"], _also(found), 1
+        )
     if found["barriers"]:
         console.show(_barriers(found["barriers"]))
     console.show(f"means, without errors; each is in {opened.latest_measures_directory}")
@@ -99,6 +103,17 @@ def _top(found: dict[str, list[dict[str, Any]]]) -> list[list[str]]:
     return [
         [f"{level:g}", str(rank), str(len(rows)), _resolved(rows, "value")]
         for (level, rank), rows in groups.items()
+    ]
+
+
+def _also(found: dict[str, list[dict[str, Any]]]) -> list[list[str]]:
+    groups: dict[tuple[str, str, float, str], list[dict[str, Any]]] = {}
+    for row in found["also"]:
+        key = row["measure"], row["set"] or "models", row["level"], row["quantity"]
+        groups.setdefault(key, []).append(row)
+    return [
+        [measure, of, f"{level:g}", quantity, str(len(rows)), _mean(rows, "value")]
+        for (measure, of, level, quantity), rows in groups.items()
     ]
 
 

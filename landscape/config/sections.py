@@ -17,11 +17,14 @@ from pydantic import (
     SerializeAsAny,
     Tag,
     TypeAdapter,
+    ValidationError,
     ValidationInfo,
     field_validator,
 )
 
 from landscape.core.settings import Count, Rate, Seed, Settings
+from landscape.measures.base import Measure as OtherMeasure
+from landscape.measures.registry import MEASURES, load_measure
 from landscape.methods.base import Method
 from landscape.methods.registry import DEFAULT_METHOD, load_method
 
@@ -323,6 +326,7 @@ class Measure(Settings):
     is kept, of a string at the same points; probes: random vectors for the spectrum and the trace;
     over: subsets of the parameters, globs on the arrays' names, of whose blocks of the Hessian the
     extremes and the trace are taken at every model, too; top: how many of the largest eigenvalues;
+    also: other measures of paths or models, each by its name, or its `name` and its settings;
     barriers: lower those of the disconnectivity graph, along the models' own paths between their
     snapshots too. These are the run's, whatever else is measured.
     """
@@ -340,6 +344,41 @@ class Measure(Settings):
     over: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
     top: Count = 1
     barriers: bool = True
+    also: Annotated[tuple[str | dict[str, Any], ...], BeforeValidator(_listed)] = ()
+
+    @field_validator("also")
+    @classmethod
+    def _known(cls, also: tuple[str | dict[str, Any], ...]) -> tuple[str | dict[str, Any], ...]:
+        for entry in also:
+            _measure_of(entry)
+        return also
+
+    @property
+    def others(self) -> list[OtherMeasure]:
+        """The measures of `also`, with their settings."""
+        return [_measure_of(entry) for entry in self.also]
+
+
+def _measure_of(entry: str | dict[str, Any]) -> OtherMeasure:
+    """A measure by its name, or by `name` and its settings. Raises ValueError."""
+    given = {"name": entry} if isinstance(entry, str) else dict(entry)
+    name = given.pop("name", None)
+    if not isinstance(name, str):
+        raise ValueError("an entry is a name, or has a name beside the measure's settings")
+    try:
+        kind = load_measure(name)
+    except KeyError:
+        allowed = ", ".join(MEASURES.names())
+        raise ValueError(f"unknown measure '{name}' (allowed: {allowed}, module:Class)") from None
+    except ImportError as error:
+        raise ValueError(str(error)) from None
+    try:
+        return kind(**given)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        allowed = ", ".join(kind.model_fields) or "no settings"
+        where = ".".join(map(str, first["loc"]))
+        raise ValueError(f"{name}: {where}: {first['msg']} (allowed: {allowed})") from None
 
 
 class Plane(Settings):

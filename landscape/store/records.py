@@ -22,7 +22,8 @@ What is measured is a flat record (StringMeasure, ModelMeasure; None where it do
         spectrum.nodes, spectrum.weights [k, probes, steps]
 A model's arrays, where its spectrum was asked for:
     spectrum.nodes, spectrum.weights [probes, steps]   every probe's weights sum to 1
-Its file holds the records of measure.over (`parts`) and of measure.top (`top`) besides.
+Its file holds the records of measure.over (`parts`) and of measure.top (`top`) besides; the files
+of models and of strings those of measure.also (`also`).
 Where parameters are no more than measure.probes · measure.steps, traces and spectra are exact:
 by the products with all unit vectors, kept as of one probe with as many steps as parameters, all
 nodes of one weight; the trace's error is 0.
@@ -327,6 +328,21 @@ class TopMeasure(TypedDict):
     products: NonNegativeInt
 
 
+class OtherMeasureRecord(TypedDict):
+    """A quantity of a measure of `measure.also`; of a path (set, a, b) or of a model."""
+
+    measure: str
+    level: FiniteFloat
+    set: FileName | None
+    a: NonNegativeInt | None
+    b: NonNegativeInt | None
+    model: NonNegativeInt | None
+    quantity: str
+    value: FiniteFloat | None
+    error: Amount | None
+    reason: str
+
+
 Measured = TypeVar("Measured", StringMeasure, ModelMeasure, PartMeasure, TopMeasure)
 
 
@@ -352,6 +368,7 @@ STRING_COLUMNS = tuple(StringMeasure.__annotations__)
 MODEL_COLUMNS = tuple(ModelMeasure.__annotations__)
 PART_COLUMNS = tuple(PartMeasure.__annotations__)
 TOP_COLUMNS = tuple(TopMeasure.__annotations__)
+OTHER_COLUMNS = tuple(OtherMeasureRecord.__annotations__)
 
 
 # -- planes ----------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ runs/<name>-<hash>/
     measures/<measures>/settings.yaml           the measure section that made these measures
     measures/<measures>/strings/<set>/<level>/<a>-<b>.safetensors   a connected string, measured
     measures/<measures>/models/<level>/<model>.safetensors          a model at a level, measured
-    measures/<measures>/strings.csv, models.csv, parts.csv, top.csv   the records of these files
+    measures/<measures>/strings.csv, models.csv, parts.csv, top.csv, also.csv   of these files
     planes/<name>.safetensors       the loss on a plane: x, y, loss [y, x], models [n, 2], and
                                     string.<number> [beads, 4]: x, y, fraction of the length,
                                     distance from the plane; or, in the place of models,
@@ -71,6 +71,7 @@ from landscape.store.records import (
     COLUMNS,
     DOWNGRADED,
     MODEL_COLUMNS,
+    OTHER_COLUMNS,
     PART_COLUMNS,
     STRING_COLUMNS,
     TOP_COLUMNS,
@@ -81,6 +82,7 @@ from landscape.store.records import (
     LowerBoundRecord,
     Meta,
     Models,
+    OtherMeasureRecord,
     SavedModelMeasure,
     SavedPart,
     SavedPlane,
@@ -540,6 +542,18 @@ class Run:
         Raises RunError."""
         return self._beside_models(measures, "top", SavedTop)
 
+    def other_measures(self, measures: str | None = None) -> list[Row]:
+        """What the measures of `measure.also` found, of strings that still count and of models, by
+        measure, level from high to low, and subject. Raises RunError."""
+        found: list[Row] = []
+        counting = {_order(row) for row in self.string_measures(measures)}
+        for files in ("strings/*/*/*.safetensors", "models/*/*.safetensors"):
+            for path in self._measure_files(measures, files):
+                kind = list[OtherMeasureRecord]
+                found += checked(kind, read_record(path).get("also", []), f"{path}: also")
+        kept = [r for r in found if r["model"] is not None or _order(r) in counting]
+        return sorted(kept, key=lambda r: (r["measure"], -r["level"]))
+
     def _beside_models(self, measures: str | None, name: str, kind: Any) -> list[Row]:
         found: list[Row] = []
         for path in self._measure_files(measures, "models/*/*.safetensors"):
@@ -597,6 +611,9 @@ class Run:
         ):
             lost = [r for r in _table(folder / name, _ModelKey) if _model_order(r) in gone]
             write_table(folder / name, columns, sorted([*rows, *lost], key=_model_order))
+        others = self.other_measures(measures)
+        if others:
+            write_table(folder / "also.csv", OTHER_COLUMNS, others)
         return strings, models
 
     def lost_measures(self, measures: str) -> tuple[list[Row], list[Row]]:

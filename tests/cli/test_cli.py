@@ -185,6 +185,10 @@ def test_measure(fake):
             {"level": 0.1, "model": 0, "rank": rank, "value": 8.0 / rank, "error": 0.1}
             for rank in (1, 2)
         ],
+        "also": [
+            {"measure": "spread", "set": name, "level": 0.1, "quantity": "far", "value": value}
+            for name, value in (("dss", 0.5), ("dss", 1.5), (None, None))
+        ],
         "barriers": [lowered(), lowered(b=2, max_loss=0.3, status="BUDGET")],
     }
     done = lscape("measure", "r", "--level", "0.1", "--set", "measure.hessian=false")
@@ -196,6 +200,7 @@ def test_measure(fake):
     assert "0.1 2 8 -0.5 (1 of 2 not resolved) 20" in lines
     assert "0.1 w* 3 1 8 -0.5 20" in lines and "0.1 b* 2 1 1 of 1 not resolved -0.5 20" in lines
     assert "0.1 1 1 8" in lines and "0.1 2 1 4" in lines, "the largest eigenvalues by rank"
+    assert "spread dss 0.1 far 2 1" in lines and "spread models 0.1 far 1" in lines
     barriers = "barriers of 2 pairs (1 BUDGET, 1 TIGHT): the highest at most 0.31, its ends 0.1 and"
     assert f"{barriers} 0.09" in lines
     assert done.stdout.endswith("runs/r/measures/m\n")

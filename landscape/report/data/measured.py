@@ -38,11 +38,13 @@ EIGENVALUES = ("largest", "smallest", "peak_largest", "peak_smallest", "value")
 ALONG = (
     "loss", "gradient", "level_curvature", "smallest", "smallest_error", "largest", "largest_error",
 )  # fmt: skip
+OTHER_KEYS = ("measure", "set", "level", "quantity")
 PARTS = 10  # of a string's length, in which its turning angles are summed
 
 
 def measures_of(run: Run) -> dict[str, list[dict[str, Any]]]:
-    """{strings, minima, parts, top}: what was measured of a run's strings and models, by level.
+    """{strings, minima, parts, top, also}: what was measured of a run's strings and models, by
+    level.
 
     strings: a record a set and level, {set, method, level, measured, converged, shortened (how many
     were tried to be), shortening: {status: strings}, change (the most that doubling the beads moved
@@ -50,9 +52,10 @@ def measures_of(run: Run) -> dict[str, list[dict[str, Any]]]:
     strings}, function_metric, turning: [{at, mean, se, n, clustered}] (radians in each of PARTS of
     the length), and a `mean_over_pairs` of each of MEANS}. minima: a record a level, {level,
     measured, and `mean_of` each of MINIMA}; parts: a record a level and subset, the same with its
-    `over` and `parameters`; top: a record a level and `rank`, with the mean of `value`. A mean of
-    eigenvalues has `unresolved`, how many are not in it. hessian: what the second derivatives are
-    of and by.
+    `over` and `parameters`; also: a record a measure of measure.also, set, level and quantity, with
+    the mean of `value` and the largest method error; top: a record a level and `rank`, with the
+    mean of `value`. A mean of eigenvalues has `unresolved`, how many are not in it. hessian: what
+    the second derivatives are of and by.
     """
     strings, minima = measured_strings(run), run.model_measures()
     parts, top = run.model_parts(), run.top_eigenvalues()
@@ -73,6 +76,20 @@ def measures_of(run: Run) -> dict[str, list[dict[str, Any]]]:
             {"level": level, "rank": rank} | _means(own, ("value",))
             for (level, rank), own in _grouped(top, "level", "rank").items()
         ],
+        "also": [
+            dict(zip(OTHER_KEYS, at, strict=True)) | _other(own)
+            for at, own in _grouped(run.other_measures(), *OTHER_KEYS).items()
+        ],
+    }
+
+
+def _other(records: Sequence[Row]) -> dict[str, Any]:
+    """A mean over what was measured; over pairs of paths, of models over models."""
+    known = [record for record in records if record["value"] is not None]
+    mean = mean_over_pairs if records[0]["model"] is None else _over_models
+    errors = [record["error"] for record in known if record["error"] is not None]
+    return {"measured": len(records), "value": mean(known, "value")} | {
+        "largest_error": max(errors, default=None)
     }
 
 

@@ -33,7 +33,9 @@ def report(runs: Sequence[Run], published: Sequence[Published] = ()) -> dict[str
     """
     counts = Counter(run.directory.name for run in runs)
     described, levels, claims, topologies, missing, notes = [], [], [], [], [], []
-    measured: dict[str, list[Any]] = {kind: [] for kind in ("strings", "minima", "parts", "top")}
+    measured: dict[str, list[Any]] = {
+        kind: [] for kind in ("strings", "minima", "parts", "top", "also")
+    }
     for run in runs:
         name = run.directory.name
         name = name if counts[name] == 1 else str(run.directory)

@@ -77,9 +77,26 @@ def geometry(report: dict[str, Any], runs: Mapping[str, Run], metric: str) -> li
         ]
     if records := report["measured"]["minima"]:
         parts.append(minima(records, report["measured"], runs, metric))
+    if records := report["measured"]["also"]:
+        parts.append(_also(records, len(runs) > 1))
     if strings:
         parts.append(("All strings that were measured", [], _missing(strings) + _every(kept)))
     return [part for part in parts if part[1] or part[2]]
+
+
+def _also(records: Sequence[dict[str, Any]], several: bool) -> Part:
+    """What the measures of measure.also found."""
+    rows = (
+        [record["run"]] * several
+        + [record["measure"], record["set"] or "models", f"{record['level']:g}"]
+        + [record["quantity"], str(record["measured"]), number(record["value"])]
+        + [number(record["largest_error"])]
+        for record in records
+    )
+    columns = ["measure", "set", "level", "measure of", "measured", "mean", "largest method error"]
+    said = "± is the standard error over pairs, or over models. Each is in also.csv."
+    table = html.table(["run"] * several + columns, rows)
+    return "Other measures (measure.also)", [], table + html.paragraph(said)
 
 
 # -- pieces ----------------------------------------------------------------------------------------

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from landscape.config.load import Config
 from landscape.core import devices, trees
 from landscape.core.certificate import SegmentEvaluator, memoized, segment_evaluator
 from landscape.core.task import Landscape
 from landscape.core.trees import Params
+from landscape.measures.base import Measure as OtherMeasure
+from landscape.measures.base import Quantity, Subject
 from landscape.measures.function_space import FunctionLength, make_function_length
 from landscape.measures.hessian import Hessian
 from landscape.search.shorten import Shortener
@@ -57,6 +59,18 @@ class MeasureContext:
     def block(self, over: str) -> Hessian:
         """Of the parameters that match."""
         return Hessian(self.landscape, over)
+
+    @functools.cached_property
+    def others(self) -> list[tuple[OtherMeasure, Callable[[Subject], Mapping[str, Quantity]]]]:
+        """The measures of `measure.also`, bound. Raises ConfigError for a task that one refuses."""
+        found = []
+        for number, measure in enumerate(self.settings.others):
+            try:
+                measure.check(self.landscape)
+            except ValueError as error:
+                raise self.config.problem(f"measure.also[{number}]", str(error)) from None
+            found.append((measure, measure.bind(self.landscape)))
+        return found
 
     @property
     def no_hessian(self) -> str:

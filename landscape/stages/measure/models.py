@@ -10,10 +10,12 @@ import numpy as np
 from landscape.config.sections import Measure
 from landscape.core import trees
 from landscape.core.keys import key_data
+from landscape.measures.base import Subject
 from landscape.measures.hessian import Hessian, lanczos_steps
 from landscape.measures.lanczos import ENDS, Eigenvalues, chosen, lanczos, largest, sized
 from landscape.measures.spectrum import Spectrum, spectrum, whole_spectrum
 from landscape.stages.build import Progress, check_and_cast_params, log
+from landscape.stages.measure.also import measured_also
 from landscape.stages.measure.context import MeasureContext
 from landscape.store.files import Row, finite, load_arrays, read_record, save_arrays
 from landscape.store.records import MODEL_COLUMNS, EndPoint
@@ -96,6 +98,7 @@ def _measure_model(context: MeasureContext, hessian: Hessian, level: float, mode
         here | {"over": over} | _part(context.block(over), points, settings, seed)
         for over in settings.over
     ]
+    also = measured_also(context, Subject(points, level, None, context.config.seed), here)
     record["seconds"] = round(time.perf_counter() - began, 3)
     beside = {}
     if with_spectrum:
@@ -107,6 +110,7 @@ def _measure_model(context: MeasureContext, hessian: Hessian, level: float, mode
             "measured": finite(record),
             "parts": [finite(part) for part in parts],
             "top": [finite(one) for one in ranks],
+            "also": also,
         },
     )
 

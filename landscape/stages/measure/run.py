@@ -38,8 +38,9 @@ def measure(
     progress: Progress = silent,
 ) -> dict[str, list[Row]]:
     """Measure every CONNECTED string and every model of a run, and lower its barriers; returns the
-    records, {strings, models, parts, top, barriers}, at the levels asked for; parts: of the subsets
-    `measure.over` at each model, top: its `measure.top` largest eigenvalues.
+    records, {strings, models, parts, top, also, barriers}, at the levels asked for; parts: of the
+    subsets `measure.over` at each model, top: its `measure.top` largest eigenvalues, also: of the
+    measures of `measure.also`.
 
     Barriers are between the deepest snapshots, at no one level: with some of the run's levels only
     they are left alone, as with `measure.barriers=false`, and [] is returned of them.
@@ -68,6 +69,8 @@ def measure(
     if unfinished:
         log.warning(f"connecting is not finished ({', '.join(unfinished)}): what is there counts")
     context = MeasureContext(run, config, name, progress)
+    if config.measure.also:
+        _ = context.others  # a mistake is to be found before anything is measured
     if not any(part(context, connected, chosen) for part in PENDING):
         log.info(f"{run.directory}: {name} is already finished, nothing to do")
     with run.stage("measure"):
@@ -84,6 +87,7 @@ def measure(
         "models": [row for row in models if row["level"] in chosen],
         "parts": [row for row in run.model_parts(name) if row["level"] in chosen],
         "top": [row for row in run.top_eigenvalues(name) if row["level"] in chosen],
+        "also": [row for row in run.other_measures(name) if row["level"] in chosen],
         "barriers": run.barriers() if context.lowers(chosen) else [],
     }
 

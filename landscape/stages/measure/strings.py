@@ -14,6 +14,7 @@ from landscape.core.certificate import Certificate, certify
 from landscape.core.keys import key_data
 from landscape.core.trees import Params
 from landscape.measures import lengths
+from landscape.measures.base import Subject
 from landscape.measures.curvature import classify_peak, curvatures, points_along
 from landscape.measures.hessian import Hessian
 from landscape.measures.spectrum import spectrum, whole_spectrum
@@ -21,6 +22,7 @@ from landscape.search.driver import COINCIDE
 from landscape.search.shorten import Shortening
 from landscape.stages.build import Progress, check_and_cast_params
 from landscape.stages.checkpoints import Checkpoints, KeptShortening, kept
+from landscape.stages.measure.also import measured_also
 from landscape.stages.measure.context import MeasureContext
 from landscape.store.files import Arrays, Row, RunError, finite, read_record, save_arrays
 from landscape.store.records import DOWNGRADED, OFF, STRING_COLUMNS
@@ -195,10 +197,12 @@ def _measure_string(
         record |= numbers
         notes.append(why)
         arrays |= along
+    subject = Subject(points, row["level"], certificate, context.config.seed)
+    also = measured_also(context, subject, {key: row[key] for key in ("level", "set", "a", "b")})
     record["seconds"] = round(string.seconds + time.perf_counter() - began, 3)
     record["reason"] = "; ".join(filter(None, notes))
     path = context.run.string_measure_file(context.name, row)
-    save_arrays(path, arrays, {"measured": finite(record)})
+    save_arrays(path, arrays, {"measured": finite(record), "also": also})
 
 
 def _along(

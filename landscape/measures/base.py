@@ -1,0 +1,61 @@
+"""What a measure from outside is: settings, and how they are bound to a landscape.
+
+This module does not import JAX.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
+
+from landscape.core.settings import Settings
+
+if TYPE_CHECKING:
+    from landscape.core.certificate import Certificate
+    from landscape.core.task import Landscape
+    from landscape.core.trees import Params
+
+
+class Quantity(NamedTuple):
+    """A number and its companion: the method's own error, None where it has none."""
+
+    value: float | None
+    error: float | None = None
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is measured.
+
+    points: a path's beads, named arrays [beads, ...], or one model, [1, ...]; level: its level;
+    certificate: of a path, None of a model; seed: for what is random.
+    """
+
+    points: Params
+    level: float
+    certificate: Certificate | None
+    seed: int
+
+
+class Measure(Settings):
+    """The settings of a measure; its fields are keys of its entry in `measure.also`.
+
+    A subclass sets `name` and `of`, adds its fields, and defines `bind`.
+
+    name: what tables call it; of: whether paths or models are measured.
+    """
+
+    name: ClassVar[str]
+    of: ClassVar[Literal["path", "model"]]
+
+    def check(self, landscape: Landscape) -> None:
+        """Refuse a landscape that cannot be measured so.
+
+        Raises:
+            ValueError: the message says why.
+        """
+
+    def bind(self, landscape: Landscape) -> Callable[[Subject], Mapping[str, Quantity]]:
+        """What measures a subject: its quantities by name."""
+        raise NotImplementedError
