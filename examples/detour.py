@@ -1,7 +1,7 @@
 """A method from outside the package: one bead, drawn at random around the middle, again and again.
 
     lscape run examples/detour.yaml
-    landscape.find_path(loss, a, b, level=0.1, method=Detour(tries=50))
+    landscape.find_path(loss, a, b, level=0.1, method=Detour(draws=50))
 
 It is of no use in many dimensions; it shows all that a method needs.
 """
@@ -16,7 +16,7 @@ class Detour(Method):
 
     name = "detour"
     searches = False  # it takes no gradients
-    tries: int = 20
+    draws: int = 20
 
     def bind(self, problem: Problem, level: LevelSpec) -> Stepper:
         def step(search: Search) -> None:
@@ -32,7 +32,7 @@ class Detour(Method):
                 if (found.maximum + found.change <= level.limit).all():
                     string.points, string.ids = path, np.arange(3)
                     string.terminate(Status.CONNECTED, "")
-                elif string.rounds == self.tries:
-                    string.terminate(Status.NOT_FOUND, f"tries ({self.tries}) spent")
+                elif string.rounds == self.draws:
+                    string.terminate(Status.NOT_FOUND, f"draws ({self.draws}) spent")
 
         return step

@@ -24,6 +24,7 @@ from landscape.config.load import (
     set_name,
 )
 from landscape.config.sections import Connect, pair_list
+from landscape.methods.constrained import Constrained
 from tests.configs import MINIMAL, TOY, VALID, Noise, problem_of, problems, read, toy, yaml_value
 
 pytestmark = pytest.mark.usefixtures("toy_task")
@@ -111,6 +112,21 @@ def test_overrides_are_yaml_laid_over_the_file(tmp_path):
     assert config.task.keys["noise"] == {"kind": "uniform", "scale": 1.0}
     assert config.task.keys["label"] == "*"
     assert config.connect == Connect(grid=7)
+
+
+def test_a_method_takes_the_settings_that_it_shares_with_the_one_before(tmp_path):
+    config = read(tmp_path, VALID + "connect: {method: dss, jitter: 0.5, retries: 2}\n")
+    again = revised(config, ["connect.method=constrained", "connect.zeta=0.25"])
+    assert again.connect.finder == Constrained(jitter=0.5, zeta=0.25)
+    with pytest.raises(ConfigError, match=r"connect\.retry: unknown key"):
+        revised(config, ["connect.method=constrained", "connect.retry=3"])
+
+
+def test_a_method_must_not_take_the_names_that_every_search_has(tmp_path, factory):
+    source = "from landscape import Method\nclass M(Method):\n    name = 'm'\n    tries: int = 3\n"
+    text = VALID + f"connect: {{method: '{factory(source)}:M'}}\n"
+    (problem,) = problems(tmp_path, text)
+    assert "connect.method: " in problem and "tries" in problem
 
 
 def test_an_override_mends_what_is_wrong_in_the_file(tmp_path):

@@ -39,7 +39,7 @@ def test_a_method_from_outside_by_a_config_and_the_command_line(folder, tmp_path
         ["detour"] * 3
     )
     (name,) = run.sets()
-    assert name.startswith("detour-") and "tries: 50" in run.settings_file(name).read_text()
+    assert name.startswith("detour-") and "draws: 50" in run.settings_file(name).read_text()
     again = runner.invoke(
         main,
         ["connect", str(directory), "--method", "straight", "--json", "--quiet"],
@@ -56,7 +56,7 @@ def test_a_method_from_outside_by_the_one_call(folder, monkeypatch):
         return ring_energy(params["x"])
 
     a, b = ({"x": jnp.array(end)} for end in (RING.a, RING.b))
-    found = ls.find_path(ring, a, b, level=0.9, method=Detour(tries=50), progress=False)
+    found = ls.find_path(ring, a, b, level=0.9, method=Detour(draws=50), progress=False)
     assert found.connected and found.beads == 3 and found.grad_evals == 0
     named = ls.find_path(ring, a, b, level=0.9, method="detour:Detour", progress=False)
     assert named.status in (ls.Status.CONNECTED, ls.Status.NOT_FOUND)
@@ -64,9 +64,9 @@ def test_a_method_from_outside_by_the_one_call(folder, monkeypatch):
 
 def test_a_wrong_setting_of_a_method_from_outside_is_named(folder, tmp_path):
     done = CliRunner().invoke(
-        main, ["check", "detour.yaml", "--set", "connect.trys=3", "--runs-dir", str(tmp_path)]
+        main, ["check", "detour.yaml", "--set", "connect.drws=3", "--runs-dir", str(tmp_path)]
     )
-    assert done.exit_code == 2 and "connect.trys" in done.output and "tries" in done.output
+    assert done.exit_code == 2 and "connect.drws" in done.output and "draws" in done.output
 
 
 @pytest.mark.parametrize("name", ["nothing:Here", "detour:Nothing", "detour:np"])
@@ -108,7 +108,18 @@ def test_a_measure_from_outside(folder, tmp_path):
     runner = CliRunner()
     also = 'measure={also: [{name: "spread:Spread", beyond: 0.1}], hessian: false, shorten: false}'
     done = runner.invoke(
-        main, ["run", "detour.yaml", "--runs-dir", str(tmp_path), "--quiet", "--set", also]
+        main,
+        [
+            "run",
+            "detour.yaml",
+            "--runs-dir",
+            str(tmp_path),
+            "--quiet",
+            "--set",
+            also,
+            "--set",
+            "connect={method: dss}",
+        ],
     )
     assert done.exit_code == 0, done.output
     (directory,) = tmp_path.glob("detour-*")

@@ -256,7 +256,22 @@ def revised(config: Config, overrides: Sequence[str]) -> Config:
     """The config with `key.path=value` overrides laid over it. Raises ConfigError."""
     source = Source("")
     source.places = dict(config._places)
-    return _resolve(source, resolved(config), config.name, overrides)
+    data = resolved(config)
+    _override(source, data, overrides)
+    asked = {override.partition("=")[0].strip() for override in overrides}
+    _forget_other_method(config, data, asked)
+    return _resolve(source, data, config.name, ())
+
+
+def _forget_other_method(config: Config, data: dict[str, Any], asked: set[str]) -> None:
+    """Where another method is chosen, leave out the settings that only the one before has."""
+    connect = data.get("connect")
+    if not isinstance(connect, dict) or connect.get("method") == config.connect.method:
+        return
+    kind, _ = _method(connect.get("method", DEFAULT_METHOD), "connect.method")
+    for key in type(config.connect.finder).model_fields:
+        if f"connect.{key}" not in asked and (kind is None or key not in kind.model_fields):
+            connect.pop(key, None)
 
 
 def resolved(config: Config) -> dict[str, Any]:
@@ -416,6 +431,9 @@ def _connect(given: Any) -> tuple[Connect | None, list[Problem]]:
     kind, problems = _method(name, "connect.method")
     if kind is None:
         return None, problems
+    if clash := Searches.model_fields.keys() & kind.model_fields.keys():
+        said = f"its settings {', '.join(sorted(clash))} are names that every search has already"
+        return None, [("connect.method", f"{name}: {said}")]
     allowed = [*Searches.model_fields, *kind.model_fields]
     others = given.keys() - set(allowed)
     if others:
