@@ -42,11 +42,12 @@ Bytes = Annotated[int, BeforeValidator(_bytes), Field(ge=2**20)]
 
 
 class Permute(Settings):
-    """A permutation of units, the old place of each, and the axis or axes that they are of each
-    array."""
+    """A permutation of a layer's units."""
 
     units: Annotated[tuple[int, ...], Field(min_length=2)]
+    """The old place of each unit."""
     axes: Annotated[dict[str, int | tuple[int, ...]], Field(min_length=1)]
+    """Array → the axis, or axes, that these units are of it."""
 
     @field_validator("units")
     @classmethod
@@ -58,33 +59,37 @@ class Permute(Settings):
 
 
 class RateDecay(Settings):
-    """From step `after` on, the learning rate is multiplied by `factor` every so many steps."""
+    """The learning rate falls by a factor, again and again."""
 
     after: Annotated[int, Field(ge=0)]
+    """The first step at which it falls."""
     every: Count
+    """Steps between two falls."""
     factor: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    """What it is multiplied by."""
 
 
 class WeightDecay(Settings):
-    """rate·θ is added to the gradient (½·rate·‖θ‖² to the loss) of parameters that match `over`."""
+    """Weight decay: rate·θ is added to the gradient, so ½·rate·‖θ‖² to the loss."""
 
     rate: Annotated[float, Field(ge=0)]
+    """Its strength."""
     over: str = "*"
+    """Comma-separated globs of the parameters' names that decay."""
 
 
 Files = Annotated[tuple[str, ...], Field(min_length=2)]
 
 
 class Endpoints(Settings):
-    """Networks trained elsewhere whose files have other arrays than the task.
-
-    files: safetensors files, one a network; ignore: comma-separated globs of the arrays that are
-    left out; rename: regular expressions, and what they are replaced by in the names of the others.
-    """
+    """Networks trained elsewhere whose files have other arrays than the task."""
 
     files: Files
+    """safetensors files, one a network."""
     ignore: str = ""
+    """Comma-separated globs of the arrays that are left out."""
     rename: dict[str, str] = Field(default_factory=dict)
+    """Regular expressions → what they are replaced by in the names of the others."""
 
     @field_validator("rename")
     @classmethod
@@ -106,9 +111,7 @@ def _form(endpoints: object) -> str:
 
 
 class Train(Settings):
-    """How the models are trained. endpoints: the safetensors files that hold them instead; or
-    `permuted`: each odd model is the one before it with its units permuted, as `permute` says.
-    """
+    """How the models are trained."""
 
     endpoints: (
         Annotated[
@@ -119,16 +122,28 @@ class Train(Settings):
         ]
         | None
     ) = None
+    """Networks trained elsewhere: their safetensors files, or a section with `files`; or
+    `permuted`: each odd model is the one before it with its units permuted."""
     models: int = Field(default_factory=lambda train: len(_files(train)) or 4, ge=2)
+    """How many independent models; the number of endpoints' files where these are given, else 4."""
     optimizer: Optimizer = "adam"
+    """What training descends by."""
     learning_rate: Rate = 1e-3
+    """Its step size."""
     rate_decay: RateDecay | None = None
+    """How the learning rate falls; null: it does not."""
     clip: Rate | None = None
+    """The largest norm of a gradient; null: any."""
     weight_decay: WeightDecay | None = None
+    """Weight decay; null: none."""
     batch_size: Count | None = None
+    """Samples a step, drawn with replacement; null: all."""
     max_steps: Count = 20_000
+    """A model's budget."""
     check_every: Count = 10
+    """Steps between two checks of the metric."""
     permute: Permute | None = Field(default=None, validate_default=True)
+    """With `endpoints: permuted`: how."""
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -167,10 +182,10 @@ def _files(train: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 class Data(Settings):
-    """dir: where to look for the files of data sets, before $LSCAPE_DATA and the user's cache; kept
-    as an absolute path, so that a run can be continued from another working directory."""
+    """Where files of data sets are looked for."""
 
     dir: str | None = None
+    """A folder, before $LSCAPE_DATA and the user's cache; kept as an absolute path."""
 
     @field_validator("dir")
     @classmethod
@@ -179,11 +194,14 @@ class Data(Settings):
 
 
 class Levels(Settings):
-    """What is measured, on which split, and the levels of it, kept from high to low."""
+    """What the levels bound."""
 
     metric: str = "loss"
+    """A metric of the task that falls as models get better."""
     split: str = "train"
+    """On which data it is evaluated."""
     values: Annotated[tuple[float, ...], Field(min_length=1)]
+    """The levels; kept from high to low."""
 
     @field_validator("values")
     @classmethod
@@ -195,30 +213,41 @@ class Levels(Settings):
 
 
 class Searches(Settings):
-    """How paths are searched and judged, by whatever method.
-
-    None: as in training. With optimizer, learning_rate and weight_decay all None, gauss-newton or
-    polyak where the level's metric can be descended on few training data. start: the path that a
-    search begins from, the straight line if left out: what a construction makes, or a file of beads
-    (stages/start_path.py).
-    tries: with pairs `tree`, how many may fail that would join a model to the others; as many again
-    for a group each time that it is twice as large. A tree does not chain: it tries another pair.
-    """
+    """How paths are searched and judged, by whatever method."""
 
     method: str = DEFAULT_METHOD
+    """The path finder: its name, or `module:Class`."""
     start: str | None = None
+    """The path that a search begins from: a construction's name, or a safetensors file of
+    beads; null: the straight line."""
     pairs: str = "all"
+    """`all`, `disjoint` (0-1, 2-3, …), `tree` (what can still connect components), or a list
+    such as `0-1,0-2`."""
     tries: Count = 4
+    """With `pairs: tree`: how many pairs may fail that would connect a model to the others; as
+    many again for a group each time that it is twice as large."""
     target: Annotated[float, Field(gt=0, le=1)] = 0.95
+    """Beads descend to level − (1 − target)·|level|."""
     tolerance: Annotated[float, Field(ge=1)] = 1.0
+    """A path may rise to level + (tolerance − 1)·|level|."""
     grid: Annotated[int, Field(ge=2)] = 50
+    """Points a segment at which a path is evaluated, before its maxima are refined."""
     max_steps_per_bead: Count = 20_000
+    """A bead's budget."""
     chain: bool = True
+    """Begin a pair that was missed anew from its path at another level, where the method can;
+    not with `pairs: tree`."""
     optimizer: Optimizer | Literal["gauss-newton", "polyak"] | None = None
+    """What beads descend by: `gauss-newton` and `polyak` descend the level's own metric. Null:
+    these where it is possible and cheap, else as in training."""
     learning_rate: Rate | None = None
+    """Of the beads; null: training's."""
     weight_decay: WeightDecay | None = None
+    """Of the beads; null: training's."""
     length_over: str = "*"
+    """Comma-separated globs of the parameters' names that lengths and chords are over."""
     seed: Seed | None = None
+    """Of the searches; null: the run's."""
 
     @property
     def start_method(self) -> str | None:
@@ -267,18 +296,20 @@ NEEDED = {
 
 
 class Sweep(Settings):
-    """A grid of runs. over: key → its values, every combination of which is a run; keys that are
-    joined by commas vary together, each value a list of one for each. What the report shows of the
-    runs: measures, drawn as lines, or as a map over the two numeric keys; rate: fit measure ∝
-    key^rate to every line; theory: which experiment on the paper's theorems this is, whose figure
-    and sentences stand first (docs/theory.md).
-    """
+    """A grid of runs, and what its report shows of them."""
 
     over: Annotated[dict[str, Annotated[tuple[Any, ...], Field(min_length=1)]], Field(min_length=1)]
+    """Key → its values; every combination is a run. Keys joined by commas vary together, each
+    value a list of one for each."""
     measures: Annotated[tuple[str, ...], Field(min_length=1)] = ("share", "normalized_length")
+    """What the report shows of the runs."""
     chart: Literal["lines", "map"] = "lines"
+    """Lines, or a map over the two numeric keys."""
     rate: bool = False
+    """Fit measure ∝ key^rate to every line."""
     theory: Theory | None = None
+    """Which experiment on the paper's theorems this is; its figure and sentences stand first
+    (docs/theory.md)."""
 
     @field_validator("over")
     @classmethod
@@ -316,35 +347,39 @@ def _listed(given: object) -> object:
 
 
 class Measure(Settings):
-    """What is measured of connected strings and of models, and how finely.
-
-    shorten: lengths and curvatures of the string shortened inside its level set, until its length
-    moves by less than `tolerance` when its beads are doubled, or `max_beads` or `max_sweeps` are
-    spent; samples: of the split, for lengths in function space; hessian: second derivatives, at so
-    many `points` of a string, at its highest point, and at every model; steps: of Lanczos;
-    spectrum: of how many models a level, and strings a set and level, the first ones, the spectrum
-    is kept, of a string at the same points; probes: random vectors for the spectrum and the trace;
-    over: subsets of the parameters, globs on the arrays' names, of whose blocks of the Hessian the
-    extremes and the trace are taken at every model, too; top: how many of the largest eigenvalues;
-    also: other measures of paths or models, each by its name, or its `name` and its settings;
-    barriers: lower those of the disconnectivity graph, along the models' own paths between their
-    snapshots too. These are the run's, whatever else is measured.
-    """
+    """What is measured of connected paths and of models, and how finely."""
 
     shorten: bool = True
+    """Shorten each path inside its level set before it is measured."""
     tolerance: Annotated[float, Field(gt=0, lt=1)] = 3e-3
+    """How little its length may move when its beads are doubled."""
     max_beads: Annotated[int, Field(ge=5)] = 65
+    """At which no more beads are added."""
     max_sweeps: Count = 400
+    """The budget of steps of the shortening."""
     samples: Count = 1000
+    """Of the split, for lengths in function space."""
     hessian: bool = True
+    """Take second derivatives: along paths, at their highest point, and at every model."""
     points: Count = 3
+    """Of a path, besides its highest one, at which they are taken."""
     steps: Annotated[int, Field(ge=2)] = 60
+    """Of Lanczos, at most."""
     spectrum: Annotated[int, Field(ge=0)] = 1
+    """Of how many models a level, and paths a set and level, the whole spectrum is kept."""
     probes: Count = 8
+    """Random vectors for the spectrum and the trace."""
     over: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
+    """Subsets of the parameters, as globs: extremes and trace of their blocks of the Hessian
+    are taken at every model, too."""
     top: Count = 1
+    """How many of the largest eigenvalues are taken at every model."""
     barriers: bool = True
+    """Lower the barriers of the disconnectivity graph. These are the run's, whatever else is
+    measured."""
     also: Annotated[tuple[str | dict[str, Any], ...], BeforeValidator(_listed)] = ()
+    """Other measures of paths or models: each by its name, `module:Class`, or `name` and its
+    settings."""
 
     @field_validator("also")
     @classmethod
@@ -382,18 +417,26 @@ def _measure_of(entry: str | dict[str, Any]) -> OtherMeasure:
 
 
 class Plane(Settings):
-    """filters: pattern of parameters' names → the axis, or axes, that numbers an array's filters,
-    [] where it is one, null where random directions hold it still; before what the task says.
-    """
+    """How planes along random directions are drawn."""
 
     filters: dict[str, int | tuple[int, ...] | None] = Field(default_factory=dict)
+    """Pattern of parameters' names → the axis, or axes, that numbers an array's filters; []
+    where it is one, null where random directions hold it still. Goes before what the task
+    says."""
 
 
 class Compute(Settings):
+    """How models share the devices."""
+
     precision: Literal["float32", "float64"] = "float32"
+    """Of all parameters and losses."""
     strategy: Literal["auto", "map", "vmap"] = "auto"
+    """`map`: one model at a time on each device; `vmap`: all of a call at once; `auto`: map on
+    CPUs, vmap elsewhere."""
     devices: Count | None = None
+    """How many to use; null: all."""
     memory: Bytes = 2**31
+    """Bytes for the parameters and optimiser states, and the paths searched together; as 2GiB."""
 
 
 def pair_list(pairs: str, models: int) -> list[tuple[int, int]]:

@@ -14,4 +14,6 @@ Seed = Annotated[int, Field(ge=0)]
 class Settings(BaseModel):
     """Settings with names: unknown names and numbers that are not finite are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
+    )

@@ -22,6 +22,7 @@ class ArrayLengths(Measure):
     of: ClassVar[Literal["path", "model"]] = "path"
 
     over: str = "*"
+    """A glob of the arrays' names."""
 
     def check(self, landscape: Landscape) -> None:
         if not self._names(landscape):

@@ -37,6 +37,7 @@ class Method(Settings):
     descends_level: ClassVar[bool] = False
 
     max_beads: Annotated[int, Field(ge=3)] = 257
+    """Of a path, its ends counted."""
 
     def check(self, landscape: Landscape) -> None:
         """Refuse a landscape that the method is not made for.

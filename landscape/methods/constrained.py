@@ -109,9 +109,6 @@ class Constrained(Method):
     max_rounds or max_beads is spent, STUCK when a bead cannot come down to the instantaneous level,
     NON_FINITE when a bead's loss does not stay finite; the reason tells what persisted.
 
-    max_rounds: how often one segment may be split, again and again; jitter: how far off the
-    segment a bead starts, in lengths of the segment; zeta, kappa: see `Springs`.
-
     References:
         Freeman & Bruna 2017, App. B.
     """
@@ -120,8 +117,12 @@ class Constrained(Method):
 
     max_rounds: Annotated[int, Field(ge=0)] = 10
     jitter: Annotated[float, Field(ge=0)] = 0.0
+    """How far off the segment a bead starts, in lengths of the segment."""
     zeta: Annotated[float, Field(ge=0)] = 0.0
+    """The strength of the springs between a bead and its neighbours."""
     kappa: Annotated[float, Field(ge=0)] | Literal["project"] = "project"
+    """The weight of the publication's cosine; `project`: a bead is held on the hyperplane
+    between its neighbours."""
 
     def bind(self, problem: Problem, level: LevelSpec) -> Stepper:
         search = _Search(self, problem, level)

@@ -40,14 +40,8 @@ class DSS(Method):
 
     Beads that a string begins with and that are above the level come down first, from where they
     are (a round of its own, not counted). Ends NOT_FOUND when max_rounds or max_beads is spent,
-    STUCK when a bead ends above the level, NON_FINITE when a bead's loss does.
-
-    insert: where a new bead goes, the segment's `max` or its `midpoint`; first_midpoint: begin
-    every string of two beads with a trained midpoint, failing or not, as the publication does
-    (a round of its own, not counted); jitter: how far off the segment a bead starts, in lengths of
-    the segment; retries: how often a bead that did not reach the level is left off and begun anew
-    in the next round, twice as far off; one that could not leave its start is begun anew in any
-    case (landscape/search/strings.py).
+    STUCK when a bead ends above the level, NON_FINITE when a bead's loss does. A bead that could
+    not leave its start is begun anew in any case (landscape/search/strings.py).
 
     References:
         Freeman & Bruna 2017, Sec. 3.1 and Algorithm 1.
@@ -58,10 +52,17 @@ class DSS(Method):
     descends_level: ClassVar[bool] = True
 
     insert: Literal["max", "midpoint"] = "max"
+    """Where a new bead goes: the segment's highest point, or its middle."""
     first_midpoint: bool = False
+    """Begin every path of two beads with a trained midpoint, failing or not, as the publication
+    does; a round of its own, not counted."""
     max_rounds: Annotated[int, Field(ge=0)] = 10
+    """Rounds of new beads."""
     jitter: Annotated[float, Field(ge=0)] = 0.0
+    """How far off the segment a bead starts, in lengths of the segment."""
     retries: Annotated[int, Field(ge=0)] = 0
+    """How often a bead that did not reach the level is left off and begun anew in the next
+    round, twice as far off."""
 
     @field_validator("retries")
     @classmethod

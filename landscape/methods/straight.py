@@ -12,7 +12,7 @@ from landscape.search.state import Problem, Search, Stepper
 
 
 class Straight(Method):
-    """The straight segment between the ends, or the path that a search begins with.
+    """No search: the straight segment between the ends, or the path that is given, as it is.
 
     References:
         Frankle et al. 2020, linear mode connectivity.

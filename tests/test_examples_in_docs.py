@@ -1,4 +1,4 @@
-"""What the README shows is run as a reader would: its files, its commands, its Python."""
+"""What README and docs show is run as a reader would: their files, commands, Python."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ import pytest
 from landscape.store.records import COLUMNS
 
 ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text()
-BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+TEXT = "\n".join(page.read_text() for page in PAGES)
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
 FILES = {
     name[1]: text
     for _, text in BLOCKS
     if (name := re.match(r"# ([\w.]+\.(?:py|yaml))$", text.splitlines()[0]))
 }
 
-# a network and its training that know nothing of lscape, under the names of the README's PyTorch
+# a network and its training that know nothing of lscape, under the names of the documents' PyTorch
 FLAX_OUTSIDE = """
 import flax.linen as nn, jax, jax.numpy as jnp, numpy as np, optax
 from safetensors.numpy import save_file
@@ -59,7 +60,7 @@ for seed in (0, 1):
 
 @pytest.fixture
 def folder(tmp_path):
-    """An empty folder with the README's files and our configs."""
+    """An empty folder with the documents' files and our configs."""
     for name, text in FILES.items():
         (tmp_path / name).write_text(text)
     shutil.copytree(ROOT / "configs", tmp_path / "configs")
@@ -67,7 +68,7 @@ def folder(tmp_path):
 
 
 def shell(folder: Path, line: str) -> str:
-    """Run a command of the README with this Python's `lscape` and `python`; returns stdout."""
+    """Run a command of the documents with this Python's `lscape` and `python`; returns stdout."""
     program, *arguments = shlex.split(line, comments=True)
     words = [found for word in arguments for found in sorted(glob(word, root_dir=folder)) or [word]]
     found = Path(sys.executable).parent / program
@@ -180,6 +181,29 @@ def test_networks_trained_outside(folder, trained_with):
     assert float(rows[0]["loss_a"]) <= 0.1
 
 
+@pytest.mark.parametrize("number", range(2))
+def test_the_one_call(folder, number):
+    calls = [text for kind, text in BLOCKS if kind == "python" and "def ring(params)" in text]
+    assert len(calls) == 2
+    (folder / "call.py").write_text(calls[number])
+    first, *_, last = shell(folder, "python call.py").splitlines()
+    assert first.startswith("CONNECTED") and ("<Certificate" in last or last.startswith("True"))
+
+
+def test_a_method_and_a_measure_of_ones_own(folder):
+    (folder / "own.yaml").write_text(
+        "task: {name: polynomial, coefficients: [0, 1], points: 50}\n"
+        "train: {models: 2, learning_rate: 1e-2}\nlevels: {values: [0.2]}\n"
+        'connect: {method: "detour:Detour", draws: 3}\n'
+        'measure: {also: ["norms:Norms"], shorten: false, hessian: true, spectrum: 0}\n'
+    )
+    shell(folder, "lscape run own.yaml")
+    (run,) = (folder / "runs").iterdir()
+    assert [row["method"] for row in results(run)] == ["detour"]
+    (also,) = run.glob("measures/*/also.csv")
+    assert also.read_text().count("norms,") == 2
+
+
 def test_the_python_form(folder):
     (folder / "form.py").write_text(
         next(text for kind, text in BLOCKS if kind == "python" and "load_config" in text)
@@ -217,4 +241,4 @@ def test_the_columns_and_words_are_those_of_the_code():
     from landscape.core.status import Status
 
     for word in (*COLUMNS, *Status):
-        assert f"`{word}`" in README or f"**{word}**" in README, word
+        assert f"`{word}`" in TEXT or f"**{word}**" in TEXT, word
