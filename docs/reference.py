@@ -147,10 +147,11 @@ def _default(value: Any) -> str:
 
 def _table(columns: list[str], rows: Any) -> str:
     lines = [columns, ["---"] * len(columns), *rows]
-    return "\n".join(
-        "| " + " | ".join(str(cell).replace("|", "\\|").replace("\n", " ") for cell in line) + " |"
-        for line in lines
-    )
+    return "\n".join("| " + " | ".join(map(_cell, line)) + " |" for line in lines)
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.replace("|", "\\|").split())
 
 
 REFERENCES = {"commands": commands, "config": config, "methods": methods}

@@ -116,6 +116,7 @@ class Constrained(Method):
     name: ClassVar[str] = "constrained"
 
     max_rounds: Annotated[int, Field(ge=0)] = 10
+    """How often one segment may be split, again and again."""
     jitter: Annotated[float, Field(ge=0)] = 0.0
     """How far off the segment a bead starts, in lengths of the segment."""
     zeta: Annotated[float, Field(ge=0)] = 0.0
