@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-slow docs bench bench-full lint check lock clean
+.PHONY: demo test test-slow test-torch docs bench bench-full lint check lock clean
 
 demo: .venv/ready
 	$(BIN)/lscape run configs/quickstart.yaml
@@ -12,6 +12,9 @@ test: .venv/ready-dev
 
 test-slow: .venv/ready-dev
 	$(BIN)/python -m pytest -m slow -q
+
+test-torch: .venv-torch/ready
+	.venv-torch/bin/python -m pytest -m torch -q
 
 docs: .venv/ready-docs
 	$(BIN)/python -m mkdocs build --strict --quiet --site-dir site
@@ -52,6 +55,13 @@ check: lint test
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation -e '.[bench]'
 	touch $@
 
+# PyTorch's tests have an environment of their own, so that the other one is what users have
+.venv-torch/ready: requirements.lock requirements-dev.lock pyproject.toml
+	$(PYTHON) -m venv .venv-torch
+	.venv-torch/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock -r requirements-dev.lock
+	.venv-torch/bin/python -m pip install --quiet --disable-pip-version-check --no-build-isolation -e '.[bench]'
+	touch $@
+
 # needs uv
 lock:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --extra build pyproject.toml -o requirements.lock
@@ -59,4 +69,4 @@ lock:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --extra docs -c requirements.lock pyproject.toml -o requirements-docs.lock
 
 clean:
-	rm -rf .venv .pytest_cache .ruff_cache
+	rm -rf .venv .venv-torch .pytest_cache .ruff_cache

@@ -27,6 +27,9 @@ from torch import nn
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 ZOOM, ZOOMS, MOVED, QUIET = 4, 12, 1e-4, 3  # of the certificate's refinement
+# of the trust radius of a bead's steps, and of the ball around its start (docs/descent.md)
+WINDOW, LONGEST, SHORTEST, GROWTH, SHRINKAGE = 20, 0.005, 0.2, 2.0, 0.5
+NEAR, FARTHER = 0.5, 2.0
 TURNS, TURN_SECONDS = 7, 0.3  # of finding the quickest settings
 
 
@@ -129,19 +132,64 @@ def mnist(config: dict[str, Any], data: dict[str, torch.Tensor], last: bool) -> 
 PROBLEMS = {"polynomial": polynomial, "mnist": mnist}
 
 
+class TrustRegion:
+    """How far a bead goes: each step within a radius, and all within a ball around its start."""
+
+    def __init__(self, start: torch.Tensor, reach: float) -> None:
+        self.start, self.reach = start, reach
+        self.radius, self.ball, self.cut = LONGEST, NEAR, 0
+        self.losses: list[float] = []
+        self.before = math.inf
+
+    def moved(self, old: torch.Tensor, new: torch.Tensor, loss: float) -> torch.Tensor:
+        """Where a step from `old`, of that loss, to `new` may go."""
+        self.losses.append(loss)
+        if len(self.losses) == WINDOW:
+            mean = sum(self.losses) / WINDOW
+            change = GROWTH if mean < self.before else SHRINKAGE
+            self.radius = min(max(change * self.radius, SHORTEST * LONGEST), LONGEST)
+            self.before, self.losses = mean, []
+        allowed = self.radius * self.reach * self.ball / NEAR
+        new = old + _shortened(new - old, allowed)
+        away = new - self.start
+        if torch.linalg.vector_norm(away) > self.ball * self.reach:
+            new = self.start + _shortened(away, self.ball * self.reach)
+            self.cut += 1
+            if self.cut == WINDOW:
+                self.ball, self.cut = FARTHER * self.ball, 0
+        return new
+
+
+def _shortened(vector: torch.Tensor, longest: float) -> torch.Tensor:
+    norm = float(torch.linalg.vector_norm(vector))
+    return vector * min(1.0, longest / norm) if norm > 0 else vector
+
+
 def descend(
-    problem: Problem, model: torch.Tensor, target: float, most: int, every: int, rate: float
+    problem: Problem,
+    model: torch.Tensor,
+    target: float,
+    most: int,
+    every: int,
+    rate: float,
+    reach: float | None = None,
 ) -> tuple[torch.Tensor, float, int]:
-    """The model when a look finds it at the target, or when its steps are spent."""
+    """The model when a look finds it at the target, or when its steps are spent; of a bead, within
+    its trust region, where `reach` is the length of its segment."""
     problem.set(model)
+    trust = None if reach is None else TrustRegion(model, reach)
     adam = torch.optim.Adam(problem.net.parameters(), rate, fused=True)
     step, value = 0, problem.level()
     while value > target and step < most and math.isfinite(value):
         last = min(step + every, most)
         for _ in range(step, last):
+            old = problem.get() if trust else model
             adam.zero_grad()
-            problem.loss().backward()
+            loss = problem.loss()
+            loss.backward()
             adam.step()
+            if trust:
+                problem.set(trust.moved(old, problem.get(), float(loss.detach())))
         step, value = last, problem.level()
     return problem.get(), value, step
 
@@ -222,9 +270,11 @@ def connect(
         for i in reversed(failing):
             place = 0.5 if begins or settings["insert"] == "midpoint" else seen[i][1]
             start = torch.lerp(string[i], string[i + 1], place)
+            reach = float(torch.linalg.vector_norm(string[i + 1] - string[i]))
             bead, value, steps = descend(
-                problem, start, target, settings["max_steps_per_bead"], train["check_every"], rate
-            )
+                problem, start, target, settings["max_steps_per_bead"], train["check_every"], rate,
+                reach,
+            )  # fmt: skip
             grads += steps
             stuck |= not value <= level
             string.insert(i + 1, bead)

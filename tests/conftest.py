@@ -1,5 +1,9 @@
-"""A strict environment: warnings are errors (pyproject.toml), and rank promotion raises."""
+"""A strict environment: warnings are errors (pyproject.toml), and rank promotion raises.
 
+Tests marked `torch` compare with PyTorch; they run where it is installed (`make test-torch`).
+"""
+
+import importlib.util
 import os
 
 os.environ.setdefault("LSCAPE_CHECKPOINT_SECONDS", "0")
@@ -11,8 +15,19 @@ from landscape.core import devices
 from tests.configs import factory, toy_task  # noqa: F401  (fixtures)
 from tests.pages import run  # noqa: F401  (a fixture)
 
+HAS_TORCH = importlib.util.find_spec("torch") is not None
+collect_ignore = [] if HAS_TORCH else ["test_benchmarks.py"]
+
 devices.configure()
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+def pytest_collection_modifyitems(config, items):
+    if HAS_TORCH:
+        return
+    torch = [item for item in items if item.get_closest_marker("torch")]
+    config.hook.pytest_deselected(items=torch)
+    items[:] = [item for item in items if item not in torch]
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import torch
 
 from landscape.config.load import config_from, resolved
 from landscape.core import paths, trees
@@ -15,14 +16,13 @@ from landscape.core.level import LevelSpec
 from landscape.networks.convolutional import MnistNet
 from landscape.store.run import open_run
 
-torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.torch
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 
 
 @pytest.fixture
 def sequential(monkeypatch):
-    torch = pytest.importorskip("torch")
     monkeypatch.syspath_prepend(BENCHMARKS)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -86,8 +86,10 @@ def test_local_response_normalisation_is_its_formula():
         assert np.allclose(ours[..., c], expected, rtol=1e-5)
 
 
+@pytest.mark.torch
 def test_local_response_normalisation_is_pytorchs():
-    torch = pytest.importorskip("torch")
+    import torch
+
     x = torch.tensor(X.transpose(0, 3, 1, 2))
     theirs = torch.nn.LocalResponseNorm(5, alpha=0.3 * 5, beta=0.6, k=1.5)(x)  # a mean, not a sum
     ours = normalise_locally(jnp.asarray(X), radius=2, bias=1.5, alpha=0.3, beta=0.6)

@@ -42,8 +42,10 @@ def test_it_is_flaxs_cell(params):
     assert np.allclose(after[0], state[0], atol=1e-6) and np.allclose(after[1], state[1], atol=1e-6)
 
 
+@pytest.mark.torch
 def test_it_is_pytorchs_layer(params):
-    torch = pytest.importorskip("torch")
+    import torch
+
     order = np.concatenate([np.arange(4) + 4 * gate for gate in (0, 2, 1, 3)])  # i f g o
     layer = torch.nn.LSTM(5, 4)
     with torch.no_grad():
