@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import torch
+import torch  # pyright: ignore[reportMissingImports]
 
 from landscape.config.load import config_from, resolved
 from landscape.core import paths, trees

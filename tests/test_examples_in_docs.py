@@ -226,8 +226,7 @@ def test_components(folder):
 
 
 def test_a_path_of_ones_own(folder):
-    for line in commands("connect.start=path.safetensors"):
-        said = shell(folder, line)
+    *_, said = [shell(folder, line) for line in commands("connect.start=path.safetensors")]
     assert said.startswith("level 0.1: 1 of 1 pairs connected")
     (run,) = (folder / "given").iterdir()
     found, taken = sorted(results(run), key=lambda row: row["method"])

@@ -37,12 +37,10 @@ def check(
         from landscape.stages.check import check_sweep
 
         grid = load_sweep(config, overrides, seed)
-        if grid is not None:
-            combinations = check_sweep(grid, progress)
-        else:
-            settings = load_config(config, overrides, seed)
-            found = measure(settings, progress)
-    if grid is not None:
+        combinations = check_sweep(grid, progress) if grid is not None else []
+        settings = load_config(config, overrides, seed) if grid is None else None
+        found = measure(settings, progress) if settings is not None else {}
+    if settings is None:
         _show_sweep(grid, combinations, runs_dir, as_json)
         return
     directory = str(Path(runs_dir) / run_name(settings))

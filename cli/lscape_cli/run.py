@@ -42,7 +42,7 @@ def run(
         from landscape.stages.sweep import run as run_whole
 
         grid = load_sweep(config, overrides, seed)
-        tree = []
+        tree, directory, trained = [], None, None
         if grid is not None:
             directory, rows = sweep(grid, runs_dir, progress, not no_measure)
         else:
@@ -52,9 +52,9 @@ def run(
             if not no_measure:
                 measure(trained, asked(settings, "measure", "compute"), None, progress)
     form = "json" if as_json else "table"
-    if grid is not None:
+    if directory is not None:
         write_sweep(directory, form, quiet)
-    else:
+    elif trained is not None:
         write([trained], form, quiet)
     if require_connected:
         options.exit_unless_connected(rows, tree)

@@ -1,10 +1,14 @@
 """How results look: a line, a table and a figure in a notebook, and a bar while they are made."""
 
+# pyright: strict, reportUnknownMemberType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownVariableType=false, reportUnknownLambdaType=false
+# JAX and matplotlib are not typed throughout
+
 from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from html import escape
 
@@ -91,7 +95,7 @@ Tell = Callable[[Mapping[str, object]], None]
 
 
 @contextmanager
-def progress(what: str, shown: bool | None) -> Iterator[Tell]:
+def progress(what: str, shown: bool | None) -> Generator[Tell]:
     """A bar with facts, in a terminal or a notebook.
 
     Args:

@@ -1,5 +1,9 @@
 """Which models are connected, and in what order their components merge as the level rises."""
 
+# pyright: strict, reportUnknownMemberType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownVariableType=false, reportUnknownLambdaType=false
+# JAX and matplotlib are not typed throughout
+
 from __future__ import annotations
 
 from collections.abc import Mapping

@@ -1,5 +1,9 @@
 """Measure a path or a point: lengths, curvatures, eigenvalues, spectra, planes."""
 
+# pyright: strict, reportUnknownMemberType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownVariableType=false, reportUnknownLambdaType=false
+# JAX and matplotlib are not typed throughout
+
 from __future__ import annotations
 
 from dataclasses import dataclass, field

@@ -1,5 +1,9 @@
 """Connect two pytrees below a level, judge a path, shorten one. No run directory is needed."""
 
+# pyright: strict, reportUnknownMemberType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownVariableType=false, reportUnknownLambdaType=false, reportMissingTypeStubs=false
+# JAX and matplotlib are not typed throughout
+
 from __future__ import annotations
 
 from dataclasses import dataclass, field

@@ -1,5 +1,9 @@
 """What the calls of the library take: a loss, a task or a landscape, and pytrees of parameters."""
 
+# pyright: strict, reportUnknownMemberType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownVariableType=false, reportUnknownLambdaType=false
+# JAX and matplotlib are not typed throughout
+
 from __future__ import annotations
 
 from collections.abc import Callable

@@ -1,5 +1,9 @@
 """Train many models at once, down to levels."""
 
+# pyright: strict, reportUnknownMemberType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownVariableType=false, reportUnknownLambdaType=false, reportMissingTypeStubs=false
+# JAX and matplotlib are not typed throughout
+
 from __future__ import annotations
 
 from collections.abc import Sequence

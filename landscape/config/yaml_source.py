@@ -16,7 +16,7 @@ MAX_DEPTH = 50
 
 
 class _Loader(yaml.SafeLoader):
-    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}
+    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}  # pyright: ignore
 
 
 class _Dumper(yaml.SafeDumper):

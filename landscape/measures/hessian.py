@@ -13,6 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 
 from landscape.core import devices, trees
 from landscape.core.devices import each
@@ -133,7 +134,10 @@ class Hessian:
             part = own(params)
             if not curved.nonsmooth:
                 return jax.jvp(lambda at: gradient(at, params, data), (part,), (vector,))[1]
-            size, reach = _norm(vector), _norm(params)
+            size, reach = (
+                jnp.sqrt(optax.tree.vdot(vector, vector)),
+                jnp.sqrt(optax.tree.vdot(params, params)),
+            )
             scale = step * jnp.where(reach > 0, reach, 1) / jnp.where(size > 0, size, 1)
             up, down = (
                 gradient(
@@ -197,10 +201,6 @@ class Hessian:
         drawn, shape = np.random.default_rng(key), (count, self.parameters)
         rows = drawn.choice([-1.0, 1.0], size=shape) if signs else drawn.normal(size=shape)
         return rows.astype(next(iter(self.shapes.values())).dtype)
-
-
-def _norm(tree: Params) -> Any:
-    return jnp.sqrt(jnp.asarray(sum(jnp.vdot(leaf, leaf) for leaf in tree.values())))
 
 
 def lanczos_steps(parameters: int, itemsize: int, asked: int, beside: int = 0) -> int:

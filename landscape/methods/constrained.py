@@ -14,6 +14,7 @@ from typing import Annotated, ClassVar, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 from pydantic import Field
 
 from landscape.core import trees
@@ -45,14 +46,6 @@ PERSISTENT = 2  # splits: one alone also happens where a path is found
 ROUNDED = 0.05  # of the chord: where the cosine's 0/0 at the midpoint is rounded off
 
 
-def _dot(a: Params, b: Params) -> jax.Array:
-    return sum((jnp.vdot(a[name], b[name]) for name in a), jnp.zeros(()))
-
-
-def _minus(a: Params, b: Params) -> Params:
-    return jax.tree.map(lambda x, y: x - y, a, b)
-
-
 @dataclass(frozen=True)
 class Springs:
     """ζ(‖θ − θ₋‖ + ‖θ₊ − θ‖) + κ|cos(θ₊ − θ₋, θ − (θ₋ + θ₊)/2)|; κ = `project` is its limit, a
@@ -67,24 +60,24 @@ class Springs:
 
     def penalty(self, params: Params, fixed: Params) -> jax.Array:
         left, right = _ends(fixed)
-        chord, total = _minus(right, left), jnp.zeros(())
-        square = _dot(chord, chord) + EPSILON**2
+        chord, total = optax.tree.sub(right, left), jnp.zeros(())
+        square = optax.tree.vdot(chord, chord) + EPSILON**2
         if self.zeta:
             for other in (left, right):
-                away = _minus(params, other)
-                total += self.zeta * jnp.sqrt(_dot(away, away) + EPSILON**2)
+                away = optax.tree.sub(params, other)
+                total += self.zeta * jnp.sqrt(optax.tree.vdot(away, away) + EPSILON**2)
         if self.kappa != "project" and self.kappa > 0:
-            away = _minus(params, trees.lerp(left, right, 0.5))
-            norms = jnp.sqrt((_dot(away, away) + ROUNDED**2 * square) * square)
-            total += self.kappa * abs(_dot(chord, away)) / norms
+            away = optax.tree.sub(params, trees.lerp(left, right, 0.5))
+            norms = jnp.sqrt((optax.tree.vdot(away, away) + ROUNDED**2 * square) * square)
+            total += self.kappa * abs(optax.tree.vdot(chord, away)) / norms
         return total
 
     def project(self, update: Params, fixed: Params) -> Params:
         if self.kappa != "project":
             return update
         left, right = _ends(fixed)
-        chord = _minus(right, left)
-        along = _dot(chord, update) / (_dot(chord, chord) + EPSILON**2)
+        chord = optax.tree.sub(right, left)
+        along = optax.tree.vdot(chord, update) / (optax.tree.vdot(chord, chord) + EPSILON**2)
         return jax.tree.map(lambda u, c: u - along * c, update, chord)
 
 
@@ -239,7 +232,7 @@ class _Search:
         if self.settings.kappa != "project":
             return here
         middle = trees.lerp(left, right, 0.5)
-        offset = self.springs.project(_minus(here, middle), _neighbours(left, right))
+        offset = self.springs.project(optax.tree.sub(here, middle), _neighbours(left, right))
         return jax.tree.map(lambda m, o, h: np.asarray(m + o, h.dtype), middle, offset, here)
 
     def _insertions(self, string: String) -> list[_Bead]:

@@ -18,6 +18,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 
 from landscape.core.devices import Pace, each
 from landscape.core.task import Landscape
@@ -112,7 +113,7 @@ class Elastic:
             top = _highest(jax.lax.map(lambda bead: loss(bead, key), points))
             bead = jax.tree.map(lambda leaf: leaf[top], points)
             gradient = jax.grad(loss)(bead, key)
-            square = _dot(gradient, gradient)
+            square = jnp.asarray(optax.tree.vdot(gradient, gradient))
             norm = jnp.sqrt(square)
             step = PROBE * _lengths(points).mean() / jnp.maximum(norm, 1e-30)
             ends = jax.tree.map(
@@ -120,7 +121,7 @@ class Elastic:
             )
             _, slopes = look(ends, key)
             bend = jax.tree.map(lambda leaf: (leaf[1] - leaf[0]) / (2 * step), slopes)
-            return jnp.where(square > 0, square**2 / (2 * abs(_dot(gradient, bend))), 0)
+            return jnp.where(square > 0, square**2 / (2 * abs(optax.tree.vdot(gradient, bend))), 0)
 
         self._advance = each(advance)
         self._unsettled = each(unsettled)
@@ -173,10 +174,6 @@ def _dots(a: Params, b: Params) -> jax.Array:
     """Inner products [beads]."""
     parts = [jnp.sum(rows(a[name] * b[name]), axis=1) for name in a]
     return jnp.sum(jnp.stack(parts), axis=0)
-
-
-def _dot(a: Params, b: Params) -> jax.Array:
-    return sum((jnp.vdot(a[name], b[name]) for name in a), jnp.zeros(()))
 
 
 def _lengths(points: Params) -> jax.Array:

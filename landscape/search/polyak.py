@@ -71,10 +71,10 @@ def _towards() -> optax.GradientTransformationExtraArgs:
     def update(updates: Any, state: Any, params: Any = None, **seen: Any) -> Any:
         gap = seen["value"] - seen["target"]
         tiny = jnp.finfo(gap.dtype).tiny
-        square = jnp.maximum(_square(updates), tiny)
+        square = jnp.maximum(optax.tree.vdot(updates, updates), tiny)
         length = jnp.minimum(RELAXATION * gap / square, FAR * seen["radius"] / jnp.sqrt(square))
         momentum = jax.tree.map(lambda m, g: MOMENTUM * m - length * g, state, updates)
-        longest = seen["radius"] / jnp.sqrt(jnp.maximum(_square(momentum), tiny))
+        longest = seen["radius"] / jnp.sqrt(jnp.maximum(optax.tree.vdot(momentum, momentum), tiny))
         scale = jnp.where(gap > 0, jnp.minimum(1, longest), 0)
         momentum = jax.tree.map(lambda m, p: (scale * m).astype(p.dtype), momentum, updates)
         return momentum, momentum
@@ -82,7 +82,3 @@ def _towards() -> optax.GradientTransformationExtraArgs:
     return optax.GradientTransformationExtraArgs(
         lambda params: jax.tree.map(jnp.zeros_like, params), update
     )
-
-
-def _square(tree: Any) -> jax.Array:
-    return jnp.asarray(sum(jnp.vdot(leaf, leaf) for leaf in jax.tree.leaves(tree)))

@@ -19,15 +19,15 @@ FARTHER = 2.0
 class Window(NamedTuple):
     """The losses of the last steps, WINDOW at most."""
 
-    count: jax.Array
+    steps: jax.Array
     total: jax.Array
 
     def with_loss(self, value: jax.Array) -> tuple[Window, jax.Array, jax.Array]:
         """The window with one more loss, or an empty one where it is full; whether it is; its
         mean."""
-        count, total = self.count + 1, (self.total + value).astype(self.total.dtype)
-        full = count >= WINDOW
-        return Window(jnp.where(full, 0, count), jnp.where(full, 0, total)), full, total / WINDOW
+        steps, total = self.steps + 1, (self.total + value).astype(self.total.dtype)
+        full = steps >= WINDOW
+        return Window(jnp.where(full, 0, steps), jnp.where(full, 0, total)), full, total / WINDOW
 
 
 def _empty() -> Window:
@@ -93,7 +93,7 @@ def near_start(inner: optax.GradientTransformation) -> optax.GradientTransformat
         updates, memory = inner.update(updates, state.inner, params, **scaled)
         away = jax.tree.map(lambda p, u, s: p + u - s, params, updates, state.start)
         allowed = state.ball * seen["reach"]
-        outside = _norm(away) > allowed
+        outside = jnp.sqrt(optax.tree.vdot(away, away)) > allowed
         updates = jax.tree.map(
             lambda u, k, p, s: jnp.where(outside, s + k - p, u).astype(p.dtype),
             updates, shortened(away, allowed), params, state.start,
@@ -108,10 +108,6 @@ def near_start(inner: optax.GradientTransformation) -> optax.GradientTransformat
 
 def shortened(tree: Any, longest: jax.Array) -> Any:
     """The same direction, no longer than that."""
-    norm = _norm(tree)
+    norm = jnp.sqrt(optax.tree.vdot(tree, tree))
     scale = jnp.minimum(1, longest / jnp.maximum(norm, jnp.finfo(norm.dtype).tiny))
     return jax.tree.map(lambda leaf: (scale * leaf).astype(leaf.dtype), tree)
-
-
-def _norm(tree: Any) -> jax.Array:
-    return jnp.sqrt(sum((jnp.vdot(leaf, leaf) for leaf in jax.tree.leaves(tree)), jnp.array(0.0)))

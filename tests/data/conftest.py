@@ -25,7 +25,7 @@ class Server:
                 owner.asked.append((self.path, self.headers.get("Range")))
                 owner.answer(self)
 
-            def log_message(self, *_: object) -> None:
+            def log_message(self, format: str, *args: object) -> None:
                 pass
 
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)

@@ -59,11 +59,11 @@ def excess(landscape, a, b):
 
 def worst_excess(landscapes, pairs, seed):
     rng, found = np.random.default_rng(seed), []
-    for number in range(landscapes * pairs):
-        if number % pairs == 0:
-            landscape = random_landscape(rng, 0.05 if number // pairs % 3 == 2 else 0.0)
-        ends = (random_network(landscape, rng, number % 4 == 0) for _ in range(2))
-        found.append(excess(landscape, *ends))
+    for one in range(landscapes):
+        landscape = random_landscape(rng, 0.05 if one % 3 == 2 else 0.0)
+        for number in range(one * pairs, (one + 1) * pairs):
+            ends = (random_network(landscape, rng, number % 4 == 0) for _ in range(2))
+            found.append(excess(landscape, *ends))
     return max(found)
 
 

@@ -88,7 +88,7 @@ def test_local_response_normalisation_is_its_formula():
 
 @pytest.mark.torch
 def test_local_response_normalisation_is_pytorchs():
-    import torch
+    import torch  # pyright: ignore[reportMissingImports]
 
     x = torch.tensor(X.transpose(0, 3, 1, 2))
     theirs = torch.nn.LocalResponseNorm(5, alpha=0.3 * 5, beta=0.6, k=1.5)(x)  # a mean, not a sum

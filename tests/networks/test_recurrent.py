@@ -44,7 +44,7 @@ def test_it_is_flaxs_cell(params):
 
 @pytest.mark.torch
 def test_it_is_pytorchs_layer(params):
-    import torch
+    import torch  # pyright: ignore[reportMissingImports]
 
     order = np.concatenate([np.arange(4) + 4 * gate for gate in (0, 2, 1, 3)])  # i f g o
     layer = torch.nn.LSTM(5, 4)

@@ -135,6 +135,7 @@ def test_a_failed_string_that_the_graph_rests_on(run):
     """It claims no level, but a bound; the bound must be true."""
     for file in [*run.directory.glob("barriers/*"), *run.directory.glob("snapshots/*/*")]:
         file.unlink()
+    high = 0.0
     for row in run.rows():
         file = run.connection_file(row["set"], row["level"], row["a"], row["b"])
         if row["level"] == 0.1 or 2 not in (row["a"], row["b"]):

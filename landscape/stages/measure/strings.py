@@ -77,9 +77,8 @@ def measure_strings(
     begun = [Shortening(**one) for one in before if one["name"] in pending]
     total, done = len(pending), 0
     while pending:
-        for grid in {row["grid"] for row in pending.values()}:
-            alike = [key for key, row in pending.items() if row["grid"] == grid]
-            break
+        grid = next(iter(pending.values()))["grid"]
+        alike = [key for key, row in pending.items() if row["grid"] == grid]
         group = begun or [_begun(context, pending[key]) for key in alike[: context.group]]
         begun = []
         shortener = context.shortener(pending[group[0].name]["grid"])
