@@ -92,6 +92,14 @@ class Task:
     form: Form | None = None
     filters: Mapping[str, Axes] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        splits = ", ".join(f"{name} {_samples(data):,}" for name, data in self.data.items())
+        return f"<Task with metrics {', '.join(self.metrics)}; samples {splits}>"
+
+
+def _samples(data: Batch) -> int:
+    return max((count or 1 for count in trees.counts(data).values()), default=0)
+
 
 class HessianTarget(NamedTuple):
     """The function whose second derivatives are taken: the level's metric where it has a gradient,
@@ -154,6 +162,10 @@ class Landscape(NamedTuple):
     falls: bool = True
     filters: Mapping[str, Axes] = MappingProxyType({})
 
+    def __repr__(self) -> str:
+        count = f"{trees.size(self.shapes):,} parameters in {len(self.shapes)} arrays"
+        return f"<Landscape of {count}, {self.samples:,} samples>"
+
 
 def unequal_samples(data: Batch) -> str:
     """Arrays of a split that do not share their leading axis, with their counts; or nothing."""
@@ -187,7 +199,7 @@ def bind(
     held = jnp.result_type(jnp.float32, *kinds)
     shapes = {name: jax.ShapeDtypeStruct(shape.shape, held) for name, shape in own.items()}
     measure, measured, drawn = task.metrics[metric], task.data[split], task.data["train"]
-    samples = max((count or 1 for count in trees.counts(drawn).values()), default=0)
+    samples = _samples(drawn)
     apart = (drawn, measured) if task.sample_means else (drawn,) if batch_size is not None else ()
     for unequal in filter(None, map(unequal_samples, apart)):
         raise ValueError(f"arrays of a split must share their leading axis: {unequal}")

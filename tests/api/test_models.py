@@ -61,3 +61,9 @@ def test_wells_are_two_components_and_merge_at_the_barrier():
         ls.disconnectivity_graph(found, {0: 0.0, 1: 0.01})
     with pytest.raises(ValueError, match="no paths"):
         ls.components({})
+
+
+def test_tasks_and_landscapes_say_what_they_are():
+    task = digits(hidden=(4,))
+    assert repr(task) == "<Task with metrics loss, error; samples train 1,437, test 360>"
+    assert repr(ls.bind(task)) == "<Landscape of 310 parameters in 4 arrays, 1,437 samples>"
