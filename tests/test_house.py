@@ -152,3 +152,14 @@ def test_starts_without_jax(statement):
 def test_a_search_starts_without_what_few_runs_need(late):
     code = f"import sys, landscape.stages.sweep; sys.exit({late!r} in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
+
+
+def test_no_parameter_of_a_stage_is_any():
+    for path in files_of("stages"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef):
+                given = node.args
+                every = [*given.posonlyargs, *given.args, *given.kwonlyargs]
+                every += [one for one in (given.vararg, given.kwarg) if one]
+                loose = [a.arg for a in every if a.annotation and "Any" in ast.dump(a.annotation)]
+                assert not loose, (path, node.name, loose)

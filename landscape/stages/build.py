@@ -50,14 +50,26 @@ SLOPES = 4  # random points at which a metric that beads are to descend is tried
 PACKAGES = ("lscape", "jax", "jaxlib", "flax", "optax", "numpy")
 
 
+Fact = str | float
+
+
 class Progress(Protocol):
     """What a stage says while it works: how far it is, and facts worth a glance."""
 
-    def __call__(self, stage: str, done: float, total: float, **facts: Any) -> None: ...
+    def __call__(self, stage: str, done: float, total: float, **facts: Fact) -> None: ...
 
 
-def silent(stage: str, done: float, total: float, **facts: Any) -> None:
+def silent(stage: str, done: float, total: float, **facts: Fact) -> None:
     """The progress of a stage that nobody watches."""
+
+
+def renamed(progress: Progress, before: str = "", after: str = "") -> Progress:
+    """The same progress, with more in the names of its stages."""
+
+    def told(stage: str, done: float, total: float, **facts: Fact) -> None:
+        progress(f"{before}{stage}{after}", done, total, **facts)
+
+    return told
 
 
 def config_of(run: Run) -> Config:
@@ -276,7 +288,7 @@ def build_optimizer(
         parts.append(optax.clip_by_global_norm(train.clip))
     slower = train.rate_decay
 
-    def rate_at(step: Any) -> Any:
+    def rate_at(step: jax.Array | int) -> jax.Array:
         assert slower is not None
         times = jnp.maximum((step - slower.after) // slower.every + 1, 0)
         return rate * slower.factor**times

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 import numpy as np
 from pydantic import AfterValidator, Field, FiniteFloat, InstanceOf, NonNegativeInt
@@ -19,6 +19,11 @@ from landscape.store.records import Amount, Checksum, SearchStatus
 
 Array = InstanceOf[np.ndarray]
 Named = dict[str, Array]
+# what is kept, before it is packed and after: JSON, with arrays beside it
+Plain: TypeAlias = (
+    "Mapping[str, Plain] | Sequence[Plain] | np.ndarray | np.generic | str | float | bool | None"
+)
+Packed = dict[str, Any]
 
 
 class Checkpoints:
@@ -42,7 +47,7 @@ class Checkpoints:
         arrays, record = load_arrays(self.path)
         return _unpack(record["data"], arrays)
 
-    def keep(self, make: Callable[[], Any], now: bool = False) -> None:
+    def keep(self, make: Callable[[], Plain], now: bool = False) -> None:
         began = time.monotonic()
         if now or began >= self._due:
             arrays: Arrays = {}
@@ -55,7 +60,7 @@ class Checkpoints:
         self.path.unlink(missing_ok=True)
 
 
-def _pack(value: Any, arrays: Arrays) -> Any:
+def _pack(value: Plain, arrays: Arrays) -> Packed:
     if isinstance(value, np.ndarray):
         name = str(len(arrays))
         arrays[name] = value
@@ -69,7 +74,7 @@ def _pack(value: Any, arrays: Arrays) -> Any:
     return {"value": value}
 
 
-def _unpack(packed: Any, arrays: Arrays) -> Any:
+def _unpack(packed: Packed, arrays: Arrays) -> Any:
     ((kind, value),) = packed.items()
     if kind == "array":
         return arrays[value]
@@ -293,7 +298,7 @@ class KeptPlane(TypedDict):
     of: Checksum
 
 
-def kept(checkpoints: Checkpoints, kind: Any) -> Any | None:
+def kept(checkpoints: Checkpoints, kind: object) -> Any | None:
     """What a checkpoint has kept last, if it is of a kind, or None. Raises RunError."""
     path = checkpoints.path
     if not path.exists():
@@ -303,7 +308,7 @@ def kept(checkpoints: Checkpoints, kind: Any) -> Any | None:
     return checked(kind, checkpoints.load(), path)
 
 
-def _packed(value: Any, arrays: dict[str, str], place: str) -> None:
+def _packed(value: object, arrays: dict[str, str], place: str) -> None:
     """Raises RunError for what is not packed as checkpoints are."""
     if isinstance(value, dict) and len(value) == 1:
         ((kind, inner),) = value.items()

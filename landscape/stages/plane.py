@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 
@@ -37,6 +36,7 @@ MARGIN = 0.2  # around the models and the strings, of what they take
 GRID = 41  # points a side
 
 Span = tuple[float, float, float, float]
+Found = tuple[Row, tuple[Arrays, np.ndarray, Arrays]]  # a row, its string, profile and history
 
 
 def plane(
@@ -119,13 +119,13 @@ def check_span(span: Span | None) -> None:
         raise ConfigError(f"--range {given}: each axis goes from a smaller number to a larger one")
 
 
-def asked_of(config: Config, grid: int, span: Span | None) -> dict[str, Any]:
+def asked_of(config: Config, grid: int, span: Span | None) -> Row:
     """What a plane's record says of how it was asked for."""
     metric = f"{config.levels.split} {config.levels.metric}"
     return {"grid": grid, "span": span and list(span), "metric": metric}
 
 
-def is_there(run: Run, name: str, asked: Mapping[str, Any]) -> bool:
+def is_there(run: Run, name: str, asked: Row) -> bool:
     """Whether a plane was evaluated already as it is asked for."""
     if not run.plane_file(name).exists():
         return False
@@ -192,7 +192,7 @@ def _string(run: Run, a: int, b: int, level: float) -> Row | None:
     return min(rows, key=lambda row: row["status"] != Status.CONNECTED, default=None)
 
 
-def _with_highest(run: Run, pair: Sequence[int], level: float, strings: Sequence[Any]) -> Plane:
+def _with_highest(run: Run, pair: Sequence[int], level: float, strings: Sequence[Found]) -> Plane:
     if not strings:
         raise RunError(
             f"{run.directory}: no string between {_listed(pair)} at {level:g}; `lscape connect` "
@@ -221,8 +221,8 @@ def _at(points: Arrays, fractions: np.ndarray) -> Arrays:
 
 
 def _marks(
-    flat: Plane, chosen: Sequence[int], ends: Sequence[Arrays], strings: Sequence[Any]
-) -> tuple[Arrays, dict[str, Any]]:
+    flat: Plane, chosen: Sequence[int], ends: Sequence[Arrays], strings: Sequence[Found]
+) -> tuple[Arrays, Row]:
     """Where models and strings are on the plane, and how far the strings leave it.
 
     The distance from a plane is convex along a segment: it is greatest at a bead.
@@ -261,7 +261,7 @@ def evaluate(
     flat: Plane,
     span: Span | None,
     arrays: Arrays,
-    record: Mapping[str, Any],
+    record: Row,
     progress: Progress,
 ) -> None:
     """Evaluate a plane as its record says and keep it, with arrays of what is drawn on it."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 from landscape.config.load import (
     Config,
@@ -16,7 +15,7 @@ from landscape.config.load import (
     sweep_name,
 )
 from landscape.config.sections import combination_name
-from landscape.stages.build import Progress, log, silent
+from landscape.stages.build import Progress, log, renamed, silent
 from landscape.stages.classify_models import classify_models
 from landscape.stages.connect import connect
 from landscape.stages.final_states import measure_final_states
@@ -68,10 +67,7 @@ def sweep(
         said = combination_name(values)
         log.info(f"{number}/{len(config.runs)}: {said}")
 
-        def told(
-            stage: str, done: float, total: float, at: str = f"{number}/{len(runs)}", **facts: Any
-        ) -> None:
-            progress(f"{at} {stage}", done, total, **facts)
+        told = renamed(progress, f"{number}/{len(runs)} ")
 
         try:
             made, found = run(own, directory, told)

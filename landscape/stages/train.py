@@ -181,7 +181,7 @@ def beginning(config: Config, landscape: Landscape, model: int) -> dict[str, Any
     return _twin(params, config) if twin else params
 
 
-def _twin(params: dict[str, Any], config: Config) -> dict[str, Any]:
+def _twin(params: trees.Params, config: Config) -> dict[str, Any]:
     permute = config.train.permute
     assert permute is not None
     try:

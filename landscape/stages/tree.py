@@ -9,17 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 
 from landscape.analysis.topology import Pair, next_pairs, reached, tree_record
 from landscape.config.load import Config, set_name
 from landscape.core.level import LevelSpec
-from landscape.stages.build import Progress
+from landscape.stages.build import Progress, renamed
 from landscape.stages.context import ConnectContext
 from landscape.stages.pairs import connect_level
 from landscape.stages.snapshots import carry
+from landscape.store.files import Row
 from landscape.store.run import Run, write_records
 
 HELD_BYTES = 2**28  # of models, while distances are measured
@@ -45,8 +45,7 @@ def connect_tree(context: ConnectContext, levels: Sequence[float], progress: Pro
                 break
             number += 1
 
-            def told(stage: str, done: float, total: float, number: int = number, **facts: Any):
-                progress(f"{stage}, round {number}", done, total, **facts)
+            told = renamed(progress, after=f", round {number}")
 
             connect_level(context, level, pairs, told)
         _keep(run, context.name, record)
@@ -76,21 +75,21 @@ def refresh_trees(run: Run) -> None:
             write_records(run.tree_file(name), again)
 
 
-def _tree_record(run: Run, name: str, level: float, limit: float, tries: int) -> dict[str, Any]:
+def _tree_record(run: Run, name: str, level: float, limit: float, tries: int) -> Row:
     return tree_record(_rows(run, name), run.snapshots(), run.models(), level, limit, tries)
 
 
-def _next(run: Run, name: str, record: dict[str, Any], distance: dict[Pair, float]) -> list[Pair]:
+def _next(run: Run, name: str, record: Row, distance: dict[Pair, float]) -> list[Pair]:
     """The pairs to search next where the tree is as its record says."""
     failed = [(r["a"], r["b"]) for r in _rows(run, name) if r["level"] == record["level"]]
     return next_pairs(record["components"], distance, failed, record["tries"])
 
 
-def _rows(run: Run, name: str) -> list[dict[str, Any]]:
+def _rows(run: Run, name: str) -> list[Row]:
     return [row for row in run.rows() if row["set"] == name]
 
 
-def _keep(run: Run, name: str, record: dict[str, Any]) -> None:
+def _keep(run: Run, name: str, record: Row) -> None:
     others = [other for other in run.tree(name) if other["level"] != record["level"]]
     records = sorted([*others, record], key=lambda one: -one["level"])
     write_records(run.tree_file(name), records)
