@@ -45,7 +45,13 @@ WITHIN = {
         "principal": {"trees"},
         "certificate": {"devices", "paths", "task", "trees"},
     },
-    "store": {"files": {"records"}, "run": {"files", "records"}},
+    "store": {
+        "files": {"records"},
+        "layout": {"files"},
+        "tables": {"files", "records"},
+        "sweeps": {"files", "records"},
+        "run": {"files", "layout", "records", "tables"},
+    },
     "config": {"yaml_source": {"validation"}, "load": {"sections", "validation", "yaml_source"}},
     "stages": {
         "build": {"inputs"},

@@ -55,7 +55,8 @@ def report(
     """
     from landscape.report.data.against import read_published
     from landscape.store.files import RunError
-    from landscape.store.run import open_run, open_sweep
+    from landscape.store.run import open_run
+    from landscape.store.sweeps import open_sweep
 
     sweeps = [run for run in runs if open_sweep(run, runs_dir)]
     if sweeps:
@@ -119,7 +120,7 @@ def write_sweep(directory: str | Path, form: str, quiet: bool, runs_dir: str = "
         sweep_table,
         write_sweep_html,
     )
-    from landscape.store.run import open_sweep
+    from landscape.store.sweeps import open_sweep
 
     found = open_sweep(directory, runs_dir)
     assert found is not None

@@ -30,7 +30,8 @@ from landscape.stages.build import (
 )
 from landscape.stages.checkpoints import Checkpoints, KeptPlane, kept
 from landscape.store.files import Arrays, Row, RunError, digest, load_arrays
-from landscape.store.run import Run, plane_name
+from landscape.store.layout import plane_name
+from landscape.store.run import Run
 
 MARGIN = 0.2  # around the models and the strings, of what they take
 GRID = 41  # points a side

@@ -22,7 +22,8 @@ from landscape.stages.final_states import measure_final_states
 from landscape.stages.measure.run import measure
 from landscape.stages.train import train
 from landscape.store.files import Row
-from landscape.store.run import Run, write_sweep
+from landscape.store.run import Run
+from landscape.store.sweeps import write_sweep
 
 MEASURED = ("gap", "lowered_gap")  # measures of a sweep that `measure` makes
 

@@ -25,7 +25,8 @@ from landscape.stages.plane import (
 )
 from landscape.stages.train import beginning
 from landscape.store.files import Arrays, RunError, load_arrays
-from landscape.store.run import Run, plane_name
+from landscape.store.layout import plane_name
+from landscape.store.run import Run
 
 SAME: dict[
     str, Callable[[Config], object]

@@ -1,35 +1,6 @@
-"""Run directories: what a run left on disk, written atomically and checked when read. No JAX here.
+"""A run directory: what is on disk, written atomically and checked when read. No JAX here.
 
-runs/<name>-<hash>/
-    config.yaml                     the resolved config
-    meta.json                       command, versions, device, commit, status of every stage
-    history.jsonl                   {model, step, value}: the metric of the levels while training
-    models.json                     every model and level: reached or not, at which step and value
-    models/<model>/<level>.safetensors          parameters where a model first met a level
-    models/<model>/last.safetensors             where training ended, above the lowest level
-    sets/<set>/settings.yaml        the connect section that made this set
-    sets/<set>/events.jsonl         {level, a, b, event, ...}: what the search did
-    sets/<set>/<level>/<a>-<b>.safetensors   the string, its profile, its row
-    sets/<set>/tree.json            a record a level: what `pairs: tree` searched, and what not
-    snapshots/<model>/<level>.safetensors    the path from where a model met a level to where it
-                                    met the next lower one, its profile, its record
-    barriers/<a>-<b>.safetensors    the path of the lowest maximum known between the deepest
-                                    snapshots of two models, its profile, its record
-    ends.json                       where training ended: gradient, Hessian, what they promise
-    lower_bounds.json                      no path from side to side stays below a height, by proof
-    results.csv                     the rows of all sets
-    measures/<measures>/settings.yaml           the measure section that made these measures
-    measures/<measures>/strings/<set>/<level>/<a>-<b>.safetensors   a connected string, measured
-    measures/<measures>/models/<level>/<model>.safetensors          a model at a level, measured
-    measures/<measures>/strings.csv, models.csv, parts.csv, top.csv, also.csv   of these files
-    planes/<name>.safetensors       the loss on a plane: x, y, loss [y, x], models [n, 2], and
-                                    string.<number> [beads, 4]: x, y, fraction of the length,
-                                    distance from the plane; or, in the place of models,
-                                    trajectory.<number> [snapshots, 5]: x, y, step, loss, distance
-    report.html
-
-The records, and what each of their keys may be, are in landscape/store/records.py. Each file has a
-checksum, but for those of lines (.jsonl), which grow, and of settings.
+landscape/store/layout.py has what is where.
 """
 
 from __future__ import annotations
@@ -46,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, FiniteFloat, NonNegativeInt, ValidationError
 
 from landscape.store.files import (
     FORMAT,
@@ -61,12 +31,12 @@ from landscape.store.files import (
     read_json,
     read_lines,
     read_record,
-    read_table,
     save_arrays,
     write_bytes,
     write_json,
     write_table,
 )
+from landscape.store.layout import Layout, plane_name
 from landscape.store.records import (
     COLUMNS,
     DOWNGRADED,
@@ -76,7 +46,6 @@ from landscape.store.records import (
     STRING_COLUMNS,
     TOP_COLUMNS,
     BarrierRecord,
-    FileName,
     FinalStateRecord,
     Line,
     LowerBoundRecord,
@@ -90,9 +59,9 @@ from landscape.store.records import (
     SavedString,
     SavedStringMeasure,
     SavedTop,
-    SweepRecord,
     TreeRecord,
 )
+from landscape.store.tables import ModelKey, StringKey, by_model, by_pair, rows_of
 
 PROFILE = ("profile.position", "profile.loss")
 SEARCH_HISTORY = tuple(
@@ -101,21 +70,6 @@ SEARCH_HISTORY = tuple(
         "facts", "beads", "places", "bead_counts", "profile", "profile_counts", "variance",
     )
 )  # fmt: skip
-
-LONG = 60  # of a file's name
-
-
-def level_name(level: float) -> str:
-    return repr(float(level))
-
-
-def plane_name(kind: str, models: Sequence[int], level: float, runs: Sequence[str] = ()) -> str:
-    """models: [] for all; runs: the names of those that are drawn together."""
-    who = "-".join(map(str, models)) or "all"
-    if len(runs) > 1 or len(who) > LONG:
-        which = hashlib.sha256("/".join([who, *runs]).encode()).hexdigest()[:6]
-        who = f"{who[:LONG]}-of-{len(runs) or 1}-runs-{which}"
-    return f"{kind}-{who}-{level_name(level)}"
 
 
 def write_records(path: Path, records: Sequence[Mapping[str, Any]]) -> None:
@@ -164,64 +118,14 @@ def _profile_in(arrays: Arrays, path: Path) -> np.ndarray:
     return np.stack(parts, axis=1)
 
 
-def _order(row: Row) -> tuple[str, float, int, int]:
-    """By set, level from high to low, and pair."""
-    return row["set"], -row["level"], row["a"], row["b"]
+@dataclass(frozen=True, repr=False)
+class Run(Layout):
+    """A run directory: checked reading and writing; it computes nothing."""
 
-
-def _model_order(row: Row) -> tuple[float, int]:
-    return -row["level"], row["model"]
-
-
-class _StringKey(BaseModel):
-    set: FileName
-    level: FiniteFloat
-    a: NonNegativeInt
-    b: NonNegativeInt
-
-
-class _ModelKey(BaseModel):
-    level: FiniteFloat
-    model: NonNegativeInt
-
-
-def _table(path: Path, key: type[_StringKey | _ModelKey]) -> Iterator[Row]:
-    """A table's rows, with what says which row it is as numbers. Raises RunError."""
-    for number, row in enumerate(read_table(path), 2):
-        try:
-            yield {**row, **key.model_validate(row).model_dump()}
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            raise RunError(f"{path}:{number}: {first['loc'][0]}: {first['msg']}") from None
-
-
-@dataclass(frozen=True)
-class Run:
-    """A run directory. Paths and checked reading and writing; it computes nothing."""
-
-    directory: Path
-
-    @property
-    def config_file(self) -> Path:
-        return self.directory / "config.yaml"
-
-    @property
-    def results_file(self) -> Path:
-        return self.directory / "results.csv"
-
-    @property
-    def report_file(self) -> Path:
-        return self.directory / "report.html"
-
-    @property
-    def checkpoint_file(self) -> Path:
-        return self.directory / "checkpoint.safetensors"
+    def __repr__(self) -> str:
+        return f"<Run {self.directory}>"
 
     # -- meta and locking ---------------------------------------------------------------------
-
-    @property
-    def meta_file(self) -> Path:
-        return self.directory / "meta.json"
 
     def meta(self) -> dict[str, Any]:
         """What the run was made with, and how far it is. Raises RunError."""
@@ -282,9 +186,6 @@ class Run:
 
     # -- end points ---------------------------------------------------------------------------
 
-    def model_file(self, model: int, level: float) -> Path:
-        return self.directory / "models" / f"{model}" / f"{level_name(level)}.safetensors"
-
     def models(self) -> list[dict[str, Any]]:
         """One record a model: {model, status, steps, levels: [{level, status, step, value}]}."""
         return _read_records(self.directory / "models.json", Models)
@@ -302,20 +203,9 @@ class Run:
     def append_history(self, records: Sequence[Mapping[str, Any]]) -> None:
         append_lines(self.directory / "history.jsonl", records)
 
-    def last_file(self, model: int) -> Path:
-        return self.directory / "models" / f"{model}" / "last.safetensors"
-
-    @property
-    def final_states_file(self) -> Path:
-        return self.directory / "final_states.json"
-
     def final_states(self) -> list[dict[str, Any]]:
         """A record a model of finite loss, where training ended; [] where it is not measured."""
         return _read_if_there(self.final_states_file, FinalStateRecord)
-
-    @property
-    def lower_bounds_file(self) -> Path:
-        return self.directory / "lower_bounds.json"
 
     def lower_bounds(self) -> list[dict[str, Any]]:
         """A record a wall that the theory knows; [] where none is, or none was looked for."""
@@ -323,21 +213,9 @@ class Run:
 
     # -- connections --------------------------------------------------------------------------
 
-    def set_directory(self, name: str) -> Path:
-        return self.directory / "sets" / name
-
     def sets(self) -> list[str]:
         folder = self.directory / "sets"
         return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
-
-    def settings_file(self, set_name: str) -> Path:
-        return self.set_directory(set_name) / "settings.yaml"
-
-    def search_file(self, set_name: str, level: float) -> Path:
-        return self.set_directory(set_name) / f"search-{level_name(level)}.safetensors"
-
-    def connection_file(self, set_name: str, level: float, a: int, b: int) -> Path:
-        return self.set_directory(set_name) / level_name(level) / f"{a}-{b}.safetensors"
 
     def append_events(self, set_name: str, records: Sequence[Mapping[str, Any]]) -> None:
         append_lines(self.set_directory(set_name) / "events.jsonl", records)
@@ -376,12 +254,6 @@ class Run:
 
     # -- planes -------------------------------------------------------------------------------
 
-    def plane_file(self, name: str) -> Path:
-        return self.directory / "planes" / f"{name}.safetensors"
-
-    def plane_checkpoint(self, name: str) -> Path:
-        return self.directory / "planes" / f"{name}.partial"
-
     def save_plane(self, name: str, arrays: Arrays, record: Mapping[str, Any]) -> None:
         save_arrays(self.plane_file(name), arrays, {"plane": record})
 
@@ -412,23 +284,14 @@ class Run:
                 row = _part(read_record(path), "row", SavedString, path)
                 place = self.connection_file(row["set"], row["level"], row["a"], row["b"])
                 found.append(_in_place(path, place, row))
-        return sorted(found, key=_order)
+        return sorted(found, key=by_pair)
 
     # -- topology -----------------------------------------------------------------------------
-
-    def tree_file(self, set_name: str) -> Path:
-        return self.set_directory(set_name) / "tree.json"
 
     def tree(self, set_name: str) -> list[dict[str, Any]]:
         """`topology.tree_record`'s records of a set, levels from high to low; [] where no tree was
         grown. Raises RunError."""
         return _read_if_there(self.tree_file(set_name), TreeRecord)
-
-    def snapshot_file(self, model: int, level: float) -> Path:
-        return self.directory / "snapshots" / f"{model}" / f"{level_name(level)}.safetensors"
-
-    def barrier_file(self, a: int, b: int) -> Path:
-        return self.directory / "barriers" / f"{a}-{b}.safetensors"
 
     def save_path(self, path: Path, record: Row, points: Arrays, profile: np.ndarray) -> None:
         """Keep a path (arrays [beads, ...]), its profile [points, 2] and its record."""
@@ -461,7 +324,7 @@ class Run:
         """Rewrite results.csv from the rows on disk, and return them. A row that has lost its file
         keeps its line."""
         rows = self.rows()
-        write_table(self.results_file, COLUMNS, sorted([*rows, *self.lost_rows()], key=_order))
+        write_table(self.results_file, COLUMNS, sorted([*rows, *self.lost_rows()], key=by_pair))
         return rows
 
     def lost_rows(self) -> list[Row]:
@@ -469,26 +332,15 @@ class Run:
         Raises RunError."""
         return [
             row
-            for row in _table(self.results_file, _StringKey)
+            for row in rows_of(self.results_file, StringKey)
             if not self.connection_file(row["set"], row["level"], row["a"], row["b"]).exists()
         ]
 
     # -- measures -----------------------------------------------------------------------------
 
-    def measures_directory(self, measures: str) -> Path:
-        return self.directory / "measures" / measures
-
     def measures(self) -> list[str]:
         """The names of all measures that were made."""
         return sorted(path.name for path in (self.directory / "measures").glob("*"))
-
-    def string_measure_file(self, measures: str, row: Row) -> Path:
-        folder = self.measures_directory(measures) / "strings" / row["set"]
-        return folder / level_name(row["level"]) / f"{row['a']}-{row['b']}.safetensors"
-
-    def model_measure_file(self, measures: str, level: float, model: int) -> Path:
-        folder = self.measures_directory(measures) / "models" / level_name(level)
-        return folder / f"{model}.safetensors"
 
     def latest_measures(self) -> str | None:
         """The name of the measures that were made last."""
@@ -503,7 +355,7 @@ class Run:
         high to low, and pair. What no longer counts (`measures_left_out`) is left out. [] where
         nothing is measured. Raises RunError."""
         found = [row for row in self._measured_strings(measures) if not self._why_not(row)]
-        return sorted(found, key=_order)
+        return sorted(found, key=by_pair)
 
     def measures_left_out(self, measures: str | None = None) -> dict[str, int]:
         """How many measured strings `string_measures` leaves out, by the reason."""
@@ -530,7 +382,7 @@ class Run:
             record = _measured(path, SavedModelMeasure)
             named = record["measures"], record["level"], record["model"]
             found.append(_in_place(path, self.model_measure_file(*named), record))
-        return sorted(found, key=_model_order)
+        return sorted(found, key=by_model)
 
     def model_parts(self, measures: str | None = None) -> list[Row]:
         """What was measured of subsets of the parameters (`measure.over`), by level from high to
@@ -546,19 +398,19 @@ class Run:
         """What the measures of `measure.also` found, of strings that still count and of models, by
         measure, level from high to low, and subject. Raises RunError."""
         found: list[Row] = []
-        counting = {_order(row) for row in self.string_measures(measures)}
+        counting = {by_pair(row) for row in self.string_measures(measures)}
         for files in ("strings/*/*/*.safetensors", "models/*/*.safetensors"):
             for path in self._measure_files(measures, files):
                 kind = list[OtherMeasureRecord]
                 found += checked(kind, read_record(path).get("also", []), f"{path}: also")
-        kept = [r for r in found if r["model"] is not None or _order(r) in counting]
+        kept = [r for r in found if r["model"] is not None or by_pair(r) in counting]
         return sorted(kept, key=lambda r: (r["measure"], -r["level"]))
 
     def _beside_models(self, measures: str | None, name: str, kind: Any) -> list[Row]:
         found: list[Row] = []
         for path in self._measure_files(measures, "models/*/*.safetensors"):
             found += checked(list[kind], read_record(path).get(name), f"{path}: {name}")
-        return sorted(found, key=_model_order)
+        return sorted(found, key=by_model)
 
     def _measured_strings(self, measures: str | None) -> Iterator[Row]:
         for path in self._measure_files(measures, "strings/*/*/*.safetensors"):
@@ -600,17 +452,17 @@ class Run:
         lost_strings, lost_models = self.lost_measures(measures)
         folder = self.measures_directory(measures)
         write_table(
-            folder / "strings.csv", STRING_COLUMNS, sorted([*strings, *lost_strings], key=_order)
+            folder / "strings.csv", STRING_COLUMNS, sorted([*strings, *lost_strings], key=by_pair)
         )
-        models_and_lost = sorted([*models, *lost_models], key=_model_order)
+        models_and_lost = sorted([*models, *lost_models], key=by_model)
         write_table(folder / "models.csv", MODEL_COLUMNS, models_and_lost)
-        gone = {_model_order(row) for row in lost_models}
+        gone = {by_model(row) for row in lost_models}
         for name, columns, rows in (
             ("parts.csv", PART_COLUMNS, self.model_parts(measures)),
             ("top.csv", TOP_COLUMNS, self.top_eigenvalues(measures)),
         ):
-            lost = [r for r in _table(folder / name, _ModelKey) if _model_order(r) in gone]
-            write_table(folder / name, columns, sorted([*rows, *lost], key=_model_order))
+            lost = [r for r in rows_of(folder / name, ModelKey) if by_model(r) in gone]
+            write_table(folder / name, columns, sorted([*rows, *lost], key=by_model))
         others = self.other_measures(measures)
         if others:
             write_table(folder / "also.csv", OTHER_COLUMNS, others)
@@ -620,39 +472,18 @@ class Run:
         """The rows of strings.csv and models.csv that have lost their file, as `lost_rows`; of
         strings those that are still CONNECTED, or have lost that file, too. Raises RunError."""
         folder = self.measures_directory(measures)
-        failed = {_order(row) for row in self.rows() if row["status"] != "CONNECTED"}
+        failed = {by_pair(row) for row in self.rows() if row["status"] != "CONNECTED"}
         strings = [
             row
-            for row in _table(folder / "strings.csv", _StringKey)
-            if _order(row) not in failed and not self.string_measure_file(measures, row).exists()
+            for row in rows_of(folder / "strings.csv", StringKey)
+            if by_pair(row) not in failed and not self.string_measure_file(measures, row).exists()
         ]
         models = [
             row
-            for row in _table(folder / "models.csv", _ModelKey)
+            for row in rows_of(folder / "models.csv", ModelKey)
             if not self.model_measure_file(measures, row["level"], row["model"]).exists()
         ]
         return strings, models
-
-
-SWEEP_FILE = "sweep.json"
-
-
-def write_sweep(directory: Path, record: Mapping[str, Any]) -> None:
-    """Keep what a sweep is made of: {name, over, measures, chart, rate, runs}, each of the runs
-    {values, directory, set}, the directory's name within the sweep's."""
-    write_json(directory / SWEEP_FILE, {"format": FORMAT, **record})
-
-
-def open_sweep(path: str | Path, runs_dir: str | Path = "runs") -> tuple[Path, Any] | None:
-    """The directory of the sweep at a path, or of that name under runs_dir, and its record; None
-    for what is no sweep's directory. Raises RunError for a damaged record, or a newer format."""
-    for directory in (Path(path), Path(runs_dir) / path):
-        if (directory / SWEEP_FILE).is_file():
-            record = read_json(directory / SWEEP_FILE)
-            if record.get("format") != FORMAT:
-                raise RunError(f"{directory / SWEEP_FILE}: not a sweep of format {FORMAT}")
-            return directory, checked(SweepRecord, record, directory / SWEEP_FILE)
-    return None
 
 
 def create_run(directory: Path, config_text: str, meta: Mapping[str, Any]) -> Run:

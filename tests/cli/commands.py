@@ -130,10 +130,8 @@ def fake(monkeypatch):
             "sweep_name": lambda grid: "s",
         },
         "store.files": {"RunError": RunError},
-        "store.run": {
-            "open_run": opened,
-            "open_sweep": lambda path, runs_dir: None,
-        },
+        "store.run": {"open_run": opened},
+        "store.sweeps": {"open_sweep": lambda path, runs_dir: None},
         "report": {
             "report": lambda runs, published: fake.report,
             "levels_csv": lambda report: "level,pairs\n0.1,6\n",

@@ -26,7 +26,8 @@ from landscape.stages import sweep
 from landscape.stages.build import build_landscape
 from landscape.stages.check import check_sweep
 from landscape.store.files import RunError, load_arrays
-from landscape.store.run import open_run, open_sweep
+from landscape.store.run import open_run
+from landscape.store.sweeps import open_sweep
 
 TEXT = """\
 task: {factory: "ring_task:ring"}

@@ -8,7 +8,8 @@ from itertools import groupby
 from typing import Any
 
 from landscape.store.files import Row
-from landscape.store.run import Run, level_name
+from landscape.store.layout import level_name
+from landscape.store.run import Run
 
 
 def missing_of(run: Run) -> list[dict[str, Any]]:

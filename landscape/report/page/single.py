@@ -14,7 +14,8 @@ from landscape.report.figures.plane import plane_figure
 from landscape.report.figures.style import Figure
 from landscape.report.page import html, strings
 from landscape.store.files import Row
-from landscape.store.run import Run, level_name
+from landscape.store.layout import level_name
+from landscape.store.run import Run
 
 CURVES = (
     "Solid: connected. Dashed: where a search that did not connect ended. Dotted: the limit. A "

@@ -15,7 +15,8 @@ from landscape.report.figures import pictures
 from landscape.report.figures.pictures import read_history
 from landscape.report.figures.style import CURVES, INK, draw
 from landscape.store.files import Row
-from landscape.store.run import Run, level_name
+from landscape.store.layout import level_name
+from landscape.store.run import Run
 
 PARTS = (
     "The string along the principal axes of its final beads, with each axis's share of their "

@@ -1,0 +1,136 @@
+"""Where everything of a run is. No JAX here.
+
+runs/<name>-<hash>/
+    config.yaml                     the resolved config
+    meta.json                       command, versions, device, commit, status of every stage
+    history.jsonl                   {model, step, value}: the metric of the levels while training
+    models.json                     every model and level: reached or not, at which step and value
+    models/<model>/<level>.safetensors          parameters where a model first met a level
+    models/<model>/last.safetensors             where training ended, above the lowest level
+    sets/<set>/settings.yaml        the connect section that made this set
+    sets/<set>/events.jsonl         {level, a, b, event, ...}: what the search did
+    sets/<set>/<level>/<a>-<b>.safetensors   the string, its profile, its row
+    sets/<set>/tree.json            a record a level: what `pairs: tree` searched, and what not
+    snapshots/<model>/<level>.safetensors    the path from where a model met a level to where it
+                                    met the next lower one, its profile, its record
+    barriers/<a>-<b>.safetensors    the path of the lowest maximum known between the deepest
+                                    snapshots of two models, its profile, its record
+    ends.json                       where training ended: gradient, Hessian, what they promise
+    lower_bounds.json                      no path from side to side stays below a height, by proof
+    results.csv                     the rows of all sets
+    measures/<measures>/settings.yaml           the measure section that made these measures
+    measures/<measures>/strings/<set>/<level>/<a>-<b>.safetensors   a connected string, measured
+    measures/<measures>/models/<level>/<model>.safetensors          a model at a level, measured
+    measures/<measures>/strings.csv, models.csv, parts.csv, top.csv, also.csv   of these files
+    planes/<name>.safetensors       the loss on a plane: x, y, loss [y, x], models [n, 2], and
+                                    string.<number> [beads, 4]: x, y, fraction of the length,
+                                    distance from the plane; or, in the place of models,
+                                    trajectory.<number> [snapshots, 5]: x, y, step, loss, distance
+    report.html
+
+The records, and what each of their keys may be, are in landscape/store/records.py. Each file has a
+checksum, but for those of lines (.jsonl), which grow, and of settings.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from landscape.store.files import Row
+
+LONG = 60  # of a file's name
+
+
+def level_name(level: float) -> str:
+    return repr(float(level))
+
+
+def plane_name(kind: str, models: Sequence[int], level: float, runs: Sequence[str] = ()) -> str:
+    """models: [] for all; runs: the names of those that are drawn together."""
+    who = "-".join(map(str, models)) or "all"
+    if len(runs) > 1 or len(who) > LONG:
+        which = hashlib.sha256("/".join([who, *runs]).encode()).hexdigest()[:6]
+        who = f"{who[:LONG]}-of-{len(runs) or 1}-runs-{which}"
+    return f"{kind}-{who}-{level_name(level)}"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The paths of a run directory."""
+
+    directory: Path
+
+    @property
+    def config_file(self) -> Path:
+        return self.directory / "config.yaml"
+
+    @property
+    def results_file(self) -> Path:
+        return self.directory / "results.csv"
+
+    @property
+    def report_file(self) -> Path:
+        return self.directory / "report.html"
+
+    @property
+    def checkpoint_file(self) -> Path:
+        return self.directory / "checkpoint.safetensors"
+
+    @property
+    def meta_file(self) -> Path:
+        return self.directory / "meta.json"
+
+    def model_file(self, model: int, level: float) -> Path:
+        return self.directory / "models" / f"{model}" / f"{level_name(level)}.safetensors"
+
+    def last_file(self, model: int) -> Path:
+        return self.directory / "models" / f"{model}" / "last.safetensors"
+
+    @property
+    def final_states_file(self) -> Path:
+        return self.directory / "final_states.json"
+
+    @property
+    def lower_bounds_file(self) -> Path:
+        return self.directory / "lower_bounds.json"
+
+    def set_directory(self, name: str) -> Path:
+        return self.directory / "sets" / name
+
+    def settings_file(self, set_name: str) -> Path:
+        return self.set_directory(set_name) / "settings.yaml"
+
+    def search_file(self, set_name: str, level: float) -> Path:
+        return self.set_directory(set_name) / f"search-{level_name(level)}.safetensors"
+
+    def connection_file(self, set_name: str, level: float, a: int, b: int) -> Path:
+        return self.set_directory(set_name) / level_name(level) / f"{a}-{b}.safetensors"
+
+    def plane_file(self, name: str) -> Path:
+        return self.directory / "planes" / f"{name}.safetensors"
+
+    def plane_checkpoint(self, name: str) -> Path:
+        return self.directory / "planes" / f"{name}.partial"
+
+    def tree_file(self, set_name: str) -> Path:
+        return self.set_directory(set_name) / "tree.json"
+
+    def snapshot_file(self, model: int, level: float) -> Path:
+        return self.directory / "snapshots" / f"{model}" / f"{level_name(level)}.safetensors"
+
+    def barrier_file(self, a: int, b: int) -> Path:
+        return self.directory / "barriers" / f"{a}-{b}.safetensors"
+
+    def measures_directory(self, measures: str) -> Path:
+        return self.directory / "measures" / measures
+
+    def string_measure_file(self, measures: str, row: Row) -> Path:
+        folder = self.measures_directory(measures) / "strings" / row["set"]
+        return folder / level_name(row["level"]) / f"{row['a']}-{row['b']}.safetensors"
+
+    def model_measure_file(self, measures: str, level: float, model: int) -> Path:
+        folder = self.measures_directory(measures) / "models" / level_name(level)
+        return folder / f"{model}.safetensors"
