@@ -23,7 +23,7 @@ MAY_IMPORT = {
         "core.settings", "data", "measures.base", "measures.registry", "methods.base",
         "methods.registry", "tasks.registry",
     },
-    "store": set(),
+    "store": {"config.validation", "config.yaml_source"},
     "analysis": set(),
     "stages": {
         "core", "search", "measures", "methods", "tasks", "data", "config", "store", "analysis",

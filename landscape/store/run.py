@@ -48,6 +48,8 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, FiniteFloat, NonNegativeInt, ValidationError
 
+from landscape.config.validation import ConfigError
+from landscape.config.yaml_source import read_file
 from landscape.store.files import (
     FORMAT,
     Arrays,
@@ -151,6 +153,18 @@ def _in_place(path: Path, place: Path, record: Row) -> Row:
     return record
 
 
+def _keys_and_values(path: Path) -> dict[str, Any]:
+    """The plain data of a YAML file. Raises RunError."""
+    try:
+        source, data = read_file(path)
+    except ConfigError as error:
+        raise RunError(str(error)) from None
+    if source.problems or not isinstance(data, dict):
+        key, said = source.problems[0] if source.problems else ("", "it has no keys with values")
+        raise RunError(f"{path}: unreadable: {key}{': ' * bool(key)}{said}")
+    return data
+
+
 def _beside(profile: np.ndarray) -> Arrays:
     """A profile [points, 2] as arrays beside a path's."""
     return dict(zip(PROFILE, np.asarray(profile).T.copy(), strict=True))
@@ -239,6 +253,16 @@ class Run:
                 "run, and other search settings go on the command line (--set connect.key=value)"
             )
         return self.config_file
+
+    def config(self) -> dict[str, Any]:
+        """The config as plain data. Raises RunError if it was altered or cannot be read."""
+        return _keys_and_values(self.checked_config_file())
+
+    def length_over(self, set_name: str) -> str:
+        """The parameters that a set's lengths and chords are over. Raises RunError."""
+        path = self.settings_file(set_name)
+        over = _keys_and_values(path).get("length_over")
+        return checked(str, over, f"{path}: length_over")
 
     def update_meta(self, **changes: Any) -> None:
         before = self.meta() if self.meta_file.exists() else {"format": FORMAT, "stages": {}}
