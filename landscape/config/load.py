@@ -108,7 +108,7 @@ class Config:
         return [level for level in known if not levels or level in levels]
 
 
-_SECTIONS: dict[str, Any] = {
+SECTIONS: dict[str, Any] = {
     "train": Train,
     "levels": Levels,
     "connect": Connect,
@@ -270,7 +270,7 @@ def resolved(config: Config) -> dict[str, Any]:
     task = {chosen: getattr(config.task, chosen), **config.task.keys}
     if config.task.coordinates:
         task["coordinates"] = config.task.coordinates
-    sections = {key: plain(getattr(config, key)) for key in _SECTIONS}
+    sections = {key: plain(getattr(config, key)) for key in SECTIONS}
     return {"task": task, **sections}
 
 
@@ -310,18 +310,18 @@ def _override(source: Source, data: Any, overrides: Sequence[str], seed: int | N
 
 def _judged(source: Source, data: dict[str, Any], name: str) -> Config:
     problems: list[Problem] = []
-    allowed = ["task", *_SECTIONS, "sweep"]
+    allowed = ["task", *SECTIONS, "sweep"]
     problems += [(key, unknown(key, allowed)) for key in data if key not in allowed]
     task, found = _task(data["task"]) if "task" in data else (None, [("task", _no_task())])
     problems += found
     sections: dict[str, Any] = {}
-    for key, kind in _SECTIONS.items():
+    for key, kind in SECTIONS.items():
         given = data.get(key, _ABSENT.get(key, {}))
         value, found = _connect(given) if kind is Connect else validated(kind, given, key)
         problems += found
         if not found:
             sections[key] = value
-    problems += _disagreements(task, **{key: sections.get(key) for key in _SECTIONS})
+    problems += _disagreements(task, **{key: sections.get(key) for key in SECTIONS})
     unread = {key for key, _ in source.problems}
     problems = source.problems + [problem for problem in problems if problem[0] not in unread]
     if task is None or problems:

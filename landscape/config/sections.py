@@ -38,7 +38,7 @@ def _bytes(given: object) -> object:
     return int(TypeAdapter(ByteSize).validate_python(given)) if isinstance(given, str) else given
 
 
-Bytes = Annotated[int, BeforeValidator(_bytes), Field(ge=2**20)]
+Bytes = Annotated[int, Field(ge=2**20), BeforeValidator(_bytes, json_schema_input_type=int | str)]
 
 
 class Permute(Settings):
@@ -341,7 +341,9 @@ class Measure(Settings):
     steps: Annotated[int, Field(ge=2)] = 60
     spectrum: Annotated[int, Field(ge=0)] = 1
     probes: Count = 8
-    over: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
+    over: Annotated[
+        tuple[str, ...], BeforeValidator(_listed, json_schema_input_type=str | tuple[str, ...])
+    ] = ()
     top: Count = 1
     barriers: bool = True
     also: Annotated[tuple[str | dict[str, Any], ...], BeforeValidator(_listed)] = ()

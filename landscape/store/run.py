@@ -275,6 +275,23 @@ class Run:
     def stage_status(self, stage: str) -> str | None:
         return self.meta()["stages"].get(stage)
 
+    @property
+    def lock_file(self) -> Path:
+        return self.directory / "lock"
+
+    def in_use(self) -> bool:
+        """Whether a process holds the run; True where the system cannot tell."""
+        try:
+            import fcntl  # not on Windows
+
+            with self.lock_file.open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # closing lets go of it
+        except FileNotFoundError:
+            return False
+        except (ImportError, OSError):
+            return True
+        return False
+
     @contextlib.contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Hold the run for one process and keep its status: running, then done, or how it ended.
@@ -284,7 +301,7 @@ class Run:
         from filelock import FileLock, Timeout  # here: whoever only reads does not wait for it
 
         # the system's own lock, which ends with the process that holds it
-        lock = FileLock(self.directory / "lock", blocking=False, fallback_to_soft=False)
+        lock = FileLock(self.lock_file, blocking=False, fallback_to_soft=False)
         try:
             held = lock.acquire()
         except Timeout:
