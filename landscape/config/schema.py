@@ -79,8 +79,8 @@ def _task(definitions: Schema) -> tuple[Schema, Schema]:
         try:
             build = load_builder(name)
             kind, defaults = parameters_of(build, Store)
-        except (ImportError, TypeError):
-            continue  # of a package that is broken: its task is named, and its keys are free
+        except Exception:  # what evaluating a broken package's annotations raises, say
+            continue  # its task can be named, and its keys are free
         keys = _schema_of(kind, f"task.{name}", definitions)
         for key, value in defaults.items():
             keys["properties"][key]["default"] = value

@@ -20,10 +20,11 @@ def make_task(width: int = 16, samples: int = 256) -> Task:
     inputs = jax.random.normal(jax.random.key(0), (samples, 2))
     targets = jnp.sin(2 * inputs[:, 0]) * inputs[:, 1]
     net = Net(width)
+    predict = jax.jit(net.apply)
 
     def mean_squared_error(params, data):
         x, y = data
-        return jnp.mean((net.apply(params, x) - y) ** 2)
+        return jnp.mean((predict(params, x) - y) ** 2)
 
     return Task(
         init=lambda key: net.init(key, inputs),  # random parameters: any pytree of floats
@@ -31,6 +32,6 @@ def make_task(width: int = 16, samples: int = 256) -> Task:
         loss=lambda params, carry, batch, key: (mean_squared_error(params, batch), carry),
         metrics={"loss": mean_squared_error},  # what levels can bound; deterministic
         sample_means=("loss",),  # the metrics that are means over the samples; may be left out
-        outputs=Outputs(lambda params, data: net.apply(params, data[0]), "l2"),  # may be left out
+        outputs=Outputs(lambda params, data: predict(params, data[0]), "l2"),  # may be left out
         data={"train": (inputs, targets)},  # other splits beside it: what levels.split can name
     )
