@@ -165,3 +165,16 @@ def test_starts_without_jax(statement):
 def test_a_search_starts_without_what_few_runs_need(late):
     code = f"import sys, landscape.stages.sweep; sys.exit({late!r} in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
+
+
+def test_yaml_is_read_in_one_place():
+    """By one schema of YAML: another would read 1e-3 as text, or `no` as false."""
+    sources = [*HOUSE.rglob("*.py"), *(ROOT / "cli").rglob("*.py")]
+    found = {
+        str(path.relative_to(ROOT))
+        for path in sources
+        for node in ast.walk(ast.parse(path.read_text()))
+        if (isinstance(node, ast.Import) and any(alias.name == "yaml" for alias in node.names))
+        or (isinstance(node, ast.ImportFrom) and node.module == "yaml")
+    }
+    assert found == {"landscape/config/yaml_source.py"}

@@ -13,8 +13,8 @@ from lscape_cli import console, options
 def schema() -> None:
     """Print the JSON schema of a config, for editors.
 
-    It has the sections, and the keys of every task and method that is installed. An editor
-    that knows YAML schemas checks and completes a config whose first line names the file:
+    It has the sections, and the keys of every task, method and measure that is installed. An
+    editor that knows YAML schemas checks and completes a config whose first line names the file:
 
     \b
       # yaml-language-server: $schema=lscape.schema.json

@@ -17,6 +17,7 @@ from landscape.config.load import SECTIONS
 from landscape.config.sections import Connect, Searches, Sweep
 from landscape.config.validation import parameters_of
 from landscape.data import Store
+from landscape.measures.registry import MEASURES, load_measure
 from landscape.methods.base import Method
 from landscape.methods.registry import DEFAULT_METHOD, METHODS, load_method
 from landscape.tasks.registry import TASKS, load_builder
@@ -28,7 +29,7 @@ FROM_A_MODULE = {"pattern": r"^\w+(\.\w+)*:\w+$"}
 
 
 def config_schema() -> Schema:
-    """The schema of a config: its sections, every registered task and method, and sweeps.
+    """The schema of a config: its sections, every registered task, method and measure, and sweeps.
 
     It imports the tasks, and so JAX.
     """
@@ -37,6 +38,7 @@ def config_schema() -> Schema:
         name: _connect(definitions) if kind is Connect else _schema_of(kind, name, definitions)
         for name, kind in SECTIONS.items()
     }
+    sections["measure"]["properties"]["also"] |= _also(definitions)
     required = {name: part.pop("required", []) for name, part in sections.items()}
     task, task_required = _task(definitions)
     complete = {name: {"required": keys} for name, keys in required.items() if keys}
@@ -124,6 +126,23 @@ def _connect(definitions: Schema) -> Schema:
         known.append({"if": chosen, "then": keys})
     del common["additionalProperties"]
     return {**common, "allOf": known}
+
+
+def _also(definitions: Schema) -> Schema:
+    """Other measures: each a name, or a name and the settings of that measure."""
+    name: Schema = {"type": "string", "anyOf": [{"enum": MEASURES.names()}, FROM_A_MODULE]}
+    known = []
+    for measure in MEASURES.names():
+        try:
+            kind = load_measure(measure)
+        except ImportError:
+            continue  # of a package that is broken: its settings are free
+        keys = _schema_of(kind, f"measure.{measure}", definitions)
+        keys["properties"] = {"name": True, **keys.get("properties", {})}
+        known.append({"if": {"properties": {"name": {"const": measure}}}, "then": keys})
+    section = {"type": "object", "properties": {"name": name}, "required": ["name"], "allOf": known}
+    entry = {"anyOf": [name, section]}
+    return {"anyOf": [name, {"type": "array", "items": entry}]}
 
 
 def _schema_of(kind: Any, place: str, definitions: Schema) -> Schema:

@@ -346,7 +346,10 @@ class Measure(Settings):
     ] = ()
     top: Count = 1
     barriers: bool = True
-    also: Annotated[tuple[str | dict[str, Any], ...], BeforeValidator(_listed)] = ()
+    also: Annotated[
+        tuple[str | dict[str, Any], ...],
+        BeforeValidator(_listed, json_schema_input_type=str | tuple[str | dict[str, Any], ...]),
+    ] = ()
 
     @field_validator("also")
     @classmethod

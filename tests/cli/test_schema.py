@@ -96,6 +96,9 @@ def test_it_knows_the_keys_of_every_task(validator, name):
         {"connect": {"grd": 9}},
         {"connect": {"insert": "middle"}},
         {"connect": {"method": "constrained", "max_beads": 1}},
+        {"measure": {"also": ["no-such-measure"]}},
+        {"measure": {"also": [{"beyond": 1}]}},
+        {"measure": {"also": [{"name": "array-lengths", "no_such_key": 1}]}},
         {"sweep": {"over": {}}},
         {"sweep": {"over": {"seed": [0]}, "chart": "pie"}},
         {"seed": -1},
@@ -116,6 +119,8 @@ def test_it_refuses_what_a_run_refuses(validator, changed):
     [
         {"compute": {"memory": "2GiB"}},
         {"measure": {"over": "*kernel"}},
+        {"measure": {"also": "array-lengths"}},
+        {"measure": {"also": ["array-lengths", {"name": "array-lengths"}]}},
         {"connect": {"method": "straight", "insert": "max"}},  # a setting of another method
         {"train": {"endpoints": None}},
         {"task": {"name": "digits", "factory": None}},
