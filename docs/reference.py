@@ -47,7 +47,7 @@ def _command(name: str, command: click.Command, parent: click.Context) -> str:
 
 def config() -> str:
     """Every key of a config."""
-    from landscape.config.load import _SECTIONS
+    from landscape.config.load import SECTIONS as SECTIONS
     from landscape.config.sections import Connect, Searches, Sweep
     from landscape.tasks.registry import TASKS, load_builder
 
@@ -57,7 +57,7 @@ def config() -> str:
         "its arguments. `coordinates: all` lets arrays that look like state through.",
         *parts,
     ]
-    for key, kind in _SECTIONS.items():
+    for key, kind in SECTIONS.items():
         kind = Searches if kind is Connect else kind
         if isinstance(kind, type) and issubclass(kind, BaseModel):
             parts.append(_section(key, kind))

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -50,6 +51,33 @@ def test_the_builder_is_called_with_what_its_annotations_say():
         "free": None,
     }  # fmt: skip
     assert config.task.builder() is toy
+
+
+def test_the_builder_may_take_what_only_looks_like_text_or_keys(factory):
+    """An enumeration by its value, a path, a data class, a set: plain data stand for them; numbers
+    within are as strict as elsewhere."""
+    name = factory(
+        "from dataclasses import dataclass\n"
+        "from enum import Enum\n"
+        "from pathlib import Path\n"
+        "class Kind(Enum):\n"
+        "    A = 'a'\n"
+        "@dataclass\n"
+        "class Size:\n"
+        "    width: int\n"
+        "def make(kind: Kind, file: Path, size: Size, some: set[int], rate: float): pass\n"
+    )
+    keys = {"kind": "a", "file": "x/y", "size": {"width": 3}, "some": [1, 2], "rate": 1}
+    config = config_from(with_factory(f"{name}:make", **keys))
+    made = config.task.build_kwargs()
+    assert made["kind"].value == "a" and made["file"] == Path("x/y") and made["some"] == {1, 2}
+    assert made["size"].width == 3 and type(made["rate"]) is float
+    assert config_from(resolved(config)) == config
+    for key, value, place in [
+        ("size", {"width": "3"}, "task.size.width"), ("some", [True], "task.some[0]"),
+        ("rate", "1", "task.rate"),
+    ]:  # fmt: skip
+        assert problem_of(with_factory(f"{name}:make", **keys | {key: value})).startswith(place)
 
 
 def test_levels_descend():

@@ -9,7 +9,7 @@ import pytest
 from pydantic import BaseModel
 
 import landscape
-from landscape.config.load import _SECTIONS
+from landscape.config.load import SECTIONS as ALL
 from landscape.config.sections import Connect, Searches, Sweep
 from landscape.measures.registry import MEASURES, load_measure
 from landscape.methods.registry import METHODS, load_method
@@ -20,7 +20,7 @@ sys.path.insert(0, str(ROOT / "docs"))
 
 import reference  # type: ignore[import-not-found]  # noqa: E402
 
-SECTIONS = {name: Searches if kind is Connect else kind for name, kind in _SECTIONS.items()}
+SECTIONS = {name: Searches if kind is Connect else kind for name, kind in ALL.items()}
 SECTIONS = {n: k for n, k in SECTIONS.items() if isinstance(k, type) and issubclass(k, BaseModel)}
 METHOD_CLASSES = {name: load_method(name) for name in METHODS.names()}
 MEASURE_CLASSES = {name: load_measure(name) for name in MEASURES.names()}

@@ -6,10 +6,13 @@ import click
 
 from lscape_cli.check import check
 from lscape_cli.connect import connect
+from lscape_cli.init import init
 from lscape_cli.measure import measure
 from lscape_cli.plane import plane
 from lscape_cli.report import report
 from lscape_cli.run import run
+from lscape_cli.runs import runs
+from lscape_cli.schema import schema
 from lscape_cli.train import train
 from lscape_cli.verify import verify
 
@@ -21,7 +24,22 @@ class InOrder(click.Group):
 
 @click.group(
     cls=InOrder,
-    commands=[run, train, connect, measure, plane, report, verify, check],
+    commands=[
+        init,
+        run,
+        train,
+        connect,
+        measure,
+        plane,
+        report,
+        verify,
+        check,
+        runs,
+        schema,
+    ],
+    epilog="Completion of commands and options, in bash: "
+    'eval "$(_LSCAPE_COMPLETE=bash_source lscape)" in ~/.bashrc. For zsh and fish: zsh_source, '
+    "fish_source.",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(package_name="lscape")
@@ -29,8 +47,9 @@ def main() -> None:
     """Are trained networks connected at a given loss, and how curved is the road between them?
 
     \b
-    Example:
-      lscape run configs/quickstart.yaml
+    To begin:
+      lscape init
+      lscape run digits.yaml
 
     A command exits with 0 for an answer, whatever it says; 1 for a failure; 2 for a mistake in the
     command or the config; 3 where --require-connected is not met; 130 when interrupted.

@@ -15,7 +15,12 @@ from lscape_cli import console
 
 
 class Command(click.Command):
-    """A command whose foreseeable failures are messages and exit codes; a bug is a traceback."""
+    """A command whose foreseeable failures are messages and exit codes; a bug is a traceback.
+
+    resumes: whether the same command takes up what it has begun.
+    """
+
+    resumes = True
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -24,15 +29,15 @@ class Command(click.Command):
         except KeyboardInterrupt as stop:
             terminated = isinstance(stop, Terminated)
             said = "terminated" if terminated else "interrupted"
-            console.note(f"{said}; the same command resumes")
+            console.note(f"{said}; the same command resumes" if self.resumes else said)
             sys.exit(143 if terminated else 130)
         except BrokenPipeError:
             raise  # click ends quietly
         except OSError as error:
-            place = error.filename or ctx.params.get("run") or ctx.params["runs_dir"]
-            console.error(
-                f"{place}: {error.strerror or error}; the run can be resumed by the same command"
-            )
+            place = error.filename or ctx.params.get("run") or ctx.params.get("runs_dir")
+            said = f"{f'{place}: ' * bool(place)}{error.strerror or error}"
+            hint = "; the run can be resumed by the same command" if self.resumes else ""
+            console.error(said + hint)
             sys.exit(1)
         except Exception as error:
             code = _exit_code(error)
@@ -40,6 +45,12 @@ class Command(click.Command):
                 raise
             console.error(str(error))
             sys.exit(code)
+
+
+class QuickCommand(Command):
+    """One that begins nothing."""
+
+    resumes = False
 
 
 def _exit_code(error: Exception) -> int | None:
@@ -65,6 +76,26 @@ def _terminable() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+class ExampleName(click.ParamType):
+    """A config that comes with the package."""
+
+    name = "example"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        from landscape.config.begin import EXAMPLES
+
+        if value not in EXAMPLES:
+            self.fail(f"'{value}' is not one of {', '.join(EXAMPLES)}", param, ctx)
+        return value
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        from landscape.config.begin import EXAMPLES
+
+        return [CompletionItem(name) for name in EXAMPLES if name.startswith(incomplete)]
 
 
 class MethodName(click.ParamType):
@@ -100,14 +131,13 @@ def _together(*options: Decorator) -> Decorator:
     return decorate
 
 
-common = _together(
-    click.option(
-        "--runs-dir", default="runs", show_default=True, type=click.Path(file_okay=False),
-        help="Where run directories are.",
-    ),
-    click.option("-q", "--quiet", is_flag=True, help="Only results, warnings and errors."),
-    click.option("--json", "as_json", is_flag=True, help="Results as JSON."),
+runs_dir = click.option(
+    "--runs-dir", default="runs", show_default=True, type=click.Path(file_okay=False),
+    help="Where run directories are.",
 )  # fmt: skip
+as_json = click.option("--json", "as_json", is_flag=True, help="Results as JSON.")
+quiet = click.option("-q", "--quiet", is_flag=True, help="Only results, warnings and errors.")
+common = _together(runs_dir, quiet, as_json)
 
 changes = _together(
     click.option(

@@ -40,7 +40,7 @@ from landscape.config.validation import (
     unknown,
     validated,
 )
-from landscape.config.yaml_source import Source, to_yaml
+from landscape.config.yaml_source import Source, read_file, to_yaml
 from landscape.core.settings import Seed
 from landscape.data import Store
 from landscape.methods.base import Method
@@ -108,7 +108,7 @@ class Config:
         return [level for level in known if not levels or level in levels]
 
 
-_SECTIONS: dict[str, Any] = {
+SECTIONS: dict[str, Any] = {
     "train": Train,
     "levels": Levels,
     "connect": Connect,
@@ -136,16 +136,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = (), seed: int | Non
 
 
 def _read(path: Path) -> tuple[Source, Any]:
-    source = Source(str(path))
-    try:
-        content = path.read_bytes()
-        text = content.decode("utf-8-sig")
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        raise ConfigError(f"{path}:{line}: not UTF-8 text: {error.reason}") from error
-    data = source.read(text, "", lambda line: f"{path}:{line}")
+    source, data = read_file(path)
     if data is None:
         raise ConfigError(f"{path}: empty; a config has at least `task` and `levels`")
     return source, data
@@ -161,12 +152,11 @@ def config_from(
     if not name or Path(name).name != name:
         raise ConfigError(f"name: must be usable as a directory's name, got {shown(name)}")
     try:
-        text = to_yaml(to_jsonable_python(mapping))
+        data = to_jsonable_python(mapping)
     except ValueError as error:
         raise ConfigError(f"not plain data: {error}") from error
     source = Source("")
-    data = source.read(text, "", lambda line: "")
-    return _resolve(source, data, name, overrides, seed)
+    return _resolve(source, source.take(data, "", ""), name, overrides, seed)
 
 
 @dataclass(frozen=True)
@@ -218,7 +208,7 @@ def load_sweep(
         for given, together, (number, value) in zip(sweep.over, keys, combination, strict=True):
             place = source.places.get(f"sweep.over.{given}[{number}]", "")
             for key, one in zip(together, value if len(together) > 1 else [value], strict=True):
-                own.override(changed, f"{key}={json.dumps(one)}", f"{place}: sweep.over")
+                own.put(changed, key, one, f"{place}: sweep.over")
                 chosen[key] = one
         apart = {key: value for key, value in chosen.items() if not key.startswith("connect.")}
         try:
@@ -280,7 +270,7 @@ def resolved(config: Config) -> dict[str, Any]:
     task = {chosen: getattr(config.task, chosen), **config.task.keys}
     if config.task.coordinates:
         task["coordinates"] = config.task.coordinates
-    sections = {key: plain(getattr(config, key)) for key in _SECTIONS}
+    sections = {key: plain(getattr(config, key)) for key in SECTIONS}
     return {"task": task, **sections}
 
 
@@ -315,23 +305,23 @@ def _override(source: Source, data: Any, overrides: Sequence[str], seed: int | N
     for override in overrides:
         source.override(data, override, f"--set {override}")
     if seed is not None:
-        source.override(data, f"seed={seed}", f"--seed {seed}")
+        source.put(data, "seed", seed, f"--seed {seed}")
 
 
 def _judged(source: Source, data: dict[str, Any], name: str) -> Config:
     problems: list[Problem] = []
-    allowed = ["task", *_SECTIONS, "sweep"]
+    allowed = ["task", *SECTIONS, "sweep"]
     problems += [(key, unknown(key, allowed)) for key in data if key not in allowed]
     task, found = _task(data["task"]) if "task" in data else (None, [("task", _no_task())])
     problems += found
     sections: dict[str, Any] = {}
-    for key, kind in _SECTIONS.items():
+    for key, kind in SECTIONS.items():
         given = data.get(key, _ABSENT.get(key, {}))
         value, found = _connect(given) if kind is Connect else validated(kind, given, key)
         problems += found
         if not found:
             sections[key] = value
-    problems += _disagreements(task, **{key: sections.get(key) for key in _SECTIONS})
+    problems += _disagreements(task, **{key: sections.get(key) for key in SECTIONS})
     unread = {key for key, _ in source.problems}
     problems = source.problems + [problem for problem in problems if problem[0] not in unread]
     if task is None or problems:

@@ -38,7 +38,7 @@ def _bytes(given: object) -> object:
     return int(TypeAdapter(ByteSize).validate_python(given)) if isinstance(given, str) else given
 
 
-Bytes = Annotated[int, BeforeValidator(_bytes), Field(ge=2**20)]
+Bytes = Annotated[int, Field(ge=2**20), BeforeValidator(_bytes, json_schema_input_type=int | str)]
 
 
 class Permute(Settings):
@@ -369,7 +369,9 @@ class Measure(Settings):
     """Of how many models a level, and paths a set and level, the whole spectrum is kept."""
     probes: Count = 8
     """Random vectors for the spectrum and the trace."""
-    over: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
+    over: Annotated[
+        tuple[str, ...], BeforeValidator(_listed, json_schema_input_type=str | tuple[str, ...])
+    ] = ()
     """Subsets of the parameters, as globs: extremes and trace of their blocks of the Hessian
     are taken at every model, too."""
     top: Count = 1
@@ -377,7 +379,10 @@ class Measure(Settings):
     barriers: bool = True
     """Lower the barriers of the disconnectivity graph. These are the run's, whatever else is
     measured."""
-    also: Annotated[tuple[str | dict[str, Any], ...], BeforeValidator(_listed)] = ()
+    also: Annotated[
+        tuple[str | dict[str, Any], ...],
+        BeforeValidator(_listed, json_schema_input_type=str | tuple[str | dict[str, Any], ...]),
+    ] = ()
     """Other measures of paths or models: each by its name, `module:Class`, or `name` and its
     settings."""
 

@@ -7,10 +7,11 @@ import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import Any, Literal, NotRequired, Required, get_args
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, with_config
-from pydantic_core import to_jsonable_python
+from pydantic_core import SchemaValidator, to_jsonable_python
 from typing_extensions import TypedDict, is_typeddict
 
 Problem = tuple[str, str]  # key, what is wrong with it
@@ -31,8 +32,7 @@ class ConfigError(ValueError):
 def validated(kind: Any, data: Any, key: str) -> tuple[Any, list[Problem]]:
     """Plain data as the type says, and what is wrong with it."""
     try:
-        # strictness refuses "3" for 3 and true for 1; as JSON, it still takes lists for tuples
-        return TypeAdapter(kind).validate_json(json.dumps(data), strict=True), []
+        return _validator(kind).validate_python(data), []
     except ValidationError as error:
         said: dict[str, str] = {}
         for detail in error.errors(include_url=False):
@@ -41,6 +41,30 @@ def validated(kind: Any, data: Any, key: str) -> tuple[Any, list[Problem]]:
             if message and message not in said.setdefault(where, message):
                 said[where] += f"; or {message}"
         return None, list(said.items())
+
+
+STRICT = {"int", "float", "bool"}
+OWN_WORDS = {"metadata", "default", "serialization", "expected"}  # of a schema; no schemas in them
+
+
+@lru_cache(64)  # the type of a task's keys is made anew each time: not all can be kept
+def _validator(kind: Any) -> SchemaValidator:
+    """What takes lists for tuples and keys with values for models, but neither "3" for 3 nor true
+    for 1: pydantic's strict mode would refuse all four, its other mode none."""
+    schema = _strict_numbers(TypeAdapter(kind).core_schema)
+    # else a model inside would be judged by the validator that its class has already
+    return SchemaValidator(schema, _use_prebuilt=False)
+
+
+def _strict_numbers(schema: Any) -> Any:
+    if isinstance(schema, list | tuple):
+        return type(schema)(map(_strict_numbers, schema))
+    if not isinstance(schema, dict):
+        return schema
+    strict = {"strict": True} if schema.get("type") in STRICT else {}
+    return strict | {
+        key: value if key in OWN_WORDS else _strict_numbers(value) for key, value in schema.items()
+    }
 
 
 def _path(loc: Sequence[int | str], data: Any) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, ClassVar
 
 import yaml
@@ -13,6 +14,7 @@ from landscape.config.validation import ConfigError, Problem, shown
 
 MAX_NODES = 10_000
 MAX_DEPTH = 50
+BITS_63 = 2**63
 
 
 class _Loader(yaml.SafeLoader):
@@ -28,7 +30,7 @@ class _Dumper(yaml.SafeDumper):
 
 def _whole(text: str) -> int:
     number = int(text, {"0o": 8, "0x": 16}.get(text[:2], 10))
-    if abs(number) >= 2**63:
+    if abs(number) >= BITS_63:
         raise ValueError
     return number
 
@@ -74,6 +76,30 @@ for _name, (_pattern, _first, _, _) in _CORE.items():
 _Dumper.add_representer(
     list, lambda dumper, items: dumper.represent_sequence(f"{_TAG}seq", items, flow_style=True)
 )
+# breaks of a line to this writer, which a reader would fold: escaped, in double quotes
+_BREAKS = re.compile("[\x85\u2028\u2029]")
+_Dumper.add_representer(
+    str,
+    lambda dumper, text: dumper.represent_scalar(
+        f"{_TAG}str", text, style='"' if _BREAKS.search(text) else None
+    ),
+)
+
+
+def read_file(path: Path) -> tuple[Source, Any]:
+    """The plain data of a YAML file, None of an empty one, with its places and problems.
+
+    Raises ConfigError for what cannot be read at all.
+    """
+    source = Source(str(path))
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise ConfigError(f"{path}:{line}: not UTF-8 text: {error.reason}") from error
+    return source, source.read(text, "", lambda line: f"{path}:{line}")
 
 
 def to_yaml(data: Any) -> str:
@@ -108,12 +134,47 @@ class Source:
             raise ConfigError(_malformed(place(1), "nested too deeply")) from error
         return None if node is None else self._plain(node, key, place, 0)
 
+    def take(self, value: Any, key: str, place: str, depth: int = 0) -> Any:
+        """Plain data that stands at `key` and was given as such, judged as if it had been read."""
+        self._count(place, depth)
+        if isinstance(value, dict):
+            return {
+                name: self._take_below(item, _below(key, name), place, depth)
+                for name, item in value.items()
+            }
+        if isinstance(value, list):
+            return [
+                self._take_below(item, f"{key}[{number}]", place, depth)
+                for number, item in enumerate(value)
+            ]
+        if isinstance(value, str):
+            return self._text(value, key)
+        if isinstance(value, int) and abs(value) >= BITS_63:
+            # Python writes no number of more than some thousand digits in tens
+            said = str(value) if value.bit_length() < 1000 else hex(value)
+            return self._refused(key, "int", said)
+        if isinstance(value, float) and not math.isfinite(value):
+            return self._refused(key, "float", to_yaml(value).split()[0])
+        return value
+
+    def _take_below(self, value: Any, key: str, place: str, depth: int) -> Any:
+        self.places[key] = place
+        return self.take(value, key, place, depth + 1)
+
     def override(self, data: dict[str, Any], text: str, place: str) -> None:
-        """Lay `key.path=value` over the data."""
+        """Lay `key.path=value` over the data; the value is YAML."""
         key, equals, value = text.partition("=")
-        *parents, last = key.strip().split(".")
-        if not equals or not all((*parents, last)):
+        key = key.strip()
+        if not equals or not all(key.split(".")):
             raise ConfigError(f"{place}: expected key.path=value, as in train.models=8")
+        self._lay(data, key, place, lambda: self.read(value, key, lambda line: place))
+
+    def put(self, data: dict[str, Any], key: str, value: Any, place: str) -> None:
+        """Lay plain data over the data, at `key.path`."""
+        self._lay(data, key, place, lambda: self.take(value, key, place))
+
+    def _lay(self, data: dict[str, Any], key: str, place: str, value: Callable[[], Any]) -> None:
+        *parents, last = key.split(".")
         for depth, parent in enumerate(parents):
             if data.get(parent) is None:
                 data[parent] = {}
@@ -121,20 +182,21 @@ class Source:
                 above = ".".join(parents[: depth + 1])
                 raise ConfigError(f"{place}: {above} is {shown(data[parent])} and has no keys")
             data = data[parent]
-        key = ".".join((*parents, last))
         below = (f"{key}.", f"{key}[")
         self.places = {k: v for k, v in self.places.items() if k != key and not k.startswith(below)}
         self.problems = [p for p in self.problems if p[0] != key and not p[0].startswith(below)]
         self.places[key] = place
-        data[last] = self.read(value, key, lambda line: place)
+        data[last] = value()
 
-    def _plain(self, node: yaml.Node, key: str, place: Callable[[int], str], depth: int) -> Any:
-        line = node.start_mark.line + 1
+    def _count(self, place: str, depth: int) -> None:
         self._nodes += 1
         if self._nodes > MAX_NODES:
-            raise ConfigError(_malformed(place(line), f"more than {MAX_NODES} values"))
+            raise ConfigError(_malformed(place, f"more than {MAX_NODES} values"))
         if depth > MAX_DEPTH:
-            raise ConfigError(_malformed(place(line), f"nested more than {MAX_DEPTH} deep"))
+            raise ConfigError(_malformed(place, f"nested more than {MAX_DEPTH} deep"))
+
+    def _plain(self, node: yaml.Node, key: str, place: Callable[[int], str], depth: int) -> Any:
+        self._count(place(node.start_mark.line + 1), depth)
         if isinstance(node, yaml.MappingNode) and node.tag == f"{_TAG}map":
             return self._mapping(node, key, place, depth)
         if isinstance(node, yaml.SequenceNode) and node.tag == f"{_TAG}seq":
@@ -159,7 +221,7 @@ class Source:
                 shown = name.value if isinstance(name, yaml.ScalarNode) else "a list or mapping"
                 self.problems.append((key, f"a key must be text, got {shown} ({here})"))
                 continue
-            below = f"{key}.{name.value}" if key else name.value
+            below = _below(key, name.value)
             if name.value in mapping:
                 before = self.places.pop(below)
                 first = f" at {before}" if before else ""
@@ -171,19 +233,28 @@ class Source:
     def _scalar(self, node: yaml.ScalarNode, key: str) -> Any:
         kind, text = node.tag.removeprefix(_TAG), node.value
         if kind == "str":
-            if re.search("[\ud800-\udfff]", text):
-                self.problems.append((key, "holds half of a surrogate pair"))
-                return ""
-            return text
+            return self._text(text, key)
         if kind not in _CORE:
             self.problems.append((key, f"the tag '{node.tag}' is not supported"))
             return None
-        *_, convert, expected = _CORE[kind]
+        *_, convert, _ = _CORE[kind]
         try:
             return convert(text)
         except (ValueError, KeyError):
-            self.problems.append((key, f"expected {expected}, got {text[:60]}"))
-            return None
+            return self._refused(key, kind, text)
+
+    def _text(self, text: str, key: str) -> str:
+        if re.search("[\ud800-\udfff]", text):
+            self.problems.append((key, "holds half of a surrogate pair"))
+            return ""
+        return text
+
+    def _refused(self, key: str, kind: str, text: str) -> None:
+        self.problems.append((key, f"expected {_CORE[kind][-1]}, got {text[:60]}"))
+
+
+def _below(key: str, name: str) -> str:
+    return f"{key}.{name}" if key else name
 
 
 def _malformed(place: str, what: str) -> str:

@@ -18,6 +18,8 @@ from typing import Any
 
 import numpy as np
 
+from landscape.config.validation import ConfigError
+from landscape.config.yaml_source import read_file
 from landscape.store.files import (
     FORMAT,
     Arrays,
@@ -105,6 +107,18 @@ def _in_place(path: Path, place: Path, record: Row) -> Row:
     return record
 
 
+def _keys_and_values(path: Path) -> dict[str, Any]:
+    """The plain data of a YAML file. Raises RunError."""
+    try:
+        source, data = read_file(path)
+    except ConfigError as error:
+        raise RunError(str(error)) from None
+    if source.problems or not isinstance(data, dict):
+        key, said = source.problems[0] if source.problems else ("", "it has no keys with values")
+        raise RunError(f"{path}: unreadable: {key}{': ' * bool(key)}{said}")
+    return data
+
+
 def _beside(profile: np.ndarray) -> Arrays:
     """A profile [points, 2] as arrays beside a path's."""
     return dict(zip(PROFILE, np.asarray(profile).T.copy(), strict=True))
@@ -144,6 +158,16 @@ class Run(Layout):
             )
         return self.config_file
 
+    def config(self) -> dict[str, Any]:
+        """The config as plain data. Raises RunError if it was altered or cannot be read."""
+        return _keys_and_values(self.checked_config_file())
+
+    def length_over(self, set_name: str) -> str:
+        """The parameters that a set's lengths and chords are over. Raises RunError."""
+        path = self.settings_file(set_name)
+        over = _keys_and_values(path).get("length_over")
+        return checked(str, over, f"{path}: length_over")
+
     def update_meta(self, **changes: Any) -> None:
         before = self.meta() if self.meta_file.exists() else {"format": FORMAT, "stages": {}}
         write_json(self.meta_file, {**before, **changes})
@@ -155,6 +179,23 @@ class Run(Layout):
     def stage_status(self, stage: str) -> str | None:
         return self.meta()["stages"].get(stage)
 
+    @property
+    def lock_file(self) -> Path:
+        return self.directory / "lock"
+
+    def in_use(self) -> bool:
+        """Whether a process holds the run; True where the system cannot tell."""
+        try:
+            import fcntl  # not on Windows
+
+            with self.lock_file.open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # closing lets go of it
+        except FileNotFoundError:
+            return False
+        except (ImportError, OSError):
+            return True
+        return False
+
     @contextlib.contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Hold the run for one process and keep its status: running, then done, or how it ended.
@@ -164,7 +205,7 @@ class Run(Layout):
         from filelock import FileLock, Timeout  # here: whoever only reads does not wait for it
 
         # the system's own lock, which ends with the process that holds it
-        lock = FileLock(self.directory / "lock", blocking=False, fallback_to_soft=False)
+        lock = FileLock(self.lock_file, blocking=False, fallback_to_soft=False)
         try:
             held = lock.acquire()
         except Timeout:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
-
-import yaml
 
 from landscape.analysis.summary import UNREACHED, summarise
 from landscape.analysis.topology import describe
@@ -15,7 +12,7 @@ from landscape.report.data.against import Published, compare
 from landscape.report.data.measured import measures_of
 from landscape.report.data.missing import missing_of, missing_said
 from landscape.report.data.verdicts import claims_of
-from landscape.store.files import RunError, table_text
+from landscape.store.files import table_text
 from landscape.store.records import WIDER
 from landscape.store.run import Run
 
@@ -77,8 +74,7 @@ def _trained(run: Run) -> list[dict[str, Any]]:
 
 
 def _about(run: Run, name: str) -> dict[str, Any]:
-    # YAML 1.1 reads 1e-3 as text, hence float()
-    config = yaml.safe_load(run.checked_config_file().read_text())
+    config = run.config()
     task, meta = config["task"], run.meta()
     facts = ("status", "stages", "device", "versions", "commit", "command", "parameters")
     return {
@@ -88,7 +84,7 @@ def _about(run: Run, name: str) -> dict[str, Any]:
         "task": task.get("name") or task.get("factory"),
         "metric": config["levels"]["metric"],
         "split": config["levels"]["split"],
-        "levels": [float(level) for level in config["levels"]["values"]],
+        "levels": config["levels"]["values"],
         "models": config["train"]["models"],
         **{fact: meta.get(fact) for fact in facts},
     }
@@ -122,7 +118,7 @@ def _notes(
             f"{coinciding} strings have ends that coincide: they have no normalised length"
         )
     for name in run.sets():
-        over = _length_over(run.settings_file(name))
+        over = run.length_over(name)
         if over != "*":
             notes.append(f"{name}: lengths and chords are over the parameters {over} only")
     said_of = {entry["level"] for entry in (*rows, *topology["levels"])}
@@ -169,13 +165,6 @@ def _verified(run: Run, rows: Sequence[dict[str, Any]]) -> list[str]:
     for why, count in run.measures_left_out().items():
         notes.append(f"what was measured of {count} strings is left out: {why}")
     return notes
-
-
-def _length_over(settings_file: Path) -> str:
-    try:
-        return yaml.safe_load(settings_file.read_text())["length_over"]
-    except (OSError, yaml.YAMLError, TypeError, KeyError) as error:
-        raise RunError(f"{settings_file}: unreadable: {error!r}") from None
 
 
 def levels_csv(report: dict[str, Any]) -> str:

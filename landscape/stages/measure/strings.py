@@ -7,7 +7,6 @@ import time
 from dataclasses import replace
 
 import numpy as np
-import yaml
 
 from landscape.core import paths, trees
 from landscape.core.certificate import Certificate, certify
@@ -128,7 +127,7 @@ def _measure_string(
     """Everything of one string, into its file."""
     began = time.perf_counter()
     found, points = _points(context, row), string.kept
-    over = yaml.safe_load(context.run.settings_file(row["set"]).read_text())["length_over"]
+    over = context.run.length_over(row["set"])
     certificate = certify(points, context.evaluate(row["grid"]), row["limit"])
     if not certificate.holds(row["limit"]):
         raise RunError(
