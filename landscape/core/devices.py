@@ -175,7 +175,7 @@ class Each:
         split, whole = PartitionSpec("models"), PartitionSpec()
         self._sharding = NamedSharding(mesh, split)
 
-        def compiled(items: Any, counts: jax.Array, *shared: Any) -> Any:
+        def run(items: Any, counts: jax.Array, *shared: Any) -> Any:
             return jax.shard_map(
                 one_at_a_time if one_by_one else together,
                 mesh=mesh,
@@ -183,6 +183,11 @@ class Each:
                 out_specs=split,
                 check_vma=False,
             )(items, counts, *shared)
+
+        def compiled(items: Any, counts: jax.Array, *shared: Any) -> Any:
+            # float32 is float32: GPUs would multiply matrices in TF32, TPUs in bfloat16
+            with jax.default_matmul_precision("highest"):
+                return run(items, counts, *shared)
 
         options = _compiler_options()
         self._run = jax.jit(compiled, compiler_options=options)

@@ -9,7 +9,6 @@ import platform
 import subprocess
 import sys
 from dataclasses import replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -25,6 +24,7 @@ from landscape.core import devices, trees
 from landscape.core.devices import each
 from landscape.core.keys import key_data
 from landscape.core.task import Landscape, Task, bind
+from landscape.core.versions import version_of
 from landscape.data import DataError, Store
 from landscape.measures.filters import chosen
 from landscape.methods.registry import load_method
@@ -300,18 +300,10 @@ def surroundings() -> dict[str, Any]:
     """What a run was made with: command, versions, device, commit of this package's checkout."""
     return {
         "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
-        "versions": {"python": platform.python_version()} | {p: _version(p) for p in PACKAGES},
+        "versions": {"python": platform.python_version()} | {p: version_of(p) for p in PACKAGES},
         "device": devices.device_description(),
         "commit": _commit(),
     }
-
-
-def _version(package: str) -> str:
-    """What is installed; a package may be used from its folder, without a version."""
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "unknown"
 
 
 def _commit() -> str | None:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from landscape.config.load import ConfigError, config_from, resolved
+from landscape.core import versions
 from landscape.data import DataError
-from landscape.stages import build
 from landscape.stages.build import build_landscape, build_optimizer, build_task, surroundings
 
 TASK = {"name": "polynomial", "coefficients": [0.0, 1.0], "points": 10, "test_points": 10}
@@ -132,6 +132,6 @@ def test_a_package_that_is_not_installed_has_no_known_version(monkeypatch):
             raise PackageNotFoundError(package)
         return "1.0"
 
-    monkeypatch.setattr(build, "version", version)
-    versions = surroundings()["versions"]
-    assert versions["lscape"] == "unknown" and versions["jax"] == "1.0"
+    monkeypatch.setattr(versions, "version", version)
+    found = surroundings()["versions"]
+    assert found["lscape"] == "unknown" and found["jax"] == "1.0"

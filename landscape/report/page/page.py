@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from landscape.core.versions import version_of
 from landscape.report.data.verdicts import RULE, interval
 from landscape.report.data.wording import (
     COMPARED,
@@ -49,7 +49,7 @@ MEANINGS = {
 
 
 CITE = (
-    f"<p>The lscape developers, <cite>lscape</cite>, version {version('lscape')}; and C. D. "
+    f"<p>The lscape developers, <cite>lscape</cite>, version {version_of('lscape')}; and C. D. "
     "Freeman and J. Bruna, <cite>Topology and Geometry of Half-Rectified Network Optimization"
     "</cite>, ICLR 2017, arXiv:1611.01540, whose Dynamic String Sampling this is. The barrier: "
     "J. Frankle, G. K. Dziugaite, D. M. Roy and M. Carbin, <cite>Linear Mode Connectivity and the "
