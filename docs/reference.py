@@ -1,6 +1,7 @@
-"""The reference pages of the site, made from the program's own types when it is built.
+"""The reference parts of the site, made from the program's own types while the site is built.
 
-A page has `<!-- reference: NAME -->` where NAME is commands, config or methods.
+MkDocs loads this file as a hook. A page asks for a part by a line `<!-- reference: NAME -->`, with
+a NAME of `PARTS`.
 """
 
 from __future__ import annotations
@@ -8,150 +9,210 @@ from __future__ import annotations
 import inspect
 import re
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import click
+import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
+from pydantic_core import to_jsonable_python
 
-REFERENCE = re.compile(r"^<!-- reference: (\w+) -->$", re.MULTILINE)
+ASKED = re.compile(r"^<!-- reference: (\w+) -->$", re.MULTILINE)
+END = "\n"  # YAML ends a lone value with it, and with dots
+LIMITS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
+WORDS = {int: "whole number", float: "number", bool: "`true` or `false`", str: "text", Any: "value"}
+ROOMS = {
+    "api": "The library",
+    "core": "Tasks, levels and verdicts",
+    "methods": "Methods",
+    "search": "What a method works on",
+    "measures": "Measures",
+}  # the other rooms are those of runs: config, stages, store, data
 
 
 def on_page_markdown(markdown: str, **given: Any) -> str:
     """MkDocs calls this for every page."""
-    return REFERENCE.sub(lambda found: REFERENCES[found[1]](), markdown)
+    return ASKED.sub(lambda found: PARTS[found[1]](), markdown)
+
+
+# -- commands --------------------------------------------------------------------------------------
 
 
 def commands() -> str:
-    """Every command, its arguments and its options."""
+    """Every command with its arguments and options, from click."""
     from lscape_cli.main import main
 
-    parts = []
     with click.Context(main, info_name="lscape") as context:
-        for name in main.list_commands(context):
-            command = main.get_command(context, name)
-            assert command is not None
-            parts.append(_command(name, command, context))
-    return "\n\n".join(parts)
+        return "\n\n".join(_command(name, main.commands[name], context) for name in main.commands)
 
 
 def _command(name: str, command: click.Command, parent: click.Context) -> str:
     with click.Context(command, info_name=name, parent=parent) as context:
-        usage = " ".join(["lscape", name, *command.collect_usage_pieces(context)])
-        text = inspect.cleandoc(command.help or "").partition("\b")[0].strip()
-        rows = [record for p in command.params if (record := p.get_help_record(context))]
-    table = _table(["option", "meaning"], ([f"`{option}`", said] for option, said in rows))
-    return f"### lscape {name}\n\n`{usage}`\n\n{text}\n\n{table}"
+        usage = " ".join([context.command_path, *command.collect_usage_pieces(context)])
+        records = [one.get_help_record(context) for one in command.params]
+    text, _, examples = inspect.cleandoc(command.help or "").partition("\b")
+    shown = "\n".join(line.strip() for line in examples.splitlines() if line.startswith("  "))
+    table = _table(["option", "meaning"], ([f"`{r[0]}`", r[1]] for r in records if r and r[1]))
+    return f"### lscape {name}\n\n```text\n{usage}\n```\n\n{text.strip()}\n\n{table}\n\n" + (
+        f"```text\n{shown}\n```" if shown else ""
+    )
+
+
+# -- keys of a config ------------------------------------------------------------------------------
 
 
 def config() -> str:
-    """Every key of a config."""
-    from landscape.config.load import SECTIONS as SECTIONS
+    """Every section of a config with its keys."""
+    from landscape.config.load import _SECTIONS
     from landscape.config.sections import Connect, Searches, Sweep
+
+    sections = {key: Searches if kind is Connect else kind for key, kind in _SECTIONS.items()}
+    parts = [_section(key, kind) for key, kind in sections.items() if isinstance(kind, type)]
+    return "\n\n".join([*parts, _section("sweep", Sweep)])  # task and seed are told on the page
+
+
+def tasks() -> str:
+    """Every built-in task with its keys."""
     from landscape.tasks.registry import TASKS, load_builder
 
-    parts = [_task(name, load_builder(name)) for name in TASKS.names()]
-    parts = [
-        '### task\n\n`name` of a task, or `factory: "module:function"`; the other keys are '
-        "its arguments. `coordinates: all` lets arrays that look like state through.",
-        *parts,
-    ]
-    for key, kind in SECTIONS.items():
-        kind = Searches if kind is Connect else kind
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            parts.append(_section(key, kind))
-        else:
-            parts.append(
-                f"### {key}\n\nA whole number; all randomness comes from it. Default: `0`."
-            )
-    return "\n\n".join([*parts, _section("sweep", Sweep)])
+    return "\n\n".join(_task(name, load_builder(name)) for name in TASKS.names())
 
 
 def methods() -> str:
-    """Every method and its settings."""
+    """Every method with its settings."""
     from landscape.methods.registry import METHODS, load_method
 
     return "\n\n".join(_section(name, load_method(name)) for name in METHODS.names())
 
 
-def _task(name: str, build: Callable[..., Any]) -> str:
-    parameters = inspect.signature(build, eval_str=True).parameters.values()
-    keys = [p for p in parameters if p.kind is p.KEYWORD_ONLY]
-    rows = ([f"`{p.name}`", _kind(p.annotation), _default(p.default)] for p in keys)
-    text = inspect.cleandoc(build.__doc__ or "")
-    return f"#### task: {{name: {name}}}\n\n{text}\n\n{_table(['key', 'type', 'default'], rows)}"
+def measures() -> str:
+    """Every measure that `measure.also` can name, with its settings."""
+    from landscape.measures.registry import MEASURES, load_measure
+
+    return "\n\n".join(_section(name, load_measure(name)) for name in MEASURES.names())
 
 
-def _section(key: str, kind: type[BaseModel]) -> str:
-    text = inspect.cleandoc(kind.__doc__ or "").replace("References:\n    ", "*References:* ")
-    rows = [
-        [f"`{name}`", _kind(field.annotation), _field_default(field), field.description or ""]
-        for name, field in kind.model_fields.items()
-    ]
-    table = _table(["key", "type", "default", "meaning"], rows) if rows else ""
-    nested = [
-        _section(f"{key}.{name}", inner)
-        for name, field in kind.model_fields.items()
-        for inner in _models(field.annotation)
-    ]
-    return "\n\n".join(filter(None, [f"### {key}\n\n{text}", table, *nested]))
-
-
-def _models(kind: Any) -> Iterator[type[BaseModel]]:
+def models_in(kind: Any) -> Iterator[type[BaseModel]]:
+    """The sections that a type has room for."""
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         yield kind
     for part in get_args(kind):
-        yield from _models(part)
+        yield from models_in(part)
 
 
-def _kind(kind: Any) -> str:
-    """A type in the words of a config."""
-    origin = get_origin(kind)
+def _section(key: str, kind: type[BaseModel]) -> str:
+    rows = [
+        [f"`{name}`", _kind(field.annotation, field.metadata), _default_of(field),
+         field.description or ""]
+        for name, field in kind.model_fields.items()
+    ]  # fmt: skip
+    nested = [
+        _section(f"{key}.{name}", inner)
+        for name, field in kind.model_fields.items()
+        for inner in models_in(field.annotation)
+    ]
+    table = _table(["key", "type", "default", "meaning"], rows) if rows else ""
+    return "\n\n".join(filter(None, [f"### {key}\n\n{_text(kind)}", table, *nested]))
+
+
+def _text(kind: type[BaseModel]) -> str:
+    """A docstring, its references as a line of their own."""
+    text, _, cited = inspect.cleandoc(kind.__doc__ or "").partition("References:\n")
+    return text.strip() + (f"\n\n*{inspect.cleandoc(cited)}*" if cited else "")
+
+
+def _task(name: str, build: Callable[..., Any]) -> str:
+    text, said = task_keys(build)
+    parameters = inspect.signature(build, eval_str=True).parameters.values()
+    rows = [
+        [f"`{one.name}`", _kind(one.annotation), _default(one.default), said.get(one.name, "")]
+        for one in parameters
+        if one.kind is one.KEYWORD_ONLY
+    ]
+    return f"### {name}\n\n{text}\n\n{_table(['key', 'type', 'default', 'meaning'], rows)}"
+
+
+def task_keys(build: Callable[..., Any]) -> tuple[str, dict[str, str]]:
+    """The docstring of a task's function without its sections, and what its `Args` say."""
+    text, _, rest = inspect.cleandoc(build.__doc__ or "").partition("\nArgs:\n")
+    lines = re.match(r"(?:    .*\n?|\n)*", rest)
+    said = re.findall(r"^    (\w+): (.*(?:\n     .*)*)", lines[0] if lines else "", re.MULTILINE)
+    return text.partition("\nRaises:")[0].strip(), dict(said)
+
+
+def _kind(kind: Any, metadata: Iterable[Any] = ()) -> str:
+    """A type in the words of a config, with its bounds."""
+    origin, inner = get_origin(kind), get_args(kind)
     if origin is Annotated:
-        return _kind(get_args(kind)[0])
+        return _kind(inner[0], [*inner[1:], *metadata])
     if origin in (Union, types.UnionType):
-        return " or ".join(dict.fromkeys(map(_kind, get_args(kind))))
+        return " or ".join(dict.fromkeys(map(_kind, inner)))
     if origin is Literal:
-        return ", ".join(f"`{value}`" for value in get_args(kind))
+        return ", ".join(f"`{value}`" for value in inner)
+    if origin is tuple and Ellipsis not in inner:
+        return f"list of {len(inner)}: {', '.join(dict.fromkeys(map(_kind, inner)))}"
     if origin in (tuple, list):
-        inner = [part for part in get_args(kind) if part is not Ellipsis]
-        return f"list of {' and '.join(dict.fromkeys(map(_kind, inner)))}"
-    if origin is dict:
+        return f"list of {_kind(inner[0]).replace('number', 'numbers').replace('text', 'texts')}"
+    if origin is dict or _is_section(kind):
         return "keys with values"
-    if isinstance(kind, type) and issubclass(kind, BaseModel):
-        return "keys with values"
-    words = {int: "whole number", float: "number", bool: "true or false", str: "text"}
-    return words.get(kind, "null" if kind is type(None) else getattr(kind, "__name__", str(kind)))
+    bounds = " and ".join(_bounds(metadata))
+    return " ".join([WORDS.get(kind, "`null`"), *([bounds] if bounds else [])])
 
 
-def _field_default(field: FieldInfo) -> str:
-    if field.is_required():
-        return "required"
-    return "see below" if field.default_factory is not None else _default(field.default)
+def _is_section(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
+
+
+def _bounds(metadata: Iterable[Any]) -> list[str]:
+    flat = [part for one in metadata for part in getattr(one, "metadata", [one])]
+    return [f"{sign} {getattr(one, name)}" for one in flat for name, sign in LIMITS.items()
+            if getattr(one, name, None) is not None]  # fmt: skip
+
+
+def _default_of(field: FieldInfo) -> str:
+    if field.default_factory is None:
+        return _default(inspect.Parameter.empty if field.is_required() else field.default)
+    return "from other keys" if field.default_factory_takes_validated_data else _default(
+        field.get_default(call_default_factory=True)
+    )
 
 
 def _default(value: Any) -> str:
     if value is inspect.Parameter.empty:
         return "required"
-    if isinstance(value, BaseModel):
-        return "see the type"
-    if value is None or isinstance(value, bool):
-        return f"`{ {None: 'null', True: 'true', False: 'false'}[value] }`".replace(
-            "` ", "`"
-        ).replace(" `", "`")
-    if isinstance(value, (tuple, list)):
-        return f"`[{', '.join(map(str, value))}]`"
-    return f"`{value}`"
+    plain = value.model_dump(exclude_defaults=True) if isinstance(value, BaseModel) else value
+    text = yaml.safe_dump(to_jsonable_python(plain), default_flow_style=True, width=1000)
+    return f"`{text.partition(END)[0]}`"
 
 
-def _table(columns: list[str], rows: Any) -> str:
+# -- the public names ------------------------------------------------------------------------------
+
+
+def api() -> str:
+    """Every public name of the package, by the room that it is from, for mkdocstrings."""
+    import landscape
+
+    groups: dict[str, list[str]] = {heading: [] for heading in (*ROOMS.values(), "Runs")}
+    for home, names in landscape._HOMES.items():
+        groups[ROOMS.get(home.split(".")[1], "Runs")] += [f"{home}.{name}" for name in names]
+    return "\n\n".join(
+        f"## {heading}\n\n" + "\n\n".join(f"::: {name}" for name in names)
+        for heading, names in groups.items()
+    )
+
+
+def _table(columns: list[str], rows: Iterable[list[str]]) -> str:
     lines = [columns, ["---"] * len(columns), *rows]
-    return "\n".join("| " + " | ".join(map(_cell, line)) + " |" for line in lines)
+    return "\n".join("| " + " | ".join(map(cell, line)) + " |" for line in lines)
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
+    """A text as it stands in a cell of a table."""
     return " ".join(text.replace("|", "\\|").split())
 
 
-REFERENCES = {"commands": commands, "config": config, "methods": methods}
+PARTS = {
+    "api": api, "commands": commands, "config": config, "measures": measures, "methods": methods,
+    "tasks": tasks,
+}  # fmt: skip

@@ -32,10 +32,22 @@ def cifar10(
     train_images: Count | None = None,
     test_images: Count | None = None,
 ) -> Task:
-    """24 × 24 crops of the images, each standardised; so many of them, evenly spaced, if given.
+    """24 × 24 crops of the images, each standardised.
 
     Training sees them cropped at random, mirrored, and jittered in brightness and contrast; the
-    metrics, loss and error, see the middle. Raises DataError.
+    metrics, loss and error, see the middle.
+
+    Args:
+        store: Finds the files.
+        filters: Of the two convolutions.
+        dense: The widths of the two dense layers.
+        train_files: The batches that are trained on.
+        test_files: The batches that are tested on.
+        train_images: How many images to train on, evenly spaced; null: all.
+        test_images: How many images to test on, evenly spaced; null: all.
+
+    Raises:
+        DataError: The files cannot be had.
     """
     found = files.load(store, train_files, test_files)
     data = {

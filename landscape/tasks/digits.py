@@ -26,9 +26,16 @@ def digits(
     biases: Initial | None = ZERO,
     data_seed: Seed = 0,
 ) -> Task:
-    """Classification by a dense network; 1,437 training and 360 test images, shuffled by data_seed.
+    """Classification by a dense network; 1,437 training and 360 test images.
 
     Metrics: loss, the mean cross-entropy in nats; error, the share misclassified in percent.
+
+    Args:
+        hidden: The widths of the hidden layers.
+        activation: Of the hidden layers.
+        weights: How the weights are drawn.
+        biases: How the biases are drawn; null: there are none.
+        data_seed: Shuffles the images before they are split.
     """
     from sklearn.datasets import load_digits
 

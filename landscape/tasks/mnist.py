@@ -28,9 +28,20 @@ def mnist(
     train_images: Count | None = None,
     test_images: Count | None = None,
 ) -> Task:
-    """60,000 training and 10,000 test images in [0, 1]; or so many of them, evenly spaced.
+    """60,000 training and 10,000 test images in [0, 1], by a convolutional network.
 
-    Metrics: loss and error, without dropout. Raises DataError.
+    Metrics: loss and error, without dropout.
+
+    Args:
+        store: Finds the files.
+        filters: Of the two convolutions.
+        dense: The width of the dense layer.
+        dropout: The share of its units that training drops.
+        train_images: How many images to train on, evenly spaced; null: all.
+        test_images: How many images to test on, evenly spaced; null: all.
+
+    Raises:
+        DataError: The files cannot be had.
     """
     found = files.load(store)
     data = {

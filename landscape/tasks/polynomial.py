@@ -32,6 +32,18 @@ def polynomial(
     """y = Σ coefficients[k]·x^k, x uniform on [0, 1]; train and test points are drawn apart.
 
     Metrics: mae and mse, and loss, the one of them that is trained.
+
+    Args:
+        coefficients: Of the polynomial, from the constant on.
+        points: How many points to train on.
+        test_points: How many points to test on.
+        hidden: The widths of the hidden layers.
+        activation: Of the hidden layers.
+        output_activation: Of the output.
+        weights: How the weights are drawn.
+        biases: How the biases are drawn; null: there are none.
+        loss: What is trained: the mean absolute or the mean squared error.
+        data_seed: Draws the points.
     """
     model = MLP(hidden, 1, activation, output_activation, weights, biases)
     predict = predictor(model)

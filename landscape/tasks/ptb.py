@@ -34,14 +34,31 @@ def ptb(
     weights: Initial = WEIGHTS,
     test_words: Words | None = None,
 ) -> Task:
-    """A text is cut into `streams` of equal length that are read side by side, `window` words a
-    step, the state carried from window to window and forgotten where the text begins again.
+    """The next word of a text, by an LSTM.
 
-    Training descends the cross-entropy in nats summed over a window, averaged over the streams,
-    its gradient truncated at the window. Metrics, over a whole text (of test, its first
-    test_words): loss, the mean cross-entropy of a word; perplexity, its exponential. It has no
-    outputs to compare: the chances of every word of the vocabulary at every word of a text.
-    Raises DataError.
+    A text is cut into `streams` of equal length that are read side by side, `window` words a step.
+    The state is carried from window to window, and forgotten where the text begins again. Training
+    descends the cross-entropy in nats summed over a window, averaged over the streams, its gradient
+    truncated at the window.
+
+    Metrics, over a whole text: loss, the mean cross-entropy of a word; perplexity, its exponential.
+    It has no outputs to compare: the chances of every word of the vocabulary at every word of a
+    text would be too many.
+
+    Args:
+        store: Finds the files.
+        train_file: The text that is trained on.
+        test_file: The text that is tested on.
+        vocabulary: How many words are told apart; the rest are one.
+        width: Of the embedding and of each layer.
+        layers: Of the LSTM.
+        window: Words a step.
+        streams: Parts of a text that are read side by side.
+        weights: How the weights are drawn.
+        test_words: The first so many words of the test text; null: all.
+
+    Raises:
+        DataError: The files cannot be had.
     """
     tokens, words = files.load(store, train_file, test_file, vocabulary)
     if test_words is not None and test_words > len(tokens["test"]):

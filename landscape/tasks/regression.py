@@ -51,19 +51,40 @@ def regression(
     spread: Positive = 0.5,
     data_seed: Seed = 0,
 ) -> Task:
-    """E|y − Φ(x)|² + kappa·penalty. Metrics: loss, that; mse, without the penalty.
+    """E|y − Φ(x)|² + kappa·penalty, by a dense network Φ without biases.
 
-    target: `linear`, y = Mx of a random M; `teacher`, a random ReLU network of teacher_units;
-    `density`, the mean over many units w of g(w)ρ(⟨w, x⟩), where g has frequencies k of amplitude
-    k^−decay; `mixture`, the mean of the sign of the normal distribution that x̂ is from, one of
-    MIXED about places on the sphere of radius √inputs, of either sign, with standard deviation
-    spread, x̂ = √inputs x/‖x‖, times ‖x‖: the smoother, the more these overlap; `rectified-inputs`,
-    y = ρ(x); `two-gaussians`, x about ±e₁ by a hidden sign z, with standard deviation spread, and
-    y = z(x − z e₁), the paper's example (Sec. 2.3.1). The first four are drawn, with E|Y|² = 1.
-    design: inputs are standard normal, or equally spaced on the circle of radius √2, over which a
-    network without biases and a target of its kind have the mean loss of normal inputs, exactly.
-    noise: the standard deviation of what is added to every y.
-    Raises ValueError for keys that do not go together.
+    Metrics: loss, that; mse, without the penalty.
+
+    The targets: `linear`, y = Mx of a random M; `teacher`, a random ReLU network; `density`, the
+    mean over many units w of g(w)ρ(⟨w, x⟩), where g has frequencies k of amplitude k^−decay;
+    `mixture`, the mean of the sign of the normal distribution that x̂ is from, one of eight about
+    places on the sphere of radius √inputs, of either sign, x̂ = √inputs x/‖x‖, times ‖x‖: the
+    smoother, the more these overlap; `rectified-inputs`, y = ρ(x); `two-gaussians`, x about ±e₁ by
+    a hidden sign z, and y = z(x − z e₁), the paper's example (Sec. 2.3.1). The first four are
+    drawn, with E|Y|² = 1.
+
+    Args:
+        target: The function that is learnt, one of those above.
+        inputs: The dimension of x.
+        outputs: The dimension of y.
+        hidden: The widths of the hidden layers.
+        activation: Of the hidden layers.
+        weights: How the weights are drawn.
+        penalty: `ridge`, Σ‖W_k‖²; or `l1`, Σᵢ ‖βᵢ‖₁‖wᵢ‖ over the units of one hidden layer.
+        kappa: What the penalty is multiplied by.
+        design: Inputs are standard normal, or equally spaced on the circle of radius √2, over which
+            a network without biases and a target of its kind have the mean loss of normal inputs,
+            exactly.
+        samples: How many samples to train on.
+        test_samples: How many samples to test on.
+        noise: The standard deviation of what is added to every y.
+        teacher_units: Of the target `teacher`: how many units it has.
+        decay: Of the target `density`: how fast its amplitudes fall.
+        spread: Of `mixture` and `two-gaussians`: the standard deviation of each distribution.
+        data_seed: Draws the target and the samples.
+
+    Raises:
+        ValueError: Keys do not go together.
     """
     if target in ("rectified-inputs", "two-gaussians") and outputs != inputs:
         raise ValueError(f"target: {target} has as many outputs as inputs, {inputs}, not {outputs}")

@@ -25,8 +25,14 @@ BOUND = 1 / 6
 
 
 def triangle(*, hidden: Count = 3, weights: Initial = HE) -> Task:
-    """A 2-hidden-2 ReLU network without biases. Metric: loss, the mean over the three points of
-    the squared distance; 1 for the zero network."""
+    """Three points of a triangle, by a 2-hidden-2 ReLU network without biases.
+
+    Metric: loss, the mean over the three points of the squared distance; 1 for the zero network.
+
+    Args:
+        hidden: The width of the hidden layer.
+        weights: How the weights are drawn.
+    """
     angles = 2 * np.pi * np.arange(3) / 3
     x = jnp.asarray(np.stack([np.cos(angles), np.sin(angles)], axis=1))
     model = MLP((hidden,), 2, "relu", "linear", weights, None)
