@@ -173,8 +173,10 @@ def _bounds(metadata: Iterable[Any]) -> list[str]:
 def _default_of(field: FieldInfo) -> str:
     if field.default_factory is None:
         return _default(inspect.Parameter.empty if field.is_required() else field.default)
-    return "from other keys" if field.default_factory_takes_validated_data else _default(
-        field.get_default(call_default_factory=True)
+    return (
+        "from other keys"
+        if field.default_factory_takes_validated_data
+        else _default(field.get_default(call_default_factory=True))
     )
 
 
