@@ -17,7 +17,7 @@ test-torch: .venv-torch/ready
 	.venv-torch/bin/python -m pytest -m torch -q
 
 docs: .venv/ready-docs
-	$(BIN)/python -m mkdocs build --strict --quiet --site-dir site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet --site-dir site
 
 bench: .venv/ready-bench
 	$(BIN)/python benchmarks/steps.py --json benchmarks/steps.json
@@ -66,7 +66,7 @@ check: lint test
 lock:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --extra build pyproject.toml -o requirements.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --extra docs -c requirements.lock pyproject.toml -o requirements-docs.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --extra docs -c requirements.lock -c requirements-dev.lock pyproject.toml -o requirements-docs.lock
 
 clean:
-	rm -rf .venv .venv-torch .pytest_cache .ruff_cache
+	rm -rf .venv .venv-torch .pytest_cache .ruff_cache site

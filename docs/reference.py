@@ -23,12 +23,16 @@ END = "\n"  # YAML ends a lone value with it, and with dots
 LIMITS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
 WORDS = {int: "whole number", float: "number", bool: "`true` or `false`", str: "text", Any: "value"}
 ROOMS = {
-    "api": "The library",
-    "core": "Tasks, levels and verdicts",
-    "methods": "Methods",
-    "search": "What a method works on",
-    "measures": "Measures",
-}  # the other rooms are those of runs: config, stages, store, data
+    "landscape.api.paths": "Paths",
+    "landscape.api.measuring": "Measuring",
+    "landscape.api.training": "Training models",
+    "landscape.api.graph": "Components",
+    "landscape.core": "Tasks, levels and verdicts",
+    "landscape.methods": "Methods",
+    "landscape.search": "What a method works on",
+    "landscape.measures": "Measures",
+    "landscape": "Experiments and their runs",
+}  # the first that a name's module is in
 
 
 def on_page_markdown(markdown: str, **given: Any) -> str:
@@ -192,16 +196,21 @@ def _default(value: Any) -> str:
 
 
 def api() -> str:
-    """Every public name of the package, by the room that it is from, for mkdocstrings."""
+    """Every public name of the package for mkdocstrings: by room, functions before classes."""
     import landscape
 
-    groups: dict[str, list[str]] = {heading: [] for heading in (*ROOMS.values(), "Runs")}
+    groups: dict[str, list[str]] = {heading: [] for heading in ROOMS.values()}
     for home, names in landscape._HOMES.items():
-        groups[ROOMS.get(home.split(".")[1], "Runs")] += [f"{home}.{name}" for name in names]
+        room = next(room for room in ROOMS if f"{home}.".startswith(f"{room}."))
+        groups[ROOMS[room]] += [f"{home}.{name}" for name in sorted(names, key=_is_class)]
     return "\n\n".join(
         f"## {heading}\n\n" + "\n\n".join(f"::: {name}" for name in names)
         for heading, names in groups.items()
     )
+
+
+def _is_class(name: str) -> bool:
+    return name[0].isupper()
 
 
 def _table(columns: list[str], rows: Iterable[list[str]]) -> str:

@@ -1,30 +1,78 @@
-"""What README and docs show is run as a reader would: their files, commands, Python."""
+"""What README and docs show is run as a reader would: their files, commands, Python.
+
+Most commands run in this process, so that JAX is started once.
+"""
 
 from __future__ import annotations
 
 import csv
+import io
 import os
 import re
 import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
+from contextlib import redirect_stdout
 from glob import glob
 from pathlib import Path
 
+import jax
 import pytest
+import yaml
+from click.testing import CliRunner
 
+from landscape.config.load import config_from, load_config, load_sweep
+from landscape.core.status import Status
+from landscape.measures.registry import MEASURES
+from landscape.methods.registry import METHODS
 from landscape.store.records import COLUMNS
+from landscape.tasks.registry import TASKS
+from tests.cli.commands import main
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 TEXT = "\n".join(page.read_text() for page in PAGES)
-BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+BLOCKS = [
+    (kind, text)
+    for kind, text in re.findall(r"^```(\w+)\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+    if not text.startswith("--8<--")  # a file of examples/, which tests/test_examples.py runs
+]
 FILES = {
     name[1]: text
     for _, text in BLOCKS
     if (name := re.match(r"# ([\w.]+\.(?:py|yaml))$", text.splitlines()[0]))
 }
+
+# what a block has and no other one, by what the tests below call it
+RUN = {
+    "commands": "lscape verify more",
+    "planes": "lscape plane planes/quickstart-* --models",
+    "filters": "--set 'plane.filters",
+    "trajectories": "--trajectory 0,1",
+    "measures": "--set measure.shorten=true",
+    "hessian": "--set measure.top=5",
+    "tree": "--pairs tree",
+    "own path": "connect.start=path.safetensors",
+    "own task": "lscape run my_task.yaml",
+    "outside": "lscape run outside.yaml",
+    "call": "print(found.certificate)\n",
+    "library": "ls.shorten(ring",
+    "stages": "from landscape import connect, load_config",
+    "components": "import describe",
+    "completion": "_LSCAPE_COMPLETE=bash_source",
+    "own batches": "def loss(params, carry, data, key):",
+    "falling metric": "metrics = {",
+}
+# what takes minutes: its commands are read, and its configs judged
+READ = [
+    "make demo",
+    "source .venv/bin/activate",
+    "lscape run configs/paper/quadratics.yaml",
+    "lscape run configs/paper/cubics.yaml",
+    "lscape run configs/theory/linear-vs-relu.yaml",
+]
 
 # a network and its training that know nothing of lscape, under the names of the documents' PyTorch
 FLAX_OUTSIDE = """
@@ -59,30 +107,45 @@ for seed in (0, 1):
 
 
 @pytest.fixture
-def folder(tmp_path):
-    """An empty folder with the documents' files and our configs."""
+def folder(tmp_path, monkeypatch):
+    """The working directory: an empty folder with the documents' files and our configs."""
     for name, text in FILES.items():
         (tmp_path / name).write_text(text)
     shutil.copytree(ROOT / "configs", tmp_path / "configs")
+    monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
-def shell(folder: Path, line: str) -> str:
-    """Run a command of the documents with this Python's `lscape` and `python`; returns stdout."""
+def block(name: str) -> str:
+    (text,) = (text for _, text in BLOCKS if RUN[name] in text)
+    return text
+
+
+def run(line: str) -> str:
+    """Run a command of the documents in the working directory; returns what it prints."""
     program, *arguments = shlex.split(line, comments=True)
-    words = [found for word in arguments for found in sorted(glob(word, root_dir=folder)) or [word]]
-    found = Path(sys.executable).parent / program
-    environment = {**os.environ, "PATH": f"{found.parent}:{os.environ['PATH']}"}
-    done = subprocess.run(
-        [program, *words], cwd=folder, capture_output=True, text=True, env=environment
-    )
-    assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
-    return done.stdout
+    words = [found for word in arguments for found in sorted(glob(word)) or [word]]
+    if program == "lscape":
+        done = CliRunner().invoke(main, words, catch_exceptions=False)
+        assert done.exit_code == 0, f"{line}\n{done.output}"
+        return done.stdout
+    if program == "python":
+        return python(Path(words[0]).read_text())
+    assert program == "cp"
+    shutil.copy(*words)
+    return ""
 
 
-def commands(containing: str) -> list[str]:
-    (block,) = (text for kind, text in BLOCKS if kind == "sh" and containing in text)
-    return block.splitlines()
+def python(source: str) -> str:
+    """Run Python of the documents; returns what it prints."""
+    said = io.StringIO()
+    with redirect_stdout(said):
+        exec(compile(source, "example", "exec"), {"__name__": "__main__"})
+    return said.getvalue()
+
+
+def outputs(name: str) -> list[str]:
+    return [run(line) for line in block(name).splitlines()]
 
 
 def results(run: Path) -> list[dict[str, str]]:
@@ -90,51 +153,105 @@ def results(run: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+def test_every_example_is_run():
+    """Every block of shell or Python is one of RUN, READ or FILES, and of one alone."""
+    for kind, text in BLOCKS:
+        if kind in ("sh", "bash", "python") and text not in FILES.values():
+            found = [mark for mark in (*RUN.values(), *READ) if mark in text]
+            assert len(found) == 1, f"add a test, and what tells this example apart:\n{text}"
+
+
+@pytest.mark.parametrize("mark", READ)
+def test_what_takes_minutes_can_be_read(folder, mark):
+    (text,) = (text for _, text in BLOCKS if mark in text)
+    for line in text.splitlines():
+        program, *words = shlex.split(line, comments=True)
+        if program == "lscape":
+            command = main.commands[words[0]]
+            with command.make_context(words[0], words[1:]) as context:
+                changes, path = context.params["overrides"], context.params.get("config")
+            if path:
+                assert load_sweep(path, changes) or load_config(path, changes)
+        elif program == "make":
+            assert f"\n{words[0]}:" in (ROOT / "Makefile").read_text()
+        elif program == "python":
+            assert (ROOT / words[1].replace(".", "/")).with_suffix(".py").is_file()
+        else:
+            assert (program, *words) == ("source", ".venv/bin/activate")
+
+
+def test_the_installed_commands(folder):
+    """`lscape` itself, and its completion in bash."""
+    where = Path(sys.executable).parent
+    environment = {**os.environ, "PATH": f"{where}:{os.environ['PATH']}"}
+    line = block("completion") + "\ncomplete -p lscape; lscape --help"
+    done = subprocess.run(["bash", "-c", line], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "complete -o nosort" in done.stdout and "Usage: lscape" in done.stdout
+
+
+@pytest.mark.parametrize("text", [text for kind, text in BLOCKS if kind == "yaml"])
+def test_every_piece_of_a_config_is_one(folder, text):
+    if text in FILES.values():
+        assert load_config(re.findall(r"[\w.]+", text)[0])
+        return
+    piece = yaml.safe_load(text)
+    (folder / "spread.py").write_text((ROOT / "examples" / "spread.py").read_text())
+    Path("piece.yaml").write_text(
+        yaml.safe_dump({"task": {"name": "digits"}, "levels": {"values": [1.0]}} | piece)
+    )
+    assert load_sweep("piece.yaml") if "sweep" in piece else load_config("piece.yaml")
+
+
+def test_the_entry_points():
+    (text,) = (text for kind, text in BLOCKS if kind == "toml")
+    (group,) = tomllib.loads(text)["project"]["entry-points"]
+    assert group == METHODS.group
+    for registry in (METHODS, TASKS, MEASURES):
+        assert f"`{registry.group}`" in (ROOT / "docs" / "extending.md").read_text()
+
+
 def test_the_commands(folder):
-    outputs = [shell(folder, line) for line in commands("lscape verify")]
-    assert "parameters" in outputs[0] and not (folder / "runs").exists()
+    said = outputs("commands")
+    assert "parameters" in said[0] and not (folder / "runs").exists()
     (run,) = (folder / "more").iterdir()
-    assert outputs[1] == f"{run.relative_to(folder)}\n"
+    assert said[1] == f"{run.relative_to(folder)}\n"
     rows = results(run)
     assert [(r["method"], r["a"], r["b"]) for r in rows if r["method"] == "dss"] == [
         ("dss", "0", "1"), ("dss", "0", "2"),
     ]  # fmt: skip
     assert sum(r["method"] == "straight" for r in rows) == 2 * 6
     connected = sum(r["status"] == "CONNECTED" for r in rows)
-    assert f"{connected} of {connected} CONNECTED strings hold at grid 200" in outputs[4]
-    header, *lines = outputs[5].splitlines()
+    assert f"{connected} of {connected} CONNECTED strings hold at grid 200" in said[4]
+    header, *lines = said[5].splitlines()
     assert {"level", "pairs", "connected"} < set(header.split(",")) and len(lines) == 3
     assert (run / "report.html").is_file()
 
 
 def test_the_planes(folder):
-    outputs = [
-        shell(folder, line) for line in commands("lscape plane planes/quickstart-* --models")
-    ]
+    said = outputs("planes")
     (run,) = (folder / "planes").iterdir()
     names = {path.name for path in (run / "planes").iterdir()}
     stems = ("models-0-1-2-1.0", "pair-0-1-1.0", "random-0-1.0")
     kinds = ("safetensors", "svg", "pdf", "csv")
     assert names == {f"{stem}.{kind}" for stem in stems for kind in kinds}
-    assert all("leaves the plane by at most" in said for said in outputs[2:4])
-    assert "filters of Dense_0.kernel are numbered by axis 1" in outputs[4]
-    (given,) = commands("plane.filters")
-    assert "filters of Dense_0.kernel are numbered by axis 1" in shell(folder, given)
+    assert all("leaves the plane by at most" in one for one in said[2:4])
+    assert "filters of Dense_0.kernel are numbered by axis 1" in said[4]
+    (given,) = outputs("filters")
+    assert "filters of Dense_0.kernel are numbered by axis 1" in given
 
 
 def test_the_trajectories(folder):
-    *_, said = [shell(folder, line) for line in commands("--trajectory")]
+    *_, said = outputs("trajectories")
     assert said.count("(adam, 6 snapshots)") == said.count("(sgd, 6 snapshots)") == 2
     assert "% of the snapshots' variance" in said
 
 
 def test_measuring(folder):
-    run_line, measure_line = commands("measure.shorten=true")
-    shell(folder, run_line)
+    found, measured = outputs("measures")
+    assert "largest eigenvalue" not in found
+    assert "shortened" in measured and "largest eigenvalue" in measured
     (run,) = (folder / "runs").iterdir()
-    assert not (run / "measures").exists()
-    said = shell(folder, measure_line)
-    assert "shortened" in said and "largest eigenvalue" in said
     (measures,) = (run / "measures").iterdir()
     with (measures / "strings.csv").open() as file:
         (string,) = csv.DictReader(file)
@@ -144,11 +261,17 @@ def test_measuring(folder):
     assert float(string["function_chord"]) < float(string["function_length"])
 
 
+def test_eigenvalues(folder):
+    outputs("hessian")
+    (measures,) = folder.glob("curved/*/measures/*")
+    tables = {name: len(list(csv.DictReader((measures / f"{name}.csv").open())))
+              for name in ("models", "top", "parts")}  # fmt: skip
+    assert tables == {"models": 4, "top": 4 * 5, "parts": 4 * 2}
+
+
 def test_the_config_is_our_shape_and_complete(folder):
     (text,) = (text for kind, text in BLOCKS if kind == "yaml" and "seed: 0" in text)
     (folder / "whole.yaml").write_text(text)
-    from landscape.config.load import config_from, load_config
-
     config = load_config(folder / "whole.yaml")
     defaults = config_from({"task": {"name": "digits"}, "levels": {"values": [1.0]}})
     assert config.connect == defaults.connect
@@ -158,7 +281,7 @@ def test_the_config_is_our_shape_and_complete(folder):
 
 
 def test_a_factory(folder):
-    shell(folder, "lscape run my_task.yaml")
+    outputs("own task")
     (run,) = (folder / "runs").iterdir()
     rows = results(run)
     assert len(rows) == 12 and {r["status"] for r in rows} == {"CONNECTED"}
@@ -167,11 +290,9 @@ def test_a_factory(folder):
 
 @pytest.mark.parametrize("trained_with", ["flax", pytest.param("torch", marks=pytest.mark.torch)])
 def test_networks_trained_outside(folder, trained_with):
-    train, run_line = commands("train_outside.py")
     if trained_with == "flax":
         (folder / "train_outside.py").write_text(FLAX_OUTSIDE)
-    shell(folder, train)
-    shell(folder, run_line)
+    outputs("outside")
     (run,) = (folder / "runs").iterdir()
     rows = results(run)
     assert [(r["level"], r["status"]) for r in rows] == [("0.5", "CONNECTED"), ("0.1", "CONNECTED")]
@@ -179,54 +300,45 @@ def test_networks_trained_outside(folder, trained_with):
     assert float(rows[0]["loss_a"]) <= 0.1
 
 
-@pytest.mark.parametrize("number", range(2))
-def test_the_one_call(folder, number):
-    calls = [text for kind, text in BLOCKS if kind == "python" and "def ring(params)" in text]
-    assert len(calls) == 2
-    (folder / "call.py").write_text(calls[number])
-    first, *_, last = shell(folder, "python call.py").splitlines()
-    assert first.startswith("CONNECTED") and ("<Certificate" in last or last.startswith("True"))
+def test_the_one_call():
+    first, second = python(block("call")).splitlines()
+    assert first.startswith("CONNECTED") and second.startswith("<Certificate")
+    status, certificate, last = python(block("library")).splitlines()
+    assert status.startswith("CONNECTED") and certificate.startswith("<Certificate")
+    assert last.startswith("True CONVERGED")
 
 
-def test_a_method_and_a_measure_of_ones_own(folder):
-    (folder / "own.yaml").write_text(
-        "task: {name: polynomial, coefficients: [0, 1], points: 50}\n"
-        "train: {models: 2, learning_rate: 1e-2}\nlevels: {values: [0.2]}\n"
-        'connect: {method: "detour:Detour", draws: 3}\n'
-        'measure: {also: ["norms:Norms"], shorten: false, hessian: true, spectrum: 0}\n'
-    )
-    shell(folder, "lscape run own.yaml")
-    (run,) = (folder / "runs").iterdir()
-    assert [row["method"] for row in results(run)] == ["detour"]
-    (also,) = run.glob("measures/*/also.csv")
-    assert also.read_text().count("norms,") == 2
+def test_pieces_of_tasks():
+    """Those of a task with own batches, and of a metric that falls."""
+    space = {
+        "jax": jax, "residual": lambda params, x: x.sum(), "boundary": lambda params, x: x.sum(),
+        "accuracy": lambda params, data: 0.75,
+    }  # fmt: skip
+    exec(block("own batches"), space)
+    data = {"inner": jax.numpy.ones(7), "wall": jax.numpy.ones(2)}
+    assert space["loss"](None, (), data, jax.random.key(0)) == (66, ())
+    exec(block("falling metric"), space)
+    assert space["metrics"]["error"](None, None) == 0.25
 
 
 def test_the_python_form(folder):
-    (folder / "form.py").write_text(
-        next(text for kind, text in BLOCKS if kind == "python" and "load_config" in text)
-    )
-    *lines, verdict, mean = shell(folder, "python form.py").splitlines()
+    *lines, verdict, mean = python(block("stages")).splitlines()
     assert len(lines) == 6 and all("CONNECTED" in line for line in lines)
     assert verdict == "True" and "'clustered': 'model'" in mean
 
 
 def test_components(folder):
-    train, grow = commands("--pairs tree")
-    shell(folder, train)
-    said = shell(folder, grow).splitlines()
+    _, found = outputs("tree")
+    said = found.splitlines()
     assert said[0].startswith("level 0.5:  6 models in 1 component; 0 of 15 pairs searched")
     assert said[2] == "level 0.05: 6 models in 1 component; 5 of 15 pairs searched, 5 connected"
-    (folder / "components.py").write_text(
-        next(text for kind, text in BLOCKS if kind == "python" and "describe(" in text)
-    )
-    *levels, tree = shell(folder, "python components.py").splitlines()
+    *levels, tree = python(block("components")).splitlines()
     assert levels[0] == "0.5 1 components at most: [[0, 1, 2, 3, 4, 5]]" and len(levels) == 3
     assert tree.count(",") >= 4 and "lowers them" in tree
 
 
 def test_a_path_of_ones_own(folder):
-    *_, said = [shell(folder, line) for line in commands("connect.start=path.safetensors")]
+    *_, said = outputs("own path")
     assert said.startswith("level 0.1: 1 of 1 pairs connected")
     (run,) = (folder / "given").iterdir()
     found, taken = sorted(results(run), key=lambda row: row["method"])
@@ -235,7 +347,5 @@ def test_a_path_of_ones_own(folder):
 
 
 def test_the_columns_and_words_are_those_of_the_code():
-    from landscape.core.status import Status
-
     for word in (*COLUMNS, *Status):
         assert f"`{word}`" in TEXT or f"**{word}**" in TEXT, word
