@@ -1,7 +1,7 @@
 """The reference parts of the site, made from the program's own types while the site is built.
 
 MkDocs loads this file as a hook. A page asks for a part by a line `<!-- reference: NAME -->`, with
-a NAME of `PARTS`.
+a NAME of `PARTS`, and for a Python file by a line `<!-- file: PATH -->`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import inspect
 import re
 import types
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import click
@@ -20,6 +21,8 @@ from pydantic_core import to_jsonable_python
 
 ASKED = re.compile(r"^<!-- reference: (\w+) -->$", re.MULTILINE)
 END = "\n"  # YAML ends a lone value with it, and with dots
+FILE = re.compile(r"^<!-- file: (\S+\.py) -->$", re.MULTILINE)
+ROOT = Path(__file__).parent.parent
 LIMITS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
 WORDS = {int: "whole number", float: "number", bool: "`true` or `false`", str: "text", Any: "value"}
 ROOMS = {
@@ -37,7 +40,8 @@ ROOMS = {
 
 def on_page_markdown(markdown: str, **given: Any) -> str:
     """MkDocs calls this for every page."""
-    return ASKED.sub(lambda found: PARTS[found[1]](), markdown)
+    markdown = ASKED.sub(lambda found: PARTS[found[1]](), markdown)
+    return FILE.sub(lambda found: f"```python\n{(ROOT / found[1]).read_text()}```", markdown)
 
 
 # -- commands --------------------------------------------------------------------------------------

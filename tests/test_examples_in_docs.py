@@ -34,11 +34,7 @@ from tests.cli.commands import main
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 TEXT = "\n".join(page.read_text() for page in PAGES)
-BLOCKS = [
-    (kind, text)
-    for kind, text in re.findall(r"^```(\w+)\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
-    if not text.startswith("--8<--")  # a file of examples/, which tests/test_examples.py runs
-]
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
 FILES = {
     name[1]: text
     for _, text in BLOCKS
@@ -113,7 +109,8 @@ def folder(tmp_path, monkeypatch):
         (tmp_path / name).write_text(text)
     shutil.copytree(ROOT / "configs", tmp_path / "configs")
     monkeypatch.chdir(tmp_path)
-    return tmp_path
+    with jax.numpy_rank_promotion("allow"):  # as users have it
+        yield tmp_path
 
 
 def block(name: str) -> str:
@@ -148,9 +145,13 @@ def outputs(name: str) -> list[str]:
     return [run(line) for line in block(name).splitlines()]
 
 
-def results(run: Path) -> list[dict[str, str]]:
-    with (run / "results.csv").open() as file:
+def table(path: Path) -> list[dict[str, str]]:
+    with path.open() as file:
         return list(csv.DictReader(file))
+
+
+def results(run: Path) -> list[dict[str, str]]:
+    return table(run / "results.csv")
 
 
 def test_every_example_is_run():
@@ -197,8 +198,10 @@ def test_every_piece_of_a_config_is_one(folder, text):
         return
     piece = yaml.safe_load(text)
     (folder / "spread.py").write_text((ROOT / "examples" / "spread.py").read_text())
+    trained = "endpoints" in piece.get("train", {})
+    task = {"factory": "my_task:make_task"} if trained else {"name": "digits"}
     Path("piece.yaml").write_text(
-        yaml.safe_dump({"task": {"name": "digits"}, "levels": {"values": [1.0]}} | piece)
+        yaml.safe_dump({"task": task, "levels": {"values": [1.0]}} | piece)
     )
     assert load_sweep("piece.yaml") if "sweep" in piece else load_config("piece.yaml")
 
@@ -251,22 +254,16 @@ def test_measuring(folder):
     found, measured = outputs("measures")
     assert "largest eigenvalue" not in found
     assert "shortened" in measured and "largest eigenvalue" in measured
-    (run,) = (folder / "runs").iterdir()
-    (measures,) = (run / "measures").iterdir()
-    with (measures / "strings.csv").open() as file:
-        (string,) = csv.DictReader(file)
+    (measures,) = folder.glob("runs/*/measures/*")
+    (string,) = table(measures / "strings.csv")
     assert string["shortening"] == "CONVERGED" and string["function_metric"] == "jsd"
     assert float(string["chord"]) < float(string["length"]) < float(string["length_found"])
     assert float(string["scaled_chord"]) < float(string["scaled_length"])
     assert float(string["function_chord"]) < float(string["function_length"])
-
-
-def test_eigenvalues(folder):
-    outputs("hessian")
-    (measures,) = folder.glob("curved/*/measures/*")
-    tables = {name: len(list(csv.DictReader((measures / f"{name}.csv").open())))
-              for name in ("models", "top", "parts")}  # fmt: skip
-    assert tables == {"models": 4, "top": 4 * 5, "parts": 4 * 2}
+    outputs("hessian")  # of the same run
+    (others,) = set(folder.glob("runs/*/measures/*")) - {measures}
+    sizes = [len(table(others / f"{name}.csv")) for name in ("models", "top", "parts")]
+    assert sizes == [2, 2 * 5, 2 * 2]
 
 
 def test_the_config_is_our_shape_and_complete(folder):
@@ -284,7 +281,7 @@ def test_a_factory(folder):
     outputs("own task")
     (run,) = (folder / "runs").iterdir()
     rows = results(run)
-    assert len(rows) == 12 and {r["status"] for r in rows} == {"CONNECTED"}
+    assert len(rows) == 6 and {r["status"] for r in rows} == {"CONNECTED"}
     assert "width: 24" in (run / "config.yaml").read_text()
 
 
@@ -305,7 +302,8 @@ def test_the_one_call():
     assert first.startswith("CONNECTED") and second.startswith("<Certificate")
     status, certificate, last = python(block("library")).splitlines()
     assert status.startswith("CONNECTED") and certificate.startswith("<Certificate")
-    assert last.startswith("True CONVERGED")
+    found, short = (float(line.split()[-1]) for line in (status, last))
+    assert last.startswith("True ") and 1 < short <= found
 
 
 def test_pieces_of_tasks():

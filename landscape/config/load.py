@@ -128,8 +128,16 @@ _ABSENT = {"seed": 0}  # any other section that is left out is an empty one
 def load_config(path: str | Path, overrides: Sequence[str] = (), seed: int | None = None) -> Config:
     """Read a config; its name is the file's stem.
 
-    overrides: `key.path=value` with the value in YAML, laid over the file; seed: overrides `seed`.
-    Raises ConfigError with every problem in file order.
+    Args:
+        path: The YAML file.
+        overrides: `key.path=value`, with the value in YAML, laid over the file.
+        seed: Overrides `seed`.
+
+    Returns:
+        The config, complete.
+
+    Raises:
+        ConfigError: With every problem, in the order of the file.
     """
     source, data = _read(Path(path))
     return _resolve(source, data, Path(path).stem, overrides, seed)
@@ -148,7 +156,20 @@ def config_from(
     overrides: Sequence[str] = (),
     seed: int | None = None,
 ) -> Config:
-    """The config of a mapping that is shaped like the YAML; otherwise as `load_config`."""
+    """Make a config from a mapping that is shaped like the YAML.
+
+    Args:
+        mapping: The sections.
+        name: Of the config, and so of its run.
+        overrides: `key.path=value`, with the value in YAML, laid over the mapping.
+        seed: Overrides `seed`.
+
+    Returns:
+        The config, complete.
+
+    Raises:
+        ConfigError: With every problem.
+    """
     if not name or Path(name).name != name:
         raise ConfigError(f"name: must be usable as a directory's name, got {shown(name)}")
     try:

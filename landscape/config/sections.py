@@ -235,7 +235,7 @@ class Searches(Settings):
     max_steps_per_bead: Count = 20_000
     """A bead's budget."""
     chain: bool = True
-    """Begin a pair that was missed anew from its path at another level, where the method can;
+    """Search a pair that was missed again, from its path at another level, if the method can;
     not with `pairs: tree`."""
     optimizer: Optimizer | Literal["gauss-newton", "polyak"] | None = None
     """What beads descend by: `gauss-newton` and `polyak` descend the level's own metric. Null:

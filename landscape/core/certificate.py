@@ -220,11 +220,21 @@ def memoized(evaluate: SegmentEvaluator, most: int = 4096) -> SegmentEvaluator:
 class Certificate:
     """The loss along a whole path, from the path alone.
 
-    maximum, and last_change: a path holds below a limit when maximum + last_change ≤ limit;
-    max_at, the place of the maximum, and resolution, the widest gap between two evaluated points,
-    are fractions of the path's length in all parameters; profile [p, 2] is (fraction, loss) on
-    the grid; barrier is the maximum over the path of its loss less the
-    straight interpolation, by the fraction, of the loss at the ends (Frankle et al. 2020).
+    A path holds below a limit when maximum + last_change ≤ limit.
+
+    Attributes:
+        maximum: The highest loss that was found.
+        last_change: How much the maximum moved when it was last refined.
+        max_at: Where the maximum is, as a fraction of the path's length in all parameters.
+        segment: The segment that the maximum is on.
+        resolution: The widest gap between two evaluated points, as a fraction of that length.
+        grid: Points a segment, before maxima are refined.
+        profile: Fraction and loss on the grid, [p, 2].
+        barrier: The maximum over the path of its loss less the straight interpolation, by the
+            fraction, of the loss at the ends.
+
+    References:
+        Frankle et al. 2020 (the barrier).
     """
 
     maximum: float

@@ -43,13 +43,21 @@ def configure(
     devices: int | None = None,
     memory: int | None = None,
 ) -> None:
-    """Set the precision, how models share the devices, and once before JAX's backend starts: a CPU
-    device a core, or as many as asked for, and the cache.
+    """Set the precision and how models share the devices.
 
-    strategy: `map`, one model at a time on each device; `vmap`, all of a call at once; `auto`, map
-    on CPUs and vmap elsewhere. memory: bytes for the models and strings that are worked on.
-    JAX_COMPILATION_CACHE_DIR and JAX_ENABLE_COMPILATION_CACHE=false overrule the cache. Raises
-    ValueError for more devices than there are.
+    Before JAX's backend starts it also sets, once, a CPU device for each core, or as many as asked
+    for, and the cache of compiled programs. JAX_COMPILATION_CACHE_DIR and
+    JAX_ENABLE_COMPILATION_CACHE=false overrule the cache.
+
+    Args:
+        precision: `float32` or `float64`.
+        strategy: `map`, one model at a time on each device; `vmap`, all of a call at once; `auto`,
+            map on CPUs and vmap elsewhere.
+        devices: How many to use; None: all.
+        memory: Bytes for the models and paths that are worked on; None: the default.
+
+    Raises:
+        ValueError: There are not so many devices.
     """
     global _plan
     jax.config.update("jax_enable_x64", precision == "float64")

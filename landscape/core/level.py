@@ -6,8 +6,13 @@ from typing import NamedTuple
 
 
 class LevelSpec(NamedTuple):
-    """A level, and what a search at it obeys: how far below it beads descend, how far above a path
-    may rise, both as multiples of a positive level."""
+    """A level, and what a search at it keeps to.
+
+    Attributes:
+        level: What the loss must stay below.
+        reach: How far below it beads descend, as a multiple of a positive level.
+        tolerance: How far above it a path may rise, as a multiple of a positive level.
+    """
 
     level: float
     reach: float = 0.95

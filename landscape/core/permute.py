@@ -12,12 +12,20 @@ from landscape.core.trees import Params
 def permuted(
     params: Params, units: Sequence[int], axes: Mapping[str, int | Sequence[int]]
 ) -> Params:
-    """Unit i of the result is unit units[i]: `axes` names, for every array that has these units,
-    their axis or axes.
+    """Permute the units of a layer: unit i of the result is unit units[i].
 
-    An axis that is k times as long as there are units holds k rows of them, as the places of a
-    flattened image and the gates of an LSTM are. Raises ValueError for an array or an axis that is
-    not there, or of another length.
+    Args:
+        params: Named arrays.
+        units: The old place of each unit.
+        axes: For every array that has these units, the axis or axes that they are of it. An axis
+            that is k times as long as there are units holds k rows of them, as the places of a
+            flattened image and the gates of an LSTM are.
+
+    Returns:
+        The arrays with their units permuted.
+
+    Raises:
+        ValueError: An array or an axis is not there, or has another length.
     """
     result = dict(params)
     for name, given in axes.items():

@@ -35,10 +35,12 @@ class Form(NamedTuple):
 
 
 class Outputs(NamedTuple):
-    """What a model says of its data, and how far two models' words are apart.
+    """What a model predicts from its data, and how far apart two models' predictions are.
 
-    predict: (parameters, data of a split) → [samples, ...], deterministic; distance: `l2`, or `jsd`
-    where the last axis are logits (Jensen and Shannon's divergence of the softmax).
+    Attributes:
+        predict: (parameters, data of a split) → [samples, ...], deterministic.
+        distance: `l2`, or `jsd` where the last axis has logits: Jensen and Shannon's divergence of
+            the softmax.
     """
 
     predict: Callable[[Any, Batch], jax.Array]
@@ -47,36 +49,38 @@ class Outputs(NamedTuple):
 
 @dataclass(frozen=True)
 class Task:
-    """What is trained and what an energy level bounds. Parameters may be any pytree of floats.
+    """What is trained, and what a level bounds. Parameters may be any pytree of floats.
 
-    They are held in one type, the widest of theirs and at least float32, and rounded to their own
-    wherever the task's functions are called: between two points the loss of a task in bfloat16 goes
-    in steps as coarse as that.
+    They are held in one type, the widest of theirs and at least float32. They are rounded to their
+    own types wherever the task's functions are called. So between two points the loss of a task in
+    bfloat16 goes in steps as coarse as bfloat16.
 
-    init: key → parameters, a random initialisation.
-    loss: (parameters, carry, batch, key) → (scalar, carry), what training descends; `carry` is
-        `()` but for recurrent state, for which no batches are drawn; `key` is for dropout and the
-        like.
-    metrics: name → function of (parameters, data of a split) → scalar, deterministic.
-    differentiable: the metrics that a bead may descend as they are, on all training data: those
-    that
-        have a gradient and are not too costly.
-    data: split → pytree of arrays that share their leading axis, the samples; `()` for none.
-        Training draws its batches from the split `train`. Arrays that do not share it, such as
-        inner and boundary points, need a task without `sample_means` and training without a batch
-        size: the loss is then given all of them, and may draw its own.
-    carry: the carry of the first step. Metrics are not given it.
-    outputs: what the model says of a split's data, for lengths in function space; None for none.
-    sample_means: the metrics that are means over the samples of a split, of what each sample gives
-        alone: derivatives may be taken a part of the samples at a time, or by sample.
-    nonsmooth: the metrics whose gradient jumps, as that of a mean absolute error where a residual
-        changes its sign: second derivatives of each sample miss the jumps.
-    higher_is_better: the metrics that grow as models get better, which no level can bound; None
-        leaves it to their names.
-    form: what network and loss this is, for the methods that must know.
-    filters: pattern of parameters' names → the axis, or axes, that numbers an array's filters (the
-        outputs: the last in flax, the first in PyTorch), () where it is one filter, None where
-        random directions hold it still; derived from the metric for arrays that no pattern matches.
+    Attributes:
+        init: key → parameters, a random initialisation.
+        loss: (parameters, carry, batch, key) → (scalar, carry), what training descends. `carry` is
+            `()` except for recurrent state, for which no batches are drawn. `key` is for dropout
+            and the like.
+        metrics: name → function of (parameters, data of a split) → scalar, deterministic.
+        data: split → pytree of arrays that share their leading axis, the samples; `()` for none.
+            Training draws its batches from the split `train`. Arrays that do not share it, such as
+            inner and boundary points, need a task without `sample_means` and training without a
+            batch size: the loss is then given all of them, and may draw its own.
+        carry: The carry of the first step. Metrics are not given it.
+        differentiable: The metrics that a bead may descend as they are, on all training data: those
+            that have a gradient and are not too costly.
+        outputs: What the model predicts, for lengths in function space; None for none.
+        sample_means: The metrics that are means, over the samples of a split, of what each sample
+            gives alone. Derivatives of these may be taken a part of the samples at a time, or by
+            sample.
+        nonsmooth: The metrics whose gradient jumps, as that of a mean absolute error where a
+            residual changes its sign. Second derivatives of each sample miss the jumps.
+        higher_is_better: The metrics that grow as models get better, which no level can bound; None
+            leaves it to their names.
+        form: What network and loss this is, for the methods that must know.
+        filters: Pattern of parameters' names → the axis, or axes, that numbers an array's filters
+            (the outputs: the last in flax, the first in PyTorch), () where it is one filter, None
+            where random directions hold it still. Derived from the metric for arrays that no
+            pattern matches.
     """
 
     init: Callable[[jax.Array], Any]
@@ -117,7 +121,15 @@ class HessianTarget(NamedTuple):
 
 
 def energy_task(energy: Callable[[Any], Scalar], init: Callable[[jax.Array], Any]) -> Task:
-    """The task of any differentiable function: no data, and the loss is the function itself."""
+    """Make a task of any differentiable function: no data, and the loss is the function itself.
+
+    Args:
+        energy: parameters → scalar.
+        init: key → parameters.
+
+    Returns:
+        A task with the metric `loss`.
+    """
     return Task(
         init=init,
         loss=lambda params, carry, batch, key: (energy(params), carry),
@@ -128,21 +140,26 @@ def energy_task(energy: Callable[[Any], Scalar], init: Callable[[jax.Array], Any
 class Landscape(NamedTuple):
     """A task with its level's metric and split chosen, over flat dicts of named arrays.
 
-    init: key → params; loss: (params, carry, key) → (scalar, carry);
-    level: params → scalar, deterministic, what an energy level bounds;
-    train_objective: params → scalar, the same metric on all training data, where it can be
-        descended;
-    by_sample: params → (values [samples], gradients, named arrays [samples, ...]), of which the
-        train_objective is the mean, where it is one;
-    samples: how many these data are;
-    shapes: name → jax.ShapeDtypeStruct, all of one type;
-    epsilon: of the coarsest type that the task takes parameters in;
-    form: the task's, if the level's metric is the loss that it speaks of; data: the level's split;
-    differentiable_level: params → scalar, the level's metric itself where it has a gradient that
-        is cheap enough;
-    hessian_target: what second derivatives are taken of; outputs: over params and such data;
-    falls: whether the task says that the level's metric falls as models get better.
-    filters: the task's.
+    Attributes:
+        init: key → params.
+        loss: (params, carry, key) → (scalar, carry).
+        level: params → scalar, deterministic: what a level bounds.
+        train_objective: params → scalar, the same metric on all training data, where it can be
+            descended.
+        by_sample: params → (values [samples], gradients, named arrays [samples, ...]), of which the
+            train_objective is the mean, where it is one.
+        samples: How many these data are.
+        carry: Of the first step.
+        shapes: name → jax.ShapeDtypeStruct, all of one type.
+        epsilon: Of the coarsest type that the task takes parameters in.
+        form: The task's, if the level's metric is the loss that it speaks of.
+        data: The level's split.
+        differentiable_level: params → scalar, the level's metric itself where it has a cheap enough
+            gradient.
+        hessian_target: What second derivatives are taken of.
+        outputs: The task's, over params and such data.
+        falls: Whether the task says that the level's metric falls as models get better.
+        filters: The task's.
     """
 
     init: Callable[[jax.Array], Params]
@@ -180,12 +197,22 @@ def unequal_samples(data: Batch) -> str:
 def bind(
     task: Task, metric: str = "loss", split: str = "train", batch_size: int | None = None
 ) -> Landscape:
-    """Choose what the level measures and how many samples, drawn with replacement, a step sees.
+    """Choose what the level measures, and how many samples, drawn with replacement, a step sees.
 
-    Raises KeyError for a metric or split that the task does not have, ValueError for a batch
-    larger than the data, of a task without data or of one with recurrent state, and for samples
-    that are to be taken apart where the arrays have not as many, TypeError for parameters that are
-    not floats, or none at all.
+    Args:
+        task: The task.
+        metric: One of its metrics.
+        split: One of its splits.
+        batch_size: Samples a step; None: all.
+
+    Returns:
+        The landscape.
+
+    Raises:
+        KeyError: The task has no such metric or split.
+        ValueError: The batch is larger than the data, or the task has no data or a recurrent state;
+            or samples are to be taken apart and the arrays do not have as many.
+        TypeError: The parameters are not floats, or there are none.
     """
     key_shape = jax.eval_shape(lambda: jax.random.key(0))
     template = jax.eval_shape(task.init, key_shape)

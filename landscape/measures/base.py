@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 
 
 class Quantity(NamedTuple):
-    """A number and its companion: the method's own error, None where it has none."""
+    """A number and its companion.
+
+    Attributes:
+        value: The number; None where there is none.
+        error: The method's own error; None where it has none.
+    """
 
     value: float | None
     error: float | None = None
@@ -28,8 +33,11 @@ class Quantity(NamedTuple):
 class Subject:
     """What is measured.
 
-    points: a path's beads, named arrays [beads, ...], or one model, [1, ...]; level: its level;
-    certificate: of a path, None of a model; seed: for what is random.
+    Attributes:
+        points: A path's beads, named arrays [beads, ...], or one model, [1, ...].
+        level: Its level.
+        certificate: Of a path; None of a model.
+        seed: For what is random.
     """
 
     points: Params
@@ -43,7 +51,9 @@ class Measure(Settings):
 
     A subclass sets `name` and `of`, adds its fields, and defines `bind`.
 
-    name: what tables call it; of: whether paths or models are measured.
+    Attributes:
+        name: What tables call it.
+        of: Whether paths or models are measured.
     """
 
     name: ClassVar[str]

@@ -21,13 +21,16 @@ if TYPE_CHECKING:
 class Method(Settings):
     """The settings of a path finder; its fields are keys of `connect` in a config.
 
-    A subclass sets `name`, adds its fields, and defines `bind`. The flags say what the rest of
-    the program has to know of it:
+    A subclass sets `name`, adds its fields, and defines `bind`. The flags say what the rest of the
+    program has to know of it.
 
-    name: what results and folders call it; chains: whether it can begin from a path found at
-    another level; makes_start: whether its path is a start for another method; searches: whether
-    it descends at all; descends_level: whether its beads go down the level's own metric where that
-    is possible and cheap, rather than as in training.
+    Attributes:
+        name: What results and folders call it.
+        chains: Whether it can begin from a path that was found at another level.
+        makes_start: Whether its path is a start for another method.
+        searches: Whether it descends at all.
+        descends_level: Whether its beads descend the level's own metric where that is possible and
+            cheap, rather than as in training.
     """
 
     name: ClassVar[str]

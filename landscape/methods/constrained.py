@@ -95,12 +95,12 @@ def _ends(fixed: Params) -> tuple[Params, Params]:
 
 
 class Constrained(Method):
-    """The constrained string: all beads of a string at one instantaneous level.
+    """The constrained string: all beads of a string at one instantaneous level, which falls.
 
-    A segment above the instantaneous level gets a bead in its middle; a new bead that could not
-    leave its start is begun anew off its segment (landscape/search/strings.py). Ends NOT_FOUND when
-    max_rounds or max_beads is spent, STUCK when a bead cannot come down to the instantaneous level,
-    NON_FINITE when a bead's loss does not stay finite; the reason tells what persisted.
+    A segment above the instantaneous level gets a bead in its middle. A bead that cannot leave its
+    place starts again off its segment. It ends NOT_FOUND when max_rounds or max_beads is spent,
+    STUCK when a bead cannot reach the instantaneous level, and NON_FINITE when the loss of a bead
+    does not stay finite. The reason tells what persisted.
 
     References:
         Freeman & Bruna 2017, App. B.

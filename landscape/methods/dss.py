@@ -36,12 +36,12 @@ from landscape.search.strings import (
 
 
 class DSS(Method):
-    """Dynamic String Sampling.
+    """Dynamic String Sampling: add beads where the path is too high, and let them descend.
 
-    Beads that a string begins with and that are above the level come down first, from where they
-    are (a round of its own, not counted). Ends NOT_FOUND when max_rounds or max_beads is spent,
-    STUCK when a bead ends above the level, NON_FINITE when a bead's loss does. A bead that could
-    not leave its start is begun anew in any case (landscape/search/strings.py).
+    If the path that it starts from has beads above the level, these descend first, from where they
+    are (a round of its own, not counted). It ends NOT_FOUND when max_rounds or max_beads is spent,
+    STUCK when a bead ends above the level, and NON_FINITE when the loss of a bead does not stay
+    finite. A bead that cannot leave its place always starts again off its segment.
 
     References:
         Freeman & Bruna 2017, Sec. 3.1 and Algorithm 1.
@@ -61,8 +61,8 @@ class DSS(Method):
     jitter: Annotated[float, Field(ge=0)] = 0.0
     """How far off the segment a bead starts, in lengths of the segment."""
     retries: Annotated[int, Field(ge=0)] = 0
-    """How often a bead that did not reach the level is left off and begun anew in the next
-    round, twice as far off."""
+    """How often a bead that did not reach the level starts again in the next round, twice as far
+    off the segment. Needs `jitter`."""
 
     @field_validator("retries")
     @classmethod

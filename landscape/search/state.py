@@ -51,16 +51,27 @@ class Round:
 
 @dataclass
 class String:
-    """A path on its way: plain data, so that it can be kept and taken up again.
+    """A path in a search: plain data, so that it can be kept, and resumed.
 
-    points: named arrays [beads, ...], NumPy; segments: what is known of them, None before they are
-    first evaluated; level: where the string stands on its way down, for methods that lower it as a
-    whole; history: its rounds; ids [beads]: an id is a bead at one position; left, left_ids:
-    positions that beads have left, for the history; chained_from: the level of the string that it
-    began from, None for a straight line; facts: what a construction says of its curve and of its
-    bound; restarts: how many beads began anew, off the string, as they could not leave their start;
-    ended: None while the search goes on, then the status that the method claims. Only the
-    certificate turns a claim of CONNECTED into a verdict.
+    Attributes:
+        name: Of the string; randomness is drawn by it.
+        points: Named NumPy arrays [beads, ...].
+        segments: What is known of them; None before they are first evaluated.
+        level: Where the string stands on its way down, for methods that lower it as a whole.
+        history: Its rounds.
+        ids: An id for each bead at one position, [beads].
+        left: Positions that beads have left, for the history.
+        left_ids: Their ids.
+        chained_from: The level of the string that it began from; None for a straight line.
+        facts: What a construction says of its curve and of its bound.
+        ended: None while the search goes on; then the status that the method claims. Only the
+            certificate turns a claim of CONNECTED into a verdict.
+        reason: Why it ended so.
+        rounds: How many there were.
+        restarts: How many beads started again, off the string, because they could not leave their
+            place.
+        grad_evals: Gradients that its beads took.
+        seconds: Of wall time.
     """
 
     name: str
@@ -128,7 +139,12 @@ class Beads:
 
 @dataclass
 class Search:
-    """Strings searched together, and the beads that descend for them at the moment."""
+    """Strings that are searched together, and the beads that descend for them at the moment.
+
+    Attributes:
+        strings: All strings, ended or not.
+        pending: The beads on their way down; None between rounds.
+    """
 
     strings: list[String]
     pending: Beads | None = None
@@ -142,9 +158,12 @@ class Search:
 class Problem:
     """What a method is bound to.
 
-    evaluate: the loss along straight segments, each evaluated once; descend: the descender of
-    beads under a constraint, or None; grid: points a segment of a certificate; seed: all
-    randomness comes from it and the strings' names.
+    Attributes:
+        landscape: The function, and what is known of it.
+        evaluate: The loss along straight segments; each is evaluated once.
+        descend: Makes the descender of beads, under a constraint or None.
+        grid: Points a segment of a certificate.
+        seed: All randomness comes from it and the strings' names.
     """
 
     landscape: Landscape

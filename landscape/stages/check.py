@@ -39,11 +39,19 @@ STEPS = 40
 def check(config: Config, progress: Progress = silent) -> dict[str, Any]:
     """Build the task, time training steps and a segment's profile, and scale them up.
 
-    Returns {task, parameters, models, pairs, levels, device, optimizer (the beads'), step_seconds
-    and bead_seconds (a gradient step of one model or bead, all devices busy), profile_seconds (a
-    segment), plane_seconds (the loss on GRID × GRID points), train_seconds (at most: every model
-    spends its budget), connect_seconds (at TYPICAL_GRADIENTS and TYPICAL_BEADS a pair and level),
-    memory_bytes, disk_bytes, notes}. Raises ConfigError.
+    Args:
+        config: What would be run.
+        progress: Is told how far this is.
+
+    Returns:
+        {task, parameters, models, pairs, levels, device, optimizer (the beads'), step_seconds and
+        bead_seconds (a gradient step of one model or bead, all devices busy), profile_seconds (a
+        segment), plane_seconds (the loss on GRID × GRID points), train_seconds (at most: every
+        model spends its budget), connect_seconds (at TYPICAL_GRADIENTS and TYPICAL_BEADS a pair and
+        level), memory_bytes, disk_bytes, notes}.
+
+    Raises:
+        ConfigError: The config cannot be run.
     """
     progress("measuring", 0, 5)
     landscape = build_landscape(config, progress)

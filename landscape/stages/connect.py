@@ -24,14 +24,27 @@ def connect(
     levels: Sequence[float] | None = None,
     progress: Progress = silent,
 ) -> list[Row]:
-    """Search a path for every pair and level of a trained run; returns the rows asked for: with
-    `pairs: tree`, those there are (`Run.tree` has why there are no more).
+    """Search a path for every pair and level of a trained run.
 
-    overrides: `connect.key=value` over the run's config; other settings are another set of rows
-    beside the first (those of `compute` are not). Rows that are there already are not searched
-    again; an unfinished search is resumed with the same result. Raises ConfigError, RunError
-    (training not finished, damaged files, a task that no longer gives the recorded losses, a run in
-    use), OSError (disk).
+    Rows that are there already are not searched again. An unfinished search is resumed with the
+    same result.
+
+    Args:
+        run: A run that has been trained.
+        overrides: `connect.key=value` over the run's config. Other settings are another set of rows
+            beside the first (those of `compute` are not).
+        levels: Some of the run's levels; None: all.
+        progress: Is told how far this is.
+
+    Returns:
+        The rows asked for; with `pairs: tree`, those there are (`Run.tree` has why there are no
+        more).
+
+    Raises:
+        ConfigError: The settings cannot be used.
+        RunError: Training is not finished, files are damaged, the task no longer gives the recorded
+            losses, or another process holds the run.
+        OSError: The disk is full, or the like.
     """
     own = config_of(run)
     config = revised(own, overrides)

@@ -45,11 +45,23 @@ SAME = 2e-3  # relative: rounding may turn one sample of an error rate
 def train(config: Config, runs_dir: str | Path = "runs", progress: Progress = silent) -> Run:
     """Train config.train.models models, or take the given end points, into a run directory.
 
-    Every model descends until it has met the lowest level or spent its steps; at each level its
+    Every model descends until it has met the lowest level or spent its steps. At each level its
     parameters are kept from the first check at which it is at or below it. A finished run is
-    returned as it is, an unfinished one is resumed with the same result. Raises ConfigError,
-    DataError (files of data that are missing or damaged), RunError (another process holds the run,
-    damaged files), OSError (disk).
+    returned as it is; an unfinished one is resumed with the same result.
+
+    Args:
+        config: What to train.
+        runs_dir: Where run directories are.
+        progress: Is told how far this is.
+
+    Returns:
+        The run.
+
+    Raises:
+        ConfigError: The config cannot be run.
+        DataError: Files of data are missing or damaged.
+        RunError: Another process holds the run, or files are damaged.
+        OSError: The disk is full, or the like.
     """
     directory = Path(runs_dir) / run_name(config)
     if directory.exists():

@@ -56,22 +56,30 @@ class Kept(NamedTuple):
 
 
 def verify(run: Run, grid: int | None = None, progress: Progress = silent) -> list[dict[str, Any]]:
-    """Certify every path that a run's results rest on again, on `grid` points a segment (4 times
-    the search's by default), and its ends against the models' files, bit for bit.
+    """Certify again every path that a run's results rest on, on a finer grid.
 
-    These are, by `kind`: `strings`, those CONNECTED; `snapshots`, the models' own paths;
-    `barriers`, lowered; `shortened`, the measured strings; `failed`, strings that are not CONNECTED
-    but hold the disconnectivity graph together. What was below a limit must be so again; of the
-    others the bound on their loss must not rise by more than a certificate's accuracy. Where it
-    does not hold, the path's file says so, with the reason: a string or a model's own path becomes
-    NOT_FOUND, a barrier RAISED, a shortened string DOWNGRADED, which leaves its measures out of
-    every result. A bound that rises inside its limit is kept as it rose. `verified` is then the
-    grid that found it; the search's own grid stays what later work goes by. The sets' trees say
-    what is left.
+    The ends are compared with the models' files, bit for bit. What was below a limit must be so
+    again. Of the other paths, the bound on their loss must not rise by more than a certificate's
+    accuracy. Where that does not hold, the path's file says so, with the reason: a string or a
+    model's own path becomes NOT_FOUND, a barrier RAISED, and a shortened string DOWNGRADED, which
+    leaves its measures out of every result. A bound that rises inside its limit is kept as it rose.
+    `verified` is then the grid that found it; the search's own grid stays what later work goes by.
+    The sets' trees say what is left.
 
-    Returns a record a path: {kind, name, grid, max_loss, limit (or the bound that was known),
-    agreed, reason}; of strings also {set, method, level, a, b}. Raises RunError (damaged or
-    altered files, a grid coarser than a path was certified on).
+    Args:
+        run: A run with paths.
+        grid: Points a segment; None: four times the search's.
+        progress: Is told how far this is.
+
+    Returns:
+        A record for each path: {kind, name, grid, max_loss, limit (or the bound that was known),
+        agreed, reason}; for strings also {set, method, level, a, b}. The kinds are `strings`, those
+        CONNECTED; `snapshots`, the models' own paths; `barriers`, lowered; `shortened`, the
+        measured strings; and `failed`, strings that are not CONNECTED but hold the disconnectivity
+        graph together.
+
+    Raises:
+        RunError: Files are damaged or altered, or the grid is coarser than a path was certified on.
     """
     config = config_of(run)
     first = [*_strings(run), *_snapshots(run), *_barriers(run)]

@@ -541,9 +541,17 @@ def create_run(directory: Path, config_text: str, meta: Mapping[str, Any]) -> Ru
 
 
 def open_run(path: str | Path, runs_dir: str | Path = "runs") -> Run:
-    """The run at a path, or of that name under runs_dir.
+    """Open the run at a path, or of that name under runs_dir.
 
-    Raises RunError when it is not a run directory, or one of a newer format.
+    Args:
+        path: The directory, or its name.
+        runs_dir: Where run directories are.
+
+    Returns:
+        The run.
+
+    Raises:
+        RunError: It is not a run directory, or one of a newer format.
     """
     places = [Path(path), Path(runs_dir) / path]
     directory = next((place for place in places if (place / "meta.json").is_file()), None)

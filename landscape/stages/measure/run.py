@@ -37,18 +37,29 @@ def measure(
     levels: Sequence[float] | None = None,
     progress: Progress = silent,
 ) -> dict[str, list[Row]]:
-    """Measure every CONNECTED string and every model of a run, and lower its barriers; returns the
-    records, {strings, models, parts, top, also, barriers}, at the levels asked for; parts: of the
-    subsets `measure.over` at each model, top: its `measure.top` largest eigenvalues, also: of the
-    measures of `measure.also`.
+    """Measure every CONNECTED path and every model of a run, and lower its barriers.
 
-    Barriers are between the deepest snapshots, at no one level: with some of the run's levels only
-    they are left alone, as with `measure.barriers=false`, and [] is returned of them.
+    Barriers are between the deepest snapshots, at no one level. If only some of the run's levels
+    are asked for, they are left alone, as with `measure.barriers=false`, and [] is returned for
+    them. What is measured already is not measured again; an interrupted run resumes with the same
+    result.
 
-    overrides: `measure.key=value` over the run's config; other settings make other measures beside
-    the first. What is measured already is not measured again; an interrupted run resumes with the
-    same result. Raises ConfigError, RunError (nothing connected yet, damaged files, a run in use),
-    OSError (disk).
+    Args:
+        run: A run with paths.
+        overrides: `measure.key=value` over the run's config. Other settings make other measures
+            beside the first.
+        levels: Some of the run's levels; None: all.
+        progress: Is told how far this is.
+
+    Returns:
+        The records at these levels, {strings, models, parts, top, also, barriers}. `parts` are of
+        the subsets `measure.over` at each model, `top` its `measure.top` largest eigenvalues,
+        `also` of the measures of `measure.also`.
+
+    Raises:
+        ConfigError: The settings cannot be used.
+        RunError: Nothing is connected yet, files are damaged, or another process holds the run.
+        OSError: The disk is full, or the like.
     """
     for override in overrides:
         if not override.startswith(("measure.", "compute.")):
