@@ -59,12 +59,18 @@ def _command(name: str, command: click.Command, parent: click.Context) -> str:
     with click.Context(command, info_name=name, parent=parent) as context:
         usage = " ".join([context.command_path, *command.collect_usage_pieces(context)])
         records = [one.get_help_record(context) for one in command.params]
-    text, _, examples = inspect.cleandoc(command.help or "").partition("\b")
-    shown = "\n".join(line.strip() for line in examples.splitlines() if line.startswith("  "))
-    table = _table(["option", "meaning"], ([f"`{r[0]}`", r[1]] for r in records if r and r[1]))
-    return f"### lscape {name}\n\n```text\n{usage}\n```\n\n{text.strip()}\n\n{table}\n\n" + (
-        f"```text\n{shown}\n```" if shown else ""
-    )
+    text = [_paragraph(one) for one in inspect.cleandoc(command.help or "").split("\n\n")]
+    rows = [[f"`{record[0]}`", record[1]] for record in records if record and record[1]]
+    table = [_table(["option", "meaning"], rows)] if rows else []
+    return "\n\n".join([f"### lscape {name}", f"```text\n{usage}\n```", *text, *table])
+
+
+def _paragraph(text: str) -> str:
+    """Of a command's help: prose, or what `\\b` keeps as it is, without the title above it."""
+    if not text.startswith("\b"):
+        return text
+    lines = [line.strip() for line in text.splitlines() if line.startswith("  ")]
+    return "```text\n" + "\n".join(lines) + "\n```"
 
 
 # -- keys of a config ------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel
 
 import landscape
-from landscape.config.load import SECTIONS as ALL
+from landscape.config.load import SECTIONS as EVERY
 from landscape.config.sections import Connect, Searches, Sweep
 from landscape.measures.registry import MEASURES, load_measure
 from landscape.methods.registry import METHODS, load_method
@@ -24,7 +24,7 @@ sys.path.insert(0, str(DOCS))
 import reference  # type: ignore[import-not-found]  # noqa: E402
 
 PAGES = {page.name: page.read_text() for page in sorted(DOCS.glob("*.md"))}
-SECTIONS = {name: Searches if kind is Connect else kind for name, kind in ALL.items()}
+SECTIONS = {name: Searches if kind is Connect else kind for name, kind in EVERY.items()}
 SECTIONS = {n: k for n, k in SECTIONS.items() if isinstance(k, type) and issubclass(k, BaseModel)}
 SETTINGS = {
     "config": SECTIONS | {"sweep": Sweep},
@@ -79,7 +79,7 @@ def test_every_key_of_a_task_is_in_the_reference_with_its_meaning():
 
 def test_every_section_has_its_heading_on_the_page_of_the_config():
     page = reference.on_page_markdown(PAGES["config.md"])
-    assert {"task", "sweep", *SECTIONS} <= set(re.findall(r"^### (\w+)$", page, re.MULTILINE))
+    assert {"task", "sweep", *EVERY} <= set(re.findall(r"^### (\w+)$", page, re.MULTILINE))
 
 
 def test_every_option_is_in_the_reference_with_its_meaning():

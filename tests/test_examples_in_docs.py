@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import os
 import re
 import shlex
@@ -58,6 +59,7 @@ RUN = {
     "stages": "from landscape import connect, load_config",
     "components": "import describe",
     "completion": "_LSCAPE_COMPLETE=bash_source",
+    "schema": "lscape schema >",
     "own batches": "def loss(params, carry, data, key):",
     "falling metric": "metrics = {",
 }
@@ -120,11 +122,14 @@ def block(name: str) -> str:
 
 def run(line: str) -> str:
     """Run a command of the documents in the working directory; returns what it prints."""
+    line, _, kept = line.partition(" > ")
     program, *arguments = shlex.split(line, comments=True)
     words = [found for word in arguments for found in sorted(glob(word)) or [word]]
     if program == "lscape":
         done = CliRunner().invoke(main, words, catch_exceptions=False)
         assert done.exit_code == 0, f"{line}\n{done.output}"
+        if kept:
+            Path(kept).write_text(done.stdout)
         return done.stdout
     if program == "python":
         return python(Path(words[0]).read_text())
@@ -196,7 +201,7 @@ def test_every_piece_of_a_config_is_one(folder, text):
     if text in FILES.values():
         assert load_config(re.findall(r"[\w.]+", text)[0])
         return
-    piece = yaml.safe_load(text)
+    piece = yaml.safe_load(text) or {}
     (folder / "spread.py").write_text((ROOT / "examples" / "spread.py").read_text())
     trained = "endpoints" in piece.get("train", {})
     task = {"factory": "my_task:make_task"} if trained else {"name": "digits"}
@@ -204,6 +209,12 @@ def test_every_piece_of_a_config_is_one(folder, text):
         yaml.safe_dump({"task": task, "levels": {"values": [1.0]}} | piece)
     )
     assert load_sweep("piece.yaml") if "sweep" in piece else load_config("piece.yaml")
+
+
+def test_the_schema_is_kept_where_the_first_line_says(folder):
+    outputs("schema")
+    (named,) = re.findall(r"^# yaml-language-server: \$schema=(\S+)$", TEXT, re.MULTILINE)
+    assert "connect" in json.loads(Path(named).read_text())["properties"]
 
 
 def test_the_entry_points():

@@ -15,8 +15,8 @@ runs/<name>-<hash>/
                                     met the next lower one, its profile, its record
     barriers/<a>-<b>.safetensors    the path of the lowest maximum known between the deepest
                                     snapshots of two models, its profile, its record
-    ends.json                       where training ended: gradient, Hessian, what they promise
-    lower_bounds.json                      no path from side to side stays below a height, by proof
+    final_states.json               where training ended: gradient, Hessian, what they promise
+    lower_bounds.json               no path from side to side stays below a height, by proof
     results.csv                     the rows of all sets
     measures/<measures>/settings.yaml           the measure section that made these measures
     measures/<measures>/strings/<set>/<level>/<a>-<b>.safetensors   a connected string, measured
