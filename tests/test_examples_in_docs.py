@@ -242,6 +242,7 @@ def test_the_commands(folder):
     assert (run / "report.html").is_file()
 
 
+@pytest.mark.slow
 def test_the_planes(folder):
     said = outputs("planes")
     (run,) = (folder / "planes").iterdir()
@@ -255,6 +256,7 @@ def test_the_planes(folder):
     assert "filters of Dense_0.kernel are numbered by axis 1" in given
 
 
+@pytest.mark.slow
 def test_the_trajectories(folder):
     *_, said = outputs("trajectories")
     assert said.count("(adam, 6 snapshots)") == said.count("(sgd, 6 snapshots)") == 2

@@ -125,7 +125,10 @@ def test_the_list_has_a_sentence_each(folder):
     assert names(folder) == []
 
 
-@pytest.mark.parametrize("name", EXAMPLES)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.slow] * (name != "networks")) for name in EXAMPLES],
+)
 def test_each_runs_by_the_commands_that_it_tells(folder, name, as_users_have_it):
     told = lscape("init", "--from", name).stdout.splitlines()
     block = told[told.index("Next:") + 1 :]

@@ -91,7 +91,13 @@ def job(factory):
     return make
 
 
-@pytest.mark.parametrize("types, tree", EVERY, ids=lambda case: "-".join(case) * (case != "odd"))
+@pytest.mark.parametrize(
+    "types, tree",
+    # one of each tree here, the others with the slow ones: each goes through all stages
+    [pytest.param(*case, marks=[pytest.mark.slow] * (n not in (0, len(EVERY) - 1)))
+     for n, case in enumerate(EVERY)],
+    ids=lambda case: "-".join(case) * (case != "odd"),
+)  # fmt: skip
 def test_every_type_and_shape_goes_through_all_stages(job, float64, types, tree):
     precision = "float64" if "float64" in types else "float32"
     run = train(job(task={"types": types, "tree": tree}, compute={"precision": precision}))
