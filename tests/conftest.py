@@ -13,7 +13,7 @@ import pytest
 
 from landscape.core import devices
 from tests.configs import factory, toy_task  # noqa: F401  (fixtures)
-from tests.pages import run  # noqa: F401  (a fixture)
+from tests.pages import run, unpainted  # noqa: F401  (fixtures)
 
 HAS_TORCH = importlib.util.find_spec("torch") is not None
 collect_ignore = [] if HAS_TORCH else ["test_benchmarks.py"]

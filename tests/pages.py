@@ -9,6 +9,8 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
+from matplotlib.figure import Figure
+
 from landscape.report import report, write_html
 from landscape.report.data.measured import ALONG
 from landscape.store.files import read_record, save_arrays, write_bytes
@@ -75,6 +77,19 @@ def run(tmp_path):
             [{"model": m, "step": s, "value": 1 / (s + 1)} for m in range(4) for s in range(9)]
         )
     return made
+
+
+@pytest.fixture
+def unpainted(request, monkeypatch):
+    """Figures are plotted, but not laid out and painted, which is most of a page's time; painted
+    all the same in tests marked `painted`."""
+    if request.node.get_closest_marker("painted"):
+        return
+
+    def savefig(figure, content, **how):
+        content.write(b'<svg width="1" height="1"></svg>')
+
+    monkeypatch.setattr(Figure, "savefig", savefig)
 
 
 def measured(run, rows, **more):

@@ -13,6 +13,8 @@ from landscape.store.files import load_arrays, save_arrays
 from landscape.store.run import create_run
 from tests.pages import ALL, CONFIG, measured, page_of, row, save, tables
 
+pytestmark = pytest.mark.usefixtures("unpainted")
+
 
 def test_what_was_measured(run):
     save(run, ALL)
@@ -43,6 +45,7 @@ def test_what_was_measured(run):
     assert sum(shares) == pytest.approx(1) and shares[-1] == pytest.approx(0.3)
 
 
+@pytest.mark.painted
 def test_spectra_along_strings_are_on_the_page(run):
     """Of the strings that have one: at the highest point by level, and along the lowest level's."""
     save(run, ALL)

@@ -13,6 +13,8 @@ from landscape.report.data.wording import compared
 from landscape.store.files import RunError
 from tests.pages import ALL, row, save
 
+pytestmark = pytest.mark.usefixtures("unpainted")
+
 HEADER = "task,level,length_mean,length_lo,length_hi,beads_mean,beads_lo,beads_hi\n"
 
 
@@ -32,6 +34,7 @@ def test_the_difference_is_in_combined_standard_errors(run, tmp_path):
     assert (record["connected"], record["pairs"], record["level"]) == (2, 2, 0.5)
 
 
+@pytest.mark.painted
 def test_published_figures_are_on_the_page(run, tmp_path):
     save(run, ALL)
     found = report([run], published(tmp_path, "digits,0.5,1.0,0.7,1.3,4,3.5,4.5"))

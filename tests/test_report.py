@@ -22,6 +22,8 @@ from landscape.store.files import RunError
 from landscape.store.run import create_run
 from tests.pages import ALL, CONFIG, Page, measured, model, page_of, row, save
 
+pytestmark = pytest.mark.usefixtures("unpainted")
+
 
 def test_the_contract(run):
     save(run, ALL)
@@ -38,6 +40,7 @@ def test_the_contract(run):
     assert record["normalized_length_mean"] == "1.2" and record["statuses"] == "6 CONNECTED"
 
 
+@pytest.mark.painted
 def test_the_page_stands_alone(run):
     save(run, ALL)
     text = page_of(run)
@@ -168,6 +171,7 @@ def test_names_are_escaped(tmp_path):
     assert "script" not in Page(page_of(made)).tags
 
 
+@pytest.mark.painted
 def test_names_in_legends(run, tmp_path):
     """matplotlib would read $…$ as mathematics, and fail on what is none."""
     other = create_run(tmp_path / "<script>$x_$", CONFIG, {})
@@ -263,6 +267,7 @@ def test_pairs_that_did_not_reach_a_level_are_no_evidence(run):
     assert [level["level"] for level in claim["connected"]["levels"]][-1] == 0.1
 
 
+@pytest.mark.painted
 def test_figures_are_kept_as_files_with_their_numbers(run):
     save(run, ALL)
     page_of(run)
