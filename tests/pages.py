@@ -8,7 +8,6 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-
 from matplotlib.figure import Figure
 
 from landscape.report import report, write_html

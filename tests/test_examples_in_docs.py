@@ -32,6 +32,8 @@ from landscape.store.records import COLUMNS
 from landscape.tasks.registry import TASKS
 from tests.cli.commands import main
 
+pytestmark = pytest.mark.usefixtures("unpainted")
+
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 TEXT = "\n".join(page.read_text() for page in PAGES)
@@ -225,6 +227,7 @@ def test_the_entry_points():
         assert f"`{registry.group}`" in (ROOT / "docs" / "extending.md").read_text()
 
 
+@pytest.mark.painted
 def test_the_commands(folder):
     said = outputs("commands")
     assert "parameters" in said[0] and not (folder / "runs").exists()
@@ -242,6 +245,7 @@ def test_the_commands(folder):
     assert (run / "report.html").is_file()
 
 
+@pytest.mark.painted
 @pytest.mark.slow
 def test_the_planes(folder):
     said = outputs("planes")
@@ -290,6 +294,7 @@ def test_the_config_is_our_shape_and_complete(folder):
     assert config.train.model_copy(update={"batch_size": None}) == defaults.train
 
 
+@pytest.mark.slow
 def test_a_factory(folder):
     outputs("own task")
     (run,) = (folder / "runs").iterdir()
@@ -332,6 +337,7 @@ def test_pieces_of_tasks():
     assert space["metrics"]["error"](None, None) == 0.25
 
 
+@pytest.mark.slow
 def test_the_python_form(folder):
     *lines, verdict, mean = python(block("stages")).splitlines()
     assert len(lines) == 6 and all("CONNECTED" in line for line in lines)

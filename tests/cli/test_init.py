@@ -14,6 +14,8 @@ from landscape.config.load import load_config
 from landscape.store.run import open_run
 from tests.cli.commands import ENVIRONMENT, lscape
 
+pytestmark = pytest.mark.usefixtures("unpainted")
+
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):

@@ -1,10 +1,13 @@
 """A ring to run the whole job on: a user's factory in the working directory."""
 
+import shutil
 import textwrap
 
 import pytest
 
-from landscape.config.load import config_from
+from landscape.config.load import config_from, run_name
+from landscape.stages.train import train
+from landscape.store.run import open_run
 
 RING = '''
 import jax
@@ -46,5 +49,30 @@ def ring(workplace):
             else:
                 mapping[name] = section
         return config_from(mapping, name="ring")
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def stock(tmp_path_factory):
+    """Runs that several tests begin from, by their config and stages."""
+    return tmp_path_factory.mktemp("stock")
+
+
+@pytest.fixture
+def staged(workplace, stock):
+    """A run of a config after these stages, made once and copied for each test."""
+
+    def make(config, *stages):
+        run = workplace / "runs" / run_name(config)
+        kept = stock / "-".join([run.name, *(stage.__name__ for stage in stages)])
+        if kept.exists():
+            shutil.copytree(kept, run)
+        else:
+            made = train(config)
+            for stage in stages:
+                stage(made)
+            shutil.copytree(made.directory, kept)
+        return open_run(run.relative_to(workplace))
 
     return make

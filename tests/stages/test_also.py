@@ -12,6 +12,8 @@ from landscape.stages.measure.run import measure
 from landscape.stages.train import train
 from landscape.store.files import read_table
 
+pytestmark = pytest.mark.usefixtures("unpainted")
+
 FEW = {"train": {"models": 2}, "levels": {"values": [0.1, 0.01]}}
 QUICK = {"shorten": False, "hessian": True, "points": 1, "spectrum": 0, "barriers": False}
 

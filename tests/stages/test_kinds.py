@@ -16,6 +16,8 @@ from landscape.stages.plane import plane
 from landscape.stages.train import train
 from landscape.stages.verify import verify
 
+pytestmark = pytest.mark.usefixtures("unpainted")
+
 SOURCE = '''
 import jax
 import jax.numpy as jnp

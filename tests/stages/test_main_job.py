@@ -43,10 +43,8 @@ def same(one, other):
 
 
 @pytest.fixture
-def finished(ring):
-    run = train(ring())
-    connect(run)
-    return run
+def finished(ring, staged):
+    return staged(ring(), connect)
 
 
 def test_the_job(finished):

@@ -20,16 +20,16 @@ from landscape.store.files import RunError, load_arrays
 from landscape.store.records import MODEL_COLUMNS, PART_COLUMNS, STRING_COLUMNS, TOP_COLUMNS
 from landscape.store.run import Run
 
+pytestmark = pytest.mark.usefixtures("unpainted")
+
 FEW = {"train": {"models": 3}, "levels": {"values": [0.1, 0.01]}}
 PAIR = {"train": {"models": 2}, "levels": {"values": [0.1, 0.01]}}
 QUICK = {"tolerance": 0.01, "probes": 32, "points": 2, "barriers": False}
 
 
 @pytest.fixture
-def connected(ring):
-    run = train(ring(measure=QUICK, **FEW))
-    connect(run)
-    return run
+def connected(ring, staged):
+    return staged(ring(measure=QUICK, **FEW), connect)
 
 
 def zigzag(points, beads=40):

@@ -9,17 +9,22 @@ from lscape_cli.main import main
 from landscape.report import report
 from landscape.stages.connect import connect
 from landscape.stages.measure.run import measure
-from landscape.stages.train import train
 from landscape.store.files import load_arrays
 
 
 @pytest.fixture
-def measured(ring):
-    run = train(ring(train={"models": 2}, levels={"values": [1.0, 0.1]}))
-    connect(run)
+def measured(ring, staged):
+    return staged(
+        ring(train={"models": 2}, levels={"values": [1.0, 0.1]}), connect, searched_again, in_short
+    )
+
+
+def searched_again(run):
     connect(run, ["connect.insert=midpoint", "connect.max_rounds=9"], [0.1])
+
+
+def in_short(run):
     measure(run, ["measure.points=1", "measure.max_sweeps=20", "measure.barriers=false"])
-    return run
 
 
 def made_again(run, files):

@@ -25,6 +25,8 @@ from landscape.stages.verify import verify
 from landscape.store.files import load_arrays, save_arrays
 from tests.analytic import RING
 
+pytestmark = pytest.mark.usefixtures("unpainted")
+
 BAD = {"nan": np.nan, "infinite": np.inf, "minus infinite": -np.inf, "huge": 1e30}
 CLAIMS = [Status.CONNECTED, Status.NOT_FOUND, Status.STUCK, Status.NON_FINITE]
 PEAKS = segment_evaluator(

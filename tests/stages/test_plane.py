@@ -19,10 +19,8 @@ from landscape.store.files import RunError, load_arrays
 
 
 @pytest.fixture
-def finished(ring):
-    run = train(ring())
-    connect(run)
-    return run
+def finished(ring, staged):
+    return staged(ring(), connect)
 
 
 def model(run, number, level=0.01):

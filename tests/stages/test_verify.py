@@ -17,17 +17,13 @@ from landscape.store.files import RunError, load_arrays, read_record, save_array
 
 
 @pytest.fixture
-def run(ring):
-    made = train(
-        ring(
-            train={"models": 3},
-            levels={"values": [0.1, 0.01]},
-            measure={"hessian": False, "tolerance": 0.05},
-        )
+def run(ring, staged):
+    config = ring(
+        train={"models": 3},
+        levels={"values": [0.1, 0.01]},
+        measure={"hessian": False, "tolerance": 0.05},
     )
-    connect(made)
-    measure(made)
-    return made
+    return staged(config, connect, measure)
 
 
 def described(run):
