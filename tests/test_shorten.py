@@ -12,7 +12,7 @@ from landscape.core.certificate import certify, segment_evaluator
 from landscape.core.task import Task, bind, energy_task
 from landscape.measures.lengths import turning
 from landscape.search.shorten import Ended, Shortener, doubled, finish, pruned, subdivided
-from landscape.search.shorten_qp import extra_places, linearise_constraints, moved, qp_step
+from landscape.search.shorten_qp import first_places, linearise_constraints, moved, qp_step
 from landscape.stages.build import build_landscape
 from landscape.stages.checkpoints import _pack, _unpack
 from tests.analytic import CONVEX, ring_energy
@@ -202,7 +202,7 @@ def test_a_refused_steps_constraints_say_the_same_where_it_began(float64):
     before, after = ({"params": rng.normal(size=(6, 3))} for _ in range(2))
     after["params"][[0, -1]] = before["params"][[0, -1]]
     looks = linearise_constraints(landscape)
-    here, there = looks([(at, extra_places(5), np.zeros(6)) for at in (before, after)])
+    here, there = looks([(at, first_places(5), np.zeros(6)) for at in (before, after)])
     back = moved(there, after, before)
     inner = (here["segment"] > 0) & (here["segment"] < 4)
     left, right = (before["params"][there["segment"] + side] for side in (0, 1))

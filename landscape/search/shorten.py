@@ -25,12 +25,14 @@ from landscape.core.certificate import SegmentMaxima
 from landscape.core.task import Landscape
 from landscape.core.trees import Params
 from landscape.search.shorten_qp import (
-    PIECES,
     LinearConstraints,
-    extra_places,
+    Places,
+    first_places,
     linearise_constraints,
     moved,
+    next_places,
     qp_step,
+    renewed,
     stacked,
 )
 
@@ -41,6 +43,7 @@ FAILURES = 3  # to be certified before more beads are tried
 PENALTY = 1.5  # times the largest multiplier: the weight of what is too high, in the merit
 FORGIVEN = 4  # steps back that the merit may be compared with
 SHORTEST = 1 / 64  # nearest to a segment's ends that it is looked at
+BLIND = np.append((np.arange(6) + 0.5) / 6, 0.5)  # where, each time, if there is no gradient
 FIRST = 8  # segments of the first string, at least
 STIFF = 1.0  # ρ at first; the Laplacian's eigenvalues lie between π²/n² and 4
 SOFTER, STIFFER = 0.4, 4.0  # after a step that is taken, after one that is not
@@ -73,8 +76,9 @@ class Shortening:
 
     limit: what it must stay below; points: named arrays [beads, ...], as they stand; safe: as they
     stood when they last held; kept: the shortest certified string; ends: the loss at its ends;
-    extra [pieces]: a place of each, to be looked at too; stiffness [beads]: ρ; seen: the
-    constraints of its pieces, cuts: those of steps before; tube: how far above its aim it may be;
+    extra [segments]: where a segment has to be looked at, or NaN; stiffness [beads]: ρ; seen: the
+    constraints of its segments, the first `fresh` of them seen where it stands, the others moved
+    with it; cuts: those of steps before; tube: how far above its aim it may be;
     recent: (energy, total excess) after the latest steps, penalty: the weight of excess in
     their merit; failures: to be certified with this number of beads; lengths: certified ones, one a
     number of beads; history: (sweeps, gradient evaluations, beads, length, 1 if certified or 0)
@@ -90,6 +94,7 @@ class Shortening:
     extra: np.ndarray
     lengths: list[float] = field(default_factory=list)
     seen: LinearConstraints = field(default_factory=dict)
+    fresh: int = 0
     cuts: LinearConstraints = field(default_factory=dict)
     tube: float = TUBE
     margin: float = MARGIN
@@ -181,7 +186,7 @@ class Shortener:
         fewer = pruned(points, self.peaks, limit)
         # a step that can only be refused takes beads that stand close
         cut = subdivided(fewer if self.differentiable else points, FIRST)
-        extra = extra_places(trees.count(cut) - 1)
+        extra = np.full(trees.count(cut) - 1, np.nan)
         shortening = Shortening(name, limit, cut, cut, fewer, ends, extra, history=history)
         shortening.stiffness = np.full(trees.count(cut), STIFF)
         if trees.count(fewer) == 2 or length == 0:  # nothing is shorter than a straight segment
@@ -190,15 +195,22 @@ class Shortener:
 
     def sweep(self, strings: list[Shortening]) -> None:
         """A step of every string that has not ended, taken where it does not rise too high."""
-        new = [s for s in strings if s.ended is None and not s.seen]
-        for string, seen in zip(new, self._look(new, [s.points for s in new]), strict=True):
-            string.seen = seen
+        new = [s for s in strings if s.ended is None and not s.fresh]
+        places = [self._places(s, s.points, s.seen) for s in new]
+        looked = self._look(new, [s.points for s in new], places)
+        for string, seen in zip(new, looked, strict=True):
+            string.seen = renewed(seen, string.seen) if string.seen else seen
+            string.fresh = len(seen["place"])
         going = [s for s in strings if s.ended is None]
         for string in filter(self._is_last, going):
             string.stiffness = np.maximum(string.stiffness, STILL)
         rows = [stacked(s.seen, s.cuts) for s in going]
         steps = [qp_step(s.points, own, s.stiffness) for s, own in zip(going, rows, strict=True)]
-        looked = self._look(going, [points for points, _ in steps])
+        places = [
+            self._places(s, points, moved(s.seen, s.points, points))
+            for s, (points, _) in zip(going, steps, strict=True)
+        ]
+        looked = self._look(going, [points for points, _ in steps], places)
         for string, own, (points, multipliers), seen in zip(
             going, rows, steps, looked, strict=True
         ):
@@ -211,6 +223,21 @@ class Shortener:
                 self._certify(string)
             if string.ended is None and string.sweeps >= self.max_sweeps:
                 self._spend(string)
+
+    def _places(self, string: Shortening, points: Params, seen: LinearConstraints) -> Places:
+        """Where the segments are looked at; `seen`: what is known of them, where they stand now."""
+        segments = trees.count(points) - 1
+        asked = np.isfinite(string.extra)
+        if not self.differentiable:
+            places = np.tile(BLIND, (segments, 1))
+            places[asked, -1] = string.extra[asked]
+            return np.repeat(np.arange(segments), len(BLIND)), places.ravel()
+        if not seen:
+            return first_places(segments)
+        segment, place = next_places(points, seen, self._allowed(string, points))
+        place[asked] = string.extra[asked]
+        string.extra = np.full(segments, np.nan)
+        return segment, place
 
     def _settled(self, string: Shortening) -> bool:
         """Whether nothing more is to be gained with this number of beads."""
@@ -240,13 +267,15 @@ class Shortener:
         held = HELD * string.margin * abs(string.limit) if self.differentiable else 0.0
         return bool(string.seen["above"].max() <= held)
 
-    def _look(self, strings: list[Shortening], points: list[Params]) -> list[dict]:
+    def _look(
+        self, strings: list[Shortening], points: list[Params], places: list[Places]
+    ) -> list[LinearConstraints]:
         if not strings:
             return []
-        for string, tried in zip(strings, points, strict=True):
-            string.grad_evals += PIECES * (trees.count(tried) - 1)
-        pairs = zip(strings, points, strict=True)
-        return self.looks([(tried, s.extra, self._allowed(s, tried)) for s, tried in pairs])
+        for string, (segment, _) in zip(strings, places, strict=True):
+            string.grad_evals += len(segment) if self.differentiable else 0
+        allowed = [self._allowed(s, tried) for s, tried in zip(strings, points, strict=True)]
+        return self.looks(list(zip(points, places, allowed, strict=True)))
 
     def _allowed(self, string: Shortening, points: Params) -> np.ndarray:
         """Where an end is above the aim, the first segment comes down from it."""
@@ -259,20 +288,22 @@ class Shortener:
         self, string: Shortening, points: Params, seen: LinearConstraints, active: LinearConstraints
     ) -> None:
         """Take the step, or make the next one stiffer and, where it was too high, turn it."""
-        for at, found in ((string.points, string.seen), (points, seen)):
+        here = trees.take(string.seen, slice(string.fresh))
+        for at, found in ((string.points, here), (points, seen)):
             if at is points or not string.recent:
                 energy = 0.5 * float(np.sum(paths.segment_lengths(at) ** 2))
                 string.recent.append([energy, float(np.maximum(found["excess"], 0).sum())])
         merits, segments = self._merits(string), trees.count(points) - 1
         if self.differentiable:
-            tube = max(string.tube * abs(string.limit), string.seen["above"].max())
+            tube = max(string.tube * abs(string.limit), here["above"].max())
             taken = merits[-1] < merits[-1 - FORGIVEN : -1].max() and seen["above"].max() <= tube
         else:
             taken = seen["above"].max() <= 0
         most = slice(CUTS * segments)
         if taken:
             string.cuts = trees.take(moved(active, string.points, points), most)
-            string.points, string.seen = points, seen
+            string.seen = renewed(seen, moved(string.seen, string.points, points))
+            string.points, string.fresh = points, len(seen["place"])
             slowest = (np.pi / segments) ** 2  # eigenvalue of the Laplacian
             string.stiffness = np.maximum(string.stiffness * SOFTER, slowest / 100)
             string.recent = string.recent[-2 * WINDOW :]
@@ -320,10 +351,10 @@ class Shortener:
             return
         high = np.flatnonzero(upper > string.limit)
         place = np.clip(found.place[high], SHORTEST, 1 - SHORTEST)
-        string.extra[PIECES * high + (PIECES * place).astype(int)] = place
-        string.seen, string.cuts = {}, {}
+        string.extra[high], string.fresh = place, 0  # looked at once more where it stands
         if stuck or not self.differentiable:  # nothing would bring it down
             string.points, string.tube = string.safe, string.tube / 4
+            string.seen, string.cuts = {}, {}
         else:
             string.margin *= 2
 
@@ -355,7 +386,8 @@ class Shortener:
         string.points, string.safe = doubled(string.points), doubled(string.safe)
         if not self.differentiable:
             string.points = string.safe
-        string.extra, string.seen, string.cuts = extra_places(beads - 1), {}, {}
+        string.extra, string.fresh = np.full(beads - 1, np.nan), 0
+        string.seen, string.cuts = {}, {}
         string.stiffness = np.full(beads, string.stiffness.max())
         string.tube, string.margin, string.failures = TUBE, MARGIN, 0
 

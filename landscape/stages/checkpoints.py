@@ -276,6 +276,7 @@ class KeptShortening(TypedDict):
     extra: Array
     lengths: list[Amount]
     seen: Named
+    fresh: int
     cuts: Named
     tube: FiniteFloat
     margin: FiniteFloat
