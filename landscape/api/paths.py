@@ -17,7 +17,6 @@ from landscape.api.problem import Problem, Tree, as_landscape, as_params, like, 
 from landscape.core import paths, trees
 from landscape.core.certificate import (
     Certificate,
-    Evaluations,
     memoized,
     segment_evaluator,
 )
@@ -196,10 +195,9 @@ def find_path(
     if not trees.matching(landscape.shapes, length_over):
         allowed = ", ".join(landscape.shapes)
         raise ValueError(f"length_over: '{length_over}' matches none of: {allowed}")
-    counted = Evaluations()
     descend = _descend(landscape, optimizer, learning_rate, max_steps_per_bead)
     bound = Bound(
-        landscape, memoized(segment_evaluator(landscape, grid, counted)), descend, grid, seed
+        landscape, memoized(segment_evaluator(landscape, grid)), descend, grid, seed
     )
     search = Search([start("0-1", *ends)])
     (string,) = search.strings
@@ -233,7 +231,7 @@ def find_path(
         chord=found.chord,
         rounds=string.rounds,
         grad_evals=string.grad_evals,
-        loss_evals=counted.losses,
+        loss_evals=string.loss_evals,
         seconds=string.seconds,
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import jax
@@ -31,13 +31,14 @@ class SegmentMaxima:
 
     values [n, grid + 1] on the grid; maximum [n] and place [n], its t; change [n], how much
     higher the maximum would be if one of the segment's local maxima rose by its last change once
-    more. A loss that is not finite counts as infinite.
+    more; losses [n], how many were evaluated for it. A loss that is not finite counts as infinite.
     """
 
     values: np.ndarray
     maximum: np.ndarray
     place: np.ndarray
     change: np.ndarray
+    losses: np.ndarray
 
 
 class SegmentEvaluator(Protocol):
@@ -49,13 +50,6 @@ class SegmentEvaluator(Protocol):
     def __call__(
         self, lefts: Params, rights: Params, limit: float, only_below: bool = False
     ) -> SegmentMaxima: ...
-
-
-@dataclass
-class Evaluations:
-    """How many losses were evaluated along segments."""
-
-    losses: int = 0
 
 
 def local_maxima(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -70,13 +64,8 @@ def local_maxima(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray
     return owner[local], first[local], last[local]
 
 
-def segment_evaluator(
-    landscape: Landscape, grid: int, counted: Evaluations | None = None
-) -> SegmentEvaluator:
-    """The evaluator of a landscape's segments, on grid + 1 points of each and finer at maxima.
-
-    `counted` is told of every loss that is evaluated.
-    """
+def segment_evaluator(landscape: Landscape, grid: int) -> SegmentEvaluator:
+    """The evaluator of a landscape's segments, on grid + 1 points of each and finer at maxima."""
 
     def evaluate(item: Any) -> jax.Array:
         left, right, places = item
@@ -90,8 +79,6 @@ def segment_evaluator(
         dtype = jax.tree.leaves(lefts)[0].dtype
 
         def values_at(owner: Index, places: np.ndarray) -> np.ndarray:
-            if counted is not None:
-                counted.losses += places.size
             return profile((*trees.take((lefts, rights), owner), places.astype(dtype)))
 
         return _refined(values_at, trees.count(lefts), grid, limit, only_below)
@@ -134,7 +121,10 @@ def _refined(
     evaluate: an index of n segments, and places [n, p] on them → losses [n, p].
     """
 
+    losses = np.zeros(count, int)
+
     def values_at(owner: Index, places: np.ndarray) -> np.ndarray:
+        np.add.at(losses, owner, places.shape[1])
         values = np.asarray(evaluate(owner, places), np.float64)
         return np.where(np.isfinite(values), values, np.inf)
 
@@ -175,11 +165,12 @@ def _refined(
     np.maximum.at(upper, owner, np.where(np.isfinite(rise), top + rise, np.inf))
     finite = np.isfinite(maximum)
     change = np.where(finite, upper, 0.0) - np.where(finite, maximum, 0.0)
-    return SegmentMaxima(values, maximum, place, change)
+    return SegmentMaxima(values, maximum, place, change, losses)
 
 
 def memoized(evaluate: SegmentEvaluator, most: int = 4096) -> SegmentEvaluator:
-    """An evaluator that does not evaluate again what it evaluated among its last segments.
+    """An evaluator that does not evaluate again what it evaluated among its last segments, whose
+    losses are 0 then.
 
     The search looks at a segment and the certificate looks again; the key is the segment's bytes.
     """
@@ -207,7 +198,8 @@ def memoized(evaluate: SegmentEvaluator, most: int = 4096) -> SegmentEvaluator:
             for i, row in enumerate(index):
                 one = SegmentMaxima(*(part[i] for part in vars(fresh).values()))
                 whole = not only_below or bool(one.maximum <= limit)
-                memory[keys[row]], found[keys[row]] = (whole, one), one
+                found[keys[row]] = one
+                memory[keys[row]] = whole, replace(one, losses=np.zeros_like(one.losses))
         while len(memory) > most:
             memory.popitem(last=False)
         rows = (vars(found[k]).values() for k in keys)
@@ -232,6 +224,7 @@ class Certificate:
         profile: Fraction and loss on the grid, [p, 2].
         barrier: The maximum over the path of its loss less the straight interpolation, by the
             fraction, of the loss at the ends.
+        loss_evals: Losses that were evaluated for it, those that were known already left out.
 
     References:
         Frankle et al. 2020 (the barrier).
@@ -245,6 +238,7 @@ class Certificate:
     grid: int
     profile: np.ndarray
     barrier: float
+    loss_evals: int
 
     def __repr__(self) -> str:
         return (
@@ -287,4 +281,5 @@ def certify(points: Params, evaluate: SegmentEvaluator, limit: float) -> Certifi
         grid=len(ts) - 1,
         profile=profile,
         barrier=float((loss - ends).max()) if finite else np.inf,
+        loss_evals=int(found.losses.sum()),
     )

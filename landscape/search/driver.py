@@ -155,6 +155,7 @@ def judge(
     began = time.perf_counter()
     lost = _leave_off(string, ~paths.finite_beads(string.points))
     certificate = certify(string.points, evaluate, level.limit)
+    string.loss_evals += certificate.loss_evals
     string.seconds += time.perf_counter() - began
     status, reason = Status(string.ended or Status.NOT_FOUND), string.reason
     chord = paths.chord(string.points, length_over)

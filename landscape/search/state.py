@@ -71,6 +71,7 @@ class String:
         restarts: How many beads started again, off the string, because they could not leave their
             place.
         grad_evals: Gradients that its beads took.
+        loss_evals: Losses that were evaluated along its segments.
         seconds: Of wall time.
     """
 
@@ -89,6 +90,7 @@ class String:
     rounds: int = 0
     restarts: int = 0
     grad_evals: int = 0
+    loss_evals: int = 0
     seconds: float = 0.0
 
     def __post_init__(self) -> None:

@@ -42,8 +42,10 @@ def evaluate_new_segments(strings: list[String], evaluate: SegmentEvaluator, lim
         only_below=True,
     )
     cuts = np.cumsum([len(new) for _, new in pairs])[:-1]
-    split = (np.split(x, cuts) for x in (found.maximum + found.change, found.place, found.values))
-    for (string, new), upper, place, values in zip(pairs, *split, strict=True):
+    upper = found.maximum + found.change
+    split = (np.split(x, cuts) for x in (upper, found.place, found.values, found.losses))
+    for (string, new), upper, place, values, losses in zip(pairs, *split, strict=True):
+        string.loss_evals += int(losses.sum())
         if string.segments is None:
             string.segments = Segments(upper, place, values)
         else:
