@@ -27,8 +27,9 @@ def polygon(axes=(1.0, 1.0), beads=16):
 def shortened(landscape, points, limit, ends=(0.0, 0.0), max_beads=129, **settings):
     settings = {"tolerance": 3e-3, "max_sweeps": 400} | settings
     peaks = segment_evaluator(landscape, 50)
-    shortener = Shortener(landscape, peaks, max_beads=max_beads, **settings)
-    (string,) = finish(shortener, [shortener.start("0-1", points, limit, list(ends))])
+    shortener = Shortener(landscape, peaks, settings["tolerance"])
+    begun = shortener.start("0-1", points, limit, list(ends), max_beads, settings["max_sweeps"])
+    (string,) = finish(shortener, [begun])
     assert certify(string.kept, peaks, limit).holds(limit)
     for end in (0, -1):
         assert np.array_equal(string.kept["params"][end], points["params"][end])
@@ -113,9 +114,9 @@ def test_without_a_gradient_a_length_that_stops_moving_is_not_called_converged()
 def test_refused_steps_are_not_called_converged():
     """A plateau whose gradient is 0: the linearised level allows what the level does not."""
     landscape = plane(lambda x: 100.0 * (jnp.sum(x**2) < 0.81))
-    shortener = Shortener(landscape, segment_evaluator(landscape, 50), 3e-3, 129, 400)
+    shortener = Shortener(landscape, segment_evaluator(landscape, 50), 3e-3)
     points = {"params": 1.3 * polygon(beads=8)["params"]}
-    string = shortener.start("0-1", points, 50.0, [0.0, 0.0])
+    string = shortener.start("0-1", points, 50.0, [0.0, 0.0], 129, 400)
     shortener.sweep([string])
     shortener._stop(string)
     assert string.ended == Ended.STALLED and "refused" in string.reason
@@ -160,10 +161,10 @@ def test_a_network_resumes_to_the_same_string():
     }
     bent = {n: x + 0.3 * rng.normal(size=x.shape).astype("f") for n, x in line.items()}
     limit = float(certify(bent, segment_evaluator(landscape, 50), 1.0).maximum) * 1.001
-    shortener = Shortener(landscape, segment_evaluator(landscape, 50), 3e-3, 65, 200)
+    shortener = Shortener(landscape, segment_evaluator(landscape, 50), 3e-3)
     ends = [limit / 2, limit / 2]
-    whole = finish(shortener, [shortener.start("x", bent, limit, ends)])[0]
-    cut = shortener.start("x", bent, limit, ends)
+    whole = finish(shortener, [shortener.start("x", bent, limit, ends, 65, 200)])[0]
+    cut = shortener.start("x", bent, limit, ends, 65, 200)
     for _ in range(5):
         shortener.sweep([cut])
     arrays = {}
@@ -186,12 +187,13 @@ def test_subdividing_and_doubling_leave_the_path():
 def test_beads_that_are_not_needed_are_left_out():
     points, landscape, limit = polygon(beads=64), plane(ring_energy), 0.1
     peaks = segment_evaluator(landscape, 50)
-    fewer = pruned(points, peaks, limit)
+    fewer, losses = pruned(points, peaks, limit)
     assert 2 < trees.count(fewer) < 16 and certify(fewer, peaks, limit).holds(limit)
+    assert losses >= 51 * (64 - trees.count(fewer))
     left = {tuple(bead) for bead in fewer["params"]}
     assert left < {tuple(bead) for bead in points["params"]}
     assert np.array_equal(fewer["params"][[0, -1]], points["params"][[0, -1]])
-    again = pruned(fewer, peaks, limit)
+    again, _ = pruned(fewer, peaks, limit)
     assert np.array_equal(again["params"], fewer["params"])
 
 

@@ -22,7 +22,8 @@ COINCIDE = "the ends coincide, in what lengths are over: there is no normalised 
 
 @dataclass(frozen=True)
 class Connection:
-    """A string with its verdict. Lengths are over the same parameters as the chord."""
+    """A string with its verdict. Lengths are over the same parameters as the chord; length_found:
+    before it was drawn tight."""
 
     string: String
     status: Status
@@ -30,6 +31,13 @@ class Connection:
     certificate: Certificate
     length: float
     chord: float
+    length_found: float
+
+    @property
+    def beads_found(self) -> int:
+        """Both ends counted, before it was drawn tight."""
+        tightening = self.string.tightening
+        return int(tightening.history[0][2]) if tightening else self.beads
 
     @property
     def beads(self) -> int:
@@ -97,17 +105,21 @@ def steps(stepper: Stepper, search: Search) -> Iterator[Search]:
     The wall time of a step is shared among the strings by the gradients it made for each, or
     evenly when it made none.
     """
-    while search.active:
-        active = search.active
-        before = [string.grad_evals for string in active]
+    while search.unfinished:
+        active = search.unfinished
+        before = [_gradients(string) for string in active]
         began = time.perf_counter()
         stepper(search)
         seconds = time.perf_counter() - began
-        made = np.array([s.grad_evals for s in active]) - before
+        made = np.array([_gradients(string) for string in active]) - before
         shares = made / made.sum() if made.any() else np.full(len(active), 1 / len(active))
         for string, share in zip(active, shares, strict=True):
             string.seconds += float(seconds * share)
         yield search
+
+
+def _gradients(string: String) -> int:
+    return string.grad_evals + (string.tightening.grad_evals if string.tightening else 0)
 
 
 def finish(stepper: Stepper, search: Search) -> Search:
@@ -174,13 +186,15 @@ def judge(
             f"{reason}; worst {certificate.maximum:.6g} at {certificate.max_at:.4f} of the string "
             f"(segment {certificate.segment + 1} of {segments})"
         )
+    length = paths.length(string.points, length_over)
     return Connection(
         string,
         status,
         reason,
         certificate,
-        paths.length(string.points, length_over),
+        length,
         chord,
+        length if string.length_found is None else string.length_found,
     )
 
 

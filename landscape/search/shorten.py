@@ -44,11 +44,14 @@ PENALTY = 1.5  # times the largest multiplier: the weight of what is too high, i
 FORGIVEN = 4  # steps back that the merit may be compared with
 SHORTEST = 1 / 64  # nearest to a segment's ends that it is looked at
 BLIND = np.append((np.arange(6) + 0.5) / 6, 0.5)  # where, each time, if there is no gradient
-FIRST = 8  # segments of the first string, at least
+SEGMENTS = 8  # of the first string, at least
 STIFF = 1.0  # ρ at first; the Laplacian's eigenvalues lie between π²/n² and 4
 SOFTER, STIFFER = 0.4, 4.0  # after a step that is taken, after one that is not
 STIFFEST = 2.0**20
-LAST = 16  # sweeps of the budget, in which a string is brought below its aim and certified:
+GRADIENT = 3  # what one costs, in losses
+CERTIFICATE = 60  # losses a segment, about; a tightening has one of them, and
+FEWEST = 6  # sweeps, or it moves nothing
+LAST = 16  # sweeps of the budget, a third of it at most, that bring a string below its aim:
 STILL = 1e3  # ρ then, so that it does nothing else
 CUTS = 6  # rows a segment that are kept of steps before, at most
 WINDOW = 10  # steps in which the length must move by less than
@@ -74,8 +77,9 @@ class Ended(enum.StrEnum):
 class Shortening:
     """A string that is being shortened: plain data, so that it can be kept and taken up again.
 
-    limit: what it must stay below; points: named arrays [beads, ...], as they stand; safe: as they
-    stood when they last held; kept: the shortest certified string; ends: the loss at its ends;
+    limit: what it must stay below; max_beads, max_sweeps: its budget; max_cost: from which on no
+    string is certified that did not hold once, in losses; points: named arrays [beads, ...], as
+    they stand; safe: as they stood when they last held; kept: the shortest certified string; ends: the loss at its ends;
     extra [segments]: where a segment has to be looked at, or NaN; stiffness [beads]: ρ; seen: the
     constraints of its segments, the first `fresh` of them seen where it stands, the others moved
     with it; cuts: those of steps before; tube: how far above its aim it may be;
@@ -92,6 +96,9 @@ class Shortening:
     kept: Params
     ends: list[float]
     extra: np.ndarray
+    max_beads: int
+    max_sweeps: int
+    max_cost: int | None = None
     lengths: list[float] = field(default_factory=list)
     seen: LinearConstraints = field(default_factory=dict)
     fresh: int = 0
@@ -104,10 +111,17 @@ class Shortening:
     failures: int = 0
     sweeps: int = 0
     grad_evals: int = 0
+    loss_evals: int = 0
     history: list[list[float]] = field(default_factory=list)
     ended: str | None = None
     reason: str = ""
     seconds: float = 0.0
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether it has cost as much as it may."""
+        cost = GRADIENT * self.grad_evals + self.loss_evals
+        return self.max_cost is not None and cost >= self.max_cost
 
     @property
     def change(self) -> float | None:
@@ -144,20 +158,27 @@ def doubled(points: Params) -> Params:
     return paths.insert(points, segments, middles)
 
 
-def pruned(points: Params, peaks: Callable[..., SegmentMaxima], limit: float) -> Params:
-    """A path below the limit without the beads that it can do without: every second one is left
-    out where the straight segment past it is certified, round by round."""
-    first, refused = 1, 0
-    while refused < 2 and trees.count(points) > 2:
+def pruned(
+    points: Params,
+    peaks: Callable[..., SegmentMaxima],
+    limit: float,
+    max_losses: float = np.inf,
+) -> tuple[Params, int]:
+    """A path below the limit without the beads that it can do without, and how many losses that
+    took: every second one is left out where the straight segment past it is certified, round by
+    round, while there were fewer than `max_losses`."""
+    first, refused, losses = 1, 0, 0
+    while refused < 2 and trees.count(points) > 2 and losses < max_losses:
         beads = np.arange(first, trees.count(points) - 1, 2)
         if len(beads):
             sides = (trees.take(points, beads + side) for side in (-1, 1))
             found = peaks(*sides, limit, only_below=True)
+            losses += int(found.losses.sum())
             beads = beads[found.maximum + found.change <= limit]
             points = {name: np.delete(leaf, beads, axis=0) for name, leaf in points.items()}
         refused = 0 if len(beads) else refused + 1
         first = 3 - first
-    return points
+    return points, losses
 
 
 class Shortener:
@@ -171,24 +192,67 @@ class Shortener:
         landscape: Landscape,
         peaks: Callable[..., SegmentMaxima],
         tolerance: float,
-        max_beads: int,
-        max_sweeps: int,
     ) -> None:
-        self.peaks = peaks
-        self.tolerance, self.max_beads, self.max_sweeps = tolerance, max_beads, max_sweeps
+        self.peaks, self.tolerance = peaks, tolerance
         self.differentiable = landscape.differentiable_level is not None
         self.looks = linearise_constraints(landscape)
 
-    def start(self, name: str, points: Params, limit: float, ends: list[float]) -> Shortening:
+    def start(
+        self,
+        name: str,
+        points: Params,
+        limit: float,
+        ends: list[float],
+        max_beads: int,
+        max_sweeps: int,
+    ) -> Shortening:
         """points: a string that is certified below the limit; ends: the loss at its ends."""
-        length = paths.length(points)
-        history = [[0.0, 0.0, float(trees.count(points)), length, 1.0]]
-        fewer = pruned(points, self.peaks, limit)
+        fewer, losses = pruned(points, self.peaks, limit)
         # a step that can only be refused takes beads that stand close
-        cut = subdivided(fewer if self.differentiable else points, FIRST)
-        extra = np.full(trees.count(cut) - 1, np.nan)
-        shortening = Shortening(name, limit, cut, cut, fewer, ends, extra, history=history)
-        shortening.stiffness = np.full(trees.count(cut), STIFF)
+        cut = subdivided(fewer if self.differentiable else points, SEGMENTS)
+        begun = self._begun(name, points, fewer, cut, limit, ends, max_beads, max_sweeps)
+        begun.loss_evals = losses
+        return begun
+
+    def tighten(
+        self,
+        name: str,
+        points: Params,
+        limit: float,
+        ends: list[float],
+        max_cost: int,
+    ) -> Shortening:
+        """The same with no more beads, at most at that cost in losses. Where the level has no
+        gradient only beads that it can do without are left out."""
+        fewer, losses = pruned(points, self.peaks, limit, max_cost / 4)
+        segments = trees.count(fewer) - 1
+        left = max_cost - losses - CERTIFICATE * segments
+        sweeps = max(0, left // (GRADIENT * segments)) if self.differentiable else 0
+        begun = self._begun(name, points, fewer, fewer, limit, ends, trees.count(fewer), sweeps)
+        begun.loss_evals, begun.max_cost = losses, max_cost
+        if sweeps < FEWEST and begun.ended is None:
+            begun.lengths, begun.ended = [paths.length(fewer)], Ended.BUDGET
+        return begun
+
+    def _begun(
+        self,
+        name: str,
+        points: Params,
+        fewer: Params,
+        cut: Params,
+        limit: float,
+        ends: list[float],
+        max_beads: int,
+        max_sweeps: int,
+    ) -> Shortening:
+        """points: as found; fewer: without the beads that it can do without; cut: in the segments
+        that are to move."""
+        length = paths.length(points)
+        shortening = Shortening(
+            name, limit, cut, cut, fewer, ends, np.full(trees.count(cut) - 1, np.nan),
+            max_beads, max_sweeps, stiffness=np.full(trees.count(cut), STIFF),
+            history=[[0.0, 0.0, float(trees.count(points)), length, 1.0]],
+        )  # fmt: skip
         if trees.count(fewer) == 2 or length == 0:  # nothing is shorter than a straight segment
             shortening.lengths, shortening.ended = [paths.length(fewer)] * 2, Ended.CONVERGED
         return shortening
@@ -219,9 +283,9 @@ class Shortener:
             string.sweeps += 1
             self._judge(string, points, seen, active)
             settled = self._settled(string)
-            if settled or string.sweeps >= self.max_sweeps:
+            if settled or string.sweeps >= string.max_sweeps:
                 self._certify(string)
-            if string.ended is None and string.sweeps >= self.max_sweeps:
+            if string.ended is None and string.sweeps >= string.max_sweeps:
                 self._spend(string)
 
     def _places(self, string: Shortening, points: Params, seen: LinearConstraints) -> Places:
@@ -252,10 +316,11 @@ class Shortener:
         return gained < 2 * CALM * self.tolerance * string.recent[-1][0]  # energy goes as length²
 
     def _spend(self, string: Shortening) -> None:
-        string.ended, string.reason = Ended.BUDGET, f"max_sweeps ({self.max_sweeps}) spent"
+        string.ended, string.reason = Ended.BUDGET, f"max_sweeps ({string.max_sweeps}) spent"
 
     def _is_last(self, string: Shortening) -> bool:
-        return self.differentiable and string.sweeps >= self.max_sweeps - LAST
+        last = min(LAST, string.max_sweeps // 3)
+        return self.differentiable and string.sweeps >= string.max_sweeps - last
 
     def _merits(self, string: Shortening) -> np.ndarray:
         """Energy and penalised excess after the latest steps (the exact ℓ1 merit function)."""
@@ -328,6 +393,7 @@ class Shortener:
         segments = slice(0, -1), slice(1, None)
         found = self.peaks(*(trees.take(string.points, part) for part in segments), string.limit)
         upper = found.maximum + found.change
+        string.loss_evals += int(found.losses.sum())
         beads, length = trees.count(string.points), paths.length(string.points)
         stuck = not self._holds(string)
         string.recent, string.penalty = [], 0.0
@@ -346,7 +412,7 @@ class Shortener:
                 self._double(string, "max_beads ({}) spent")
             return
         string.failures += 1
-        if string.failures > FAILURES:
+        if string.failures > FAILURES or string.is_spent:
             self._double(string, "not certified with max_beads ({})")
             return
         high = np.flatnonzero(upper > string.limit)
@@ -380,8 +446,8 @@ class Shortener:
     def _double(self, string: Shortening, otherwise: str) -> None:
         """Go on with twice the segments, or end with this reason."""
         beads = 2 * trees.count(string.points) - 1
-        if beads > self.max_beads:
-            string.ended, string.reason = Ended.BUDGET, otherwise.format(self.max_beads)
+        if beads > string.max_beads:
+            string.ended, string.reason = Ended.BUDGET, otherwise.format(string.max_beads)
             return
         string.points, string.safe = doubled(string.points), doubled(string.safe)
         if not self.differentiable:

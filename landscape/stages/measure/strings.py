@@ -91,7 +91,7 @@ def measure_strings(
             checkpoints.keep(lambda group=group: [vars(string) for string in group])
             ended = sum(string.ended is not None for string in group)
             beads = max(trees.count(string.points) for string in group)
-            part = sum(s.sweeps for s in group) / shortener.max_sweeps
+            part = sum(s.sweeps / max(s.max_sweeps, 1) for s in group)
             progress("shortening", done + max(ended, part), total, ended=done + ended, beads=beads)
         checkpoints.keep(lambda group=group: [vars(string) for string in group], now=True)
         for string in group:
@@ -105,9 +105,14 @@ def measure_strings(
 def _begun(context: MeasureContext, row: Row) -> Shortening:
     points, ends = _points(context, row), [row["loss_a"], row["loss_b"]]
     if context.settings.shorten:
-        return context.shortener(row["grid"]).start(_key(row), points, row["limit"], ends)
+        asked = context.settings
+        return context.shortener(row["grid"]).start(
+            _key(row), points, row["limit"], ends, asked.max_beads, asked.max_sweeps
+        )
     found = [0.0, 0.0, float(trees.count(points)), paths.length(points), 1.0]
-    string = Shortening(_key(row), row["limit"], points, points, points, ends, np.zeros(0))
+    string = Shortening(
+        _key(row), row["limit"], points, points, points, ends, np.zeros(0), len(points), 0
+    )
     return replace(string, history=[found], ended=OFF)
 
 
