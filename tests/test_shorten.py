@@ -223,7 +223,7 @@ def test_a_step_is_the_quadratic_programs(float64):
     segment = np.arange(8) // 2
     seen = {"excess": rng.normal(size=8) * 0.1, "place": place, "segment": segment}
     seen["slope.params"] = slopes
-    pulled, multipliers = qp_step({"params": x}, seen, np.full(5, 0.7))
+    pulled, multipliers = qp_step({"params": x}, seen, np.full(5, 0.7), np.zeros(5, bool))
     left = np.where(segment == 0, 0, np.where(segment == 3, 1, 1 - place))
     right = np.where(segment == 3, 0, np.where(segment == 0, 1, place))
 

@@ -39,7 +39,7 @@ from landscape.search.shorten_qp import (
 MARGIN = 5e-3  # of |limit|: how far below the limit pieces are aimed; doubled if not certified
 HELD = 0.8  # of the margin: how far above its aim a string may be to be certified
 TUBE = 0.1  # of |limit|: how far above its aim it may be on its way; a quarter if it sticks there
-FAILURES = 3  # to be certified before more beads are tried
+FAILURES = 6  # to be certified before more beads are tried
 PENALTY = 1.5  # times the largest multiplier: the weight of what is too high, in the merit
 FORGIVEN = 4  # steps back that the merit may be compared with
 SHORTEST = 1 / 64  # nearest to a segment's ends that it is looked at
@@ -49,7 +49,7 @@ STIFF = 1.0  # ρ at first; the Laplacian's eigenvalues lie between π²/n² and
 SOFTER, STIFFER = 0.4, 4.0  # after a step that is taken, after one that is not
 STIFFEST = 2.0**20
 GRADIENT = 3  # what one costs, in losses
-CERTIFICATE = 60  # losses a segment, about; a tightening has one of them, and
+CERTIFICATE = 60  # losses a segment, about; a tightening has one of them and a half, and
 FEWEST = 6  # sweeps, or it moves nothing
 LAST = 16  # sweeps of the budget, a third of it at most, that bring a string below its aim:
 STILL = 1e3  # ρ then, so that it does nothing else
@@ -77,9 +77,10 @@ class Ended(enum.StrEnum):
 class Shortening:
     """A string that is being shortened: plain data, so that it can be kept and taken up again.
 
-    limit: what it must stay below; max_beads, max_sweeps: its budget; max_cost: from which on no
-    string is certified that did not hold once, in losses; points: named arrays [beads, ...], as
-    they stand; safe: as they stood when they last held; kept: the shortest certified string; ends: the loss at its ends;
+    limit: what it must stay below; max_beads, max_sweeps: its budget; points: named arrays [beads,
+    ...], as they stand; safe: as they stood when they last held; kept: the shortest certified
+    string; ends: the loss at its ends; held [beads]: which stand still, while what was too high
+    beside the others is brought down;
     extra [segments]: where a segment has to be looked at, or NaN; stiffness [beads]: ρ; seen: the
     constraints of its segments, the first `fresh` of them seen where it stands, the others moved
     with it; cuts: those of steps before; tube: how far above its aim it may be;
@@ -98,7 +99,6 @@ class Shortening:
     extra: np.ndarray
     max_beads: int
     max_sweeps: int
-    max_cost: int | None = None
     lengths: list[float] = field(default_factory=list)
     seen: LinearConstraints = field(default_factory=dict)
     fresh: int = 0
@@ -106,6 +106,7 @@ class Shortening:
     tube: float = TUBE
     margin: float = MARGIN
     stiffness: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    held: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
     penalty: float = 0.0
     recent: list[list[float]] = field(default_factory=list)
     failures: int = 0
@@ -116,12 +117,6 @@ class Shortening:
     ended: str | None = None
     reason: str = ""
     seconds: float = 0.0
-
-    @property
-    def is_spent(self) -> bool:
-        """Whether it has cost as much as it may."""
-        cost = GRADIENT * self.grad_evals + self.loss_evals
-        return self.max_cost is not None and cost >= self.max_cost
 
     @property
     def change(self) -> float | None:
@@ -226,10 +221,10 @@ class Shortener:
         gradient only beads that it can do without are left out."""
         fewer, losses = pruned(points, self.peaks, limit, max_cost / 4)
         segments = trees.count(fewer) - 1
-        left = max_cost - losses - CERTIFICATE * segments
+        left = max_cost - losses - 3 * CERTIFICATE * segments // 2
         sweeps = max(0, left // (GRADIENT * segments)) if self.differentiable else 0
         begun = self._begun(name, points, fewer, fewer, limit, ends, trees.count(fewer), sweeps)
-        begun.loss_evals, begun.max_cost = losses, max_cost
+        begun.loss_evals = losses
         if sweeps < FEWEST and begun.ended is None:
             begun.lengths, begun.ended = [paths.length(fewer)], Ended.BUDGET
         return begun
@@ -247,10 +242,10 @@ class Shortener:
     ) -> Shortening:
         """points: as found; fewer: without the beads that it can do without; cut: in the segments
         that are to move."""
-        length = paths.length(points)
+        length, beads = paths.length(points), trees.count(cut)
         shortening = Shortening(
-            name, limit, cut, cut, fewer, ends, np.full(trees.count(cut) - 1, np.nan),
-            max_beads, max_sweeps, stiffness=np.full(trees.count(cut), STIFF),
+            name, limit, cut, cut, fewer, ends, np.full(beads - 1, np.nan), max_beads, max_sweeps,
+            stiffness=np.full(beads, STIFF), held=np.zeros(beads, bool),
             history=[[0.0, 0.0, float(trees.count(points)), length, 1.0]],
         )  # fmt: skip
         if trees.count(fewer) == 2 or length == 0:  # nothing is shorter than a straight segment
@@ -269,7 +264,9 @@ class Shortener:
         for string in filter(self._is_last, going):
             string.stiffness = np.maximum(string.stiffness, STILL)
         rows = [stacked(s.seen, s.cuts) for s in going]
-        steps = [qp_step(s.points, own, s.stiffness) for s, own in zip(going, rows, strict=True)]
+        steps = [
+            qp_step(s.points, own, s.stiffness, s.held) for s, own in zip(going, rows, strict=True)
+        ]
         places = [
             self._places(s, points, moved(s.seen, s.points, points))
             for s, (points, _) in zip(going, steps, strict=True)
@@ -305,7 +302,7 @@ class Shortener:
 
     def _settled(self, string: Shortening) -> bool:
         """Whether nothing more is to be gained with this number of beads."""
-        if self._is_last(string):
+        if self._is_last(string) or string.held.any():
             return self._holds(string)
         if string.stiffness.min() > STIFFEST:
             return True
@@ -398,6 +395,7 @@ class Shortener:
         stuck = not self._holds(string)
         string.recent, string.penalty = [], 0.0
         string.stiffness = np.minimum(string.stiffness, STIFF)
+        string.held = np.zeros(beads, bool)
         if upper.max() <= string.limit:
             string.history.append([string.sweeps, string.grad_evals, beads, length, 1])
             string.safe = string.points
@@ -412,7 +410,7 @@ class Shortener:
                 self._double(string, "max_beads ({}) spent")
             return
         string.failures += 1
-        if string.failures > FAILURES or string.is_spent:
+        if string.failures > FAILURES:
             self._double(string, "not certified with max_beads ({})")
             return
         high = np.flatnonzero(upper > string.limit)
@@ -423,6 +421,8 @@ class Shortener:
             string.seen, string.cuts = {}, {}
         else:
             string.margin *= 2
+            string.held[:] = True
+            string.held[np.concatenate([high, high + 1])] = False
 
     def _stop(self, string: Shortening) -> None:
         """End where the length has stopped moving."""
@@ -437,7 +437,8 @@ class Shortener:
         """By which part the length would fall if the constraints were the level, at the least ρ
         at which the slowest mode still moves freely."""
         slowest = np.full(trees.count(string.points), (np.pi / trees.count(string.points)) ** 2)
-        points, _ = qp_step(string.points, stacked(string.seen, string.cuts), slowest)
+        rows = stacked(string.seen, string.cuts)
+        points, _ = qp_step(string.points, rows, slowest, string.held)
         after, now = (
             float(np.sum(paths.segment_lengths(at) ** 2)) for at in (points, string.points)
         )
@@ -455,6 +456,7 @@ class Shortener:
         string.extra, string.fresh = np.full(beads - 1, np.nan), 0
         string.seen, string.cuts = {}, {}
         string.stiffness = np.full(beads, string.stiffness.max())
+        string.held = np.zeros(beads, bool)
         string.tube, string.margin, string.failures = TUBE, MARGIN, 0
 
 

@@ -34,6 +34,7 @@ APART = 1 / 8  # of a segment: a look is instead of an older one that is nearer
 KEPT = 4  # looks a segment, the latest
 GAP = 0.4  # of a segment: where a wider part was not looked at, its middle is next
 FINE = np.linspace(0, 1, 33)[1:-1]  # where the maximum between looks is looked for
+IMMOVABLE = 1e9  # ρ of a bead that is held
 FLAT = 1e-6  # of the largest: the least eigenvalue of the dual problem
 
 # Constraints, arrays [rows]: `above`, the loss above what is allowed; `excess`, the same over the
@@ -194,9 +195,9 @@ def mixed(matrix: np.ndarray, tree: Params) -> Params:
 
 
 def qp_step(
-    points: Params, cuts: LinearConstraints, stiffness: np.ndarray
+    points: Params, cuts: LinearConstraints, stiffness: np.ndarray, held: np.ndarray
 ) -> tuple[Params, np.ndarray]:
-    """Where the beads go, and the constraints' multipliers [rows]; the ends stay.
+    """Where the beads go, and the constraints' multipliers [rows]; the ends stay, and what is held.
 
     With M = K + ρ, K the Laplacian of the moving beads, P = −K θ their pull and A the constraints'
     rows, weights W of the beads times unit gradients: step = M⁻¹(P − Aᵀλ) where λ ≥ 0 minimises
@@ -206,7 +207,8 @@ def qp_step(
     steps = {name: np.diff(leaf, axis=0) for name, leaf in points.items()}
     pull = {name: np.diff(leaf, axis=0) for name, leaf in steps.items()}
     laplacian = 2 * np.eye(segments - 1) - np.eye(segments - 1, k=1) - np.eye(segments - 1, k=-1)
-    inverse = np.linalg.inv(laplacian + np.diag(stiffness[1:-1]))
+    inner = np.where(held, IMMOVABLE, stiffness)[1:-1]
+    inverse = np.linalg.inv(laplacian + np.diag(inner))
 
     slopes = {name: cuts[f"slope.{name}"] for name in points}
     norms = np.sqrt(np.diag(products := gram(slopes, slopes)))
@@ -231,4 +233,5 @@ def qp_step(
     result = {name: np.array(leaf) for name, leaf in points.items()}
     for name, leaf in result.items():
         leaf[1:-1] += moves[name]
+        leaf[held] = points[name][held]
     return result, multipliers
