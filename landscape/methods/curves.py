@@ -34,6 +34,7 @@ from landscape.search.strings import evaluate_new_segments, record_round, replac
 
 CHECK = 20  # steps, after which a curve is looked at
 SHORTER = 4  # rounds of the second phase, each with shorter steps than the one before
+STRONGER = 10.0  # times the weight of the length at first
 EASED = 3.0  # by which the weight of the length is divided where a string is not certified
 ALIKE = 1e-3  # of the length: a string of twice the segments that differs by less is the curve
 TRAINED = "trained"  # steps until a curve was certified first
@@ -52,7 +53,7 @@ class Curve(Method):
     """Of Adam: a step's length if all parameters move alike, in lengths of the straight line."""
     jitter: Annotated[float, Field(ge=0)] = 0.01
     """How far off the straight line the control points start, in lengths of the line."""
-    length: Annotated[float, Field(ge=0)] = 1.0
+    length: Annotated[float, Field(ge=0)] = 0.3
     """The weight of the length in the second phase, which makes the curve shorter; 0: none."""
 
     sampled: ClassVar[bool] = True
@@ -85,8 +86,8 @@ class _Search:
         self.names = tuple(landscape.shapes)
         self.shortens = settings.length > 0 and descends_level(landscape)
         self.descender = Descender(
-            curve_landscape(landscape, basis, settings.points, settings.batch),
-            adam_by_reach(settings.rate, trees.size(landscape.shapes)),
+            curve_landscape(landscape, basis, settings.points, settings.batch, settings.steps),
+            adam_by_reach(settings.rate, trees.size(landscape.shapes), settings.steps),
             CHECK,
             settings.steps,
         )
@@ -143,7 +144,10 @@ class _Search:
             for name, away in trees.random_move(inner, off, self._key(string)).items():
                 control[name][1:-1] += away
         dtype = next(iter(control.values())).dtype
-        return control | {TARGET: np.array(self.level.target, dtype), WEIGHT: np.zeros((), dtype)}
+        return control | {
+            TARGET: np.array(self.level.target, dtype),
+            WEIGHT: np.array(self.settings.length, dtype),
+        }
 
     def _key(self, string: String) -> np.ndarray:
         words = "curve", string.name, self.level.level, string.rounds
@@ -152,7 +156,7 @@ class _Search:
     def _end_rounds(self, strings: list[String], descent: DescentState, ended: np.ndarray) -> None:
         """Judge curves, and set their descents to their next rounds, if there are any."""
         for string, index in zip(strings, ended, strict=True):
-            if descent.params[WEIGHT][index] > 0:
+            if string.rounds:
                 self._after_shortening(string, descent, index)
             else:
                 self._after_training(string, descent, index)
@@ -202,7 +206,7 @@ class _Search:
             string.terminate(Status.CONNECTED, NOT_SEEN)
             return
         if string.rounds == 1:
-            descent.params[WEIGHT][index] = self.settings.length
+            descent.params[WEIGHT][index] = STRONGER * self.settings.length
         left = 1 - (string.rounds - 1) / SHORTER
         descent.reach[index] = left * paths.chord(string.points)
         descent.step[index] = self.settings.steps - part

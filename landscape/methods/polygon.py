@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from landscape.core.settings import Count
 from landscape.methods.curves import Curve
 from landscape.search.curves import Basis
 
@@ -33,6 +34,10 @@ class Polygon(Curve):
 
     name: ClassVar[str] = "polygon"
     sampled: ClassVar[bool] = False
+
+    batch: Count = 2
+    """Places on the curve that a step takes a gradient at, each drawn from its own part of it: one
+    a segment, or more, lets all control points move."""
 
     @property
     def basis(self) -> Basis:

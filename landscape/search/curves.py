@@ -23,6 +23,8 @@ from landscape.search.beads import has_few_samples
 TARGET = "target of the curve"  # what the loss shall stay below
 WEIGHT = "weight of the length"  # of the curve, in chords
 LOOKS = 25  # places between the ends at which a curve is looked at
+HALVES = 8.0  # how often the weight of the length is halved in all steps
+SLOWER = 4.0  # how often the rate is
 LENGTHS = 32  # chords of a curve, whose lengths' sum is its length
 FINE = 2048  # for beads at even distances
 
@@ -38,13 +40,17 @@ def descends_level(landscape: Landscape) -> bool:
     return landscape.train_objective is not None and has_few_samples(landscape)
 
 
-def curve_landscape(landscape: Landscape, basis: Basis, points: int, batch: int) -> Landscape:
+def curve_landscape(
+    landscape: Landscape, basis: Basis, points: int, batch: int, steps: int
+) -> Landscape:
     """The landscape of a landscape's curves.
 
     Its loss is the mean over `batch` places, one drawn from each of as many equal parts of 0 … 1,
     of log(1 + max(0, L − target)/|target|), which treats equal factors of the excess alike; L as it
-    is where that is the training loss. WEIGHT times the length in chords is added. Its level is the
-    highest that the landscape's level is at LOOKS even places.
+    is where that is the training loss. WEIGHT times the length in chords is added; that weight is
+    halved HALVES times in so many steps, which the carry counts, because the shortest curves may be
+    where the loss cannot get below the target. Its level is the highest that the landscape's level
+    is at LOOKS even places.
     """
     objective = landscape.train_objective if descends_level(landscape) else None
     lengths_at = np.diff(basis(np.linspace(0, 1, LENGTHS + 1)), axis=0)
@@ -65,8 +71,10 @@ def curve_landscape(landscape: Landscape, basis: Basis, points: int, batch: int)
             excess = jnp.maximum(objective(model) - target, 0)
             return carry, jnp.log1p(excess / jnp.where(target == 0, 1, jnp.abs(target)))
 
-        carry, values = jax.lax.scan(at, carry, (places, jax.random.split(key, batch)))
-        return values.mean() + weight * _chords(control, lengths_at), carry
+        own, made = carry
+        own, values = jax.lax.scan(at, own, (places, jax.random.split(key, batch)))
+        weight = weight * 2 ** (-HALVES / steps * made)
+        return values.mean() + weight * _chords(control, lengths_at), (own, made + 1)
 
     def level(params: Params) -> jax.Array:
         control = {name: params[name] for name in landscape.shapes}
@@ -79,11 +87,15 @@ def curve_landscape(landscape: Landscape, basis: Basis, points: int, batch: int)
         for name, one in landscape.shapes.items()
     }
     numbers = dict.fromkeys((TARGET, WEIGHT), jax.ShapeDtypeStruct((), some.dtype))
-    return landscape._replace(loss=loss, level=level, shapes=shapes | numbers)
+    carry = landscape.carry, jnp.zeros((), some.dtype)
+    return landscape._replace(loss=loss, level=level, shapes=shapes | numbers, carry=carry)
 
 
-def adam_by_reach(rate: float, parameters: int) -> optax.GradientTransformationExtraArgs:
-    """Adam whose step is about `rate` of the reach, were all of so many parameters to move alike.
+def adam_by_reach(
+    rate: float, parameters: int, steps: int
+) -> optax.GradientTransformationExtraArgs:
+    """Adam whose step is about `rate` of the reach, were all of so many parameters to move alike;
+    halved SLOWER times in so many steps.
 
     `update` needs `reach`, the length of the curve's chord.
 
@@ -94,7 +106,7 @@ def adam_by_reach(rate: float, parameters: int) -> optax.GradientTransformationE
 
     def update(updates: Any, state: Any, params: Any = None, **seen: Any) -> Any:
         updates, state = adam.update(updates, state, params)
-        size = -rate * seen["reach"] / np.sqrt(parameters)
+        size = -rate * 2 ** (-SLOWER / steps * state.count) * seen["reach"] / np.sqrt(parameters)
         return jax.tree.map(lambda leaf: (size * leaf).astype(leaf.dtype), updates), state
 
     return optax.GradientTransformationExtraArgs(adam.init, update)
