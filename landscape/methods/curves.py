@@ -37,6 +37,7 @@ SHORTER = 4  # rounds of the second phase, each with shorter steps than the one 
 STRONGER = 10.0  # times the weight of the length at first
 EASED = 3.0  # by which the weight of the length is divided where a string is not certified
 ALIKE = 1e-3  # of the length: a string of twice the segments that differs by less is the curve
+NOT_SEEN = "the certificate found more than the search had seen"
 TRAINED = "trained"  # steps until a curve was certified first
 
 
@@ -164,7 +165,7 @@ class _Search:
     def _after_training(self, string: String, descent: DescentState, index: int) -> None:
         value, made, most = descent.value[index], int(descent.step[index]), self.settings.steps
         if not np.isfinite(value):
-            why = f"the loss on the curve became non-finite in step {made} at most"
+            why = f"the loss on the curve became non-finite within {made} steps"
             string.terminate(Status.NON_FINITE, f"{why}; a smaller connect.rate may help")
             return
         below = value <= self.level.limit
@@ -238,6 +239,3 @@ class _Search:
     def _end_round(self, string: String) -> None:
         string.rounds += 1
         record_round(string, self.level.level)
-
-
-NOT_SEEN = "the certificate found more than the search had seen"

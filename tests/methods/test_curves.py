@@ -127,13 +127,11 @@ def test_a_search_that_is_cut_anywhere_ends_the_same(method, tmp_path):
         ]
         return Search([start(f"0-{number}", *pair) for number, pair in enumerate(ends, 1)])
 
-    def bound():
-        return load_method(method)(**WAYS[method]).bind(problem, at)
-
-    whole = finish(bound(), begun())
+    step = load_method(method)(**WAYS[method]).bind(problem, at)
+    whole = finish(step, begun())
     search, checkpoints, cuts = begun(), Checkpoints(tmp_path / "search.safetensors", every=0), 0
     while search.active:
-        bound()(search)
+        step(search)
         checkpoints.keep(lambda: packed(search))  # noqa: B023
         search = unpacked(TypeAdapter(Searching).validate_python(checkpoints.load()))
         cuts += 1
