@@ -34,7 +34,7 @@ from landscape.search.strings import evaluate_new_segments, record_round, replac
 
 CHECK = 20  # steps, after which a curve is looked at
 SHORTER = 4  # rounds of the second phase, each with shorter steps than the one before
-STRONGER = 10.0  # times the weight of the length at first
+STRONGER = 10.0  # times `length`: its weight when the second phase begins
 EASED = 3.0  # by which the weight of the length is divided where a string is not certified
 ALIKE = 1e-3  # of the length: a string of twice the segments that differs by less is the curve
 NOT_SEEN = "the certificate found more than the search had seen"
@@ -55,7 +55,8 @@ class Curve(Method):
     jitter: Annotated[float, Field(ge=0)] = 0.01
     """How far off the straight line the control points start, in lengths of the line."""
     length: Annotated[float, Field(ge=0)] = 0.3
-    """The weight of the length in the second phase, which makes the curve shorter; 0: none."""
+    """The weight of the curve's length, in lengths of the straight line; it fades with the steps,
+    and begins again, larger, when the curve is below the level. 0: the curve is not made shorter."""
 
     sampled: ClassVar[bool] = True
     """Whether a string of the curve is sampled; else it is the control points."""
