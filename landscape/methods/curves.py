@@ -56,7 +56,7 @@ class Curve(Method):
     """How far off the straight line the control points start, in lengths of the line."""
     length: Annotated[float, Field(ge=0)] = 0.3
     """The weight of the curve's length, in lengths of the straight line; it fades with the steps,
-    and begins again, larger, when the curve is below the level. 0: the curve is not made shorter."""
+    and begins again, larger, when the curve is below the level. 0: it is not made shorter."""
 
     sampled: ClassVar[bool] = True
     """Whether a string of the curve is sampled; else it is the control points."""
