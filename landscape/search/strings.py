@@ -157,6 +157,13 @@ def _keep_left(string: String, beads: np.ndarray) -> None:
     string.left, string.left_ids = trees.take(string.left, kept), string.left_ids[kept]
 
 
+def replace_path(string: String, points: Params, seen: Segments) -> None:
+    """Give a string other beads between its ends [beads, ...], and what is known of them."""
+    inner = _fresh(string, trees.count(points) - 2)
+    string.ids = np.concatenate([string.ids[:1], inner, string.ids[-1:]])
+    string.points, string.segments = points, seen
+
+
 def drop_beads(string: String, beads: np.ndarray) -> None:
     """Leave the beads of these numbers off; all that is left has to be looked at anew."""
     kept = ~np.isin(np.arange(len(string.ids)), beads)
