@@ -236,7 +236,7 @@ def find_path(
     with display.progress("searching", progress) as tell:
         if string.ended is None:
             stepper = finder.bind(bound, at)
-            if tighten:
+            if tighten and finder.searches:
                 shortener = Shortener(landscape, bound.evaluate, TOLERANCE)
                 stepper = tightened(stepper, shortener, bound.evaluate, at, length_over)
             for _ in steps(stepper, search):

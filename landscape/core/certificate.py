@@ -124,7 +124,7 @@ def _refined(
     losses = np.zeros(count, int)
 
     def values_at(owner: Index, places: np.ndarray) -> np.ndarray:
-        np.add.at(losses, owner, places.shape[1])
+        np.add.at(losses, np.arange(count)[owner], places.shape[1])
         values = np.asarray(evaluate(owner, places), np.float64)
         return np.where(np.isfinite(values), values, np.inf)
 

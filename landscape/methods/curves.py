@@ -20,6 +20,7 @@ from landscape.core.status import Status
 from landscape.core.trees import Params
 from landscape.methods.base import Method
 from landscape.search.curves import (
+    LOOKS,
     TARGET,
     WEIGHT,
     Basis,
@@ -103,6 +104,7 @@ class _Search:
         after = self.descender.advance(before)
         for owner, made in zip(owners, after.step - before.step, strict=True):
             search.strings[owner].grad_evals += int(made) * self.settings.batch
+            search.strings[owner].loss_evals += LOOKS * -(-int(made) // CHECK)
         ended = np.flatnonzero(~self.descender.going(after))
         search.pending = replace(search.pending, descent=after)
         if len(ended):
@@ -170,7 +172,7 @@ class _Search:
             string.terminate(Status.NON_FINITE, f"{why}; a smaller connect.rate may help")
             return
         below = value <= self.level.limit
-        points, seen = self._string_of(descent, index, grows=bool(below))
+        points, seen = self._string_of(string, descent, index, grows=bool(below))
         if self._holds(seen):
             replace_path(string, points, seen)
             self._end_round(string)
@@ -192,7 +194,7 @@ class _Search:
     def _after_shortening(self, string: String, descent: DescentState, index: int) -> None:
         below = descent.value[index] <= self.level.limit
         if below:
-            points, seen = self._string_of(descent, index, grows=True)
+            points, seen = self._string_of(string, descent, index, grows=True)
             below = self._holds(seen)
             if below and paths.length(points) < paths.length(string.points):
                 replace_path(string, points, seen)
@@ -215,7 +217,9 @@ class _Search:
         descent.target[index] = -np.inf
         descent.key[index] = self._key(string)
 
-    def _string_of(self, descent: DescentState, index: int, grows: bool) -> tuple[Params, Segments]:
+    def _string_of(
+        self, string: String, descent: DescentState, index: int, grows: bool
+    ) -> tuple[Params, Segments]:
         """The string of the fewest beads 2ᵏ + 1 that is certified, or of so many that it is the
         curve; without `grows` that at once."""
         control = {name: descent.params[name][index] for name in self.names}
@@ -229,6 +233,7 @@ class _Search:
             if grows or last:
                 lefts, rights = trees.take(points, slice(-1)), trees.take(points, slice(1, None))
                 found = self.problem.evaluate(lefts, rights, limit, only_below=True)
+                string.loss_evals += int(found.losses.sum())
                 seen = Segments(found.maximum + found.change, found.place, found.values)
                 if last or self._holds(seen):
                     return points, seen

@@ -140,28 +140,24 @@ def replace_beads(string: String, beads: np.ndarray, to: Params) -> None:
         measured[changed] = np.nan
 
 
-def replace_path(string: String, points: Params) -> None:
-    """Put other beads between the same ends; where the old ones were is kept for the history."""
+def replace_path(string: String, points: Params, seen: Segments | None = None) -> None:
+    """Put other beads between the same ends [beads, ...], and what is known of them; where the old
+    ones were is kept for the history."""
     _keep_left(string, np.arange(1, len(string.ids) - 1))
     inner = _fresh(string, trees.count(points) - 2)
     string.ids = np.concatenate([string.ids[:1], inner, string.ids[-1:]])
-    string.points, string.segments = points, None
+    string.points, string.segments = points, seen
 
 
 def _keep_left(string: String, beads: np.ndarray) -> None:
+    if not len(beads):
+        return
     left = trees.take(string.points, beads)
     string.left = trees.concatenate([string.left, left]) if string.left else left
     string.left_ids = np.concatenate([string.left_ids, string.ids[beads]])
     most = LEFT_BYTES // sum(leaf[0].nbytes for leaf in string.points.values())
     kept = slice(max(0, len(string.left_ids) - most), None)
     string.left, string.left_ids = trees.take(string.left, kept), string.left_ids[kept]
-
-
-def replace_path(string: String, points: Params, seen: Segments) -> None:
-    """Give a string other beads between its ends [beads, ...], and what is known of them."""
-    inner = _fresh(string, trees.count(points) - 2)
-    string.ids = np.concatenate([string.ids[:1], inner, string.ids[-1:]])
-    string.points, string.segments = points, seen
 
 
 def drop_beads(string: String, beads: np.ndarray) -> None:
