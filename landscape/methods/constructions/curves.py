@@ -66,8 +66,8 @@ def certified(
 ) -> tuple[dict[str, float], int]:
     """The curve's facts, and how many losses they took.
 
-    Its maximum is `curve_max` and `curve_change`, by the rules of every certificate on `grid` points
-    a piece and more; those of the pieces are `piece 1 (name)`, ….
+    Its maximum is `curve_max` and `curve_change`, by the rules of every certificate on `grid`
+    points a piece and more; those of the pieces are `piece 1 (name)`, ….
     """
     found = curve_evaluator(landscape, grid)(curve.at, len(curve.pieces), limit)
     highest = float(found.maximum.max())
