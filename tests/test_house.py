@@ -25,7 +25,7 @@ MAY_IMPORT = {
     },
     "config.examples": {"Outputs", "Task", "energy_task"},  # a user's files: the public names
     "store": {"config.validation", "config.yaml_source", "core.status"},
-    "analysis": set(),
+    "analysis": {"store.records"},
     "stages": {
         "core", "search", "measures", "methods", "tasks", "data", "config", "store", "analysis",
     },
@@ -50,8 +50,8 @@ WITHIN = {
     },
     "store": {
         "files": {"records"},
-        "layout": {"files"},
-        "listing": {"files", "layout", "run", "sweeps"},
+        "layout": {"records"},
+        "listing": {"files", "run", "sweeps"},
         "tables": {"files", "records"},
         "sweeps": {"files", "records"},
         "run": {"files", "layout", "records", "tables"},
