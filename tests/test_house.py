@@ -51,7 +51,7 @@ WITHIN = {
     "store": {
         "files": {"records"},
         "layout": {"records"},
-        "listing": {"files", "run", "sweeps"},
+        "listing": {"files", "layout", "run", "sweeps"},
         "tables": {"files", "records"},
         "sweeps": {"files", "records"},
         "run": {"files", "layout", "records", "tables"},

@@ -228,7 +228,9 @@ def packed(search: Search) -> dict[str, Plain]:
             }
             for string in search.strings
         ],
-        "pending": pending and {**vars(pending), "descent": pending.descent.settled().arrays()},
+        "pending": None
+        if pending is None
+        else {**vars(pending), "descent": pending.descent.settled().arrays()},
     }
 
 

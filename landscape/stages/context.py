@@ -25,8 +25,8 @@ from landscape.stages.build import (
     check_and_cast_params,
     check_hypotheses,
 )
-from landscape.store.files import Arrays, RunError, load_arrays
-from landscape.store.records import EndPoint
+from landscape.store.files import Arrays, RunError, checked, load_arrays
+from landscape.store.records.models import EndPoint
 from landscape.store.run import Run
 
 SHARE_OF_STRINGS = 2  # memory's part for strings searched together, at their longest
@@ -119,12 +119,12 @@ class EndPoints:
 
     def __init__(self, run: Run, config: Config, landscape: Landscape) -> None:
         self._run, self._landscape = run, landscape
-        self.records = {record["model"]: record for record in run.models()}
+        self.records = {record.model: record for record in run.models()}
         self._reached = {
-            (record["model"], entry["level"])
+            (record.model, entry.level)
             for record in self.records.values()
-            for entry in record["levels"]
-            if entry["status"] == "REACHED"
+            for entry in record.levels
+            if entry.status == "REACHED"
         }
         self._files: dict[tuple[int, float], Arrays] = {}
         self._check(config)
@@ -148,11 +148,12 @@ class EndPoints:
             if not mine:
                 continue
             path = self._run.model_file(model, mine[0])
-            arrays, record = load_arrays(path, EndPoint)
+            arrays, record = load_arrays(path)
+            recorded = checked(EndPoint, record, path).value
             params = check_and_cast_params(arrays, self._landscape, path)
             value = float(level_of(trees.stack([params]))[0])
-            if not np.isclose(value, record["value"], rtol=1e-3, atol=1e-6):
+            if not np.isclose(value, recorded, rtol=1e-3, atol=1e-6):
                 raise RunError(
-                    f"{path}: the task now gives {value:.6g} where {record['value']:.6g} was "
+                    f"{path}: the task now gives {value:.6g} where {recorded:.6g} was "
                     "recorded: its code or data have changed since training"
                 )

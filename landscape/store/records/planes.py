@@ -50,6 +50,7 @@ class Trajectory(Record):
     chord: Amount
 
 
+PlaneKind = Literal["models", "pair", "random", "trajectory"]
 Span = Annotated[list[Number], Field(min_length=4, max_length=4)]
 
 
@@ -60,7 +61,7 @@ class PlaneRecord(Record):
     trajectories and shares, of the variance of their snapshots along x and y: of their plane, whose
     models are those that were asked for, [] for all."""
 
-    kind: Literal["models", "pair", "random", "trajectory"]
+    kind: PlaneKind
     models: list[Count]
     level: Number
     grid: OneOrMore
