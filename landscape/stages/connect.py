@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 from landscape.config.load import Config, changes, dump_section, revised, set_name
 from landscape.config.sections import pair_list
-from landscape.core.status import Status
 from landscape.stages.build import Progress, config_of, log, silent
 from landscape.stages.context import Pair, connect_context
 from landscape.stages.pairs import Link, chain, connect_level
@@ -112,9 +111,9 @@ def _links(
     links = []
     for level, (a, b) in itertools.product(levels, pairs):
         row = rows.get((a, b, level))
-        if row is None or row.status not in (Status.NOT_FOUND, Status.STUCK):
+        if row is None or row.status not in ("NOT_FOUND", "STUCK"):
             continue
-        found = [r for key, r in rows.items() if key[:2] == (a, b) and r.status == Status.CONNECTED]
+        found = [r for key, r in rows.items() if key[:2] == (a, b) and r.status == "CONNECTED"]
         above = [r for r in found if r.level > level and row.chained_from is None]
         under = [r for r in found if r.level < level and (row.chained_from or level) >= level]
         if above:

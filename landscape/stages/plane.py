@@ -11,7 +11,6 @@ import numpy as np
 from landscape.config.load import Config, ConfigError, revised
 from landscape.core import paths, trees
 from landscape.core.keys import key_data
-from landscape.core.status import Status
 from landscape.core.task import Landscape
 from landscape.measures.filters import filter_axes
 from landscape.measures.planes import (
@@ -216,7 +215,7 @@ def model_at(run: Run, landscape: Landscape, model: int, level: float) -> Arrays
 def _string(run: Run, a: int, b: int, level: float) -> StringRecord | None:
     """The row of a pair's string, a connected one if any set has one; the first set's."""
     rows = [r for r in run.rows() if (r.a, r.b, r.level) == (a, b, level) and r.beads]
-    return min(rows, key=lambda row: row.status != Status.CONNECTED, default=None)
+    return min(rows, key=lambda row: row.status != "CONNECTED", default=None)
 
 
 def _with_highest(run: Run, pair: Sequence[int], level: float, strings: Sequence[Found]) -> Plane:

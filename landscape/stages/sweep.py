@@ -63,8 +63,18 @@ def sweep(
         Combination(values=values, directory=run_name(own), set=set_name(own.connect))
         for values, own in config.runs
     ]
-    shown = config.sweep.model_dump(mode="json") | {"over": config.values}
-    write_sweep(directory, SweepRecord(format=FORMAT, name=config.name, **shown, runs=runs))
+    shown = config.sweep
+    record = SweepRecord(
+        format=FORMAT,
+        name=config.name,
+        over=config.values,
+        measures=list(shown.measures),
+        chart=shown.chart,
+        rate=shown.rate,
+        theory=shown.theory,
+        runs=runs,
+    )
+    write_sweep(directory, record)
     rows = []
     for number, (values, own) in enumerate(config.runs, 1):
         said = combination_name(values)

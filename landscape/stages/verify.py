@@ -12,7 +12,6 @@ import numpy as np
 
 from landscape.analysis.topology import Certified, edges, forest, upper_bound
 from landscape.core.certificate import MOVED, SegmentEvaluator, certify, memoized, segment_evaluator
-from landscape.core.status import Status
 from landscape.core.task import Landscape
 from landscape.stages.build import (
     Progress,
@@ -59,7 +58,7 @@ class Kept(NamedTuple):
         record = self.record
         if isinstance(record, StringMeasure):
             return record.limit
-        if isinstance(record, BarrierRecord) or record.status != Status.CONNECTED:
+        if isinstance(record, BarrierRecord) or record.status != "CONNECTED":
             return None
         return record.limit
 
@@ -243,7 +242,7 @@ def _string(run: Run, row: StringRecord, kind: str = "strings") -> Kept:
 
 
 def _strings(run: Run) -> Iterator[Kept]:
-    yield from (_string(run, row) for row in run.rows() if row.status == Status.CONNECTED)
+    yield from (_string(run, row) for row in run.rows() if row.status == "CONNECTED")
 
 
 def _holding(run: Run) -> list[Kept]:
@@ -259,9 +258,7 @@ def _holding(run: Run) -> list[Kept]:
     return [
         _string(run, row, "failed")
         for row in rows
-        if row.limit is not None
-        and row.status != Status.CONNECTED
-        and held.intersection(edges([row]))
+        if row.limit is not None and row.status != "CONNECTED" and held.intersection(edges([row]))
     ]
 
 

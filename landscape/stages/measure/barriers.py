@@ -17,7 +17,6 @@ import numpy as np
 from landscape.analysis import topology
 from landscape.core import devices, paths, trees
 from landscape.core.keys import key_data
-from landscape.core.status import Status
 from landscape.core.task import Landscape
 from landscape.search.driver import Connection, judge
 from landscape.search.elastic_band import Elastic
@@ -110,9 +109,7 @@ def pending_barriers(run: Run) -> list[topology.Pair]:
         if best not in lowered:
             found.append(best)
     joined = [{*merge.older, *merge.younger} for merge in tree]
-    apart = (
-        (row.a, row.b) for row in rows if row.status == Status.NON_FINITE and row.max_loss is None
-    )
+    apart = ((row.a, row.b) for row in rows if row.status == "NON_FINITE" and row.max_loss is None)
     new = (pair for pair in apart if pair not in lowered and not any({*pair} <= j for j in joined))
     return found or list(itertools.islice(new, 1))
 

@@ -20,7 +20,6 @@ from landscape.config.load import (
     revised,
     set_name,
 )
-from landscape.core.status import Status
 from landscape.stages.build import Progress, config_of, log, silent
 from landscape.stages.context import connect_context
 from landscape.stages.measure.barriers import measure_barriers, measure_snapshots, pending_barriers
@@ -70,8 +69,8 @@ def measure(
     """Measure every CONNECTED path and every model of a run, and lower its barriers.
 
     Barriers are between the deepest snapshots, at no one level. If only some of the run's levels
-    are asked for, they are left alone, as with `measure.barriers=false`, and none are returned. What is measured already is not measured again; an interrupted run resumes with the same
-    result.
+    are asked for, they are left alone, as with `measure.barriers=false`, and none is returned. What
+    is measured already is not measured again; an interrupted run resumes with the same result.
 
     Args:
         run: A run with paths.
@@ -100,7 +99,7 @@ def measure(
     rows = run.rows()
     if not rows:
         raise RunError(f"{run.directory}: nothing to measure yet; `lscape connect` searches paths")
-    connected = [r for r in rows if r.status == Status.CONNECTED and r.level in chosen]
+    connected = [r for r in rows if r.status == "CONNECTED" and r.level in chosen]
     if not connected:
         log.warning(f"{run.directory}: no CONNECTED strings; only the models are measured")
     unfinished = [s for s in run.sets() if run.stage_status(f"connect {s}") != "done"]

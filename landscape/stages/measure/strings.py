@@ -107,10 +107,9 @@ def measure_strings(
 
 def _certified(row: StringRecord) -> tuple[int, float, list[float]]:
     """The grid, the limit and the ends' losses of a string that is CONNECTED."""
-    known = row.grid, row.limit, row.loss_a, row.loss_b
-    assert None not in known
-    grid, limit, *ends = known
-    return grid, limit, ends
+    assert row.grid is not None and row.limit is not None
+    assert row.loss_a is not None and row.loss_b is not None
+    return row.grid, row.limit, [row.loss_a, row.loss_b]
 
 
 def _begun(context: MeasureContext, row: StringRecord) -> Shortening:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal, NotRequired
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, Strict
 from typing_extensions import TypedDict  # pydantic's, before Python 3.12
 
 from landscape.store.records.base import Amount, Count, Number, Record
@@ -93,7 +93,7 @@ class FinalStateRecord(Record):
 class Side(Record):
     model: Count
     level: Number
-    side: Literal[-1, 0, 1]
+    side: Annotated[int, Strict(), Field(ge=-1, le=1)]
 
 
 AroundZero = TypedDict(
