@@ -11,8 +11,10 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from landscape.report import report
-from landscape.store.files import RunError, load_arrays, read_json, save_arrays, write_json
-from landscape.store.records import BARRIER, SNAPSHOT
+from landscape.store.files import RunError, checked, load_arrays, read_json, save_arrays, write_json
+from landscape.store.records.models import FinalStateRecord, LowerBoundRecord
+from landscape.store.records.planes import PlaneRecord
+from landscape.store.records.strings import BarrierRecord, SnapshotRecord, TreeRecord
 from landscape.store.run import open_run, write_records
 from tests.pages import ALL, measured, save
 
@@ -73,24 +75,30 @@ FILES = {
 }
 
 
+def kept(kind, value):
+    return checked(kind, value, "here")
+
+
 @pytest.fixture
 def whole(run):
     """A run with every kind of record."""
     save(run, ALL)
     measured(run, ALL)
     points, profile = {"w": np.zeros((2, 3), np.float32)}, np.array([[0, 0.1], [1, 0.1]])
-    snapshot, barrier = SNAPSHOT_RECORD | CERTIFIED, BARRIER_RECORD | CERTIFIED
-    assert snapshot.keys() == {*SNAPSHOT} and barrier.keys() == {*BARRIER}
+    snapshot = SnapshotRecord(**SNAPSHOT_RECORD, **CERTIFIED)
+    barrier = BarrierRecord(**BARRIER_RECORD, **CERTIFIED)
     run.save_path(run.snapshot_file(0, 0.5), snapshot, points, profile)
     run.save_path(run.barrier_file(0, 1), barrier, points, profile)
     axis = {name: np.zeros(3) for name in ("x", "y")}
     arrays = {**axis, "loss": np.zeros((3, 3)), "models": np.zeros((2, 2))}
-    run.save_plane("pair-0-1-0.5", {**arrays, "string.0": np.zeros((2, 4))}, PLANE)
+    run.save_plane(
+        "pair-0-1-0.5", {**arrays, "string.0": np.zeros((2, 4))}, kept(PlaneRecord, PLANE)
+    )
     ways = {**axis, "loss": np.zeros((3, 3)), "trajectory.0": np.zeros((3, 5))}
-    run.save_plane("trajectory-0-0.5", ways, TRAJECTORY)
-    write_records(run.final_states_file, [END])
-    write_records(run.lower_bounds_file, WALLS)
-    write_records(run.tree_file("dss-1"), [TREE])
+    run.save_plane("trajectory-0-0.5", ways, kept(PlaneRecord, TRAJECTORY))
+    write_records(run.final_states_file, [kept(FinalStateRecord, END)])
+    write_records(run.lower_bounds_file, kept(list[LowerBoundRecord], WALLS))
+    write_records(run.tree_file("dss-1"), [kept(TreeRecord, TREE)])
     return run
 
 

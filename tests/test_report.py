@@ -19,6 +19,7 @@ from landscape.report.data.wording import INDEPENDENT, NO_ERROR, footnotes, head
 from landscape.report.figures.overview import overview
 from landscape.report.figures.style import look
 from landscape.store.files import RunError
+from landscape.store.records.models import Met
 from landscape.store.run import create_run
 from tests.pages import ALL, CONFIG, Page, measured, model, page_of, row, save
 
@@ -70,7 +71,7 @@ def test_what_could_mislead_is_noted(run):
     rows = [row(0, 1, 0.5, limit=0.55), row(0, 1, 0.1, "NOT_FOUND", reason="verify at grid 200 …")]
     rows += [row(0, 2, 0.1, "LEVEL_NOT_REACHED", limit=None)]
     save(run, rows, length_over="*/kernel")
-    missing = {"level": 0.1, "status": "LEVEL_NOT_REACHED", "step": None, "value": None}
+    missing = Met(level=0.1, status="LEVEL_NOT_REACHED", step=None, value=None)
     run.write_models([model(0, [missing])])
     with pytest.raises(KeyboardInterrupt), run.stage("connect dss-1"):
         raise KeyboardInterrupt
@@ -138,7 +139,7 @@ def test_several_runs(run, tmp_path):
 
 def test_several_runs_are_told_apart(run, tmp_path):
     other = create_run(tmp_path / "other-12345678", CONFIG, {})
-    reached = {"level": 0.1, "status": "REACHED", "step": 10, "value": 0.1}
+    reached = Met(level=0.1, status="REACHED", step=10, value=0.1)
     with other.stage("train"):
         other.write_models([model(m, [reached]) for m in (0, 1)])
     save(run, ALL)

@@ -14,6 +14,9 @@ from hypothesis.extra import numpy as hnp
 from landscape.store import files
 from landscape.store import run as run_module
 from landscape.store.files import RunError
+from landscape.store.records.base import made
+from landscape.store.records.models import Line
+from landscape.store.records.strings import StringRecord
 
 ARRAYS = {"w": np.arange(6, dtype=np.float32).reshape(2, 3), "b": np.array([1.5])}
 
@@ -96,12 +99,8 @@ def test_a_line_cut_off_is_left_out(tmp_path):
 
 
 def test_history_keeps_the_last_of_repeated_lines(run):
-    run.append_history(
-        [{"model": 0, "step": 10, "value": 1.0}, {"model": 0, "step": 20, "value": 0.5}]
-    )
-    run.append_history(
-        [{"model": 0, "step": 20, "value": 0.4}, {"model": 1, "step": 10, "value": 2.0}]
-    )
+    run.append_history([Line(model=0, step=10, value=1.0), Line(model=0, step=20, value=0.5)])
+    run.append_history([Line(model=0, step=20, value=0.4), Line(model=1, step=10, value=2.0)])
     assert [(h["model"], h["step"], h["value"]) for h in run.history()] == [
         (0, 10, 1.0),
         (0, 20, 0.4),
@@ -179,14 +178,13 @@ def test_a_lock_ends_with_the_process_that_held_it(run):
 
 
 def test_rows_come_back_and_make_the_csv(run):
-    row = dict.fromkeys(run_module.COLUMNS)
-    row |= {"task": "digits", "method": "dss", "status": "LEVEL_NOT_REACHED"}
-    row |= {"grad_evals": 0, "reason": ""}
+    known = {"task": "digits", "method": "dss", "status": "LEVEL_NOT_REACHED", "set": "dss-1"}
+    known |= {"grad_evals": 0, "reason": "", "facts": {"epsilon": 1.0}}
     string = {"w": np.array([[0], [1], [2]], np.float32)}
     profile = np.array([[0, 0.1], [0.5, 0.2], [1, 0.1]])
     for level, a, b in ((0.1, 0, 1), (0.5, 0, 2), (0.1, 0, 10)):
         run.save_connection(
-            {**row, "set": "dss-1", "level": level, "a": a, "b": b, "facts": {"epsilon": 1.0}},
+            made(StringRecord, **known, level=level, a=a, b=b),
             string,
             profile,
             {"variance": np.ones(3)},

@@ -3,10 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
 from lscape_cli import console, options
+
+if TYPE_CHECKING:
+    from landscape.stages.measure.run import Measured
+    from landscape.store.records.base import Record
+    from landscape.store.records.measures import (
+        ModelMeasure,
+        OtherMeasureRecord,
+        PartMeasure,
+        StringMeasure,
+        TopMeasure,
+    )
+    from landscape.store.records.strings import BarrierRecord
 
 
 @click.command(cls=options.Command)

@@ -17,7 +17,8 @@ from landscape.stages.connect import connect
 from landscape.stages.measure.run import measure
 from landscape.stages.train import train
 from landscape.store.files import RunError, load_arrays
-from landscape.store.records import MODEL_COLUMNS, PART_COLUMNS, STRING_COLUMNS, TOP_COLUMNS
+from landscape.store.records.base import columns
+from landscape.store.records.measures import PartMeasure, StringMeasure, TopMeasure
 from landscape.store.run import Run
 
 FEW = {"train": {"models": 3}, "levels": {"values": [0.1, 0.01]}}
@@ -51,7 +52,6 @@ def test_a_ring_is_measured(connected, caplog):
     found = measure(run)
     strings, models = found["strings"], found["models"]
     assert len(strings) == 2 * 3 and len(models) == 2 * 3
-    assert tuple(strings[0]) == STRING_COLUMNS and tuple(models[0]) == MODEL_COLUMNS
     for row in strings:
         assert row["shortening"] == "CONVERGED" and row["length_change"] < 0.01
         assert row["length"] <= row["length_found"] * (1 + 1e-6) and row["length"] >= row["chord"]
@@ -86,7 +86,7 @@ def test_a_ring_is_measured(connected, caplog):
         assert (weights is not None) == (row["model"] == 0)
     assert run.string_measures() == strings and run.model_measures() == models
     folder = run.latest_measures_directory
-    assert (folder / "strings.csv").read_text().splitlines()[0] == ",".join(STRING_COLUMNS)
+    assert (folder / "strings.csv").read_text().splitlines()[0] == ",".join(columns(StringMeasure))
     assert len((folder / "models.csv").read_text().splitlines()) == 1 + 6
     assert run.meta()["stages"]["measure"] == "done"
     assert not (folder / "shortening.safetensors").exists()
@@ -236,8 +236,8 @@ def test_subsets_and_top_eigenvalues_are_those_of_the_dense_hessian(
     found = measure(run)
     assert found["parts"] == run.model_parts() and found["top"] == run.top_eigenvalues()
     folder = run.latest_measures_directory
-    assert (folder / "parts.csv").read_text().splitlines()[0] == ",".join(PART_COLUMNS)
-    assert (folder / "top.csv").read_text().splitlines()[0] == ",".join(TOP_COLUMNS)
+    assert (folder / "parts.csv").read_text().splitlines()[0] == ",".join(columns(PartMeasure))
+    assert (folder / "top.csv").read_text().splitlines()[0] == ",".join(columns(TopMeasure))
     landscape = build_landscape(config_of(run))
     for row in found["models"]:
         params = load_arrays(run.model_file(row["model"], row["level"]))[0]
