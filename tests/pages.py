@@ -43,7 +43,7 @@ def model(number, levels):
 
 def film(row):
     """A straight line, and the same with a bead in its middle."""
-    level, high = row["level"], row["max_loss"] or np.inf
+    level, high = row.level, row.max_loss or np.inf
     profiles = [[0, level], [0.5, 3 * level], [1, level]], [[0, level], [0.5, high], [1, level]]
     return {
         "facts": np.array([[0, level, 3 * level, 0.5], [1, level, high, 0.5]]),
@@ -59,8 +59,8 @@ def film(row):
 def save(run, rows, length_over="*"):
     for one in rows:
         settings = f"method: dss\nlength_over: '{length_over}'\n"
-        write_bytes(run.settings_file(one["set"]), settings.encode())
-        loss = [[0, one["level"]], [0.5, (one["max_loss"] or np.inf)], [1, one["level"]]]
+        write_bytes(run.settings_file(one.set), settings.encode())
+        loss = [[0, one.level], [0.5, (one.max_loss or np.inf)], [1, one.level]]
         run.save_connection(one, {"w": np.zeros((2, 3), np.float32)}, np.array(loss), film(one))
     run.write_results()
 
@@ -81,31 +81,31 @@ def measured(run, rows, **more):
     """Records of measures as `lscape measure` leaves them, with what the report reads."""
     run.update_meta(measures="m")
     for one in rows:
-        path = run.connection_file(one["set"], one["level"], one["a"], one["b"])
+        path = run.connection_file(one.set, one.level, one.a, one.b)
         known = {
             "measures": "m", "shortening": "CONVERGED", "peak_verdict": "on a slope",
             "source": read_contents(path).arrays_sha256, "hessian_of": "train loss",
-            "hessian_by": "derivatives, one-sided at kinks", "total_curvature": 1 + one["level"],
+            "hessian_by": "derivatives, one-sided at kinks", "total_curvature": 1 + one.level,
             "normalized_length_found": 1.2, "normalized_length": 1.1, "level_curvature_mean": 0.5,
             "scaled_length_found": 3.0, "scaled_length": 2.6, "scaled_chord": 2.0,
             "function_length_found": 0.8, "function_length": 0.6, "function_chord": 0.1,
-            "function_metric": "jsd", "length_change": 0.001 * one["b"], "beads": 9,
+            "function_metric": "jsd", "length_change": 0.001 * one.b, "beads": 9,
             "peak_gradient": 0.25, "peak_smallest": -0.5, "peak_smallest_error": 0.001,
-            "peak_largest": 7.0, "peak_largest_error": 0.002, "max_loss": 0.99 * one["level"],
-            "limit": one["level"], "beads_found": 5, "sweeps": 20, "grad_evals": 100,
+            "peak_largest": 7.0, "peak_largest_error": 0.002, "max_loss": 0.99 * one.level,
+            "limit": one.level, "beads_found": 5, "sweeps": 20, "grad_evals": 100,
             "seconds": 0.5, "grid": 50, "reason": "",
             **{key: getattr(one, key) for key in ("set", "method", "level", "a", "b")}, **more,
         }  # fmt: skip
         # a right angle at a quarter of the length, a fraction of one near the end
-        arrays = {"turning": np.array([[0, 0], [0.25, np.pi / 2], [0.96, one["a"]], [1, 0]])}
+        arrays = {"turning": np.array([[0, 0], [0.25, np.pi / 2], [0.96, one.a], [1, 0]])}
         at, numbers = np.array([0.5, 0.75]), np.array([1.0, np.nan])
         named = (*ALONG, "normal_mean", "normal_spread")
         arrays |= {f"beads.{name}": numbers for name in named}
         arrays |= {"beads.at": at, "shortened.w": np.zeros((9, 3), np.float32)}
-        if (one["a"], one["b"]) == (0, 1):
+        if (one.a, one.b) == (0, 1):
             known |= {"steps": 2, "probes": 2, "peak_trace": 2.5}
             nodes = np.array([[-1.0, 9.0], [1.0, 9.0]])
-            arrays["spectrum.nodes"] = np.stack([nodes, nodes - one["level"]])
+            arrays["spectrum.nodes"] = np.stack([nodes, nodes - one.level])
             arrays["spectrum.weights"] = np.tile([0.75, 0.25], (2, 2, 1))
         record = {"measured": made(StringMeasure, **known)}
         save_arrays(run.string_measure_file("m", one), arrays, record)

@@ -207,7 +207,7 @@ def test_arrays_read_in_part_are_as_listed(whole):
     """The type and shape of an array are in its file's header, which has no other checksum."""
     path = whole.directory / FILES["row"]
     content, row = path.read_bytes(), whole.rows()[0]
-    assert (row["a"], row["b"], row["level"]) == (0, 1, 0.5)
+    assert (row.a, row.b, row.level) == (0, 1, 0.5)
     for old, new in (
         (b'"shape":[3]', b'"shape":[1]'),
         (b'"F64"', b'"I64"'),

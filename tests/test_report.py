@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import xml.dom.minidom
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -124,7 +125,7 @@ def test_several_runs(run, tmp_path):
     with other.stage("train"):
         other.write_models([])
     save(run, ALL)
-    save(other, [one | {"task": "toy"} for one in ALL])
+    save(other, [replace(one, task="toy") for one in ALL])
     found = report([run, other])
     names = {level["run"] for level in found["levels"]}
     assert names == {str(run.directory), str(other.directory)}
@@ -247,7 +248,7 @@ def test_the_claims_are_in_sentences_and_in_the_data(run):
 
 def test_failed_pairs_are_in_the_claims(run):
     lost = [
-        one | {"status": "STUCK", "max_loss": 1.0} if one["level"] == 0.1 and one["a"] == 0 else one
+        replace(one, status="STUCK", max_loss=1.0) if one.level == 0.1 and one.a == 0 else one
         for one in MANY
     ]
     save(run, lost)

@@ -101,7 +101,7 @@ def test_a_line_cut_off_is_left_out(tmp_path):
 def test_history_keeps_the_last_of_repeated_lines(run):
     run.append_history([Line(model=0, step=10, value=1.0), Line(model=0, step=20, value=0.5)])
     run.append_history([Line(model=0, step=20, value=0.4), Line(model=1, step=10, value=2.0)])
-    assert [(h["model"], h["step"], h["value"]) for h in run.history()] == [
+    assert [(h.model, h.step, h.value) for h in run.history()] == [
         (0, 10, 1.0),
         (0, 20, 0.4),
         (1, 10, 2.0),
@@ -136,12 +136,12 @@ def test_what_is_not_a_run_is_refused(run, tmp_path):
 
 def test_the_status_of_stages(run):
     with run.stage("train"):
-        assert run.meta()["status"] == "running"
+        assert run.meta().status == "running"
     assert run.stage_status("train") == "done"
     for error, status in ((KeyboardInterrupt, "interrupted"), (OSError, "failed")):
         with pytest.raises(error), run.stage("connect x"):
             raise error
-        assert run.meta()["status"] == run.stage_status("connect x") == status
+        assert run.meta().status == run.stage_status("connect x") == status
     assert run.stage_status("train") == "done"
 
 
@@ -190,7 +190,7 @@ def test_rows_come_back_and_make_the_csv(run):
             {"variance": np.ones(3)},
         )
     rows = run.write_results()
-    assert [(r["level"], r["b"]) for r in rows] == [(0.5, 2), (0.1, 1), (0.1, 10)]
+    assert [(r.level, r.b) for r in rows] == [(0.5, 2), (0.1, 1), (0.1, 10)]
     lines = run.results_file.read_text().splitlines()
     assert lines[0].startswith(
         "task,method,level,a,b,status,beads,length,chord,normalized_length,max_loss,barrier,"

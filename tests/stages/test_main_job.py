@@ -118,7 +118,7 @@ def test_an_interrupted_job_resumes_to_the_same_result(ring, tmp_path, monkeypat
         with pytest.raises(KeyboardInterrupt):
             train(ring(), runs_dir=tmp_path / "cut")
         run = open_run(next((tmp_path / "cut").iterdir()))
-        assert run.meta()["status"] == "interrupted"
+        assert run.meta().status == "interrupted"
         with pytest.raises(RunError, match="training is not finished"):
             connect(run)
     run = train(ring(), runs_dir=tmp_path / "cut")
@@ -134,17 +134,17 @@ def test_a_pair_does_not_depend_on_the_others(ring, tmp_path):
     whole = train(ring(), runs_dir=tmp_path / "whole")
     connect(whole)
     (alone,) = connect(whole, ["connect.seed=0", "connect.pairs=1-3"], levels=[0.01])
-    twin = next(r for r in whole.rows() if r["level"] == 0.01 and (r["a"], r["b"]) == (1, 3))
+    twin = next(r for r in whole.rows() if r.level == 0.01 and (r.a, r.b) == (1, 3))
     assert np.array_equal(whole.load_connection(alone)[0]["x"], whole.load_connection(twin)[0]["x"])
-    assert alone["grad_evals"] == twin["grad_evals"]
+    assert alone.grad_evals == twin.grad_evals
 
 
 def test_another_setting_is_another_set_on_the_same_ends(finished):
     before = comparable(finished)
     rows = connect(finished, ["connect.method=straight"])
-    assert {row["method"] for row in rows} == {"straight"}
-    assert all(row["beads"] == 2 and row["grad_evals"] == 0 for row in rows)
-    assert any(row["status"] == "NOT_FOUND" and "straight segment" in row["reason"] for row in rows)
+    assert {row.method for row in rows} == {"straight"}
+    assert all(row.beads == 2 and row.grad_evals == 0 for row in rows)
+    assert any(row.status == "NOT_FOUND" and "straight segment" in row.reason for row in rows)
     assert len(finished.sets()) == 2
     assert [line for line in comparable(finished) if line in before] == before
 
@@ -152,7 +152,7 @@ def test_another_setting_is_another_set_on_the_same_ends(finished):
 def test_pairs_and_levels_can_be_chosen(ring):
     run = train(ring())
     rows = connect(run, ["connect.pairs=disjoint"], levels=[0.1])
-    assert [(r["a"], r["b"], r["level"]) for r in rows] == [(0, 1, 0.1), (2, 3, 0.1)]
+    assert [(r.a, r.b, r.level) for r in rows] == [(0, 1, 0.1), (2, 3, 0.1)]
     assert len(connect(run)) == 18  # the same set: the two are not searched again
     assert len(run.sets()) == 1
     with pytest.raises(ConfigError, match=r"0\.3 is not a level \(allowed: 1\.0, 0\.1, 0\.01\)"):
@@ -167,14 +167,14 @@ def test_levels_out_of_reach_are_recorded_and_stop_nothing(ring, caplog):
     run = train(
         ring(levels={"values": [1.0, -1.0]}, connect={"target": 1.0}, train={"max_steps": 300})
     )
-    statuses = [[entry["status"] for entry in model["levels"]] for model in run.models()]
+    statuses = [[entry.status for entry in model.levels] for model in run.models()]
     assert statuses == [["REACHED", "LEVEL_NOT_REACHED"]] * 4
-    assert all(model["steps"] == 300 for model in run.models())
+    assert all(model.steps == 300 for model in run.models())
     assert "model 0 did not reach -1.0" in caplog.text
     rows = connect(run)
-    assert [row["status"] for row in rows] == ["CONNECTED"] * 6 + ["LEVEL_NOT_REACHED"] * 6
-    assert rows[-1]["length"] is None and "model 2 and model 3" in rows[-1]["reason"]
-    assert verify(run) and all(record["agreed"] for record in verify(run))
+    assert [row.status for row in rows] == ["CONNECTED"] * 6 + ["LEVEL_NOT_REACHED"] * 6
+    assert rows[-1].length is None and "model 2 and model 3" in rows[-1].reason
+    assert verify(run) and all(record.agreed for record in verify(run))
 
 
 def test_a_model_that_blows_up_is_marked_and_the_rest_goes_on(ring, workplace):
@@ -185,9 +185,9 @@ def test_a_model_that_blows_up_is_marked_and_the_rest_goes_on(ring, workplace):
     )
     (workplace / "blown_task.py").write_text(blown)
     run = train(ring(task={"factory": "blown_task:ring"}, train={"models": 8}))
-    statuses = {model["status"] for model in run.models()}
+    statuses = {model.status for model in run.models()}
     assert statuses == {"TRAINED", "NON_FINITE"}
-    found = {row["status"] for row in connect(run)}
+    found = {row.status for row in connect(run)}
     assert "LEVEL_NOT_REACHED" in found and "CONNECTED" in found
     json.loads((run.directory / "models.json").read_text(), parse_constant=pytest.fail)
 
@@ -195,7 +195,7 @@ def test_a_model_that_blows_up_is_marked_and_the_rest_goes_on(ring, workplace):
 def test_verify_agrees(finished):
     records = verify(finished)
     assert len(records) == 18
-    assert all(record["agreed"] and record["grid"] == 200 for record in records)
+    assert all(record.agreed and record.grid == 200 for record in records)
     with pytest.raises(RunError, match="certified at grid 50; 10 is coarser"):
         verify(finished, grid=10)
 
@@ -218,11 +218,11 @@ def test_verify_downgrades_what_a_finer_grid_breaks(ring, workplace, caplog):
     )
     run = train(config)
     (row,) = connect(run)
-    assert (row["status"], row["beads"]) == ("CONNECTED", 2)
+    assert (row.status, row.beads) == ("CONNECTED", 2)
     (record,) = verify(run, grid=200_000)
-    assert not record["agreed"] and record["max_loss"] > 5
+    assert not record.agreed and record.max_loss > 5
     (row,) = run.rows()
-    assert row["status"] == "NOT_FOUND" and "grid 200000 found 5.0" in row["reason"]
+    assert row.status == "NOT_FOUND" and "grid 200000 found 5.0" in row.reason
     assert "NOT_FOUND" in run.results_file.read_text()
     assert "DOWNGRADED" in caplog.text
 
@@ -233,10 +233,10 @@ def test_networks_trained_elsewhere(ring, workplace):
         save_file({"x": np.array([r * np.cos(t), r * np.sin(t)])}, workplace / f"m{i}.safetensors")
     ends = [f"m{i}.safetensors" for i in range(3)]
     run = train(ring(train={"models": 3, "endpoints": ends}))
-    reached = [[e["status"] == "REACHED" for e in model["levels"]] for model in run.models()]
+    reached = [[e.status == "REACHED" for e in model.levels] for model in run.models()]
     assert reached == [[True] * 3, [True] * 3, [True, False, False]]
     rows = connect(run)
-    assert [r["status"] for r in rows].count("CONNECTED") == 5
+    assert [r.status for r in rows].count("CONNECTED") == 5
     (workplace / "m1.safetensors").write_bytes(b"")
     with pytest.raises(ConfigError, match=r"m1\.safetensors"):
         train(ring(train={"models": 3, "endpoints": ends}))
@@ -332,10 +332,10 @@ def test_check_measures_and_writes_nothing(ring, workplace):
 def test_precision(ring):
     run = train(ring(compute={"precision": "float64"}))
     rows = connect(run)
-    assert {row["status"] for row in rows} == {"CONNECTED"}
+    assert {row.status for row in rows} == {"CONNECTED"}
     points, *_ = run.load_connection(rows[0])
     assert points["x"].dtype == np.float64
-    assert trees.count(points) == rows[0]["beads"]
+    assert trees.count(points) == rows[0].beads
 
 
 def test_the_run_keeps_its_whole_config(finished, ring):

@@ -108,7 +108,7 @@ def test_whatever_a_search_leaves_the_pair_is_non_finite_and_everything_else_as_
             assert row == expected
     assert without_time(connect(run)) == rows
     measure(run)
-    assert all(string["agreed"] for string in verify(run, grid=60))
+    assert all(string.agreed for string in verify(run, grid=60))
     again = without_time(run.rows())
     assert [row["status"] for row in again] == [row["status"] for row in rows]
     found = report([run])
@@ -177,7 +177,7 @@ def test_a_gradient_that_is_nan_costs_its_own_pair_alone(ring, workplace):
             measure=QUICK,
         )
     )
-    found = {(row["a"], row["b"], row["level"]): row["status"] for row in connect(run)}
+    found = {(row.a, row.b, row.level): row.status for row in connect(run)}
     assert all(found[0, 1, level] == Status.NON_FINITE for level in (0.5, 0.1))
     assert all(found[a, 2, level] == Status.CONNECTED for a in (0, 1) for level in (0.5, 0.1))
     measure(run)
@@ -197,8 +197,8 @@ def test_beads_of_a_variance_that_falls_below_zero(ring, workplace):
     rows = connect(run)
     signs = [float(_model(run, number)["w"]) for number in range(4)]
     for row in rows:
-        apart = signs[row["a"]] * signs[row["b"]] < 0
-        assert row["status"] == (Status.NON_FINITE if apart else Status.CONNECTED)
+        apart = signs[row.a] * signs[row.b] < 0
+        assert row.status == (Status.NON_FINITE if apart else Status.CONNECTED)
     measure(run)
     verify(run, grid=60)
     write_html([run], report([run]), run.report_file)

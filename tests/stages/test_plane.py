@@ -225,7 +225,7 @@ def test_the_same_network_in_two_layouts_has_the_same_plane(layout):
     for kind, axis in (("flax", 1), ("torch", 0)):
         run = train(layout(kind))
         arrays, record = run.load_plane(plane(run, random=0, grid=5))
-        assert record["filters"] == {"0.w": [axis], "1.w": [axis]}
+        assert record.filters == {"0.w": [axis], "1.w": [axis]}
         losses.append(arrays["loss"])
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
 
@@ -236,10 +236,10 @@ def test_filters_that_cannot_be_told_are_asked_for(layout):
         plane(run, random=0, grid=3)
     name = plane(run, random=0, grid=3, overrides=['plane.filters={"*.w": 0}'])
     first, record = run.load_plane(name)
-    assert record["filters"] == {"0.w": [0], "1.w": [0]}
+    assert record.filters == {"0.w": [0], "1.w": [0]}
     plane(run, random=0, grid=3, overrides=['plane.filters={"0.w": [], "1.w": null}'])
     other, record = run.load_plane(name)
-    assert record["filters"] == {"0.w": [], "1.w": None}
+    assert record.filters == {"0.w": [], "1.w": None}
     assert not np.array_equal(first["loss"], other["loss"])
     for wrong, said in (
         ('plane.filters={"2*": 0}', "'2\\*' matches none of: 0.b, 0.w, 1.w"),
@@ -253,12 +253,12 @@ def test_filters_that_cannot_be_told_are_asked_for(layout):
 def test_a_task_declares_its_filters(layout):
     run = train(layout("product", told=True))
     record = run.load_plane(plane(run, random=0, grid=3))[1]
-    assert record["filters"] == {"0.w": [0], "1.w": [0]}
+    assert record.filters == {"0.w": [0], "1.w": [0]}
 
 
 def test_without_strings(ring):
     run = train(ring(levels={"values": [1.0, 0.1]}))
-    assert run.load_plane(plane(run, models=(0, 1, 2), grid=3))[1]["strings"] == []
+    assert run.load_plane(plane(run, models=(0, 1, 2), grid=3))[1].strings == []
     with pytest.raises(RunError, match=r"no string between 0, 1 at 0\.1; `lscape connect`"):
         plane(run, pair=(0, 1))
 

@@ -164,14 +164,14 @@ def test_a_sweep_is_run_resumed_and_reported(config, monkeypatch):
         mine = [
             row
             for row in own.rows()
-            if (row["set"], row["level"]) == (record["set"], record["level"])
+            if (row.set, row.level) == (record["set"], record["level"])
         ]
         measures = record["measures"]
-        assert measures["share"]["mean"] == np.mean([row["status"] == "CONNECTED" for row in mine])
-        above = [row["max_loss"] - max(row["loss_a"], row["loss_b"]) for row in mine]
+        assert measures["share"]["mean"] == np.mean([row.status == "CONNECTED" for row in mine])
+        above = [row.max_loss - max(row.loss_a, row.loss_b) for row in mine]
         assert measures["excess"]["mean"] == pytest.approx(np.mean(above))
         assert measures["reached"]["mean"] == 1 and measures["reached"]["n"] == 3
-        ends = [model["value"] for model in own.models()]
+        ends = [model.value for model in own.models()]
         assert measures["final_loss"]["mean"] == pytest.approx(np.mean(ends))
 
     lines = list(csv.DictReader(io.StringIO(sweep_csv(report))))
@@ -257,12 +257,12 @@ def test_where_training_ended(config):
     directory, _ = sweep.sweep(type(found)(found.name, found.sweep, found.runs[:1]))
     run = open_run(directory / report_of(directory)["records"][0]["run"])
     ends = run.final_states()
-    assert [end["model"] for end in ends] == [0, 2]  # twins are no models of their own
+    assert [end.model for end in ends] == [0, 2]  # twins are no models of their own
     own = found.runs[0][1]
     landscape = build_landscape(own)
     for end in ends:
-        params, record = load_arrays(run.last_file(end["model"]))
-        assert end["value"] == pytest.approx(record["value"])
+        params, record = load_arrays(run.last_file(end.model))
+        assert end.value == pytest.approx(record["value"])
         names = sorted(params)
 
         def flat(x, params=params, names=names):
@@ -272,18 +272,18 @@ def test_where_training_ended(config):
             return landscape.level(shaped)
 
         x = np.concatenate([params[name].ravel() for name in names])
-        assert end["size"] == pytest.approx(np.linalg.norm(x))
-        assert end["gradient"] == pytest.approx(np.linalg.norm(jax.grad(flat)(x)))
+        assert end.size == pytest.approx(np.linalg.norm(x))
+        assert end.gradient == pytest.approx(np.linalg.norm(jax.grad(flat)(x)))
         values = np.linalg.eigvalsh(jax.hessian(flat)(x))
-        assert end["smallest"] == pytest.approx(values[0], abs=1e-6 * values[-1])
-        assert end["largest"] == pytest.approx(values[-1])
+        assert end.smallest == pytest.approx(values[0], abs=1e-6 * values[-1])
+        assert end.largest == pytest.approx(values[-1])
         values, vectors = np.linalg.eigh(jax.hessian(flat)(x))
         parts = np.square(vectors.T @ np.asarray(jax.grad(flat)(x)))
         curved = values > CLOSE * values[-1]
         assert curved.any() and not curved.all()
         newton = (parts[curved] / (2 * values[curved])).sum()  # ½gᵀH⁺g
-        rest = np.sqrt(parts[~curved].sum()) * end["size"]
-        assert end["gain"] == pytest.approx(newton + rest, rel=1e-4)
+        rest = np.sqrt(parts[~curved].sum()) * end.size
+        assert end.gain == pytest.approx(newton + rest, rel=1e-4)
 
 
 def test_the_threshold_of_the_hessian_is_the_reports():

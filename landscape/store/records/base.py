@@ -67,7 +67,7 @@ def columns(kind: type[Record]) -> tuple[str, ...]:
     return tuple(field.name for field in fields(kind) if not field.metadata.get("optional"))
 
 
-def made(kind: type[Kind], **known: Any) -> Kind:
+def made(kind: type[Kind], /, **known: Any) -> Kind:
     """A record of what is known of it; all else is None."""
     return kind(**dict.fromkeys(field.name for field in fields(kind)) | known)
 
