@@ -6,7 +6,7 @@ import functools
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -182,7 +182,7 @@ def _judged_again(
     limit = known if kept.limit is None else kept.limit
     found = certify(points, evaluate, limit)
     agreed, finite, reason = found.holds(limit), bool(np.isfinite(found.maximum)), ""
-    certificate: dict[str, Any] = {
+    certificate: dict[str, float | str | None] = {
         "max_loss": found.maximum if finite else None,
         "barrier": found.barrier if finite else None,
         "max_at": found.max_at,

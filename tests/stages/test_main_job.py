@@ -52,36 +52,36 @@ def finished(ring):
 def test_the_job(finished):
     run = finished
     for record in run.models():
-        values = [(entry["level"], entry["status"]) for entry in record["levels"]]
+        values = [(entry.level, entry.status) for entry in record.levels]
         assert values == [(1.0, "REACHED"), (0.1, "REACHED"), (0.01, "REACHED")]
-        steps = [entry["step"] for entry in record["levels"]]
+        steps = [entry.step for entry in record.levels]
         assert steps == sorted(steps) and steps[0] > 0
-        for entry in record["levels"]:
-            params, kept = load_arrays(run.model_file(record["model"], entry["level"]))
-            assert energy(params["x"]) == pytest.approx(entry["value"], rel=1e-4)
-            assert entry["value"] <= entry["level"]
-            assert kept["step"] == entry["step"]
+        for entry in record.levels:
+            params, kept = load_arrays(run.model_file(record.model, entry.level))
+            assert energy(params["x"]) == pytest.approx(entry.value, rel=1e-4)
+            assert entry.value <= entry.level
+            assert kept["step"] == entry.step
     rows = run.rows()
     assert len(rows) == 6 * 3
     for row in rows:
-        assert row["status"] == "CONNECTED", row["reason"]
+        assert row.status == "CONNECTED", row.reason
         points, profile, _ = run.load_connection(row)
         string = points["x"]
-        for end, model in ((0, row["a"]), (-1, row["b"])):
-            ends = load_file(run.model_file(model, row["level"]))
+        for end, model in ((0, row.a), (-1, row.b)):
+            ends = load_file(run.model_file(model, row.level))
             assert np.array_equal(string[end], ends["x"])
         t = np.linspace(0, len(string) - 1, 5001)
         along = np.stack([np.interp(t, np.arange(len(string)), x) for x in string.T], 1)
-        assert energy(along).max() <= row["level"] + 1e-6
+        assert energy(along).max() <= row.level + 1e-6
         length = np.linalg.norm(np.diff(np.float64(string), axis=0), axis=1).sum()
-        assert row["length"] == pytest.approx(length, rel=1e-6)
-        assert row["chord"] == pytest.approx(np.linalg.norm(np.float64(string[-1]) - string[0]))
-        assert row["normalized_length"] == pytest.approx(row["length"] / row["chord"])
-        assert row["beads"] == len(string)
+        assert row.length == pytest.approx(length, rel=1e-6)
+        assert row.chord == pytest.approx(np.linalg.norm(np.float64(string[-1]) - string[0]))
+        assert row.normalized_length == pytest.approx(row.length / row.chord)
+        assert row.beads == len(string)
         assert profile[0, 0] == 0 and profile[-1, 0] == pytest.approx(1)
-        assert profile[:, 1].max() <= row["max_loss"] <= row["limit"] == row["level"]
-    assert any(row["beads"] > 3 for row in rows)
-    assert run.meta()["status"] == "done"
+        assert profile[:, 1].max() <= row.max_loss <= row.limit == row.level
+    assert any(row.beads > 3 for row in rows)
+    assert run.meta().status == "done"
     assert not list(run.directory.glob("**/search-*")) and not run.checkpoint_file.exists()
 
 
@@ -340,4 +340,4 @@ def test_precision(ring):
 
 def test_the_run_keeps_its_whole_config(finished, ring):
     assert load_config(finished.config_file).task == ring().task
-    assert finished.meta()["device"] and finished.meta()["versions"]["jax"]
+    assert finished.meta().device and finished.meta().versions["jax"]

@@ -23,6 +23,7 @@ from landscape.stages.plane import plane
 from landscape.stages.train import train
 from landscape.stages.verify import verify
 from landscape.store.files import load_arrays, save_arrays
+from landscape.store.records.base import as_dict
 from tests.analytic import RING
 
 BAD = {"nan": np.nan, "infinite": np.inf, "minus infinite": -np.inf, "huge": 1e30}
@@ -84,7 +85,7 @@ def ruins(stepper, seed, ruined):
 
 
 def without_time(rows):
-    return [{k: v for k, v in row.items() if k != "seconds"} for row in rows]
+    return [{k: v for k, v in as_dict(row).items() if k != "seconds"} for row in rows]
 
 
 @pytest.mark.parametrize("seed", range(2))

@@ -2,6 +2,7 @@
 
 import itertools
 import textwrap
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -160,9 +161,7 @@ def test_a_tree_joins_what_all_pairs_join(ring, tmp_path):
         assert ends == {(row.a, row.b) for row in rows}
     assert verify(grown) and not tree_of(grown)
     twins = {(row.a, row.b): row for row in whole.rows() if row.level == 0.01}
-    assert [row.grad_evals for row in rows] == [
-        twins[row.a, row.b].grad_evals for row in rows
-    ]
+    assert [row.grad_evals for row in rows] == [twins[row.a, row.b].grad_evals for row in rows]
 
 
 def test_a_tree_again_does_nothing_and_all_pairs_go_beside_it(ring, caplog):
@@ -452,7 +451,7 @@ def test_interrupted_barriers_resume_to_the_same(wells, monkeypatch):
 
     with pytest.raises(KeyboardInterrupt):
         measured(run, progress=stop)
-    assert run.meta()["status"] == "interrupted" and run.barriers() == []
+    assert run.meta().status == "interrupted" and run.barriers() == []
     after = measured(run)
     file = run.barrier_file(0, 1)
     points, _, _ = run.load_path(file)

@@ -3,6 +3,8 @@
 Each file is put at odds with its path, with the checksums right: only the landscape can tell.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -142,7 +144,7 @@ def test_a_failed_string_that_the_graph_rests_on(run):
             continue
         arrays, record = load_arrays(file)
         failed = {"status": "STUCK", "max_loss": 0.5, "reason": "stuck"}
-        save_arrays(file, arrays, {**record, "row": row | failed})
+        save_arrays(file, arrays, {**record, "row": replace(row, **failed)})
         high = tampered(file)
     found = lost(run)
     assert found.keys() == {"failed"} and found["failed"].limit == 0.5

@@ -151,8 +151,7 @@ def _number(row: StringRecord, key: str) -> PairValue:
     highest = {"excess": row.max_loss, "curve_excess": row.curve_max}
     if key not in highest:
         return PairValue(row.a, row.b, getattr(row, key))
-    known = highest[key], row.loss_a, row.loss_b
-    top, a, b = known
+    top, a, b = highest[key], row.loss_a, row.loss_b
     excess = None if top is None or a is None or b is None else top - max(a, b)
     return PairValue(row.a, row.b, excess)
 
