@@ -30,7 +30,7 @@ def rows_of(run, **changes):
 
 
 def at(rows, level):
-    return {(row["a"], row["b"]): row for row in rows if row["level"] == level}
+    return {(row.a, row.b): row for row in rows if row.level == level}
 
 
 def test_what_a_fresh_search_misses_is_found_from_the_level_above(ring, tmp_path):
