@@ -4,6 +4,7 @@ name, or harmless."""
 import copy
 import hashlib
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,11 +13,12 @@ from safetensors.numpy import save_file
 
 from landscape.report import report
 from landscape.store.files import RunError, checked, load_arrays, read_json, save_arrays, write_json
-from landscape.store.records.models import FinalStateRecord, LowerBoundRecord
-from landscape.store.records.planes import PlaneRecord
+from landscape.store.records.base import as_dict, columns
+from landscape.store.records.models import FinalStateRecord, Line, LowerBoundRecord
+from landscape.store.records.planes import Drawn, PlaneRecord
 from landscape.store.records.strings import BarrierRecord, SnapshotRecord, TreeRecord
 from landscape.store.run import open_run, write_records
-from tests.pages import ALL, measured, save
+from tests.pages import ALL, measured, parts, row, save
 
 CERTIFIED = {
     "max_loss": 0.4, "last_change": 0.0, "max_at": 0.5, "resolution": 0.01, "grid": 50,
@@ -174,6 +176,30 @@ def test_a_record_is_checked_before_it_is_used(whole, kind):
     read(whole)
     free = {place for place in places(own) if {"other": 1} not in refused.get(place, [])}
     assert not free, "of any type"
+
+
+def test_a_record_is_checked_when_it_is_made_too():
+    with pytest.raises(ValueError, match="CONNECTED has a number for max_loss"):
+        row(0, 1, max_loss=None)
+    with pytest.raises(ValueError, match="lower is below level"):
+        SnapshotRecord(**SNAPSHOT_RECORD | {"lower": 0.5}, **CERTIFIED)
+    with pytest.raises(ValueError, match="smallest and smallest_error are both known"):
+        replace(parts(0.5, 0)[0], smallest_error=None)
+
+
+def test_a_number_is_as_json_has_it():
+    line = {"model": 0, "step": 10, "value": 1}
+    assert kept(Line, line) == Line(model=0, step=10, value=1.0)
+    for wrong in ({"value": True}, {"value": "1"}, {"step": 10.0}, {"step": True}, {"model": -1}):
+        with pytest.raises(RunError, match=f"here: {next(iter(wrong))}: Input should be .*, got"):
+            kept(Line, line | wrong)
+
+
+def test_what_may_be_left_out_is_left_out():
+    assert as_dict(kept(PlaneRecord, PLANE)) == {**PLANE, "strings": [kept(Drawn, DRAWN)]}
+    assert "facts" not in as_dict(row(0, 1)) and "facts" not in columns(type(row(0, 1)))
+    with pytest.raises(RunError, match="here: filters: .*left out"):
+        kept(PlaneRecord, PLANE | {"filters": None})
 
 
 @pytest.mark.parametrize("kind", FILES)
