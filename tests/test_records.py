@@ -191,14 +191,14 @@ def test_a_number_is_as_json_has_it():
     line = {"model": 0, "step": 10, "value": 1}
     assert kept(Line, line) == Line(model=0, step=10, value=1.0)
     for wrong in ({"value": True}, {"value": "1"}, {"step": 10.0}, {"step": True}, {"model": -1}):
-        with pytest.raises(RunError, match=f"here: {next(iter(wrong))}: Input should be .*, got"):
+        with pytest.raises(RunError, match=rf"here: {next(iter(wrong))}: Input should be .*, got"):
             kept(Line, line | wrong)
 
 
 def test_what_may_be_left_out_is_left_out():
     assert as_dict(kept(PlaneRecord, PLANE)) == {**PLANE, "strings": [kept(Drawn, DRAWN)]}
     assert "facts" not in as_dict(row(0, 1)) and "facts" not in columns(type(row(0, 1)))
-    with pytest.raises(RunError, match="here: filters: .*left out"):
+    with pytest.raises(RunError, match=r"here: filters: .*left out"):
         kept(PlaneRecord, PLANE | {"filters": None})
 
 
