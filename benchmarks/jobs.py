@@ -123,9 +123,9 @@ def ours(config: Config, folder: Path, cold: bool) -> Outcome:
         cache = Path(place) / "cache" if cold else folder / "cache"
         took = measuring.took(command, **measuring.compiled_in(cache))
         rows = open_run(next(runs.iterdir())).rows()
-    lengths = [row["normalized_length"] for row in rows if row["status"] == "CONNECTED"]
-    searched = sum(row["seconds"] or 0.0 for row in rows)
-    facts = facts_of([r["status"] for r in rows], [r["grad_evals"] for r in rows], lengths)
+    lengths = [row.normalized_length for row in rows if row.status == "CONNECTED"]
+    searched = sum(row.seconds or 0.0 for row in rows)
+    facts = facts_of([r.status for r in rows], [r.grad_evals for r in rows], lengths)
     return Outcome(took, {**facts, "search_seconds": searched})
 
 

@@ -51,11 +51,11 @@ def only_run(runs: Path) -> Run:
 
 
 def steps_of(run: Run) -> int:
-    return sum(model["steps"] for model in run.models())
+    return sum(model.steps for model in run.models())
 
 
 def gradients_of(run: Run) -> int:
-    return sum(row["grad_evals"] for row in run.rows())
+    return sum(row.grad_evals for row in run.rows())
 
 
 def models(runs: Path) -> Iterator[Point]:

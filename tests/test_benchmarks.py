@@ -60,13 +60,13 @@ def test_the_same_strings_from_the_same_models(jobs, sequential, tmp_path):
     assert len(rows) == len(record["pairs"]) == 2
     for row, pair in zip(rows, record["pairs"], strict=True):
         own = run.load_connection(row)[0]
-        name = f"{row['a']}-{row['b']}"
+        name = f"{row.a}-{row.b}"
         theirs = {key: strings[f"{name}/{key}"] for key in own}
-        assert (row["status"], pair["status"]) == ("CONNECTED", "CONNECTED")
+        assert (row.status, pair["status"]) == ("CONNECTED", "CONNECTED")
         assert certify(theirs, peaks, limit).holds(limit)
-        assert trees.count(theirs) == row["beads"] > 2
-        assert paths.length(theirs) == pytest.approx(row["length"], rel=1e-3)
-        assert pair["grad_evals"] == pytest.approx(row["grad_evals"], abs=15 * row["beads"])
+        assert trees.count(theirs) == row.beads > 2
+        assert paths.length(theirs) == pytest.approx(row.length, rel=1e-3)
+        assert pair["grad_evals"] == pytest.approx(row.grad_evals, abs=15 * row.beads)
 
 
 def test_the_same_maximum_of_a_segment(jobs, sequential, tmp_path):

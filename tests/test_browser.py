@@ -10,6 +10,7 @@ import pytest
 
 from landscape.report import report, write_html
 from landscape.report.figures.style import COLOURS, DARK
+from landscape.store.records.models import Line
 from landscape.store.run import create_run
 from tests.pages import ALL, CONFIG, measured, model, save
 
@@ -63,7 +64,7 @@ def page(tmp_path_factory):
     made = create_run(tmp_path_factory.mktemp("runs") / "digits-12345678", CONFIG, {})
     with made.stage("train"):
         made.write_models([model(m, []) for m in range(4)])
-        made.append_history([{"model": 0, "step": s, "value": 1 / (s + 1)} for s in range(9)])
+        made.append_history([Line(model=0, step=s, value=1 / (s + 1)) for s in range(9)])
     save(made, ALL)
     measured(made, ALL)
     write_html([made], report([made]), made.report_file)

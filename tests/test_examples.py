@@ -126,4 +126,4 @@ def test_a_measure_from_outside(folder, tmp_path):
     run = ls.open_run(directory)
     found = run.other_measures()
     assert len(found) == len(run.string_measures()) > 0
-    assert all(row["value"] is not None and row["value"] >= 0 for row in found)
+    assert all(row.value is not None and row.value >= 0 for row in found)

@@ -25,7 +25,7 @@ MAY_IMPORT = {
     },
     "config.examples": {"Outputs", "Task", "energy_task"},  # a user's files: the public names
     "store": {"config.validation", "config.yaml_source", "core.status"},
-    "analysis": set(),
+    "analysis": {"store.records"},
     "stages": {
         "core", "search", "measures", "methods", "tasks", "data", "config", "store", "analysis",
     },
@@ -50,7 +50,7 @@ WITHIN = {
     },
     "store": {
         "files": {"records"},
-        "layout": {"files"},
+        "layout": {"records"},
         "listing": {"files", "layout", "run", "sweeps"},
         "tables": {"files", "records"},
         "sweeps": {"files", "records"},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -117,7 +118,7 @@ def test_a_spectrum_that_is_not_finite_is_not_drawn(run):
 
 def test_every_length_is_on_the_page(run):
     """Over its own chord, as found and shortened, with its error, its count and the share."""
-    save(run, [*ALL[:-1], ALL[-1] | {"status": "STUCK"}])
+    save(run, [*ALL[:-1], replace(ALL[-1], status="STUCK")])
     measured(run, ALL[:-1])
     text = page_of(run)
     (low,) = (

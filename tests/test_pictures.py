@@ -37,12 +37,12 @@ def long_film(frames: int) -> dict[str, np.ndarray]:
 
 
 def test_the_longest_of_the_lowest_level_are_chosen():
-    found = [(one["level"], one["a"], one["b"]) for one in chosen(SEVERAL, [])]
+    found = [(one.level, one.a, one.b) for one in chosen(SEVERAL, [])]
     assert found == [(0.1, 0, 2), (0.1, 0, 3)]
 
 
 def test_the_pairs_that_were_asked_for_are_chosen_at_every_level():
-    found = [(one["level"], one["a"], one["b"]) for one in chosen(SEVERAL, [(0, 1)])]
+    found = [(one.level, one.a, one.b) for one in chosen(SEVERAL, [(0, 1)])]
     assert found == [(0.5, 0, 1), (0.1, 0, 1)]
 
 

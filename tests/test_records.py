@@ -4,6 +4,7 @@ name, or harmless."""
 import copy
 import hashlib
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,10 +12,13 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from landscape.report import report
-from landscape.store.files import RunError, load_arrays, read_json, save_arrays, write_json
-from landscape.store.records import BARRIER, SNAPSHOT
+from landscape.store.files import RunError, checked, load_arrays, read_json, save_arrays, write_json
+from landscape.store.records.base import as_dict, columns
+from landscape.store.records.models import FinalStateRecord, Line, LowerBoundRecord
+from landscape.store.records.planes import Drawn, PlaneRecord
+from landscape.store.records.strings import BarrierRecord, SnapshotRecord, TreeRecord
 from landscape.store.run import open_run, write_records
-from tests.pages import ALL, measured, save
+from tests.pages import ALL, measured, parts, row, save
 
 CERTIFIED = {
     "max_loss": 0.4, "last_change": 0.0, "max_at": 0.5, "resolution": 0.01, "grid": 50,
@@ -73,24 +77,30 @@ FILES = {
 }
 
 
+def kept(kind, value):
+    return checked(kind, value, "here")
+
+
 @pytest.fixture
 def whole(run):
     """A run with every kind of record."""
     save(run, ALL)
     measured(run, ALL)
     points, profile = {"w": np.zeros((2, 3), np.float32)}, np.array([[0, 0.1], [1, 0.1]])
-    snapshot, barrier = SNAPSHOT_RECORD | CERTIFIED, BARRIER_RECORD | CERTIFIED
-    assert snapshot.keys() == {*SNAPSHOT} and barrier.keys() == {*BARRIER}
+    snapshot = SnapshotRecord(**SNAPSHOT_RECORD, **CERTIFIED)
+    barrier = BarrierRecord(**BARRIER_RECORD, **CERTIFIED)
     run.save_path(run.snapshot_file(0, 0.5), snapshot, points, profile)
     run.save_path(run.barrier_file(0, 1), barrier, points, profile)
     axis = {name: np.zeros(3) for name in ("x", "y")}
     arrays = {**axis, "loss": np.zeros((3, 3)), "models": np.zeros((2, 2))}
-    run.save_plane("pair-0-1-0.5", {**arrays, "string.0": np.zeros((2, 4))}, PLANE)
+    run.save_plane(
+        "pair-0-1-0.5", {**arrays, "string.0": np.zeros((2, 4))}, kept(PlaneRecord, PLANE)
+    )
     ways = {**axis, "loss": np.zeros((3, 3)), "trajectory.0": np.zeros((3, 5))}
-    run.save_plane("trajectory-0-0.5", ways, TRAJECTORY)
-    write_records(run.final_states_file, [END])
-    write_records(run.lower_bounds_file, WALLS)
-    write_records(run.tree_file("dss-1"), [TREE])
+    run.save_plane("trajectory-0-0.5", ways, kept(PlaneRecord, TRAJECTORY))
+    write_records(run.final_states_file, [kept(FinalStateRecord, END)])
+    write_records(run.lower_bounds_file, kept(list[LowerBoundRecord], WALLS))
+    write_records(run.tree_file("dss-1"), [kept(TreeRecord, TREE)])
     return run
 
 
@@ -168,6 +178,30 @@ def test_a_record_is_checked_before_it_is_used(whole, kind):
     assert not free, "of any type"
 
 
+def test_a_record_is_checked_when_it_is_made_too():
+    with pytest.raises(ValueError, match="CONNECTED has a number for max_loss"):
+        row(0, 1, max_loss=None)
+    with pytest.raises(ValueError, match="lower is below level"):
+        SnapshotRecord(**SNAPSHOT_RECORD | {"lower": 0.5}, **CERTIFIED)
+    with pytest.raises(ValueError, match="smallest and smallest_error are both known"):
+        replace(parts(0.5, 0)[0], smallest_error=None)
+
+
+def test_a_number_is_as_json_has_it():
+    line = {"model": 0, "step": 10, "value": 1}
+    assert kept(Line, line) == Line(model=0, step=10, value=1.0)
+    for wrong in ({"value": True}, {"value": "1"}, {"step": 10.0}, {"step": True}, {"model": -1}):
+        with pytest.raises(RunError, match=rf"here: {next(iter(wrong))}: Input should be .*, got"):
+            kept(Line, line | wrong)
+
+
+def test_what_may_be_left_out_is_left_out():
+    assert as_dict(kept(PlaneRecord, PLANE)) == {**PLANE, "strings": [kept(Drawn, DRAWN)]}
+    assert "facts" not in as_dict(row(0, 1)) and "facts" not in columns(type(row(0, 1)))
+    with pytest.raises(RunError, match=r"here: filters: .*left out"):
+        kept(PlaneRecord, PLANE | {"filters": None})
+
+
 @pytest.mark.parametrize("kind", FILES)
 def test_a_changed_byte_is_noticed(whole, kind):
     path = whole.directory / FILES[kind]
@@ -199,7 +233,7 @@ def test_arrays_read_in_part_are_as_listed(whole):
     """The type and shape of an array are in its file's header, which has no other checksum."""
     path = whole.directory / FILES["row"]
     content, row = path.read_bytes(), whole.rows()[0]
-    assert (row["a"], row["b"], row["level"]) == (0, 1, 0.5)
+    assert (row.a, row.b, row.level) == (0, 1, 0.5)
     for old, new in (
         (b'"shape":[3]', b'"shape":[1]'),
         (b'"F64"', b'"I64"'),

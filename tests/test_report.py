@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import xml.dom.minidom
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from landscape.report.data.wording import INDEPENDENT, NO_ERROR, footnotes, head
 from landscape.report.figures.overview import overview
 from landscape.report.figures.style import look
 from landscape.store.files import RunError
+from landscape.store.records.models import Met
 from landscape.store.run import create_run
 from tests.pages import ALL, CONFIG, Page, measured, model, page_of, row, save
 
@@ -73,7 +75,7 @@ def test_what_could_mislead_is_noted(run):
     rows = [row(0, 1, 0.5, limit=0.55), row(0, 1, 0.1, "NOT_FOUND", reason="verify at grid 200 …")]
     rows += [row(0, 2, 0.1, "LEVEL_NOT_REACHED", limit=None)]
     save(run, rows, length_over="*/kernel")
-    missing = {"level": 0.1, "status": "LEVEL_NOT_REACHED", "step": None, "value": None}
+    missing = Met(level=0.1, status="LEVEL_NOT_REACHED", step=None, value=None)
     run.write_models([model(0, [missing])])
     with pytest.raises(KeyboardInterrupt), run.stage("connect dss-1"):
         raise KeyboardInterrupt
@@ -126,7 +128,7 @@ def test_several_runs(run, tmp_path):
     with other.stage("train"):
         other.write_models([])
     save(run, ALL)
-    save(other, [one | {"task": "toy"} for one in ALL])
+    save(other, [replace(one, task="toy") for one in ALL])
     found = report([run, other])
     names = {level["run"] for level in found["levels"]}
     assert names == {str(run.directory), str(other.directory)}
@@ -141,7 +143,7 @@ def test_several_runs(run, tmp_path):
 
 def test_several_runs_are_told_apart(run, tmp_path):
     other = create_run(tmp_path / "other-12345678", CONFIG, {})
-    reached = {"level": 0.1, "status": "REACHED", "step": 10, "value": 0.1}
+    reached = Met(level=0.1, status="REACHED", step=10, value=0.1)
     with other.stage("train"):
         other.write_models([model(m, [reached]) for m in (0, 1)])
     save(run, ALL)
@@ -250,7 +252,7 @@ def test_the_claims_are_in_sentences_and_in_the_data(run):
 
 def test_failed_pairs_are_in_the_claims(run):
     lost = [
-        one | {"status": "STUCK", "max_loss": 1.0} if one["level"] == 0.1 and one["a"] == 0 else one
+        replace(one, status="STUCK", max_loss=1.0) if one.level == 0.1 and one.a == 0 else one
         for one in MANY
     ]
     save(run, lost)

@@ -38,4 +38,4 @@ def test_quadratics_reproduce_figure_1(quadratics):
 def test_a_finer_grid_agrees_with_the_quadratics(quadratics):
     found = verify(quadratics, grid=400)
     assert len(found) >= 80
-    assert all(string["agreed"] for string in found), [s for s in found if not s["agreed"]]
+    assert all(string.agreed for string in found), [s for s in found if not s.agreed]

@@ -14,6 +14,9 @@ from hypothesis.extra import numpy as hnp
 from landscape.store import files
 from landscape.store import run as run_module
 from landscape.store.files import RunError
+from landscape.store.records.base import made
+from landscape.store.records.models import Line
+from landscape.store.records.strings import StringRecord
 
 ARRAYS = {"w": np.arange(6, dtype=np.float32).reshape(2, 3), "b": np.array([1.5])}
 
@@ -96,13 +99,9 @@ def test_a_line_cut_off_is_left_out(tmp_path):
 
 
 def test_history_keeps_the_last_of_repeated_lines(run):
-    run.append_history(
-        [{"model": 0, "step": 10, "value": 1.0}, {"model": 0, "step": 20, "value": 0.5}]
-    )
-    run.append_history(
-        [{"model": 0, "step": 20, "value": 0.4}, {"model": 1, "step": 10, "value": 2.0}]
-    )
-    assert [(h["model"], h["step"], h["value"]) for h in run.history()] == [
+    run.append_history([Line(model=0, step=10, value=1.0), Line(model=0, step=20, value=0.5)])
+    run.append_history([Line(model=0, step=20, value=0.4), Line(model=1, step=10, value=2.0)])
+    assert [(h.model, h.step, h.value) for h in run.history()] == [
         (0, 10, 1.0),
         (0, 20, 0.4),
         (1, 10, 2.0),
@@ -137,12 +136,12 @@ def test_what_is_not_a_run_is_refused(run, tmp_path):
 
 def test_the_status_of_stages(run):
     with run.stage("train"):
-        assert run.meta()["status"] == "running"
+        assert run.meta().status == "running"
     assert run.stage_status("train") == "done"
     for error, status in ((KeyboardInterrupt, "interrupted"), (OSError, "failed")):
         with pytest.raises(error), run.stage("connect x"):
             raise error
-        assert run.meta()["status"] == run.stage_status("connect x") == status
+        assert run.meta().status == run.stage_status("connect x") == status
     assert run.stage_status("train") == "done"
 
 
@@ -179,20 +178,19 @@ def test_a_lock_ends_with_the_process_that_held_it(run):
 
 
 def test_rows_come_back_and_make_the_csv(run):
-    row = dict.fromkeys(run_module.COLUMNS)
-    row |= {"task": "digits", "method": "dss", "status": "LEVEL_NOT_REACHED"}
-    row |= {"grad_evals": 0, "reason": ""}
+    known = {"task": "digits", "method": "dss", "status": "LEVEL_NOT_REACHED", "set": "dss-1"}
+    known |= {"grad_evals": 0, "reason": "", "facts": {"epsilon": 1.0}}
     string = {"w": np.array([[0], [1], [2]], np.float32)}
     profile = np.array([[0, 0.1], [0.5, 0.2], [1, 0.1]])
     for level, a, b in ((0.1, 0, 1), (0.5, 0, 2), (0.1, 0, 10)):
         run.save_connection(
-            {**row, "set": "dss-1", "level": level, "a": a, "b": b, "facts": {"epsilon": 1.0}},
+            made(StringRecord, **known, level=level, a=a, b=b),
             string,
             profile,
             {"variance": np.ones(3)},
         )
     rows = run.write_results()
-    assert [(r["level"], r["b"]) for r in rows] == [(0.5, 2), (0.1, 1), (0.1, 10)]
+    assert [(r.level, r.b) for r in rows] == [(0.5, 2), (0.1, 1), (0.1, 10)]
     lines = run.results_file.read_text().splitlines()
     assert lines[0].startswith(
         "task,method,level,a,b,status,beads,length,chord,normalized_length,max_loss,barrier,"

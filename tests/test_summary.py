@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from landscape.analysis.summary import mean_over_pairs, summarise
+from landscape.analysis.summary import PairValue, mean_over_pairs, of_pairs, summarise
 from landscape.report.data.wording import number
 from tests.pages import row
 
@@ -43,7 +43,7 @@ def test_only_connected_pairs_are_in_the_means_and_all_in_the_costs():
 
 def test_the_jackknife_by_hand():
     rows = [row(0, 1, length=1.0), row(0, 2, length=2.0), row(1, 2, length=6.0)]
-    found = mean_over_pairs(rows, "normalized_length")
+    found = mean_over_pairs(of_pairs(rows, "normalized_length"))
     # without model 0, 1, 2 the means are 6, 2, 1: their mean 3, squares 9 + 1 + 4, times 2/3
     assert found == {
         "mean": 3.0, "se": pytest.approx(np.sqrt(28 / 3)), "n": 3, "clustered": "model",
@@ -51,7 +51,7 @@ def test_the_jackknife_by_hand():
 
 
 def test_no_error_where_a_model_is_in_every_pair():
-    found = mean_over_pairs([row(0, 1), row(0, 2)], "beads")
+    found = mean_over_pairs(of_pairs([row(0, 1), row(0, 2)], "beads"))
     assert found["se"] is None and found["clustered"] == "model"
 
 
@@ -63,7 +63,7 @@ def test_the_jackknife_is_a_loop_over_deleted_models():
         left = [length for pair, length in lengths.items() if model not in pair]
         means.append(sum(left) / len(left))
     squares = sum((mean - sum(means) / 6) ** 2 for mean in means)
-    found = mean_over_pairs([row(*p, length=x) for p, x in lengths.items()], "normalized_length")
+    found = mean_over_pairs(PairValue(*pair, length) for pair, length in lengths.items())
     assert found["se"] == pytest.approx((5 / 6 * squares) ** 0.5)
 
 
@@ -76,8 +76,8 @@ def test_the_jackknife_against_simulated_truth(models, of_models, of_pairs):
     means, squares = [], []
     for _ in range(1500):
         u, e = of_models * drawn.normal(size=models), of_pairs * drawn.normal(size=len(pairs))
-        rows = [{"a": a, "b": b, "y": u[a] + u[b] + x} for (a, b), x in zip(pairs, e, strict=True)]
-        found = mean_over_pairs(rows, "y")
+        y = [PairValue(a, b, u[a] + u[b] + x) for (a, b), x in zip(pairs, e, strict=True)]
+        found = mean_over_pairs(y)
         means.append(found["mean"])
         squares.append(found["se"] ** 2)
     from_models, from_pairs = 4 * of_models / models, of_pairs / len(pairs)

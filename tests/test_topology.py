@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,27 +12,30 @@ from scipy.spatial.distance import squareform
 
 from landscape.analysis import topology
 from landscape.analysis.topology import Edge, Leaf
+from landscape.store.records.base import made
+from landscape.store.records.models import Met, ModelRecord
+from landscape.store.records.strings import SnapshotRecord
+from tests import pages
 
 
 def row(a, b, level, upper, limit=None):
     limit = level if limit is None else limit
     status = "CONNECTED" if upper <= limit else "NOT_FOUND"
-    known = {"max_loss": upper, "last_change": 0.0, "status": status}
-    return {"a": a, "b": b, "level": level, "limit": limit, **known}
+    return pages.row(a, b, level, status, max_loss=upper, limit=limit)
 
 
 def own(model, level, lower, upper):
-    known = {"max_loss": upper, "last_change": 0.0}
-    return {"model": model, "level": level, "lower": lower, "limit": level, **known}
+    of = {"model": model, "level": level, "lower": lower, "limit": level}
+    return made(SnapshotRecord, **of, max_loss=upper, last_change=0.0)
 
 
 def model(number, **met):
     levels = [
-        {"level": level, "status": "REACHED" if value is not None else "LEVEL_NOT_REACHED",
-         "value": value}
+        Met(level=level, status="LEVEL_NOT_REACHED", step=None, value=None) if value is None
+        else Met(level=level, status="REACHED", step=10, value=value)
         for level, value in met["met"].items()
     ]  # fmt: skip
-    return {"model": number, "levels": levels}
+    return made(ModelRecord, model=number, levels=levels)
 
 
 def drawn(seed, n=9):
@@ -99,9 +103,9 @@ def test_what_holds_at_a_lower_level_is_carried_by_the_models_own_paths_only():
 
 
 def test_the_change_of_the_last_refinement_counts_against_a_path():
-    held = row(0, 1, 0.1, 0.0999) | {"last_change": 0.0002}
+    held = replace(row(0, 1, 0.1, 0.0999), last_change=0.0002)
     assert topology.components(topology.edges([held]), range(2), 0.1, 0.1) == [[0], [1]]
-    unknown = held | {"last_change": None}
+    unknown = replace(held, last_change=None, status="NOT_FOUND")
     assert topology.edges([unknown]) == []
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from lscape_cli import console, options
+
+if TYPE_CHECKING:
+    from landscape.store.records.strings import StringRecord, TreeRecord
 
 PAIRS = (
     "all, disjoint (0-1, 2-3, ...), a list such as 0-1,0-2, or tree: only what can still join "
@@ -65,13 +68,13 @@ def connect(
         options.exit_unless_connected(rows, tree)
 
 
-def _verdicts(rows: list[dict[str, Any]]) -> list[str]:
+def _verdicts(rows: list[StringRecord]) -> list[str]:
     """A line a level: level 0.05: 5 of 6 pairs connected (1 STUCK)."""
     lines = []
-    levels = dict.fromkeys(row["level"] for row in rows)
+    levels = dict.fromkeys(row.level for row in rows)
     width = max((len(f"{level:g}:") for level in levels), default=0)
     for level in levels:
-        counts = Counter(str(row["status"]) for row in rows if row["level"] == level)
+        counts = Counter(str(row.status) for row in rows if row.level == level)
         pairs, connected = counts.total(), counts.pop("CONNECTED", 0)
         others = ", ".join(f"{number} {status}" for status, number in sorted(counts.items()))
         line = f"level {f'{level:g}:':<{width}} {connected} of {pairs} pairs connected"
@@ -79,15 +82,15 @@ def _verdicts(rows: list[dict[str, Any]]) -> list[str]:
     return lines
 
 
-def _components(tree: list[dict[str, Any]]) -> list[str]:
+def _components(tree: list[TreeRecord]) -> list[str]:
     """A line a level: level 0.05: 8 models in 2 components; 9 of 28 pairs searched, 6 connected."""
     lines = []
-    width = max(len(f"{record['level']:g}:") for record in tree)
+    width = max(len(f"{record.level:g}:") for record in tree)
     for record in tree:
-        level, count = f"{record['level']:g}:", len(record["components"])
+        level, count = f"{record.level:g}:", len(record.components)
         lines.append(
-            f"level {level:<{width}} {record['models']} models in {count or 'no'} "
-            f"component{'s' * (count != 1)}; {record['searched']} of {record['pairs']} pairs "
-            f"searched, {record['connected']} connected"
+            f"level {level:<{width}} {record.models} models in {count or 'no'} "
+            f"component{'s' * (count != 1)}; {record.searched} of {record.pairs} pairs "
+            f"searched, {record.connected} connected"
         )
     return [*lines, UPPER]

@@ -11,6 +11,7 @@ import time
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import is_dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import click
@@ -44,6 +45,10 @@ def _plain(value: Any) -> Any:
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
+    if is_dataclass(value):
+        from landscape.store.records.base import as_dict
+
+        return _plain(as_dict(value))
     if hasattr(value, "item"):  # numpy's scalars
         value = value.item()
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
 from lscape_cli import console, options
+
+if TYPE_CHECKING:
+    from landscape.stages.measure.run import Measured
+    from landscape.store.records.base import Record
+    from landscape.store.records.measures import (
+        ModelMeasure,
+        OtherMeasureRecord,
+        PartMeasure,
+        StringMeasure,
+        TopMeasure,
+    )
+    from landscape.store.records.strings import BarrierRecord
 
 
 @click.command(cls=options.Command)
@@ -43,33 +56,33 @@ def measure(
         opened = open_run(run, runs_dir)
         found = measure_run(opened, overrides, levels or None, progress)
     if as_json:
-        console.show_json({"run": str(opened.directory), **found})
+        console.show_json({"run": str(opened.directory), **vars(found)})
         return
-    if found["strings"]:
+    if found.strings:
         columns = ["set", "level", "strings", "length found", "shortened", "ended"]
         console.show_table([*columns, "total curvature", "level curvature"], _strings(found), 1)
-    if found["models"]:
+    if found.models:
         columns = ["models at", "models", "largest eigenvalue", "smallest", "trace"]
         console.show_table(columns, _models(found), 0)
-    if found["parts"]:
+    if found.parts:
         columns = ["models at", "over", "parameters", "models", "largest eigenvalue", "smallest"]
         console.show_table([*columns, "trace"], _parts(found), 1)
-    if any(row["rank"] > 1 for row in found["top"]):
+    if any(row.rank > 1 for row in found.top):
         console.show_table(["models at", "rank", "models", "eigenvalue"], _top(found), 0)
-    if found["also"]:
+    if found.also:
         console.show_table(
             ["measure", "of", "level", "quantity", "measured", "mean"], _also(found), 1
         )
-    if found["barriers"]:
-        console.show(_barriers(found["barriers"]))
+    if found.barriers:
+        console.show(_barriers(found.barriers))
     console.show(f"means, without errors; each is in {opened.latest_measures_directory}")
 
 
-def _strings(found: dict[str, list[dict[str, Any]]]) -> list[list[str]]:
+def _strings(found: Measured) -> list[list[str]]:
     """A line a set and level, from means over its strings."""
-    groups: dict[tuple[str, float], list[dict[str, Any]]] = {}
-    for row in found["strings"]:
-        groups.setdefault((row["set"], row["level"]), []).append(row)
+    groups: dict[tuple[str, float], list[StringMeasure]] = {}
+    for row in found.strings:
+        groups.setdefault((row.set, row.level), []).append(row)
     keys = "normalized_length_found", "normalized_length", "total_curvature", "level_curvature_mean"
     lines = []
     for (name, level), rows in groups.items():
@@ -79,37 +92,37 @@ def _strings(found: dict[str, list[dict[str, Any]]]) -> list[list[str]]:
     return lines
 
 
-def _models(found: dict[str, list[dict[str, Any]]]) -> list[list[str]]:
-    groups: dict[float, list[dict[str, Any]]] = {}
-    for row in found["models"]:
-        groups.setdefault(row["level"], []).append(row)
+def _models(found: Measured) -> list[list[str]]:
+    groups: dict[float, list[ModelMeasure]] = {}
+    for row in found.models:
+        groups.setdefault(row.level, []).append(row)
     return [[f"{level:g}", str(len(rows)), *_hessian(rows)] for level, rows in groups.items()]
 
 
-def _parts(found: dict[str, list[dict[str, Any]]]) -> list[list[str]]:
-    groups: dict[tuple[float, str, int], list[dict[str, Any]]] = {}
-    for row in found["parts"]:
-        groups.setdefault((row["level"], row["over"], row["parameters"]), []).append(row)
+def _parts(found: Measured) -> list[list[str]]:
+    groups: dict[tuple[float, str, int], list[PartMeasure]] = {}
+    for row in found.parts:
+        groups.setdefault((row.level, row.over, row.parameters), []).append(row)
     return [
         [f"{level:g}", over, str(parameters), str(len(rows)), *_hessian(rows)]
         for (level, over, parameters), rows in groups.items()
     ]
 
 
-def _top(found: dict[str, list[dict[str, Any]]]) -> list[list[str]]:
-    groups: dict[tuple[float, int], list[dict[str, Any]]] = {}
-    for row in found["top"]:
-        groups.setdefault((row["level"], row["rank"]), []).append(row)
+def _top(found: Measured) -> list[list[str]]:
+    groups: dict[tuple[float, int], list[TopMeasure]] = {}
+    for row in found.top:
+        groups.setdefault((row.level, row.rank), []).append(row)
     return [
         [f"{level:g}", str(rank), str(len(rows)), _resolved(rows, "value")]
         for (level, rank), rows in groups.items()
     ]
 
 
-def _also(found: dict[str, list[dict[str, Any]]]) -> list[list[str]]:
-    groups: dict[tuple[str, str, float, str], list[dict[str, Any]]] = {}
-    for row in found["also"]:
-        key = row["measure"], row["set"] or "models", row["level"], row["quantity"]
+def _also(found: Measured) -> list[list[str]]:
+    groups: dict[tuple[str, str, float, str], list[OtherMeasureRecord]] = {}
+    for row in found.also:
+        key = row.measure, row.set or "models", row.level, row.quantity
         groups.setdefault(key, []).append(row)
     return [
         [measure, of, f"{level:g}", quantity, str(len(rows)), _mean(rows, "value")]
@@ -117,39 +130,39 @@ def _also(found: dict[str, list[dict[str, Any]]]) -> list[list[str]]:
     ]
 
 
-def _hessian(rows: list[dict[str, Any]]) -> list[str]:
+def _hessian(rows: Sequence[Record]) -> list[str]:
     return [_resolved(rows, "largest"), _resolved(rows, "smallest"), _mean(rows, "trace")]
 
 
-def _resolved(rows: list[dict[str, Any]], key: str) -> str:
+def _resolved(rows: Sequence[Record], key: str) -> str:
     """The mean of eigenvalues that are resolved, with how many are not."""
     from landscape.report.data.wording import is_resolved
 
-    known = [row for row in rows if row[key] is not None]
+    known = [row for row in rows if getattr(row, key) is not None]
     some = [row for row in known if is_resolved(row, key)]
     text, open_ones = _mean(some, key), len(known) - len(some)
     counted = f"{open_ones} of {len(known)} not resolved" if open_ones else ""
     return f"{text} ({counted})" if text and counted else text or counted
 
 
-def _barriers(records: list[dict[str, Any]]) -> str:
+def _barriers(records: Sequence[BarrierRecord]) -> str:
     """barriers of 2 pairs (1 BUDGET, 1 TIGHT): the highest at most 0.31, its ends 0.1 and 0.09"""
     from landscape.analysis.topology import upper_bound
 
     highest = max(records, key=upper_bound)
     pairs = f"{len(records)} pair{'s' * (len(records) != 1)} ({_counts(records, 'status')})"
-    ends = f"{highest['loss_a']:.5g} and {highest['loss_b']:.5g}"
+    ends = f"{highest.loss_a:.5g} and {highest.loss_b:.5g}"
     return f"barriers of {pairs}: the highest at most {upper_bound(highest):.5g}, its ends {ends}"
 
 
-def _counts(records: list[dict[str, Any]], key: str) -> str:
-    counts = Counter(str(record[key]) for record in records)
+def _counts(records: Sequence[Record], key: str) -> str:
+    counts = Counter(str(getattr(record, key)) for record in records)
     return ", ".join(f"{number} {word}" for word, number in sorted(counts.items()))
 
 
-def _mean(rows: list[dict[str, Any]], key: str) -> str:
+def _mean(rows: Sequence[Record], key: str) -> str:
     """With how many it is of, where that is not all."""
-    known = [row[key] for row in rows if row[key] is not None]
+    known = [value for value in (getattr(row, key) for row in rows) if value is not None]
     if not known:
         return ""
     text = f"{sum(known) / len(known):.5g}"

@@ -6,12 +6,15 @@ import contextlib
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.shell_completion import CompletionItem
 
 from lscape_cli import console
+
+if TYPE_CHECKING:
+    from landscape.store.records.strings import StringRecord, TreeRecord
 
 
 class Command(click.Command):
@@ -160,15 +163,13 @@ require_connected = click.option(
 )
 
 
-def exit_unless_connected(
-    rows: list[dict[str, Any]], tree: list[dict[str, Any]] | None = None
-) -> None:
+def exit_unless_connected(rows: list[StringRecord], tree: list[TreeRecord] | None = None) -> None:
     """Of a tree, unless all the models that met a level are in one component there."""
     if tree:
-        apart = [f"{r['level']:g}" for r in tree if len(r["components"]) != 1]
+        apart = [f"{record.level:g}" for record in tree if len(record.components) != 1]
         said = f"the models are not in one component at {', '.join(apart)}" if apart else ""
     else:
-        missing = sum(row["status"] != "CONNECTED" for row in rows)
+        missing = sum(row.status != "CONNECTED" for row in rows)
         said = f"{missing} of {len(rows)} were not connected" if missing else ""
     if said:
         console.error(f"--require-connected: {said}")

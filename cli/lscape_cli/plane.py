@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from lscape_cli import console, options
+
+if TYPE_CHECKING:
+    from landscape.store.records.planes import PlaneRecord
 
 
 class Models(click.ParamType):
@@ -130,6 +133,7 @@ def plane(
         from landscape.report.figures.plane import write_plane
         from landscape.stages.plane import plane as evaluate
         from landscape.stages.trajectory import trajectory as follow
+        from landscape.store.records.base import as_dict
         from landscape.store.run import open_run
 
         opened = [open_run(run, runs_dir) for run in runs]
@@ -143,21 +147,22 @@ def plane(
         files = write_plane(first, name)
         record = first.load_plane(name)[1]
     if as_json:
-        console.show_json({"run": str(first.directory), "plane": name, **record, "files": files})
+        about = {"run": str(first.directory), "plane": name}
+        console.show_json({**about, **as_dict(record), "files": files})
         return
     console.show("\n".join([*_said(record, len(opened) > 1), *files]))
 
 
-def _said(record: dict[str, Any], several: bool) -> list[str]:
+def _said(record: PlaneRecord, several: bool) -> list[str]:
     """What stands beside the picture."""
     lines = []
-    for string in record["strings"]:
+    for string in record.strings:
         lines.append(
-            f"string {string['a']}-{string['b']} ({string['set']}, {string['status']}) leaves the "
-            f"plane by at most {string['distance']:.4g}, {string['distance'] / string['chord']:.3g}"
-            f" of its chord, at {string['distance_at']:.2f} of its length"
+            f"string {string.a}-{string.b} ({string.set}, {string.status}) leaves the "
+            f"plane by at most {string.distance:.4g}, {string.distance / string.chord:.3g}"
+            f" of its chord, at {string.distance_at:.2f} of its length"
         )
-    for name, axes in record.get("filters", {}).items():
+    for name, axes in (record.filters or {}).items():
         numbered = ", ".join(map(str, axes or ()))
         lines.append(
             f"{name} is held still" if axes is None
@@ -165,14 +170,14 @@ def _said(record: dict[str, Any], several: bool) -> list[str]:
             if axes
             else f"{name} is one filter"
         )  # fmt: skip
-    for way in record.get("trajectories", ()):
-        part = f", {way['distance'] / way['chord']:.3g} of its chord," if way["chord"] else ""
+    for way in record.trajectories or ():
+        part = f", {way.distance / way.chord:.3g} of its chord," if way.chord else ""
         lines.append(
-            f"{way['run'] + ' ' if several else ''}model {way['model']} ({way['optimizer']}, "
-            f"{way['snapshots']} snapshots) leaves the plane by at most {way['distance']:.4g}"
-            f"{part} at step {way['distance_at']}"
+            f"{way.run + ' ' if several else ''}model {way.model} ({way.optimizer}, "
+            f"{way.snapshots} snapshots) leaves the plane by at most {way.distance:.4g}"
+            f"{part} at step {way.distance_at}"
         )
-    if "shares" in record:
-        x, y = (100 * share for share in record["shares"])
+    if record.shares:
+        x, y = (100 * share for share in record.shares)
         lines.append(f"the axes explain {x:.3g} % and {y:.3g} % of the snapshots' variance")
     return lines

@@ -74,7 +74,7 @@ def _pairs(given: str, runs: Sequence[Any]) -> list[tuple[int, int]]:
     from landscape.config.load import ConfigError
     from landscape.config.sections import pair_list
 
-    tried = {(row["a"], row["b"]) for run in runs for row in run.rows()}
+    tried = {(row.a, row.b) for run in runs for row in run.rows()}
     try:
         pairs = pair_list(given, 1 + max((b for _, b in tried), default=1))
     except ValueError as error:

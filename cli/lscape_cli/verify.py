@@ -43,20 +43,20 @@ def verify(run: str, grid: int | None, runs_dir: str, quiet: bool, as_json: bool
         opened = open_run(run, runs_dir)
         paths = judge_again(opened, grid, progress)
     if as_json:
-        kinds = {kind: [path for path in paths if path["kind"] == kind] for kind in KINDS}
+        kinds = {kind: [path for path in paths if path.kind == kind] for kind in KINDS}
         console.show_json({"run": str(opened.directory), **kinds})
         return
-    lost = [path for path in paths if not path["agreed"]]
+    lost = [path for path in paths if not path.agreed]
     if lost:
         rows = [
-            [path["name"], *(f"{path[key]:.6g}" for key in ("max_loss", "limit", "grid"))]
+            [path.name, *(f"{of:.6g}" for of in (path.max_loss, path.limit, path.grid))]
             for path in lost
         ]
         console.show_table(["path", "max loss", "limit", "grid"], rows)
     for kind, said in KINDS.items():
-        own = [path for path in paths if path["kind"] == kind]
-        grids = ", ".join(str(n) for n in sorted({path["grid"] for path in own}))
-        held = sum(path["agreed"] for path in own)
+        own = [path for path in paths if path.kind == kind]
+        grids = ", ".join(str(n) for n in sorted({path.grid for path in own}))
+        held = sum(path.agreed for path in own)
         if own:
             console.show(f"{held} of {len(own)} {said} hold at grid {grids}")
         elif kind == "strings":

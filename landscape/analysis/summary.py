@@ -6,17 +6,27 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.stats import binomtest
 
-Row = dict[str, Any]
+from landscape.store.records.base import OfPair
+from landscape.store.records.strings import StringRecord
+
 CONNECTED = "CONNECTED"
 UNREACHED = "LEVEL_NOT_REACHED"  # no path was sought
 
 
-def summarise(rows: Iterable[Row]) -> list[dict[str, Any]]:
+class PairValue(NamedTuple):
+    """A number of a pair of models; None where there is none."""
+
+    a: int
+    b: int
+    value: float | None
+
+
+def summarise(rows: Iterable[StringRecord]) -> list[dict[str, Any]]:
     """One record a set and level, sets by name, levels from high to low.
 
     A record has task, method, set, level, limit; pairs; tried, those whose ends reached the level;
@@ -25,46 +35,52 @@ def summarise(rows: Iterable[Row]) -> list[dict[str, Any]]:
     the connected the highest max_loss, barrier and resolution; the sums of grad_evals and seconds
     over all. None for what does not apply.
     """
-    ordered = sorted(rows, key=lambda row: (row["set"], -row["level"]))
-    groups = groupby(ordered, key=lambda row: (row["set"], row["level"]))
+    ordered = sorted(rows, key=lambda row: (row.set, -row.level))
+    groups = groupby(ordered, key=lambda row: (row.set, row.level))
     return [_level(list(group)) for _, group in groups]
 
 
-def _level(rows: Sequence[Row]) -> dict[str, Any]:
-    connected = [row for row in rows if row["status"] == CONNECTED]
+def _level(rows: Sequence[StringRecord]) -> dict[str, Any]:
+    connected = [row for row in rows if row.status == CONNECTED]
     share = share_connected(rows) or {"n": 0, "mean": None, "interval": [None, None]}
-    limits = {row["limit"] for row in rows if row["limit"] is not None}
+    limits = {row.limit for row in rows if row.limit is not None}
     return {
-        **{key: rows[0][key] for key in ("task", "method", "set", "level")},
+        **{key: getattr(rows[0], key) for key in ("task", "method", "set", "level")},
         "limit": max(limits, default=None),
         "pairs": len(rows),
         "tried": share["n"],
         "connected": len(connected),
         "share": share["mean"],
         "share_interval": share["interval"],
-        "statuses": dict(Counter(str(row["status"]) for row in rows).most_common()),
-        "normalized_length": mean_over_pairs(connected, "normalized_length"),
-        "beads": mean_over_pairs(connected, "beads"),
+        "statuses": dict(Counter(str(row.status) for row in rows).most_common()),
+        "normalized_length": mean_over_pairs(of_pairs(connected, "normalized_length")),
+        "beads": mean_over_pairs(of_pairs(connected, "beads")),
         "max_loss": _highest(connected, "max_loss"),
         "barrier": _highest(connected, "barrier"),
         "resolution": _highest(connected, "resolution"),
-        "grad_evals": sum(row["grad_evals"] or 0 for row in rows),
-        "seconds": math.fsum(row["seconds"] or 0 for row in rows),
+        "grad_evals": sum(row.grad_evals for row in rows),
+        "seconds": math.fsum(row.seconds or 0 for row in rows),
     }
 
 
-def share_connected(rows: Sequence[Row]) -> dict[str, Any] | None:
+def share_connected(rows: Sequence[StringRecord]) -> dict[str, Any] | None:
     """`share_of` the pairs that were tried; None where none was."""
-    tried = [row["status"] == CONNECTED for row in rows if row["status"] != UNREACHED]
+    tried = [row.status == CONNECTED for row in rows if row.status != UNREACHED]
     return share_of(tried) if tried else None
 
 
-def _highest(rows: Sequence[Row], key: str) -> float | None:
-    return max((row[key] for row in rows if row[key] is not None), default=None)
+def _highest(rows: Sequence[StringRecord], key: str) -> float | None:
+    values = [getattr(row, key) for row in rows]
+    return max((value for value in values if value is not None), default=None)
 
 
-def mean_over_pairs(rows: Sequence[Row], key: str) -> dict[str, Any]:
-    """{mean, se, n, clustered} of a column over pairs a-b of models.
+def of_pairs(rows: Iterable[OfPair], key: str) -> list[PairValue]:
+    """A column of rows."""
+    return [PairValue(row.a, row.b, getattr(row, key)) for row in rows]
+
+
+def mean_over_pairs(values: Iterable[PairValue]) -> dict[str, Any]:
+    """{mean, se, n, clustered} of a number over pairs a-b of models, where it is known.
 
     Where no model is in two of the pairs, the standard error is sd/√n, and clustered is None.
     Elsewhere the pairs are not independent: clustered is "model", and it is the jackknife that
@@ -74,20 +90,20 @@ def mean_over_pairs(rows: Sequence[Row], key: str) -> dict[str, Any]:
     the large side. se is None where it cannot be had: one pair, or a model without which no pair
     is left.
     """
-    known = [row for row in rows if row[key] is not None]
-    values = np.array([row[key] for row in known], float)
-    ends = np.array([(row["a"], row["b"]) for row in known], int).reshape(-1, 2)
+    known = [one for one in values if one.value is not None]
+    numbers = np.array([one.value for one in known], float)
+    ends = np.array([(one.a, one.b) for one in known], int).reshape(-1, 2)
     models, uses = np.unique(ends, return_counts=True)
     shared = bool((uses > 1).any())
     se = None
     if shared:
-        without = [values[~(ends == model).any(1)] for model in models]
+        without = [numbers[~(ends == model).any(1)] for model in models]
         if all(map(len, without)):
             means = np.array([left.mean() for left in without])
             se = math.sqrt((1 - 1 / len(models)) * float(np.square(means - means.mean()).sum()))
     else:
-        return mean_of(values)
-    return {"mean": float(values.mean()), "se": se, "n": len(values), "clustered": "model"}
+        return mean_of(numbers)
+    return {"mean": float(numbers.mean()), "se": se, "n": len(numbers), "clustered": "model"}
 
 
 def mean_of(values: Sequence[float] | np.ndarray) -> dict[str, Any]:

@@ -21,7 +21,17 @@ from typing import Any, NamedTuple
 
 import scipy  # its parts are loaded when they are used
 
-Row = dict[str, Any]
+from landscape.store.records.measures import StringMeasure
+from landscape.store.records.models import ModelRecord
+from landscape.store.records.strings import (
+    BarrierRecord,
+    Join,
+    SnapshotRecord,
+    StringRecord,
+    TreeRecord,
+)
+
+Certified = StringRecord | SnapshotRecord | BarrierRecord | StringMeasure
 Snapshot = tuple[int, float]
 Pair = tuple[int, int]
 
@@ -52,43 +62,45 @@ class Merge(NamedTuple):
     younger: tuple[int, ...]
 
 
-def upper_bound(record: Row) -> float:
+def upper_bound(record: Certified) -> float:
     """The certificate's bound on the loss along a path: its maximum and its last change; infinite
     where there is none."""
-    known = record["max_loss"], record["last_change"]
-    return math.inf if None in known else sum(known)
+    if record.max_loss is None or record.last_change is None:
+        return math.inf
+    return record.max_loss + record.last_change
 
 
 def edges(
-    rows: Iterable[Row] = (), snapshots: Iterable[Row] = (), barriers: Iterable[Row] = ()
+    rows: Iterable[StringRecord] = (),
+    snapshots: Iterable[SnapshotRecord] = (),
+    barriers: Iterable[BarrierRecord] = (),
 ) -> list[Edge]:
-    """The edges of records of records.py; of those whose loss was finite."""
+    """The edges of a run's paths; of those whose loss was finite."""
     ends = itertools.chain(
-        (((r["a"], r["level"]), (r["b"], r["level"]), r) for r in rows),
-        (((r["model"], r["level"]), (r["model"], r["lower"]), r) for r in snapshots),
-        (((r["a"], r["level_a"]), (r["b"], r["level_b"]), r) for r in barriers),
+        (((r.a, r.level), (r.b, r.level), r) for r in rows),
+        (((r.model, r.level), (r.model, r.lower), r) for r in snapshots),
+        (((r.a, r.level_a), (r.b, r.level_b), r) for r in barriers),
     )
     found = (Edge(a, b, upper_bound(record)) for a, b, record in ends)
     return [edge for edge in found if math.isfinite(edge.upper)]
 
 
-def leaves(models: Iterable[Row]) -> dict[int, Leaf]:
+def leaves(models: Iterable[ModelRecord]) -> dict[int, Leaf]:
     """The deepest snapshot of every model that met a level, from the records of models.json."""
     found = {}
     for model in models:
-        met = [entry for entry in model["levels"] if entry["status"] == "REACHED"]
+        met = [Leaf(entry.level, entry.value) for entry in model.levels if entry.value is not None]
         if met:
-            deepest = min(met, key=lambda entry: entry["level"])
-            found[model["model"]] = Leaf(deepest["level"], deepest["value"])
+            found[model.model] = min(met, key=lambda leaf: leaf.level)
     return found
 
 
-def reached(models: Iterable[Row], level: float) -> list[int]:
+def reached(models: Iterable[ModelRecord], level: float) -> list[int]:
     """The models that met a level."""
     return [
-        model["model"]
+        model.model
         for model in models
-        if any(e["level"] == level and e["status"] == "REACHED" for e in model["levels"])
+        if any(e.level == level and e.status == "REACHED" for e in model.levels)
     ]
 
 
@@ -153,26 +165,26 @@ def merges(minima: Mapping[int, Leaf], known: Iterable[Edge]) -> list[Merge]:
 
 def direct(
     minima: Mapping[int, Leaf],
-    rows: Iterable[Row],
-    snapshots: Sequence[Row],
-    barriers: Iterable[Row] = (),
-) -> dict[Pair, tuple[float, Row]]:
+    rows: Iterable[StringRecord],
+    snapshots: Sequence[SnapshotRecord],
+    barriers: Iterable[BarrierRecord] = (),
+) -> dict[Pair, tuple[float, StringRecord | BarrierRecord]]:
     """For pairs of models, the lowest bound known on a path between their deepest snapshots that
     touches no third model's, and its record: a barrier, or a row with the models' own paths."""
 
     def down(model: int, level: float) -> float:
-        steps = {r["level"]: r for r in snapshots if r["model"] == model}
+        steps = {r.level: r for r in snapshots if r.model == model}
         highest, at = -math.inf, level
         while at > minima[model].level:
             if at not in steps:
                 return math.inf
-            highest, at = max(highest, upper_bound(steps[at])), steps[at]["lower"]
+            highest, at = max(highest, upper_bound(steps[at])), steps[at].lower
         return highest
 
-    found: dict[Pair, tuple[float, Row]] = {}
+    found: dict[Pair, tuple[float, StringRecord | BarrierRecord]] = {}
     both = itertools.chain(
-        (((r["a"], r["level"]), (r["b"], r["level"]), r) for r in rows if r["limit"] is not None),
-        (((r["a"], r["level_a"]), (r["b"], r["level_b"]), r) for r in barriers),
+        (((r.a, r.level), (r.b, r.level), r) for r in rows if r.limit is not None),
+        (((r.a, r.level_a), (r.b, r.level_b), r) for r in barriers),
     )
     for a, b, record in both:
         bound = max(upper_bound(record), down(*a), down(*b))
@@ -200,7 +212,7 @@ def persistence(minima: Mapping[int, Leaf], tree: Iterable[Merge]) -> list[dict[
     for merge in tree:
         records[lowest(merge.younger)] |= {"death": merge.height, "into": lowest(merge.older)}
 
-    def lasts(record: Row) -> float:
+    def lasts(record: dict[str, Any]) -> float:
         return math.inf if record["death"] is None else record["death"] - record["birth"]
 
     return sorted(records.values(), key=lambda r: (-lasts(r), r["birth"], r["model"]))
@@ -236,24 +248,18 @@ def next_pairs(
 
 
 def tree_record(
-    rows: Sequence[Row],
-    snapshots: Sequence[Row],
-    models: Sequence[Row],
+    rows: Sequence[StringRecord],
+    snapshots: Sequence[SnapshotRecord],
+    models: Sequence[ModelRecord],
     level: float,
     limit: float,
     tries: int,
-) -> dict[str, Any]:
-    """What a tree grown at a level has found, and why the other pairs were not searched.
-
-    {level, limit, tries, models (that met it), pairs (of these), searched, connected (of the
-    searched), components, joins}. joins: the connections {a, b, level} that hold the components
-    together; two models of one component are joined through them, and were therefore not searched.
-    A pair of two components was not searched where the `tries` across a cut were spent.
-    """
+) -> TreeRecord:
+    """What a tree grown at a level has found."""
     at = _searched(rows, level)
     known = edges(
-        [row for row in rows if row["level"] <= level],
-        [record for record in snapshots if record["level"] <= level],
+        [row for row in rows if row.level <= level],
+        [record for record in snapshots if record.level <= level],
     )
     who = reached(models, level)
     parts = components(known, who, level, limit)
@@ -261,35 +267,35 @@ def tree_record(
     held = _joined(within, [(model, level) for model in who])
     several = {held[(part[0], level)] for part in parts if len(part) > 1}
     joins = [
-        {"a": a[0], "b": b[0], "level": a[1]}
+        Join(a=a[0], b=b[0], level=a[1])
         for a, b, _ in within
         if a[0] != b[0] and held[a] in several
     ]
-    return {
-        "level": level,
-        "limit": limit,
-        "tries": tries,
-        "models": len(who),
-        "pairs": math.comb(len(who), 2),
-        "searched": len(at),
-        "connected": sum(row["status"] == CONNECTED for row in at),
-        "components": parts,
-        "joins": sorted(joins, key=lambda join: (-join["level"], join["a"], join["b"])),
-    }
+    return TreeRecord(
+        level=level,
+        limit=limit,
+        tries=tries,
+        models=len(who),
+        pairs=math.comb(len(who), 2),
+        searched=len(at),
+        connected=sum(row.status == CONNECTED for row in at),
+        components=parts,
+        joins=sorted(joins, key=lambda join: (-join.level, join.a, join.b)),
+    )
 
 
-def _searched(rows: Iterable[Row], level: float) -> list[Row]:
-    return [row for row in rows if row["level"] == level and row["limit"] is not None]
+def _searched(rows: Iterable[StringRecord], level: float) -> list[StringRecord]:
+    return [row for row in rows if row.level == level and row.limit is not None]
 
 
 # -- a run -----------------------------------------------------------------------------------------
 
 
 def describe(
-    models: Sequence[Row],
-    rows: Sequence[Row],
-    snapshots: Sequence[Row] = (),
-    barriers: Sequence[Row] = (),
+    models: Sequence[ModelRecord],
+    rows: Sequence[StringRecord],
+    snapshots: Sequence[SnapshotRecord] = (),
+    barriers: Sequence[BarrierRecord] = (),
 ) -> dict[str, Any]:
     """The topology of a run's trained models, as strict JSON data.
 
@@ -303,13 +309,13 @@ def describe(
     known = edges(rows, snapshots, barriers)
     minima = leaves(models)
     tree = merges(minima, known)
-    limits = {(r["level"], r["limit"]) for r in (*rows, *snapshots) if r["limit"] is not None}
+    limits = {(r.level, r.limit) for r in (*rows, *snapshots) if r.limit is not None}
     found = []
     for level, limit in sorted(limits, reverse=True):
         at = _searched(rows, level)
         who = reached(models, level)
-        tried = {(row["a"], row["b"]) for row in at}
-        held = {(row["a"], row["b"]) for row in at if upper_bound(row) <= limit}
+        tried = {(row.a, row.b) for row in at}
+        held = {(row.a, row.b) for row in at if upper_bound(row) <= limit}
         found.append(
             {
                 "level": level,
@@ -335,10 +341,10 @@ def describe(
 
 
 def _notes(
-    models: Sequence[Row],
-    rows: Sequence[Row],
-    snapshots: Sequence[Row],
-    barriers: Sequence[Row],
+    models: Sequence[ModelRecord],
+    rows: Sequence[StringRecord],
+    snapshots: Sequence[SnapshotRecord],
+    barriers: Sequence[BarrierRecord],
     found: dict[str, Any],
 ) -> list[str]:
     """What is missing for components, barriers and the tree, of which `found` is all else."""
@@ -348,7 +354,7 @@ def _notes(
     if not minima:
         return ["no components and no barriers: no model met a level"]
     notes = []
-    lost = ", ".join(str(m["model"]) for m in models if m["model"] not in minima)
+    lost = ", ".join(str(m.model) for m in models if m.model not in minima)
     if lost:
         notes.append(f"not in the disconnectivity graph: models that met no level ({lost})")
     levels, unjoined = {at["level"] for at in found["levels"]}, found["unjoined"]
@@ -363,7 +369,7 @@ def _notes(
         notes.append("barriers are as the searches left them; `lscape measure` lowers them")
     if unjoined > 1:
         notes.append(f"no path of finite loss is known between {unjoined} groups of models")
-    if not any(row["status"] == CONNECTED for row in rows):
+    if not any(row.status == CONNECTED for row in rows):
         paths = "paths that were lowered" if barriers else "failed searches"
         notes.append(f"no pair was connected below its level: barriers are of {paths}")
     return notes

@@ -82,8 +82,19 @@ class Connection:
             "verified": None,
             "chained_from": string.chained_from,
             "restarts": string.restarts,
+            "loss_evals": string.loss_evals,
+            **self._tightening(),
             "reason": self.reason,
             **({"facts": dict(string.facts)} if string.facts else {}),
+        }
+
+    def _tightening(self) -> dict[str, float | int | None]:
+        spent = self.string.tightening
+        return {
+            "length_found": self.length_found if spent else None,
+            "beads_found": self.beads_found if spent else None,
+            "tightening_grad_evals": spent.grad_evals if spent else None,
+            "tightening_loss_evals": spent.loss_evals if spent else None,
         }
 
 

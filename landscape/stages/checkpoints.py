@@ -1,21 +1,31 @@
-"""What interrupted work has kept, checked before it goes on: by kinds, as in records.py."""
+"""What interrupted work has kept, checked before it goes on: by kinds, as records are."""
 
 from __future__ import annotations
 
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
 import numpy as np
-from pydantic import AfterValidator, Field, FiniteFloat, InstanceOf, NonNegativeInt
-from typing_extensions import TypedDict
+from pydantic import Field, InstanceOf
 
 from landscape.search.descend import DescentState
+from landscape.search.shorten import Shortening
 from landscape.search.state import Beads, Round, Search, Segments, String
-from landscape.store.files import Arrays, RunError, checked, load_arrays, read_record, save_arrays
-from landscape.store.records import Amount, Checksum, SearchStatus
+from landscape.store.files import (
+    Arrays,
+    RunError,
+    checked,
+    load_arrays,
+    read_contents,
+    read_record,
+    save_arrays,
+)
+from landscape.store.records.base import Amount, Checksum, Count, Number
+from landscape.store.records.strings import SearchStatus
 
 Array = InstanceOf[np.ndarray]
 Named = dict[str, Array]
@@ -85,7 +95,8 @@ def _unpack(packed: Packed, arrays: Arrays) -> Any:
     return value
 
 
-class KeptDescent(TypedDict):
+@dataclass(frozen=True, kw_only=True)
+class KeptDescent:
     params: Named
     memory: list[Array]
     key: Array
@@ -96,45 +107,37 @@ class KeptDescent(TypedDict):
     moved: Array
     fixed: Named
 
-
-def _alike(descent: KeptDescent) -> KeptDescent:
-    """All arrays are of the same models."""
-    step = descent["step"]
-    numbers = descent["value"], descent["target"], descent["reach"]
-    if step.ndim != 1 or step.dtype.kind not in "iu" or (step < 0).any():
-        raise ValueError("step is a whole number of 0 or more a model")
-    if any(part.shape != step.shape or part.dtype.kind != "f" for part in numbers):
-        raise ValueError("value, target and reach are a number a model")
-    if descent["moved"].shape != step.shape or descent["moved"].dtype != bool:
-        raise ValueError("moved is true or false a model")
-    if descent["key"].shape != (len(step), 2):
-        raise ValueError("key is two numbers a model")
-    many = [*descent["params"].values(), *descent["memory"], *descent["fixed"].values()]
-    if not descent["params"] or any(part.shape[:1] != step.shape for part in many):
-        raise ValueError("params, memory and fixed have an item a model")
-    return descent
+    def __post_init__(self) -> None:
+        """All arrays are of the same models."""
+        step = self.step
+        if step.ndim != 1 or step.dtype.kind not in "iu" or (step < 0).any():
+            raise ValueError("step is a whole number of 0 or more a model")
+        numbers = self.value, self.target, self.reach
+        if any(part.shape != step.shape or part.dtype.kind != "f" for part in numbers):
+            raise ValueError("value, target and reach are a number a model")
+        if self.moved.shape != step.shape or self.moved.dtype != bool:
+            raise ValueError("moved is true or false a model")
+        if self.key.shape != (len(step), 2):
+            raise ValueError("key is two numbers a model")
+        many = [*self.params.values(), *self.memory, *self.fixed.values()]
+        if not self.params or any(part.shape[:1] != step.shape for part in many):
+            raise ValueError("params, memory and fixed have an item a model")
 
 
-Descending = Annotated[KeptDescent, AfterValidator(_alike)]
-
-
-class KeptTraining(TypedDict):
+@dataclass(frozen=True, kw_only=True)
+class KeptTraining:
     """met: of every model (level, step, value) of the levels that it has met."""
 
-    descent: Descending
-    met: list[list[Annotated[list[FiniteFloat], Field(min_length=3, max_length=3)]]]
+    descent: KeptDescent
+    met: list[list[tuple[Number, Count, Number]]]
+
+    def __post_init__(self) -> None:
+        if len(self.met) != len(self.descent.step):
+            raise ValueError("met has an item a model")
 
 
-def _of_each(kept: KeptTraining) -> KeptTraining:
-    if len(kept["met"]) != len(kept["descent"]["step"]):
-        raise ValueError("met has an item a model")
-    return kept
-
-
-Training = Annotated[KeptTraining, AfterValidator(_of_each)]
-
-
-class KeptRound(TypedDict):
+@dataclass(frozen=True, kw_only=True)
+class KeptRound:
     """facts [4]: number, level, highest, at, of which any may be infinite or NaN."""
 
     facts: Array
@@ -142,87 +145,113 @@ class KeptRound(TypedDict):
     places: Array
     profile: Array
 
-
-def _with_four(one: KeptRound) -> KeptRound:
-    if one["facts"].shape != (4,):
-        raise ValueError("facts are four numbers")
-    return one
+    def __post_init__(self) -> None:
+        if self.facts.shape != (4,):
+            raise ValueError("facts are four numbers")
 
 
-class KeptSegments(TypedDict):
+@dataclass(frozen=True, kw_only=True)
+class KeptSegments:
     upper: Array
     place: Array
     values: Array
     own: Named
 
 
-class KeptString(TypedDict):
-    name: Annotated[str, Field(pattern=r"^\d+-\d+$")]
+@dataclass(frozen=True, kw_only=True)
+class KeptShortening:
+    name: str
+    limit: Number
     points: Named
-    segments: KeptSegments | None
-    level: FiniteFloat | None
-    history: list[Annotated[KeptRound, AfterValidator(_with_four)]]
-    ids: Array
-    left: Named
-    left_ids: Array
-    chained_from: FiniteFloat | None
-    facts: dict[str, FiniteFloat]
-    ended: SearchStatus | None
+    safe: Named
+    kept: Named
+    ends: Annotated[list[Number], Field(min_length=2, max_length=2)]
+    extra: Array
+    max_beads: Count
+    max_sweeps: Count
+    lengths: list[Amount]
+    seen: Named
+    fresh: Count
+    cuts: Named
+    tube: Number
+    margin: Number
+    stiffness: Array
+    held: Array
+    penalty: Number
+    recent: list[list[Number]]
+    failures: Count
+    sweeps: Count
+    grad_evals: Count
+    loss_evals: Count
+    history: list[Annotated[list[Number], Field(min_length=5, max_length=5)]]
+    ended: Literal["CONVERGED", "STALLED", "BUDGET", "OFF"] | None
     reason: str
-    rounds: NonNegativeInt
-    restarts: NonNegativeInt
-    grad_evals: NonNegativeInt
     seconds: Amount
 
 
-def _of_beads(string: KeptString) -> KeptString:
-    beads = {leaf.shape[:1] for leaf in string["points"].values()}
-    if beads != {string["ids"].shape} or len(string["ids"]) < 2:
-        raise ValueError("points and ids have an item a bead, of two or more")
-    if segments := string["segments"]:
-        known = [segments["upper"], segments["place"], segments["values"]]
-        if any(
-            part.shape[:1] != (len(string["ids"]) - 1,)
-            for part in (*known, *segments["own"].values())
-        ):
-            raise ValueError("segments has an item a segment")
-    return string
+@dataclass(frozen=True, kw_only=True)
+class KeptString:
+    name: Annotated[str, Field(pattern=r"^\d+-\d+$")]
+    points: Named
+    segments: KeptSegments | None
+    level: Number | None
+    history: list[KeptRound]
+    ids: Array
+    left: Named
+    left_ids: Array
+    chained_from: Number | None
+    facts: dict[str, Number]
+    ended: SearchStatus | None
+    reason: str
+    rounds: Count
+    restarts: Count
+    grad_evals: Count
+    loss_evals: Count
+    tightening: KeptShortening | None
+    length_found: Amount | None
+    seconds: Amount
+
+    def __post_init__(self) -> None:
+        beads = {leaf.shape[:1] for leaf in self.points.values()}
+        if beads != {self.ids.shape} or len(self.ids) < 2:
+            raise ValueError("points and ids have an item a bead, of two or more")
+        if segments := self.segments:
+            known = [segments.upper, segments.place, segments.values, *segments.own.values()]
+            if any(part.shape[:1] != (len(self.ids) - 1,) for part in known):
+                raise ValueError("segments has an item a segment")
 
 
-class KeptBeads(TypedDict):
+@dataclass(frozen=True, kw_only=True)
+class KeptBeads:
     """On their way down, for the strings `owner`."""
 
     owner: Array
     place: Array
     fresh: Array
-    descent: Descending
+    descent: KeptDescent
 
 
-class KeptSearch(TypedDict):
-    strings: Annotated[list[Annotated[KeptString, AfterValidator(_of_beads)]], Field(min_length=1)]
+@dataclass(frozen=True, kw_only=True)
+class KeptSearch:
+    strings: Annotated[list[KeptString], Field(min_length=1)]
     pending: KeptBeads | None
 
-
-def _owned(search: KeptSearch) -> KeptSearch:
-    """Every bead on its way belongs to a string, and to a place on it."""
-    if (pending := search["pending"]) is None:
-        return search
-    strings, numbers = search["strings"], (pending["owner"], pending["place"])
-    shape = pending["descent"]["step"].shape
-    if any(part.shape != shape or part.dtype.kind not in "iu" for part in numbers):
-        raise ValueError("pending: owner and place are a whole number a bead")
-    if pending["fresh"].shape != shape or pending["fresh"].dtype != bool:
-        raise ValueError("pending: fresh is true or false a bead")
-    for owner, place in zip(*numbers, strict=True):
-        if not 0 <= owner < len(strings) or not 0 <= place < len(strings[owner]["ids"]):
-            raise ValueError("pending: owner and place are of a string and a bead of it")
-    return search
+    def __post_init__(self) -> None:
+        """Every bead on its way belongs to a string, and to a place on it."""
+        if (pending := self.pending) is None:
+            return
+        numbers = pending.owner, pending.place
+        shape = pending.descent.step.shape
+        if any(part.shape != shape or part.dtype.kind not in "iu" for part in numbers):
+            raise ValueError("pending: owner and place are a whole number a bead")
+        if pending.fresh.shape != shape or pending.fresh.dtype != bool:
+            raise ValueError("pending: fresh is true or false a bead")
+        for owner, place in zip(*numbers, strict=True):
+            if not 0 <= owner < len(self.strings) or not 0 <= place < len(self.strings[owner].ids):
+                raise ValueError("pending: owner and place are of a string and a bead of it")
 
 
-Searching = Annotated[KeptSearch, AfterValidator(_owned)]
-
-
-def packed(search: Search) -> dict[str, Any]:
+def packed(search: Search) -> dict[str, Plain]:
     """A search as plain data; its beads may stay on the devices."""
     pending = search.pending
     return {
@@ -230,86 +259,72 @@ def packed(search: Search) -> dict[str, Any]:
             {
                 **vars(string),
                 "segments": string.segments and vars(string.segments),
+                "tightening": string.tightening and vars(string.tightening),
                 "history": [_packed_round(one) for one in string.history],
             }
             for string in search.strings
         ],
-        "pending": pending and {**vars(pending), "descent": pending.descent.settled().arrays()},
+        "pending": None
+        if pending is None
+        else {**vars(pending), "descent": pending.descent.settled().arrays()},
     }
 
 
 def unpacked(before: KeptSearch) -> Search:
-    """The search of `Searching` data."""
+    """The search that was kept."""
     strings = [
         String(
             **{
-                **string,
-                "segments": string["segments"] and Segments(**string["segments"]),
-                "history": [_round(one) for one in string["history"]],
+                **vars(string),
+                "segments": string.segments and Segments(**vars(string.segments)),
+                "tightening": string.tightening and Shortening(**vars(string.tightening)),
+                "history": [_round(one) for one in string.history],
             }
         )
-        for string in before["strings"]
+        for string in before.strings
     ]
-    pending = before["pending"]
+    pending = before.pending
     if pending is None:
         return Search(strings)
-    return Search(strings, Beads(**{**pending, "descent": DescentState(**pending["descent"])}))
+    return Search(strings, Beads(**{**vars(pending), "descent": descent_of(pending.descent)}))
 
 
-def _packed_round(one: Round) -> KeptRound:
+def descent_of(before: KeptDescent) -> DescentState:
+    """The descent that was kept."""
+    return DescentState(**vars(before))
+
+
+def _packed_round(one: Round) -> dict[str, Plain]:
     facts = np.array([one.number, one.level, one.highest, one.at])
     return {"facts": facts, "beads": one.beads, "places": one.places, "profile": one.profile}
 
 
 def _round(kept: KeptRound) -> Round:
-    number, level, highest, at = map(float, kept["facts"])
-    return Round(number, level, highest, at, kept["beads"], kept["places"], kept["profile"])
+    number, level, highest, at = map(float, kept.facts)
+    return Round(number, level, highest, at, kept.beads, kept.places, kept.profile)
 
 
-class KeptShortening(TypedDict):
-    name: str
-    limit: FiniteFloat
-    points: Named
-    safe: Named
-    kept: Named
-    ends: Annotated[list[FiniteFloat], Field(min_length=2, max_length=2)]
-    extra: Array
-    lengths: list[Amount]
-    seen: Named
-    fresh: int
-    cuts: Named
-    tube: FiniteFloat
-    margin: FiniteFloat
-    stiffness: Array
-    penalty: FiniteFloat
-    recent: list[list[FiniteFloat]]
-    failures: NonNegativeInt
-    sweeps: NonNegativeInt
-    grad_evals: NonNegativeInt
-    history: list[Annotated[list[FiniteFloat], Field(min_length=5, max_length=5)]]
-    ended: Literal["CONVERGED", "STALLED", "BUDGET", "OFF"] | None
-    reason: str
-    seconds: Amount
-
-
-class KeptPlane(TypedDict):
+@dataclass(frozen=True, kw_only=True)
+class KeptPlane:
     """of: the checksum of the plane and its grid."""
 
     rows: list[Array]
     of: Checksum
 
 
-def kept(checkpoints: Checkpoints, kind: object) -> Any | None:
+Kind = TypeVar("Kind")
+
+
+def kept(checkpoints: Checkpoints, kind: type[Kind]) -> Kind | None:
     """What a checkpoint has kept last, if it is of a kind, or None. Raises RunError."""
     path = checkpoints.path
     if not path.exists():
         return None
-    record = read_record(path)
-    _packed(record.get("data"), record["arrays"], f"{path}: data")
+    _check_packed(read_record(path).get("data"), read_contents(path).arrays, f"{path}: data")
     return checked(kind, checkpoints.load(), path)
 
 
-def _packed(value: object, arrays: dict[str, str], place: str) -> None:
+def _check_packed(value: object, arrays: dict[str, str], place: str) -> None:
     """Raises RunError for what is not packed as checkpoints are."""
     if isinstance(value, dict) and len(value) == 1:
         ((kind, inner),) = value.items()
@@ -319,10 +334,10 @@ def _packed(value: object, arrays: dict[str, str], place: str) -> None:
             return
         if kind == "dict" and isinstance(inner, dict):
             for key, item in inner.items():
-                _packed(item, arrays, f"{place}.{key}")
+                _check_packed(item, arrays, f"{place}.{key}")
             return
         if kind == "list" and isinstance(inner, list):
             for number, item in enumerate(inner):
-                _packed(item, arrays, f"{place}.{number}")
+                _check_packed(item, arrays, f"{place}.{number}")
             return
     raise RunError(f"{place}: neither an array of the file, a value, a dict nor a list")

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import Any
 
 from landscape.config.load import Config, changes, dump_section, revised, set_name
 from landscape.config.sections import pair_list
-from landscape.core.status import Status
 from landscape.stages.build import Progress, config_of, log, silent
 from landscape.stages.context import Pair, connect_context
 from landscape.stages.pairs import Link, chain, connect_level
 from landscape.stages.start_path import given_paths
 from landscape.stages.tree import connect_tree, tree_is_complete
-from landscape.store.files import Row, RunError, write_bytes
+from landscape.store.files import RunError, write_bytes
+from landscape.store.records.strings import StringRecord, TreeRecord
 from landscape.store.run import Run
 
 
@@ -23,7 +22,7 @@ def connect(
     overrides: Sequence[str] = (),
     levels: Sequence[float] | None = None,
     progress: Progress = silent,
-) -> list[Row]:
+) -> list[StringRecord]:
     """Search a path for every pair and level of a trained run.
 
     Rows that are there already are not searched again. An unfinished search is resumed with the
@@ -55,8 +54,8 @@ def connect(
         raise RunError(f"{run.directory}: training is not finished; `lscape train` resumes it")
     asked = {(level, *pair) for level in chosen for pair in pairs}
 
-    def wanted(rows: list[Row]) -> list[Row]:
-        return [r for r in rows if r["set"] == name and (r["level"], r["a"], r["b"]) in asked]
+    def wanted(rows: list[StringRecord]) -> list[StringRecord]:
+        return [row for row in rows if row.set == name and (row.level, row.a, row.b) in asked]
 
     if settings.pairs == "tree":
         complete = tree_is_complete(run, config, chosen)
@@ -86,13 +85,13 @@ def connect(
 
 def tree_of(
     run: Run, overrides: Sequence[str] = (), levels: Sequence[float] | None = None
-) -> list[dict[str, Any]]:
+) -> list[TreeRecord]:
     """With `pairs: tree`, the records of the levels asked for of the set that `connect` made: what
     was searched and joined (`topology.tree_record`). Otherwise []. Raises ConfigError, RunError."""
     config = revised(config_of(run), overrides)
     chosen = config.chosen_levels(levels)
     records = run.tree(set_name(config.connect)) if config.connect.pairs == "tree" else []
-    return [record for record in records if record["level"] in chosen]
+    return [record for record in records if record.level in chosen]
 
 
 def _unfinished(run: Run, name: str, levels: Sequence[float]) -> bool:
@@ -108,19 +107,17 @@ def _links(
     if not settings.chain or not settings.finder.chains:
         return []
     name = set_name(settings)
-    rows = {(r["a"], r["b"], r["level"]): r for r in run.rows() if r["set"] == name}
+    rows = {(r.a, r.b, r.level): r for r in run.rows() if r.set == name}
     links = []
     for level, (a, b) in itertools.product(levels, pairs):
         row = rows.get((a, b, level))
-        if row is None or row["status"] not in (Status.NOT_FOUND, Status.STUCK):
+        if row is None or row.status not in ("NOT_FOUND", "STUCK"):
             continue
-        found = [
-            r for key, r in rows.items() if key[:2] == (a, b) and r["status"] == Status.CONNECTED
-        ]
-        above = [r for r in found if r["level"] > level and row["chained_from"] is None]
-        under = [r for r in found if r["level"] < level and (row["chained_from"] or level) >= level]
+        found = [r for key, r in rows.items() if key[:2] == (a, b) and r.status == "CONNECTED"]
+        above = [r for r in found if r.level > level and row.chained_from is None]
+        under = [r for r in found if r.level < level and (row.chained_from or level) >= level]
         if above:
-            links.append(Link(row, min(above, key=lambda r: r["level"])))
+            links.append(Link(row, min(above, key=lambda r: r.level)))
         elif under and below:
-            links.append(Link(row, max(under, key=lambda r: r["level"])))
+            links.append(Link(row, max(under, key=lambda r: r.level)))
     return links

@@ -16,7 +16,9 @@ from landscape.core.level import LevelSpec
 from landscape.core.task import Landscape
 from landscape.methods.registry import load_method
 from landscape.search.driver import warm_start
+from landscape.search.shorten import Shortener
 from landscape.search.state import Problem, Stepper
+from landscape.search.tighten import TOLERANCE, tightened
 from landscape.stages.build import (
     Progress,
     bead_optimizer,
@@ -25,8 +27,8 @@ from landscape.stages.build import (
     check_and_cast_params,
     check_hypotheses,
 )
-from landscape.store.files import Arrays, RunError, load_arrays
-from landscape.store.records import EndPoint
+from landscape.store.files import Arrays, RunError, checked, load_arrays
+from landscape.store.records.models import EndPoint
 from landscape.store.run import Run
 
 SHARE_OF_STRINGS = 2  # memory's part for strings searched together, at their longest
@@ -58,6 +60,15 @@ class ConnectContext:
     def level_spec(self, level: float) -> LevelSpec:
         """A level with the tolerances of the settings."""
         return LevelSpec(level, self.config.connect.target, self.config.connect.tolerance)
+
+    def tight_stepper(self, at: LevelSpec) -> Stepper:
+        """The search at a level; what connects is drawn tight, if that is asked for."""
+        settings, evaluate = self.config.connect, self.problem.evaluate
+        search = self.stepper(at)
+        if not settings.tighten or not settings.finder.searches:
+            return search
+        shortener = Shortener(self.landscape, evaluate, TOLERANCE)
+        return tightened(search, shortener, evaluate, at, settings.length_over)
 
     def stepper(self, at: LevelSpec, max_rounds: int | None = None) -> Stepper:
         """The search at a level, with at most so many rounds."""
@@ -119,12 +130,12 @@ class EndPoints:
 
     def __init__(self, run: Run, config: Config, landscape: Landscape) -> None:
         self._run, self._landscape = run, landscape
-        self.records = {record["model"]: record for record in run.models()}
+        self.records = {record.model: record for record in run.models()}
         self._reached = {
-            (record["model"], entry["level"])
+            (record.model, entry.level)
             for record in self.records.values()
-            for entry in record["levels"]
-            if entry["status"] == "REACHED"
+            for entry in record.levels
+            if entry.status == "REACHED"
         }
         self._files: dict[tuple[int, float], Arrays] = {}
         self._check(config)
@@ -148,11 +159,12 @@ class EndPoints:
             if not mine:
                 continue
             path = self._run.model_file(model, mine[0])
-            arrays, record = load_arrays(path, EndPoint)
+            arrays, record = load_arrays(path)
+            recorded = checked(EndPoint, record, path).value
             params = check_and_cast_params(arrays, self._landscape, path)
             value = float(level_of(trees.stack([params]))[0])
-            if not np.isclose(value, record["value"], rtol=1e-3, atol=1e-6):
+            if not np.isclose(value, recorded, rtol=1e-3, atol=1e-6):
                 raise RunError(
-                    f"{path}: the task now gives {value:.6g} where {record['value']:.6g} was "
+                    f"{path}: the task now gives {value:.6g} where {recorded:.6g} was "
                     "recorded: its code or data have changed since training"
                 )

@@ -21,19 +21,20 @@ from landscape.stages.build import (
     log,
     silent,
 )
-from landscape.store.files import Row, load_arrays
+from landscape.store.files import load_arrays
+from landscape.store.records.models import FinalStateRecord
 from landscape.store.run import Run, write_records
 
 
-def measure_final_states(run: Run, progress: Progress = silent) -> list[Row]:
-    """Keep `Run.ends`'s records of a trained run, once and for all, and return them. By
+def measure_final_states(run: Run, progress: Progress = silent) -> list[FinalStateRecord]:
+    """Keep `Run.final_states`'s records of a trained run, once and for all, and return them. By
     measure.steps of Lanczos. Raises ConfigError, RunError (damaged files), OSError (disk)."""
     if not run.final_states_file.exists():
         write_records(run.final_states_file, _measured(run, config_of(run), progress))
     return run.final_states()
 
 
-def _measured(run: Run, config: Config, progress: Progress) -> list[Row]:
+def _measured(run: Run, config: Config, progress: Progress) -> list[FinalStateRecord]:
     landscape = build_landscape(config, progress)
     if landscape.hessian_target is None:
         log.warning(f"{run.directory}: no second derivatives: the task has no metric `loss`")
@@ -59,7 +60,7 @@ def _measured(run: Run, config: Config, progress: Progress) -> list[Row]:
     columns = [found.value, size, found.gradient, gain, smallest, errors, largest]
     names = ("value", "size", "gradient", "gain", "smallest", "smallest_error", "largest")
     return [
-        {"model": model, **dict(zip(names, map(float, row), strict=True))}
+        FinalStateRecord(model=model, **dict(zip(names, map(float, row), strict=True)))
         for model, row in zip(files, np.column_stack(columns), strict=True)
     ]
 

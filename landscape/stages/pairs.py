@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
-from landscape.config.load import Config
 from landscape.core import trees
 from landscape.core.level import LevelSpec
 from landscape.core.status import Status
-from landscape.search.driver import Connection, chained, judge, restore_ends, start, steps
+from landscape.search.driver import chained, judge, restore_ends, start, steps
 from landscape.search.history import search_history
 from landscape.search.state import Search, String
-from landscape.stages.build import Progress
-from landscape.stages.checkpoints import Checkpoints, Searching, kept, packed, unpacked
+from landscape.stages.build import Fact, Progress
+from landscape.stages.checkpoints import Checkpoints, KeptSearch, Plain, kept, packed, unpacked
 from landscape.stages.context import ConnectContext, Pair
-from landscape.store.files import Row, finite
-from landscape.store.records import COLUMNS, why_missed
+from landscape.store.files import finite
+from landscape.store.records.base import made
+from landscape.store.records.models import why_missed
+from landscape.store.records.strings import StringRecord
 
 
 class Link(NamedTuple):
     """A pair that was missed at a level, and its string of another level to begin from."""
 
-    missed: Row
-    found: Row
+    missed: StringRecord
+    found: StringRecord
 
 
 def connect_level(
@@ -34,7 +35,7 @@ def connect_level(
     """Search the pairs that have no row at a level yet; first what was interrupted."""
     run, at = context.run, context.level_spec(level)
     checkpoints = Checkpoints(run.search_file(context.name, level))
-    before = kept(checkpoints, Searching)
+    before = kept(checkpoints, KeptSearch)
     if before is not None:  # a group that was interrupted is finished first, as it was
         search = unpacked(before)
         _search_group(context, at, search, checkpoints, len(search.strings), 0, progress)
@@ -65,16 +66,17 @@ def chain(context: ConnectContext, links: Sequence[Link], progress: Progress) ->
     rows replace the old ones and include what those took."""
     if not links:
         return
-    level = links[0].missed["level"]
+    level = links[0].missed.level
     checkpoints = Checkpoints(context.run.search_file(context.name, level))
     for first in range(0, len(links), context.group):
         strings = []
         for missed, found in links[first : first + context.group]:
-            a, b = missed["a"], missed["b"]
+            a, b = missed.a, missed.b
             points = context.run.load_connection(found)[0]
             end_a, end_b = (context.end_points.params(model, level) for model in (a, b))
-            string = chained(f"{a}-{b}", end_a, end_b, points, found["level"])
-            string.grad_evals, string.seconds = missed["grad_evals"], missed["seconds"]
+            string = chained(f"{a}-{b}", end_a, end_b, points, found.level)
+            string.grad_evals, string.loss_evals = missed.grad_evals, missed.loss_evals
+            string.seconds = missed.seconds or 0.0
             strings.append(string)
         at = context.level_spec(level)
         _search_group(context, at, Search(strings), checkpoints, len(links), first, progress)
@@ -93,12 +95,12 @@ def _search_group(
     so that a resumed group has the same strings in its batches."""
     stage, run = f"connecting at {at.level:g}", context.run
 
-    def state() -> dict[str, Any]:
+    def state() -> Plain:
         return packed(search)
 
     told = {string.name: len(string.history) for string in search.strings}
     progress(stage, before, total)
-    for _ in steps(context.stepper(at), search):
+    for _ in steps(context.tight_stepper(at), search):
         _tell_rounds(context, at, search, told)
         checkpoints.keep(state)
         ended = [s for s in search.strings if s.ended is not None]
@@ -111,10 +113,11 @@ def _search_group(
     checkpoints.keep(state, now=True)
     connected = 0
     for number, string in enumerate(search.strings):
-        a, b = (context.end_points.params(int(m), at.level) for m in string.name.split("-"))
+        a, b = (context.end_points.params(model, at.level) for model in _pair(string))
         restore_ends(string, a, b)
         connection = judge(string, context.problem.evaluate, at, context.config.connect.length_over)
-        row = _row(context.config, context.name, at, connection)
+        known = {"limit": at.limit, **connection.record()}
+        row = _row(context, at.level, _pair(string), known)
         profile = connection.certificate.profile
         rounds = search_history(string, connection.certificate, at.level)
         run.save_connection(row, string.points, profile, rounds)
@@ -163,28 +166,36 @@ def _save_unreached(context: ConnectContext, level: float, a: int, b: int) -> No
     missed = [model for model in (a, b) if not context.end_points.reached(model, level)]
     who = " and ".join(f"model {model}" for model in missed)
     records = [context.end_points.records[model] for model in missed]
-    why = "; ".join(f"model {r['model']}: {why_missed(r['steps'], r['value'])}" for r in records)
-    row = _empty_row(context.config, context.name, level, a, b)
-    row |= {
-        "status": Status.LEVEL_NOT_REACHED,
-        "grad_evals": 0,
-        "reason": f"{who} did not reach the level in training ({why})",
-    }
+    why = "; ".join(f"model {r.model}: {why_missed(r.steps, r.value)}" for r in records)
+    row = _row(
+        context,
+        level,
+        (a, b),
+        {
+            "status": Status.LEVEL_NOT_REACHED,
+            "grad_evals": 0,
+            "loss_evals": 0,
+            "reason": f"{who} did not reach the level in training ({why})",
+        },
+    )
     shapes = context.landscape.shapes.items()
     no_beads = {name: np.zeros((0, *shape.shape), shape.dtype) for name, shape in shapes}
     context.run.save_connection(row, no_beads, np.zeros((0, 2)), {})
     context.run.append_events(context.name, [_verdict_event(row)])
 
 
-def _facts(search: Search, before: int, total: int) -> dict[str, Any]:
+def _facts(search: Search, before: int, total: int) -> dict[str, Fact]:
     ended = [s for s in search.strings if s.ended is not None]
     seen = [upper for s in search.active if s.segments for upper in s.segments.upper]
     worst = [float(upper) for upper in seen if np.isfinite(upper)]
-    facts: dict[str, Any] = {
+    facts: dict[str, Fact] = {
         "pairs": f"{before + len(ended)}/{total}",
         "connected": sum(s.ended == Status.CONNECTED for s in ended),
         "beads": max(trees.count(s.points) for s in search.strings),
     }
+    tight = [s.tightening for s in search.strings if s.tightening]
+    if tight and not search.active:
+        facts["tight"] = f"{sum(one.ended is not None for one in tight)}/{len(tight)}"
     return facts | ({"worst": max(worst)} if worst else {})
 
 
@@ -192,20 +203,32 @@ def _whole(number: float) -> int | None:
     return int(number) if np.isfinite(number) else None
 
 
-def _empty_row(config: Config, name: str, level: float, a: int, b: int) -> Row:
-    row: Row = dict.fromkeys(COLUMNS)
-    task = config.task.name or config.task.factory
-    known = {"task": task, "method": config.connect.finder.name, "level": level, "a": a, "b": b}
-    return row | known | {"set": name, "reason": ""}
-
-
-def _row(config: Config, name: str, at: LevelSpec, connection: Connection) -> Row:
-    string = connection.string
+def _pair(string: String) -> Pair:
     a, b = map(int, string.name.split("-"))
-    return _empty_row(config, name, at.level, a, b) | {"limit": at.limit} | connection.record()
+    return a, b
 
 
-def _verdict_event(row: Row) -> dict[str, Any]:
-    keys = ("level", "a", "b", "status", "reason", "beads", "rounds", "grad_evals", "max_loss")
-    facts = {"facts": row["facts"]} if "facts" in row else {}
-    return {"event": "verdict", **{key: row[key] for key in keys}, **facts}
+def _row(
+    context: ConnectContext, level: float, pair: Pair, known: Mapping[str, object]
+) -> StringRecord:
+    config, (a, b) = context.config, pair
+    task, method = config.task.name or config.task.factory, config.connect.finder.name
+    of = {"task": task, "method": method, "set": context.name, "level": level, "a": a, "b": b}
+    return made(StringRecord, **of, **known)
+
+
+def _verdict_event(row: StringRecord) -> dict[str, object]:
+    keys = (
+        "level",
+        "a",
+        "b",
+        "status",
+        "reason",
+        "beads",
+        "rounds",
+        "grad_evals",
+        "loss_evals",
+        "max_loss",
+    )
+    facts = {} if row.facts is None else {"facts": row.facts}
+    return {"event": "verdict", **{key: getattr(row, key) for key in keys}, **facts}

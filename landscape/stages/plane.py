@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
@@ -10,7 +11,6 @@ import numpy as np
 from landscape.config.load import Config, ConfigError, revised
 from landscape.core import paths, trees
 from landscape.core.keys import key_data
-from landscape.core.status import Status
 from landscape.core.task import Landscape
 from landscape.measures.filters import filter_axes
 from landscape.measures.planes import (
@@ -29,15 +29,32 @@ from landscape.stages.build import (
     silent,
 )
 from landscape.stages.checkpoints import Checkpoints, KeptPlane, kept
-from landscape.store.files import Arrays, Row, RunError, digest, load_arrays
+from landscape.store.files import Arrays, RunError, digest, load_arrays
 from landscape.store.layout import plane_name
+from landscape.store.records.planes import Drawn, PlaneKind, PlaneRecord
+from landscape.store.records.strings import StringRecord
 from landscape.store.run import Run
 
 MARGIN = 0.2  # around the models and the strings, of what they take
 GRID = 41  # points a side
 
 Span = tuple[float, float, float, float]
-Found = tuple[Row, tuple[Arrays, np.ndarray, Arrays]]  # a row, its string, profile and history
+# a row, its string, profile and history
+Found = tuple[StringRecord, tuple[Arrays, np.ndarray, Arrays]]
+Filters = Mapping[str, tuple[int, ...] | None]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is asked of a plane, as its record has it."""
+
+    kind: PlaneKind
+    models: list[int]
+    level: float
+    grid: int
+    span: list[float] | None
+    metric: str
+    filters: dict[str, list[int] | None] | None = None
 
 
 def plane(
@@ -69,22 +86,18 @@ def plane(
     """
     config = settings_of(run, overrides)
     chosen = list(models or pair or ([] if random is None else [random]))
-    kind = "models" if models else "pair" if pair else "random"
+    kind: PlaneKind = "models" if models else "pair" if pair else "random"
     check_span(span)
     _check(run, kind, chosen, config.train.models)
     at = _level(run, chosen, list(config.levels.values), level)
     name = plane_name(kind, chosen, at)
-    asked = {"kind": kind, "models": chosen, "level": at, **asked_of(config, grid, span)}
-    if kind != "random" and is_there(run, name, asked):
+    if kind != "random" and is_there(run, name, asked_of(config, kind, chosen, at, grid, span)):
         return name
     landscape = build_landscape(config, progress)
-    filters = _filters(config, landscape) if kind == "random" else {}
-    if kind == "random":
-        asked["filters"] = {
-            key: None if axes is None else list(axes) for key, axes in filters.items()
-        }
-        if is_there(run, name, asked):
-            return name
+    filters = _filters(config, landscape) if kind == "random" else None
+    asked = asked_of(config, kind, chosen, at, grid, span, filters)
+    if filters and is_there(run, name, asked):
+        return name
     ends = [model_at(run, landscape, model, at) for model in chosen]
     rows = [_string(run, a, b, at) for a, b in combinations(sorted(chosen), 2)]
     strings = [(row, run.load_connection(row)) for row in rows if row is not None]
@@ -95,13 +108,14 @@ def plane(
             flat = _with_highest(run, chosen, at, strings)
         else:
             seed = key_data(config.seed, "plane", random)
-            flat = random_directions(ends[0], filters, np.random.default_rng(seed.tolist()))
+            flat = random_directions(ends[0], filters or {}, np.random.default_rng(seed.tolist()))
     except ValueError as error:
         raise RunError(f"{run.directory}: {kind} {_listed(chosen)} at {at:g}: {error}") from None
-    arrays, told = _marks(flat, chosen, ends, strings)
+    arrays, drawn = _marks(flat, chosen, ends, strings)
     if kind == "random" and span is None:
         span = (-1, 1, -1, 1)
-    evaluate(run, name, landscape, flat, span, arrays, {**asked, **told}, progress)
+    record = PlaneRecord(**vars(asked), strings=drawn)
+    evaluate(run, name, landscape, flat, span, arrays, record, progress)
     return name
 
 
@@ -120,18 +134,29 @@ def check_span(span: Span | None) -> None:
         raise ConfigError(f"--range {given}: each axis goes from a smaller number to a larger one")
 
 
-def asked_of(config: Config, grid: int, span: Span | None) -> Row:
+def asked_of(
+    config: Config,
+    kind: PlaneKind,
+    models: Sequence[int],
+    level: float,
+    grid: int,
+    span: Span | None,
+    filters: Filters | None = None,
+) -> Asked:
     """What a plane's record says of how it was asked for."""
     metric = f"{config.levels.split} {config.levels.metric}"
-    return {"grid": grid, "span": span and list(span), "metric": metric}
+    own = None
+    if filters is not None:
+        own = {key: None if axes is None else list(axes) for key, axes in filters.items()}
+    return Asked(kind, list(models), level, grid, None if span is None else list(span), metric, own)
 
 
-def is_there(run: Run, name: str, asked: Row) -> bool:
+def is_there(run: Run, name: str, asked: Asked) -> bool:
     """Whether a plane was evaluated already as it is asked for."""
     if not run.plane_file(name).exists():
         return False
     record = run.load_plane(name)[1]
-    return all(record.get(key) == value for key, value in asked.items())
+    return all(getattr(record, key) == value for key, value in vars(asked).items())
 
 
 def _filters(config: Config, landscape: Landscape) -> dict[str, tuple[int, ...] | None]:
@@ -165,9 +190,9 @@ def _level(run: Run, chosen: Sequence[int], levels: list[float], level: float | 
         allowed = ", ".join(f"{known:g}" for known in levels)
         raise RunError(f"{run.directory}: {level:g} is not a level (allowed: {allowed})")
     reached = {
-        record["model"]: {e["level"] for e in record["levels"] if e["status"] == "REACHED"}
+        record.model: {entry.level for entry in record.levels if entry.status == "REACHED"}
         for record in run.models()
-        if record["model"] in chosen
+        if record.model in chosen
     }
     asked = set(levels) if level is None else {level}
     without = [model for model in sorted(chosen) if not asked & reached[model]]
@@ -187,10 +212,10 @@ def model_at(run: Run, landscape: Landscape, model: int, level: float) -> Arrays
     return check_and_cast_params(load_arrays(path)[0], landscape, path)
 
 
-def _string(run: Run, a: int, b: int, level: float) -> Row | None:
+def _string(run: Run, a: int, b: int, level: float) -> StringRecord | None:
     """The row of a pair's string, a connected one if any set has one; the first set's."""
-    rows = [r for r in run.rows() if (r["a"], r["b"], r["level"]) == (a, b, level) and r["beads"]]
-    return min(rows, key=lambda row: row["status"] != Status.CONNECTED, default=None)
+    rows = [r for r in run.rows() if (r.a, r.b, r.level) == (a, b, level) and r.beads]
+    return min(rows, key=lambda row: row.status != "CONNECTED", default=None)
 
 
 def _with_highest(run: Run, pair: Sequence[int], level: float, strings: Sequence[Found]) -> Plane:
@@ -223,26 +248,32 @@ def _at(points: Arrays, fractions: np.ndarray) -> Arrays:
 
 def _marks(
     flat: Plane, chosen: Sequence[int], ends: Sequence[Arrays], strings: Sequence[Found]
-) -> tuple[Arrays, Row]:
+) -> tuple[Arrays, list[Drawn]]:
     """Where models and strings are on the plane, and how far the strings leave it.
 
     The distance from a plane is convex along a segment: it is greatest at a bead.
     """
     if len(chosen) == 1:
-        return {"models": np.zeros((1, 2))}, {"strings": []}
+        return {"models": np.zeros((1, 2))}, []
     arrays = {"models": flat.coordinates(trees.stack(list(ends)))[0]}
     told = []
     for number, (row, (points, _, _)) in enumerate(strings):
         at, away = flat.coordinates(points)
         places = paths.bead_places(points)
         arrays[f"string.{number}"] = np.column_stack([at, places, away])
-        farthest, keys = int(away.argmax()), ("a", "b", "set", "status")
+        farthest = int(away.argmax())
         told.append(
-            {key: row[key] for key in keys}
-            | {"distance": float(away[farthest]), "distance_at": float(places[farthest])}
-            | {"chord": paths.chord(points)}
+            Drawn(
+                a=row.a,
+                b=row.b,
+                set=row.set,
+                status=row.status,
+                distance=float(away[farthest]),
+                distance_at=float(places[farthest]),
+                chord=paths.chord(points),
+            )
         )
-    return arrays, {"strings": told}
+    return arrays, told
 
 
 def _axes(arrays: Arrays, grid: int, span: Span | None) -> Arrays:
@@ -262,11 +293,11 @@ def evaluate(
     flat: Plane,
     span: Span | None,
     arrays: Arrays,
-    record: Row,
+    record: PlaneRecord,
     progress: Progress,
 ) -> None:
     """Evaluate a plane as its record says and keep it, with arrays of what is drawn on it."""
-    sides = _axes(arrays, record["grid"], span)
+    sides = _axes(arrays, record.grid, span)
     with run.stage(f"plane {name}"):
         loss = _losses(run, name, landscape, flat, sides["x"], sides["y"], progress)
         run.save_plane(name, {**arrays, **sides, "loss": loss}, record)
@@ -289,7 +320,7 @@ def _losses(
     this = digest({"x": x, "y": y, **named})
     checkpoints = Checkpoints(run.plane_checkpoint(name))
     before = kept(checkpoints, KeptPlane)
-    rows = list(before["rows"]) if before and before["of"] == this else []
+    rows = list(before.rows) if before and before.of == this else []
     while len(rows) < len(y):
         progress("plane", len(rows), len(y))
         rows.append(levels(np.stack([x, np.full(len(x), y[len(rows)])], axis=1)))

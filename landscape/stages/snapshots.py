@@ -13,8 +13,8 @@ from landscape.search.driver import Connection, judge, start, steps
 from landscape.search.state import Search
 from landscape.stages.build import Progress
 from landscape.stages.context import ConnectContext
-from landscape.store.files import Row
-from landscape.store.records import SNAPSHOT
+from landscape.store.records.base import columns
+from landscape.store.records.strings import SnapshotRecord
 from landscape.store.run import Run
 
 SHORT = 4  # rounds of the search where the straight segment rises above the limit
@@ -25,10 +25,10 @@ def missing(run: Run, level: float) -> list[tuple[int, float]]:
     there yet."""
     found = []
     for record in run.models():
-        met = [entry["level"] for entry in record["levels"] if entry["status"] == "REACHED"]
+        met = [entry.level for entry in record.levels if entry.status == "REACHED"]
         lower = [below for below in met if below < level]
-        if level in met and lower and not run.snapshot_file(record["model"], level).exists():
-            found.append((record["model"], max(lower)))
+        if level in met and lower and not run.snapshot_file(record.model, level).exists():
+            found.append((record.model, max(lower)))
     return found
 
 
@@ -76,6 +76,8 @@ def _ends(connection: Connection) -> tuple[Any, Any]:
     return trees.take(points, 0), trees.take(points, -1)
 
 
-def _record(one: Connection, model: int, level: float, lower: float, limit: float) -> Row:
+def _record(
+    one: Connection, model: int, level: float, lower: float, limit: float
+) -> SnapshotRecord:
     known = {"model": model, "level": level, "lower": lower, "limit": limit, **one.record()}
-    return {key: known[key] for key in SNAPSHOT}
+    return SnapshotRecord(**{key: known[key] for key in columns(SnapshotRecord)})

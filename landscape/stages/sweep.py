@@ -21,7 +21,9 @@ from landscape.stages.connect import connect
 from landscape.stages.final_states import measure_final_states
 from landscape.stages.measure.run import measure
 from landscape.stages.train import train
-from landscape.store.files import Row
+from landscape.store.files import FORMAT
+from landscape.store.records.runs import Combination, SweepRecord
+from landscape.store.records.strings import StringRecord
 from landscape.store.run import Run
 from landscape.store.sweeps import write_sweep
 
@@ -30,7 +32,7 @@ MEASURED = ("gap", "lowered_gap")  # measures of a sweep that `measure` makes
 
 def run(
     config: Config, runs_dir: str | Path = "runs", progress: Progress = silent
-) -> tuple[Run, list[Row]]:
+) -> tuple[Run, list[StringRecord]]:
     """Train and connect, or what of it has not been done. Raises as `train` and `connect`."""
     trained = train(config, runs_dir, progress)
     return trained, connect(trained, asked(config, "connect", "compute"), None, progress)
@@ -50,7 +52,7 @@ def sweep(
     runs_dir: str | Path = "runs",
     progress: Progress = silent,
     measured: bool = True,
-) -> tuple[Path, list[Row]]:
+) -> tuple[Path, list[StringRecord]]:
     """Run every combination in a directory of the sweep's own; what is finished is left alone.
 
     Where `sweep.measures` ask for what only a measured run has, the runs are measured as well, if
@@ -58,11 +60,21 @@ def sweep(
     """
     directory = Path(runs_dir) / sweep_name(config)
     runs = [
-        {"values": values, "directory": run_name(own), "set": set_name(own.connect)}
+        Combination(values=values, directory=run_name(own), set=set_name(own.connect))
         for values, own in config.runs
     ]
-    shown = config.sweep.model_dump(mode="json") | {"over": config.values}
-    write_sweep(directory, {"name": config.name, **shown, "runs": runs})
+    shown = config.sweep
+    record = SweepRecord(
+        format=FORMAT,
+        name=config.name,
+        over=config.values,
+        measures=list(shown.measures),
+        chart=shown.chart,
+        rate=shown.rate,
+        theory=shown.theory,
+        runs=runs,
+    )
+    write_sweep(directory, record)
     rows = []
     for number, (values, own) in enumerate(config.runs, 1):
         said = combination_name(values)

@@ -14,9 +14,8 @@ from landscape.core import trees
 from landscape.core.devices import each
 from landscape.core.keys import key_data
 from landscape.core.permute import permuted
-from landscape.core.status import Status
 from landscape.core.task import Landscape
-from landscape.search.descend import Descender, DescentState
+from landscape.search.descend import Descender
 from landscape.search.training import Training
 from landscape.stages.build import (
     Progress,
@@ -30,12 +29,12 @@ from landscape.stages.build import (
     silent,
     surroundings,
 )
-from landscape.stages.checkpoints import Checkpoints, kept
-from landscape.stages.checkpoints import Training as KeptTraining
+from landscape.stages.checkpoints import Checkpoints, KeptTraining, Plain, descent_of, kept
 from landscape.stages.endpoints import read_endpoints
 from landscape.stages.inputs import check_start
 from landscape.store.files import load_arrays, save_arrays
-from landscape.store.records import why_missed
+from landscape.store.records.base import as_dict
+from landscape.store.records.models import EndPoint, Line, Met, ModelRecord, why_missed
 from landscape.store.run import Run, create_run, open_run
 
 DRAWS = 4  # random points at which a network is compared with its permuted twin
@@ -130,10 +129,10 @@ def _descend(run: Run, config: Config, landscape: Landscape, progress: Progress)
         state = descender.start(params, np.stack(keys), np.full(len(keys), levels[0]))
         training = Training(descender, levels, state)
     else:
-        met = [{level: (step, value) for level, step, value in model} for model in before["met"]]
-        training = Training(descender, levels, DescentState(**before["descent"]), met)
+        met = [{level: (step, value) for level, step, value in model} for model in before.met]
+        training = Training(descender, levels, descent_of(before.descent), met)
 
-    def kept_state() -> dict[str, Any]:
+    def kept_state() -> Plain:
         flat = [[[level, *at] for level, at in model.items()] for model in training.met]
         return {"descent": training.state.settled().arrays(), "met": flat}
 
@@ -146,7 +145,7 @@ def _descend(run: Run, config: Config, landscape: Landscape, progress: Progress)
         changed = np.flatnonzero(state.step != shown)
         run.append_history(
             [
-                {"model": numbers[m], "step": int(state.step[m]), "value": float(state.value[m])}
+                Line(model=numbers[m], step=int(state.step[m]), value=float(state.value[m]))
                 for m in changed
                 if np.isfinite(state.value[m])
             ]
@@ -170,8 +169,8 @@ def _descend(run: Run, config: Config, landscape: Landscape, progress: Progress)
     for m, model in enumerate(numbers):
         steps, value = int(descent.step[m]), float(descent.value[m])
         if len(met[m]) < len(levels) and np.isfinite(value):
-            last = {"model": model, "step": steps, "value": value}
-            save_arrays(run.last_file(model), trees.take(descent.params, m), last)
+            last = Line(model=model, step=steps, value=value)
+            save_arrays(run.last_file(model), trees.take(descent.params, m), as_dict(last))
         records.append(_record(model, steps, value, met[m], config))
         if settings.permute:
             twin = _keep_twin(run, config, landscape, model, met[m])
@@ -253,29 +252,29 @@ def _keep_twin(
 def _keep_end(
     run: Run, model: int, level: float, params: dict[str, np.ndarray], step: int, value: float
 ) -> None:
-    record = {"model": model, "level": level, "step": step, "value": value}
-    save_arrays(run.model_file(model, level), params, record)
+    record = EndPoint(model=model, level=level, step=step, value=value)
+    save_arrays(run.model_file(model, level), params, as_dict(record))
 
 
 def _record(
     model: int, steps: int, value: float, met: dict[float, tuple[int, float]], config: Config
-) -> dict[str, Any]:
+) -> ModelRecord:
     """A model's line in models.json, with a warning for what it did not reach."""
     levels = []
     for level in config.levels.values:
         step, at = met.get(level, (None, None))
-        status = "REACHED" if level in met else Status.LEVEL_NOT_REACHED
-        levels.append({"level": level, "status": status, "step": step, "value": at})
+        status = "REACHED" if level in met else "LEVEL_NOT_REACHED"
+        levels.append(Met(level=level, status=status, step=step, value=at))
     finite = bool(np.isfinite(value))
     missed = [level for level in config.levels.values if level not in met]
     if missed:
         levels_missed = ", ".join(map(str, missed))
         why = why_missed(steps, value if finite else None)
         log.warning(f"model {model} did not reach {levels_missed} ({why})")
-    return {
-        "model": model,
-        "status": "TRAINED" if finite else Status.NON_FINITE,
-        "steps": steps,
-        "value": value if finite else None,
-        "levels": levels,
-    }
+    return ModelRecord(
+        model=model,
+        status="TRAINED" if finite else "NON_FINITE",
+        steps=steps,
+        value=value if finite else None,
+        levels=levels,
+    )

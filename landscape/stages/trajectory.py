@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -11,7 +10,7 @@ from landscape.config.load import Config
 from landscape.core import paths, trees
 from landscape.core.devices import each
 from landscape.core.task import Landscape
-from landscape.measures.planes import Plane, principal_plane
+from landscape.measures.planes import principal_plane
 from landscape.stages.build import Progress, build_landscape, check_and_cast_params, silent
 from landscape.stages.plane import (
     GRID,
@@ -26,6 +25,7 @@ from landscape.stages.plane import (
 from landscape.stages.train import beginning
 from landscape.store.files import Arrays, RunError, load_arrays
 from landscape.store.layout import plane_name
+from landscape.store.records.planes import PlaneRecord, Trajectory
 from landscape.store.run import Run
 
 SAME: dict[
@@ -74,8 +74,7 @@ def trajectory(
         _check(run, config, models, first, configs[0])
     at = min(configs[0].chosen_levels(None if level is None else [level]))
     name = plane_name("trajectory", models, at, [run.directory.name for run in runs])
-    asked = {"kind": "trajectory", "models": list(models), "level": at}
-    asked |= asked_of(configs[0], grid, span)
+    asked = asked_of(configs[0], "trajectory", models, at, grid, span)
     if is_there(first, name, asked):
         return name
     landscape = build_landscape(configs[0], progress)
@@ -92,12 +91,23 @@ def trajectory(
         raise RunError(f"{first.directory}: {error}: more levels or models are needed") from None
     arrays, told = {}, []
     for number, (run, config, model, steps, points) in enumerate(found):
-        array, record = _drawn(flat, landscape, steps, points)
-        arrays[f"trajectory.{number}"] = array
-        train = config.train
-        by = {"optimizer": train.optimizer, "learning_rate": train.learning_rate}
-        told.append({"run": run.directory.name, "model": model, **by, **record})
-    record = {**asked, "strings": [], "trajectories": told, "shares": shares.tolist()}
+        at, away = flat.coordinates(points)
+        losses = np.asarray(each(landscape.level)(points), np.float64)
+        arrays[f"trajectory.{number}"] = np.column_stack([at, steps, losses, away])
+        farthest = int(away.argmax())
+        told.append(
+            Trajectory(
+                run=run.directory.name,
+                model=model,
+                optimizer=config.train.optimizer,
+                learning_rate=config.train.learning_rate,
+                snapshots=len(steps),
+                distance=float(away[farthest]),
+                distance_at=steps[farthest],
+                chord=paths.chord(points),
+            )
+        )
+    record = PlaneRecord(**vars(asked), strings=[], trajectories=told, shares=shares.tolist())
     evaluate(first, name, landscape, flat, span, arrays, record, progress)
     return name
 
@@ -128,30 +138,15 @@ def _snapshots(
 ) -> tuple[list[int], Arrays]:
     """Steps [n] and parameters [n, ...] of a model on its way to a level, from step 0."""
     met = {
-        entry["step"]: entry["level"]
-        for entry in run.models()[model]["levels"]
-        if entry["status"] == "REACHED" and entry["level"] >= level
+        entry.step: entry.level
+        for entry in run.models()[model].levels
+        if entry.step is not None and entry.level >= level
     }
     found = {0: beginning(config, landscape, model)}
     for step in sorted(met):
         if step:
             found[step] = model_at(run, landscape, model, met[step])
     record, last = run.models()[model], run.last_file(model)
-    if level not in met.values() and record["steps"] not in found and last.exists():
-        found[record["steps"]] = check_and_cast_params(load_arrays(last)[0], landscape, last)
+    if level not in met.values() and record.steps not in found and last.exists():
+        found[record.steps] = check_and_cast_params(load_arrays(last)[0], landscape, last)
     return list(found), trees.stack(list(found.values()))
-
-
-def _drawn(
-    flat: Plane, landscape: Landscape, steps: list[int], points: Arrays
-) -> tuple[np.ndarray, dict[str, Any]]:
-    """A trajectory's array, and what is said of it."""
-    at, away = flat.coordinates(points)
-    losses = np.asarray(each(landscape.level)(points), np.float64)
-    farthest = int(away.argmax())
-    return np.column_stack([at, steps, losses, away]), {
-        "snapshots": len(steps),
-        "distance": float(away[farthest]),
-        "distance_at": steps[farthest],
-        "chord": paths.chord(points),
-    }

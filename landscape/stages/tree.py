@@ -19,7 +19,7 @@ from landscape.stages.build import Progress, renamed
 from landscape.stages.context import ConnectContext
 from landscape.stages.pairs import connect_level
 from landscape.stages.snapshots import carry
-from landscape.store.files import Row
+from landscape.store.records.strings import StringRecord, TreeRecord
 from landscape.store.run import Run, write_records
 
 HELD_BYTES = 2**28  # of models, while distances are measured
@@ -54,7 +54,7 @@ def connect_tree(context: ConnectContext, levels: Sequence[float], progress: Pro
 def tree_is_complete(run: Run, config: Config, levels: Sequence[float]) -> bool:
     """Whether the set's tree is complete at these levels, and still what its rows say."""
     name, settings = set_name(config.connect), config.connect
-    kept = {record["level"]: record for record in run.tree(name)}
+    kept = {record.level: record for record in run.tree(name)}
     for level in levels:
         limit = LevelSpec(level, settings.target, settings.tolerance).limit
         record = _tree_record(run, name, level, limit, settings.tries)
@@ -68,30 +68,27 @@ def refresh_trees(run: Run) -> None:
     """Let the tree of every set say what its rows and the models' own paths say now."""
     for name in run.sets():
         if kept := run.tree(name):
-            again = [
-                _tree_record(run, name, *(r[key] for key in ("level", "limit", "tries")))
-                for r in kept
-            ]
+            again = [_tree_record(run, name, one.level, one.limit, one.tries) for one in kept]
             write_records(run.tree_file(name), again)
 
 
-def _tree_record(run: Run, name: str, level: float, limit: float, tries: int) -> Row:
+def _tree_record(run: Run, name: str, level: float, limit: float, tries: int) -> TreeRecord:
     return tree_record(_rows(run, name), run.snapshots(), run.models(), level, limit, tries)
 
 
-def _next(run: Run, name: str, record: Row, distance: dict[Pair, float]) -> list[Pair]:
+def _next(run: Run, name: str, record: TreeRecord, distance: dict[Pair, float]) -> list[Pair]:
     """The pairs to search next where the tree is as its record says."""
-    failed = [(r["a"], r["b"]) for r in _rows(run, name) if r["level"] == record["level"]]
-    return next_pairs(record["components"], distance, failed, record["tries"])
+    failed = [(r.a, r.b) for r in _rows(run, name) if r.level == record.level]
+    return next_pairs(record.components, distance, failed, record.tries)
 
 
-def _rows(run: Run, name: str) -> list[Row]:
-    return [row for row in run.rows() if row["set"] == name]
+def _rows(run: Run, name: str) -> list[StringRecord]:
+    return [row for row in run.rows() if row.set == name]
 
 
-def _keep(run: Run, name: str, record: Row) -> None:
-    others = [other for other in run.tree(name) if other["level"] != record["level"]]
-    records = sorted([*others, record], key=lambda one: -one["level"])
+def _keep(run: Run, name: str, record: TreeRecord) -> None:
+    others = [other for other in run.tree(name) if other.level != record.level]
+    records = sorted([*others, record], key=lambda one: -one.level)
     write_records(run.tree_file(name), records)
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from landscape.analysis.topology import edges, forest, upper_bound
+from landscape.analysis.topology import Certified, edges, forest, upper_bound
 from landscape.core.certificate import MOVED, SegmentEvaluator, certify, memoized, segment_evaluator
-from landscape.core.status import Status
 from landscape.core.task import Landscape
 from landscape.stages.build import (
     Progress,
@@ -22,8 +22,10 @@ from landscape.stages.build import (
     silent,
 )
 from landscape.stages.tree import refresh_trees
-from landscape.store.files import Arrays, Row, RunError, load_arrays, save_arrays
-from landscape.store.records import DOWNGRADED, RAISED
+from landscape.store.files import Arrays, RunError, load_arrays, save_arrays
+from landscape.store.records.base import OPTIONAL, Record, columns
+from landscape.store.records.measures import DOWNGRADED, StringMeasure
+from landscape.store.records.strings import RAISED, BarrierRecord, StringRecord
 from landscape.store.run import Run
 
 FINER = 4
@@ -33,29 +35,80 @@ class Kept(NamedTuple):
     """A path on disk: its record, in which its certificate is, and the files of its two ends.
 
     basis: the grid of the search that found it, or what it was made of; section: the record's name
-    in the file; prefix: of the names of the path's arrays; status: the record's key of the word for
-    what is known of the path, and `lost`, that word where it does not hold (None: it is left).
+    in the file; prefix: of the names of the path's arrays.
     """
 
     kind: str
     name: str
     file: Path
     ends: tuple[Path, Path]
-    record: Row
+    record: Certified
     basis: int
     section: str
     prefix: str = ""
-    status: str = "status"
-    lost: str | None = None
+
+    @property
+    def grid(self) -> int:
+        """What the path is certified on."""
+        return self.record.grid or 0
 
     @property
     def limit(self) -> float | None:
         """What the path is said to stay below; None where only its bound is known."""
-        below = self.record[self.status] == Status.CONNECTED or self.kind == "shortened"
-        return self.record["limit"] if below else None
+        record = self.record
+        if isinstance(record, StringMeasure):
+            return record.limit
+        if isinstance(record, BarrierRecord) or record.status != "CONNECTED":
+            return None
+        return record.limit
+
+    def lost(self, is_finite: bool) -> dict[str, str]:
+        """The record's word for what is known of the path, where that does not hold; a bound alone
+        has none."""
+        if isinstance(self.record, StringMeasure):
+            return {"shortening": DOWNGRADED}
+        if isinstance(self.record, BarrierRecord):
+            return {"status": RAISED}
+        status = "NOT_FOUND" if is_finite else "NON_FINITE"
+        return {} if self.limit is None else {"status": status}
 
 
-def verify(run: Run, grid: int | None = None, progress: Progress = silent) -> list[dict[str, Any]]:
+@dataclass(frozen=True, kw_only=True)
+class Verdict(Record):
+    """On a path that was judged again.
+
+    Attributes:
+        kind: `strings`, those CONNECTED; `snapshots`, the models' own paths; `barriers`, lowered;
+            `shortened`, the measured strings; and `failed`, strings that are not CONNECTED but hold
+            the disconnectivity graph together.
+        name: Of the path.
+        set: Of a string; None of other paths, as method, level, a and b.
+        method: Of the string's search.
+        level: The string's.
+        a: The model that the string begins at.
+        b: The model that it ends at.
+        grid: Points a segment.
+        max_loss: The highest loss found.
+        limit: What the path must stay below, or the bound that was known.
+        agreed: Whether it does.
+        reason: Why not.
+    """
+
+    kind: str
+    name: str
+    set: str | None = field(default=None, metadata=OPTIONAL)
+    method: str | None = field(default=None, metadata=OPTIONAL)
+    level: float | None = field(default=None, metadata=OPTIONAL)
+    a: int | None = field(default=None, metadata=OPTIONAL)
+    b: int | None = field(default=None, metadata=OPTIONAL)
+    grid: int
+    max_loss: float
+    limit: float
+    agreed: bool
+    reason: str
+
+
+def verify(run: Run, grid: int | None = None, progress: Progress = silent) -> list[Verdict]:
     """Certify again every path that a run's results rest on, on a finer grid.
 
     The ends are compared with the models' files, bit for bit. What was below a limit must be so
@@ -72,11 +125,7 @@ def verify(run: Run, grid: int | None = None, progress: Progress = silent) -> li
         progress: Is told how far this is.
 
     Returns:
-        A record for each path: {kind, name, grid, max_loss, limit (or the bound that was known),
-        agreed, reason}; for strings also {set, method, level, a, b}. The kinds are `strings`, those
-        CONNECTED; `snapshots`, the models' own paths; `barriers`, lowered; `shortened`, the
-        measured strings; and `failed`, strings that are not CONNECTED but hold the disconnectivity
-        graph together.
+        A verdict for each path.
 
     Raises:
         RunError: Files are damaged or altered, or the grid is coarser than a path was certified on.
@@ -84,7 +133,7 @@ def verify(run: Run, grid: int | None = None, progress: Progress = silent) -> li
     config = config_of(run)
     first = [*_strings(run), *_snapshots(run), *_barriers(run)]
     others = [*_shortened(run), *_holding(run)]
-    coarsest = max((kept.record["grid"] for kept in (*first, *others)), default=0)
+    coarsest = max((kept.grid for kept in (*first, *others)), default=0)
     if grid is not None and grid < coarsest:
         raise RunError(f"{run.directory}: certified at grid {coarsest}; {grid} is coarser")
     if not first and not others:
@@ -95,21 +144,21 @@ def verify(run: Run, grid: int | None = None, progress: Progress = silent) -> li
     def evaluate(finer: int) -> SegmentEvaluator:
         return memoized(segment_evaluator(landscape, finer))
 
-    records = []
+    verdicts: list[Verdict] = []
     with run.stage("verify"):
         total = len(first) + len(others)
         for kept in _in_turn(run, first):
-            finer = grid or max(FINER * kept.basis, kept.record["grid"])
-            records.append(_judged_again(kept, landscape, evaluate(finer), finer))
-            total = max(total, len(records))
-            agreed = sum(record["agreed"] for record in records)
-            progress("verifying", len(records), total, agreed=agreed)
+            finer = grid or max(FINER * kept.basis, kept.grid)
+            verdicts.append(_judged_again(kept, landscape, evaluate(finer), finer))
+            total = max(total, len(verdicts))
+            agreed = sum(verdict.agreed for verdict in verdicts)
+            progress("verifying", len(verdicts), total, agreed=agreed)
         progress("verifying", total, total)
         run.write_results()
         refresh_trees(run)
         for measures in run.measures():
             run.write_measures(measures)
-    return records
+    return verdicts
 
 
 def _in_turn(run: Run, first: list[Kept]) -> Iterator[Kept]:
@@ -125,7 +174,7 @@ def _in_turn(run: Run, first: list[Kept]) -> Iterator[Kept]:
 
 def _judged_again(
     kept: Kept, landscape: Landscape, evaluate: SegmentEvaluator, grid: int
-) -> dict[str, Any]:
+) -> Verdict:
     arrays, header = load_arrays(kept.file)
     points = _path(kept, arrays, landscape)
     bound = upper_bound(kept.record)
@@ -133,41 +182,40 @@ def _judged_again(
     limit = known if kept.limit is None else kept.limit
     found = certify(points, evaluate, limit)
     agreed, finite, reason = found.holds(limit), bool(np.isfinite(found.maximum)), ""
-    certificate = {
+    certificate: dict[str, float | str | None] = {
         "max_loss": found.maximum if finite else None,
         "barrier": found.barrier if finite else None,
         "max_at": found.max_at,
         "last_change": found.last_change,
         "resolution": found.resolution,
+        "verified": grid,
     }
-    changes: Row = {key: value for key, value in certificate.items() if key in kept.record}
-    changes["verified"] = grid
+    known_of = columns(type(kept.record))
+    changes = {key: value for key, value in certificate.items() if key in known_of}
     if not agreed:
         above = f"{limit:.6g}" if kept.limit is not None else f"the {bound:.6g} known"
         reason = (
             f"verify at grid {grid} found {found.maximum:.6g} at {found.max_at:.4f} "
             f"of the path, above {above}"
         )
-        before = kept.record["reason"] if kept.limit is None else ""
+        before = kept.record.reason if kept.limit is None else ""
         changes["reason"] = "; ".join(filter(None, [before, reason]))
-        if kept.limit is not None and kept.status == "status":
-            changes["status"] = Status.NOT_FOUND if finite else Status.NON_FINITE
-        elif kept.lost:
-            changes[kept.status] = kept.lost
+        changes |= kept.lost(finite)
         log.warning(f"DOWNGRADED {kept.name}: {reason}")
     if not agreed or not found.holds(known):
-        save_arrays(kept.file, arrays, {**header, kept.section: kept.record | changes})
-    keys = ("set", "method", "level", "a", "b") if "set" in kept.record else ()
-    return {
-        "kind": kept.kind,
-        "name": kept.name,
-        **{key: kept.record[key] for key in keys},
-        "grid": grid,
-        "max_loss": found.maximum,
-        "limit": bound if kept.limit is None else limit,
-        "agreed": agreed,
-        "reason": reason,
-    }
+        save_arrays(kept.file, arrays, {**header, kept.section: replace(kept.record, **changes)})
+    is_string = isinstance(kept.record, StringRecord | StringMeasure)
+    keys = ("set", "method", "level", "a", "b") if is_string else ()
+    return Verdict(
+        kind=kept.kind,
+        name=kept.name,
+        **{key: getattr(kept.record, key) for key in keys},
+        grid=grid,
+        max_loss=found.maximum,
+        limit=bound if kept.limit is None else limit,
+        agreed=agreed,
+        reason=reason,
+    )
 
 
 def _path(kept: Kept, arrays: Arrays, landscape: Landscape) -> Arrays:
@@ -185,16 +233,16 @@ def _path(kept: Kept, arrays: Arrays, landscape: Landscape) -> Arrays:
 # -- what is judged --------------------------------------------------------------------------------
 
 
-def _string(run: Run, row: Row, kind: str = "strings") -> Kept:
-    a, b, level, name = row["a"], row["b"], row["level"], row["set"]
+def _string(run: Run, row: StringRecord, kind: str = "strings") -> Kept:
+    a, b, level, name = row.a, row.b, row.level, row.set
     said = f"{name} at {level:g}, pair {a}-{b}"
     ends = run.model_file(a, level), run.model_file(b, level)
     file = run.connection_file(name, level, a, b)
-    return Kept(kind, said, file, ends, row, row["grid"], "row")
+    return Kept(kind, said, file, ends, row, row.grid or 0, "row")
 
 
 def _strings(run: Run) -> Iterator[Kept]:
-    yield from (_string(run, row) for row in run.rows() if row["status"] == Status.CONNECTED)
+    yield from (_string(run, row) for row in run.rows() if row.status == "CONNECTED")
 
 
 def _holding(run: Run) -> list[Kept]:
@@ -204,42 +252,40 @@ def _holding(run: Run) -> list[Kept]:
     held = set(forest(edges(rows, snapshots, run.barriers())))
     for name in run.sets():
         for tree in run.tree(name):
-            own = [row for row in rows if row["set"] == name and row["level"] <= tree["level"]]
-            below = [record for record in snapshots if record["level"] <= tree["level"]]
-            held |= set(forest(edges(own, below), tree["limit"]))
+            own = [row for row in rows if row.set == name and row.level <= tree.level]
+            below = [record for record in snapshots if record.level <= tree.level]
+            held |= set(forest(edges(own, below), tree.limit))
     return [
         _string(run, row, "failed")
         for row in rows
-        if row["limit"] is not None
-        and row["status"] != Status.CONNECTED
-        and held.intersection(edges([row]))
+        if row.limit is not None and row.status != "CONNECTED" and held.intersection(edges([row]))
     ]
 
 
 def _snapshots(run: Run) -> Iterator[Kept]:
     for record in run.snapshots():
-        model, level, lower = record["model"], record["level"], record["lower"]
+        model, level, lower = record.model, record.level, record.lower
         said = f"model {model} itself from {level:g} to {lower:g}"
         ends = run.model_file(model, level), run.model_file(model, lower)
         if np.isfinite(upper_bound(record)):
             file = run.snapshot_file(model, level)
-            yield Kept("snapshots", said, file, ends, record, record["grid"], "path")
+            yield Kept("snapshots", said, file, ends, record, record.grid, "path")
 
 
 def _barriers(run: Run) -> Iterator[Kept]:
     for record in run.barriers():
-        a, b = record["a"], record["b"]
-        ends = run.model_file(a, record["level_a"]), run.model_file(b, record["level_b"])
+        a, b = record.a, record.b
+        ends = run.model_file(a, record.level_a), run.model_file(b, record.level_b)
         if np.isfinite(upper_bound(record)):
             said, file = f"the barrier of pair {a}-{b}", run.barrier_file(a, b)
-            yield Kept("barriers", said, file, ends, record, record["grid"], "path", lost=RAISED)
+            yield Kept("barriers", said, file, ends, record, record.grid, "path")
 
 
 def _shortened(run: Run) -> Iterator[Kept]:
     found = {kept.file: kept for kept in _strings(run)}
     for measures in run.measures():
         for record in run.string_measures(measures):
-            string = found[_string(run, record).file]
+            string = found[run.connection_file(record.set, record.level, record.a, record.b)]
             yield string._replace(
                 record=record,
                 kind="shortened",
@@ -247,6 +293,4 @@ def _shortened(run: Run) -> Iterator[Kept]:
                 file=run.string_measure_file(measures, record),
                 section="measured",
                 prefix="shortened.",
-                status="shortening",
-                lost=DOWNGRADED,
             )

@@ -12,19 +12,20 @@ import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, overload
 
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from landscape.store.records import Contents, Header
+from landscape.store.records.base import Record, as_dict
+from landscape.store.records.runs import Contents, Header
 
 FORMAT = 1
 
 Arrays = dict[str, np.ndarray]
-Row = dict[str, Any]
+Value = TypeVar("Value")
 
 
 class RunError(Exception):
@@ -54,27 +55,33 @@ def write_bytes(path: Path, content: bytes) -> None:
 _adapter = functools.cache(TypeAdapter)
 
 
+@overload
+def checked(kind: type[Value], value: Any, place: object) -> Value: ...
+@overload
+def checked(kind: object, value: Any, place: object) -> Any: ...
 def checked(kind: Any, value: Any, place: object) -> Any:
-    """A value that was read, as it is. Raises RunError, naming the place, the key and what is
-    allowed there, for a value that is not of this kind, a type of landscape/store/records.py."""
+    """What was read, as a value of this kind, a type of landscape/store/records. Raises RunError,
+    naming the place, the key and what is allowed there, for what is none."""
     try:
-        _adapter(kind).validate_python(value, strict=True)
+        return _adapter(kind).validate_python(value)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         key = ".".join(map(str, first["loc"]))
         got = "" if first["type"] == "missing" else f", got {first['input']!r:.60}"
-        raise RunError(f"{place}: {key}{': ' * bool(key)}{first['msg']}{got}") from None
-    return value
+        is_record = first["type"] == "dataclass_type"
+        said = "Input should be a valid dictionary" if is_record else first["msg"]
+        raise RunError(f"{place}: {key}{': ' * bool(key)}{said}{got}") from None
 
 
 def write_json(path: Path, record: Mapping[str, Any]) -> None:
-    """A record as JSON, with the checksum of the rest of it under `sha256`."""
+    """JSON, of records too, with the checksum of the rest of it under `sha256`."""
     whole = {**record, "sha256": _checksum(record)}
-    write_bytes(path, (json.dumps(whole, indent=2, allow_nan=False) + "\n").encode())
+    text = json.dumps(whole, indent=2, allow_nan=False, default=as_dict)
+    write_bytes(path, f"{text}\n".encode())
 
 
 def _checksum(record: Mapping[str, Any]) -> str:
-    text = json.dumps(record, sort_keys=True, separators=(",", ":"))
+    text = json.dumps(record, sort_keys=True, separators=(",", ":"), default=as_dict)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -110,7 +117,7 @@ def _kind(array: np.ndarray) -> str:
     return f"{array.dtype.name}{list(array.shape)}"
 
 
-def finite(numbers: Row) -> Row:
+def finite(numbers: Mapping[str, Any]) -> dict[str, Any]:
     """JSON and CSV have no NaN: what is not finite does not apply."""
     return {
         key: None if isinstance(value, float) and not np.isfinite(value) else value
@@ -119,10 +126,11 @@ def finite(numbers: Row) -> Row:
 
 
 def save_arrays(path: Path, arrays: Arrays, record: Mapping[str, Any]) -> None:
-    """Arrays and a JSON record in one safetensors file, with checksums of both in its header."""
+    """Arrays and JSON, of records too, in one safetensors file, with checksums of both in its
+    header."""
     listed = {name: _kind(array) for name, array in arrays.items()}
-    contents: Contents = {"arrays": listed, "arrays_sha256": digest(arrays)}
-    text = json.dumps({**record, **contents}, allow_nan=False)
+    contents = Contents(arrays=listed, arrays_sha256=digest(arrays))
+    text = json.dumps({**record, **as_dict(contents)}, allow_nan=False, default=as_dict)
     metadata = {
         "format": str(FORMAT),
         "record": text,
@@ -134,10 +142,11 @@ def save_arrays(path: Path, arrays: Arrays, record: Mapping[str, Any]) -> None:
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[tuple[Any, dict[str, Any]]]:
+def _opened(path: Path) -> Iterator[tuple[Any, dict[str, Any], Contents]]:
     try:
         with safe_open(path, framework="np") as file:
-            yield file, _record_in(file.metadata() or {}, path)
+            record = _record_in(file.metadata() or {}, path)
+            yield file, record, checked(Contents, record, path)
     except (SafetensorError, OSError) as error:
         raise RunError(f"{path}: damaged or unreadable: {error}") from None
 
@@ -145,19 +154,18 @@ def _opened(path: Path) -> Iterator[tuple[Any, dict[str, Any]]]:
 def _record_in(metadata: Mapping[str, str], path: Path) -> dict[str, Any]:
     if "record" not in metadata:
         raise RunError(f"{path}: not written by lscape (no record in its header)")
-    header: Header = checked(Header, metadata, f"{path}: header")
-    if int(header["format"]) > FORMAT:
-        raise RunError(f"{path}: format {header['format']} is newer than this lscape ({FORMAT})")
-    if hashlib.sha256(header["record"].encode()).hexdigest() != header["sha256"]:
+    header = checked(Header, metadata, f"{path}: header")
+    if int(header.format) > FORMAT:
+        raise RunError(f"{path}: format {header.format} is newer than this lscape ({FORMAT})")
+    if hashlib.sha256(header.record.encode()).hexdigest() != header.sha256:
         raise RunError(f"{path}: its record does not match its checksum: it was altered")
     try:
-        record = json.loads(header["record"])
+        return json.loads(header.record)
     except (ValueError, RecursionError) as error:
         raise RunError(f"{path}: its record is not JSON: {error}") from None
-    return checked(Contents, record, path)
 
 
-def _taken(file: Any, names: Iterable[str], record: dict[str, Any], path: Path) -> Arrays:
+def _taken(file: Any, names: Iterable[str], contents: Contents, path: Path) -> Arrays:
     """The arrays of these names, if they are as the record lists them."""
     arrays = {}
     for name in names:
@@ -165,24 +173,28 @@ def _taken(file: Any, names: Iterable[str], record: dict[str, Any], path: Path) 
             arrays[name] = array = file.get_tensor(name)
         except (AttributeError, TypeError) as error:  # a type that NumPy does not know
             raise RunError(f"{path}: {name}: unreadable: {error}") from None
-        if _kind(array) != record["arrays"].get(name):
+        if _kind(array) != contents.arrays.get(name):
             raise RunError(f"{path}: {name} is not as its record lists it: it was altered")
     return arrays
 
 
-def read_record(path: Path, kind: Any = Contents) -> dict[str, Any]:
-    """The checked JSON record of a file, of a kind of landscape/store/records.py, without reading
-    its arrays. Raises RunError."""
-    with _opened(path) as (_, record):
-        return checked(kind, record, path)
+def read_record(path: Path) -> dict[str, Any]:
+    """The JSON beside a file's arrays, without reading these. Raises RunError."""
+    with _opened(path) as (_, record, _):
+        return record
 
 
-def load_arrays(path: Path, kind: Any = Contents) -> tuple[Arrays, dict[str, Any]]:
-    """Arrays and record, both checked. Raises RunError for a truncated or altered file."""
-    with _opened(path) as (file, record):
-        checked(kind, record, path)
-        arrays = _taken(file, file.keys(), record, path)
-        if digest(arrays) != record["arrays_sha256"]:
+def read_contents(path: Path) -> Contents:
+    """What arrays a file has, without reading them. Raises RunError."""
+    with _opened(path) as (_, _, contents):
+        return contents
+
+
+def load_arrays(path: Path) -> tuple[Arrays, dict[str, Any]]:
+    """Arrays and the JSON beside them. Raises RunError for a truncated or altered file."""
+    with _opened(path) as (file, record, contents):
+        arrays = _taken(file, file.keys(), contents, path)
+        if digest(arrays) != contents.arrays_sha256:
             raise RunError(f"{path}: its arrays do not match their checksum: it was altered")
         return arrays, record
 
@@ -191,19 +203,21 @@ def load_some(path: Path, wanted: Callable[[str], bool]) -> Arrays:
     """The arrays whose names are wanted, without reading the others; so their checksum, which is of
     all of them, is not looked at. Raises RunError for an altered record, and for arrays that are
     missing or of another type or shape than it lists."""
-    with _opened(path) as (file, record):
-        names = filter(wanted, record["arrays"])
-        return _taken(file, names, record, path)
+    with _opened(path) as (file, _, contents):
+        return _taken(file, filter(wanted, contents.arrays), contents, path)
 
 
-def append_lines(path: Path, records: Sequence[Mapping[str, Any]]) -> None:
+def append_lines(path: Path, records: Sequence[Record | Mapping[str, Any]]) -> None:
+    """Add a line of JSON a record."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+b") as file:
         if file.tell():
             file.seek(-1, os.SEEK_END)
             if file.read(1) != b"\n":
                 file.write(b"\n")  # after a line that a kill cut off
-        file.writelines(json.dumps(r, allow_nan=False).encode() + b"\n" for r in records)
+        for record in records:
+            text = json.dumps(record, allow_nan=False, default=as_dict)
+            file.write(text.encode() + b"\n")
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
@@ -241,5 +255,5 @@ def table_text(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str
     return text.getvalue()
 
 
-def write_table(path: Path, columns: Sequence[str], rows: Sequence[Row]) -> None:
+def write_table(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
     write_bytes(path, table_text(columns, rows).encode())

@@ -28,7 +28,7 @@ runs/<name>-<hash>/
                                     trajectory.<number> [snapshots, 5]: x, y, step, loss, distance
     report.html
 
-The records, and what each of their keys may be, are in landscape/store/records.py. Each file has a
+The records, and what each of their keys may be, are in landscape/store/records. Each file has a
 checksum, but for those of lines (.jsonl), which grow, and of settings.
 """
 
@@ -39,7 +39,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from landscape.store.files import Row
+from landscape.store.records.base import OfPair
 
 LONG = 60  # of a file's name
 
@@ -127,9 +127,9 @@ class Layout:
     def measures_directory(self, measures: str) -> Path:
         return self.directory / "measures" / measures
 
-    def string_measure_file(self, measures: str, row: Row) -> Path:
-        folder = self.measures_directory(measures) / "strings" / row["set"]
-        return folder / level_name(row["level"]) / f"{row['a']}-{row['b']}.safetensors"
+    def string_measure_file(self, measures: str, row: OfPair) -> Path:
+        folder = self.measures_directory(measures) / "strings" / row.set
+        return folder / level_name(row.level) / f"{row.a}-{row.b}.safetensors"
 
     def model_measure_file(self, measures: str, level: float, model: int) -> Path:
         folder = self.measures_directory(measures) / "models" / level_name(level)

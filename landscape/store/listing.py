@@ -94,7 +94,7 @@ def _summary(directory: Path) -> RunSummary:
     opened = open_sweep(directory)
     assert opened is not None
     _, record = opened
-    asked = dict.fromkeys((one["directory"], one["set"]) for one in record["runs"])
+    asked = dict.fromkeys((one.directory, one.set) for one in record.runs)
     names = dict.fromkeys(name for name, _ in asked)
     made = {name: open_run(directory / name) for name in names if (directory / name).is_dir()}
     runs = [_run(run) for run in made.values()]
@@ -119,7 +119,7 @@ def _summary(directory: Path) -> RunSummary:
 
 
 def _run(run: Run) -> RunSummary:
-    stages = run.meta()["stages"]
+    stages = run.meta().stages
     unfinished = [(status, stage) for stage, status in stages.items() if status != "done"]
     status, stage = unfinished[-1] if unfinished else ("done", next(reversed(stages), None))
     if status == "running" and not run.in_use():

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -23,7 +23,6 @@ from landscape.config.yaml_source import read_file
 from landscape.store.files import (
     FORMAT,
     Arrays,
-    Row,
     RunError,
     append_lines,
     checked,
@@ -39,31 +38,38 @@ from landscape.store.files import (
     write_table,
 )
 from landscape.store.layout import Layout, plane_name
-from landscape.store.records import (
-    COLUMNS,
+from landscape.store.records.base import OfPair, Record, columns
+from landscape.store.records.measures import (
     DOWNGRADED,
-    MODEL_COLUMNS,
-    OTHER_COLUMNS,
-    PART_COLUMNS,
-    STRING_COLUMNS,
-    TOP_COLUMNS,
-    BarrierRecord,
+    ModelMeasure,
+    OtherMeasureRecord,
+    PartMeasure,
+    StringMeasure,
+    TopMeasure,
+)
+from landscape.store.records.models import (
     FinalStateRecord,
     Line,
     LowerBoundRecord,
-    Meta,
+    ModelRecord,
     Models,
-    OtherMeasureRecord,
-    SavedModelMeasure,
-    SavedPart,
-    SavedPlane,
-    SavedSnapshot,
-    SavedString,
-    SavedStringMeasure,
-    SavedTop,
+)
+from landscape.store.records.planes import PlaneRecord
+from landscape.store.records.runs import Meta
+from landscape.store.records.strings import (
+    BarrierRecord,
+    SnapshotRecord,
+    StringRecord,
     TreeRecord,
 )
-from landscape.store.tables import ModelKey, StringKey, by_model, by_pair, rows_of
+from landscape.store.tables import (
+    LostModel,
+    LostString,
+    by_model,
+    by_pair,
+    cells_of,
+    lines_of,
+)
 
 PROFILE = ("profile.position", "profile.loss")
 SEARCH_HISTORY = tuple(
@@ -74,33 +80,38 @@ SEARCH_HISTORY = tuple(
 )  # fmt: skip
 
 
-def write_records(path: Path, records: Sequence[Mapping[str, Any]]) -> None:
+Kind = TypeVar("Kind", bound=Record)
+OfString = TypeVar("OfString", StringMeasure, ModelMeasure)
+OfModel = TypeVar("OfModel", PartMeasure, TopMeasure)
+
+
+def write_records(path: Path, records: Sequence[Record]) -> None:
     """Keep a list of records as JSON."""
     write_json(path, {"records": list(records)})
 
 
-def _read_records(path: Path, kind: Any) -> list[dict[str, Any]]:
+def _read_records(path: Path, kind: object) -> list[Any]:
     return checked(kind, read_json(path).get("records"), f"{path}: records")
 
 
-def _read_if_there(path: Path, kind: Any) -> list[dict[str, Any]]:
-    return _read_records(path, list[kind]) if path.exists() else []
+def _read_if_there(path: Path, kind: object) -> list[Any]:
+    return _read_records(path, kind) if path.exists() else []
 
 
-def _part(record: Mapping[str, Any], section: str, kind: Any, path: Path) -> Row:
-    """A section of a file's record, checked."""
+def _part(record: Mapping[str, Any], section: str, kind: type[Kind], path: Path) -> Kind:
+    """A section of the JSON beside a file's arrays."""
     return checked(kind, record.get(section), f"{path}: {section}")
 
 
-def _measured(path: Path, kind: Any) -> Row:
+def _measured(path: Path, kind: type[OfString]) -> OfString:
     record = read_record(path)
     measured = _part(record, "measured", kind, path)
-    if measured["steps"] is not None and "spectrum.nodes" not in record["arrays"]:
+    if measured.steps is not None and "spectrum.nodes" not in record["arrays"]:
         raise RunError(f"{path}: measured.steps: null where there is no spectrum")
     return measured
 
 
-def _in_place(path: Path, place: Path, record: Row) -> Row:
+def _in_place(path: Path, place: Path, record: Kind) -> Kind:
     """The record, if it belongs where it was found. Raises RunError."""
     if path != place:
         raise RunError(f"{path}: its record is that of {place}")
@@ -141,7 +152,7 @@ class Run(Layout):
 
     # -- meta and locking ---------------------------------------------------------------------
 
-    def meta(self) -> dict[str, Any]:
+    def meta(self) -> Meta:
         """What the run was made with, and how far it is. Raises RunError."""
         return checked(Meta, read_json(self.meta_file), self.meta_file)
 
@@ -151,7 +162,7 @@ class Run(Layout):
             content = self.config_file.read_bytes()
         except OSError as error:
             raise RunError(f"{self.config_file}: unreadable: {error}") from None
-        if hashlib.sha256(content).hexdigest() != self.meta()["config_sha256"]:
+        if hashlib.sha256(content).hexdigest() != self.meta().config_sha256:
             raise RunError(
                 f"{self.config_file}: altered since the run was made; another config is another "
                 "run, and other search settings go on the command line (--set connect.key=value)"
@@ -169,15 +180,18 @@ class Run(Layout):
         return checked(str, over, f"{path}: length_over")
 
     def update_meta(self, **changes: Any) -> None:
-        before = self.meta() if self.meta_file.exists() else {"format": FORMAT, "stages": {}}
+        before: dict[str, Any] = {"format": FORMAT, "stages": {}}
+        if self.meta_file.exists():
+            before = read_json(self.meta_file)
+            checked(Meta, before, self.meta_file)
         write_json(self.meta_file, {**before, **changes})
 
     def keep_changes(self, name: str, changes: Sequence[str]) -> None:
         """Keep what a set or measures have other than the config, to be made again by it."""
-        self.update_meta(changed={**self.meta().get("changed", {}), name: list(changes)})
+        self.update_meta(changed={**(self.meta().changed or {}), name: list(changes)})
 
     def stage_status(self, stage: str) -> str | None:
-        return self.meta()["stages"].get(stage)
+        return self.meta().stages.get(stage)
 
     @property
     def lock_file(self) -> Path:
@@ -222,35 +236,35 @@ class Run(Layout):
             self._set_status(name, "done")
 
     def _set_status(self, stage: str, status: str) -> None:
-        stages = {**self.meta()["stages"], stage: status}
+        stages = {**self.meta().stages, stage: status}
         self.update_meta(status=status, stage=stage, stages=stages)
 
     # -- end points ---------------------------------------------------------------------------
 
-    def models(self) -> list[dict[str, Any]]:
-        """One record a model: {model, status, steps, levels: [{level, status, step, value}]}."""
+    def models(self) -> list[ModelRecord]:
+        """One record a model. Raises RunError."""
         return _read_records(self.directory / "models.json", Models)
 
-    def write_models(self, records: Sequence[Mapping[str, Any]]) -> None:
+    def write_models(self, records: Sequence[ModelRecord]) -> None:
         write_records(self.directory / "models.json", records)
 
-    def history(self) -> list[dict[str, Any]]:
-        """{model, step, value} in order; a resumed run repeats lines, the last one counts."""
+    def history(self) -> list[Line]:
+        """By model and step; a resumed run repeats lines, the last one counts."""
         path = self.directory / "history.jsonl"
         lines = checked(list[Line], read_lines(path), path)
-        latest = {(line["model"], line["step"]): line for line in lines}
+        latest = {(line.model, line.step): line for line in lines}
         return [latest[key] for key in sorted(latest)]
 
-    def append_history(self, records: Sequence[Mapping[str, Any]]) -> None:
+    def append_history(self, records: Sequence[Line]) -> None:
         append_lines(self.directory / "history.jsonl", records)
 
-    def final_states(self) -> list[dict[str, Any]]:
+    def final_states(self) -> list[FinalStateRecord]:
         """A record a model of finite loss, where training ended; [] where it is not measured."""
-        return _read_if_there(self.final_states_file, FinalStateRecord)
+        return _read_if_there(self.final_states_file, list[FinalStateRecord])
 
-    def lower_bounds(self) -> list[dict[str, Any]]:
+    def lower_bounds(self) -> list[LowerBoundRecord]:
         """A record a wall that the theory knows; [] where none is, or none was looked for."""
-        return _read_if_there(self.lower_bounds_file, LowerBoundRecord)
+        return _read_if_there(self.lower_bounds_file, list[LowerBoundRecord])
 
     # -- connections --------------------------------------------------------------------------
 
@@ -262,17 +276,17 @@ class Run(Layout):
         append_lines(self.set_directory(set_name) / "events.jsonl", records)
 
     def save_connection(
-        self, row: Row, string: Arrays, profile: np.ndarray, history: Arrays
+        self, row: StringRecord, string: Arrays, profile: np.ndarray, history: Arrays
     ) -> None:
         """Keep a row, its string (arrays [beads, ...]), its profile [points, 2] and its history."""
-        path = self.connection_file(row["set"], row["level"], row["a"], row["b"])
+        path = self.connection_file(row.set, row.level, row.a, row.b)
         history = {f"search_history.{name}": array for name, array in history.items()}
         save_arrays(path, {**string, **_beside(profile), **history}, {"row": row})
 
-    def load_connection(self, row: Row) -> tuple[Arrays, np.ndarray, Arrays]:
+    def load_connection(self, row: OfPair) -> tuple[Arrays, np.ndarray, Arrays]:
         """The string, profile and history of a row. Raises RunError for a damaged or altered
         file."""
-        path = self.connection_file(row["set"], row["level"], row["a"], row["b"])
+        path = self.connection_file(row.set, row.level, row.a, row.b)
         arrays, _ = load_arrays(path)
         history = {
             name.removeprefix("search_history."): arrays.pop(name)
@@ -281,32 +295,32 @@ class Run(Layout):
         }
         return arrays, _profile_in(arrays, path), history
 
-    def load_search_history(self, row: Row) -> Arrays:
+    def load_search_history(self, row: OfPair) -> Arrays:
         """The history of a row, the arrays of landscape/search/history.py; {} for a string never
         searched."""
-        path = self.connection_file(row["set"], row["level"], row["a"], row["b"])
+        path = self.connection_file(row.set, row.level, row.a, row.b)
         history = load_some(path, SEARCH_HISTORY.__contains__)
         return {name.removeprefix("search_history."): array for name, array in history.items()}
 
-    def load_profile(self, row: Row) -> np.ndarray:
+    def load_profile(self, row: OfPair) -> np.ndarray:
         """The loss along a row's string, [points, 2], without reading the string itself."""
-        path = self.connection_file(row["set"], row["level"], row["a"], row["b"])
+        path = self.connection_file(row.set, row.level, row.a, row.b)
         return _profile_in(load_some(path, PROFILE.__contains__), path)
 
     # -- planes -------------------------------------------------------------------------------
 
-    def save_plane(self, name: str, arrays: Arrays, record: Mapping[str, Any]) -> None:
+    def save_plane(self, name: str, arrays: Arrays, record: PlaneRecord) -> None:
         save_arrays(self.plane_file(name), arrays, {"plane": record})
 
-    def load_plane(self, name: str) -> tuple[Arrays, dict[str, Any]]:
+    def load_plane(self, name: str) -> tuple[Arrays, PlaneRecord]:
         """A plane's arrays and record. Raises RunError for a damaged or altered file."""
         path = self.plane_file(name)
         arrays, record = load_arrays(path)
-        plane = _part(record, "plane", SavedPlane, path)
-        ways = plane.get("trajectories", [])
-        runs = dict.fromkeys(way["run"] for way in ways)
-        own = plane_name(plane["kind"], plane["models"], plane["level"], [*runs])
-        lines = [f"string.{number}" for number in range(len(plane["strings"]))]
+        plane = _part(record, "plane", PlaneRecord, path)
+        ways = plane.trajectories or []
+        runs = dict.fromkeys(way.run for way in ways)
+        own = plane_name(plane.kind, plane.models, plane.level, [*runs])
+        lines = [f"string.{number}" for number in range(len(plane.strings))]
         lines += [f"trajectory.{number}" for number in range(len(ways))] or ["models"]
         if missing := {"x", "y", "loss", *lines} - arrays.keys():
             raise RunError(f"{path}: strings: no array {', '.join(sorted(missing))}")
@@ -317,64 +331,69 @@ class Run(Layout):
 
     # -- results ------------------------------------------------------------------------------
 
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[StringRecord]:
         """The rows of all sets, by set, level from high to low, and pair. Raises RunError."""
         found = []
         for name in self.sets():
             for path in self.set_directory(name).glob("*/*-*.safetensors"):
-                row = _part(read_record(path), "row", SavedString, path)
-                place = self.connection_file(row["set"], row["level"], row["a"], row["b"])
+                row = _part(read_record(path), "row", StringRecord, path)
+                place = self.connection_file(row.set, row.level, row.a, row.b)
                 found.append(_in_place(path, place, row))
         return sorted(found, key=by_pair)
 
     # -- topology -----------------------------------------------------------------------------
 
-    def tree(self, set_name: str) -> list[dict[str, Any]]:
-        """`topology.tree_record`'s records of a set, levels from high to low; [] where no tree was
-        grown. Raises RunError."""
-        return _read_if_there(self.tree_file(set_name), TreeRecord)
+    def tree(self, set_name: str) -> list[TreeRecord]:
+        """A set's records, levels from high to low; [] where no tree was grown. Raises RunError."""
+        return _read_if_there(self.tree_file(set_name), list[TreeRecord])
 
-    def save_path(self, path: Path, record: Row, points: Arrays, profile: np.ndarray) -> None:
+    def save_path(
+        self,
+        path: Path,
+        record: SnapshotRecord | BarrierRecord,
+        points: Arrays,
+        profile: np.ndarray,
+    ) -> None:
         """Keep a path (arrays [beads, ...]), its profile [points, 2] and its record."""
         save_arrays(path, {**points, **_beside(profile)}, {"path": record})
 
-    def load_path(self, path: Path) -> tuple[Arrays, np.ndarray, Row]:
+    def load_path(self, path: Path) -> tuple[Arrays, np.ndarray, SnapshotRecord | BarrierRecord]:
         """What `save_path` kept. Raises RunError for a damaged or altered file."""
         arrays, record = load_arrays(path)
-        kept = _part(record, "path", SavedSnapshot | BarrierRecord, path)
+        kept = checked(SnapshotRecord | BarrierRecord, record.get("path"), f"{path}: path")
         return arrays, _profile_in(arrays, path), kept
 
-    def snapshots(self) -> list[Row]:
+    def snapshots(self) -> list[SnapshotRecord]:
         """The records of snapshots/, by model, and level from high to low. Raises RunError."""
         found = []
         for path in self.directory.glob("snapshots/*/*.safetensors"):
-            record = _part(read_record(path), "path", SavedSnapshot, path)
-            place = self.snapshot_file(record["model"], record["level"])
+            record = _part(read_record(path), "path", SnapshotRecord, path)
+            place = self.snapshot_file(record.model, record.level)
             found.append(_in_place(path, place, record))
-        return sorted(found, key=lambda record: (record["model"], -record["level"]))
+        return sorted(found, key=lambda record: (record.model, -record.level))
 
-    def barriers(self) -> list[Row]:
+    def barriers(self) -> list[BarrierRecord]:
         """The records of barriers/, by pair. Raises RunError."""
         found = []
         for path in self.directory.glob("barriers/*.safetensors"):
             record = _part(read_record(path), "path", BarrierRecord, path)
-            found.append(_in_place(path, self.barrier_file(record["a"], record["b"]), record))
-        return sorted(found, key=lambda record: (record["a"], record["b"]))
+            found.append(_in_place(path, self.barrier_file(record.a, record.b), record))
+        return sorted(found, key=lambda record: (record.a, record.b))
 
-    def write_results(self) -> list[Row]:
+    def write_results(self) -> list[StringRecord]:
         """Rewrite results.csv from the rows on disk, and return them. A row that has lost its file
         keeps its line."""
         rows = self.rows()
-        write_table(self.results_file, COLUMNS, sorted([*rows, *self.lost_rows()], key=by_pair))
+        every = sorted([*rows, *self.lost_rows()], key=by_pair)
+        write_table(self.results_file, columns(StringRecord), [*map(cells_of, every)])
         return rows
 
-    def lost_rows(self) -> list[Row]:
-        """The rows of results.csv that have lost their file, as texts but for set, level, a, b.
-        Raises RunError."""
+    def lost_rows(self) -> list[LostString]:
+        """The rows of results.csv that have lost their file. Raises RunError."""
         return [
             row
-            for row in rows_of(self.results_file, StringKey)
-            if not self.connection_file(row["set"], row["level"], row["a"], row["b"]).exists()
+            for row in lines_of(self.results_file, LostString)
+            if not self.connection_file(row.set, row.level, row.a, row.b).exists()
         ]
 
     # -- measures -----------------------------------------------------------------------------
@@ -385,13 +404,13 @@ class Run(Layout):
 
     def latest_measures(self) -> str | None:
         """The name of the measures that were made last."""
-        return self.meta().get("measures")
+        return self.meta().measures
 
     @property
     def latest_measures_directory(self) -> Path:
         return self.measures_directory(self.latest_measures() or "")
 
-    def string_measures(self, measures: str | None = None) -> list[Row]:
+    def string_measures(self, measures: str | None = None) -> list[StringMeasure]:
         """The records of measured strings, of the latest measures unless named; by set, level from
         high to low, and pair. What no longer counts (`measures_left_out`) is left out. [] where
         nothing is measured. Raises RunError."""
@@ -402,127 +421,132 @@ class Run(Layout):
         """How many measured strings `string_measures` leaves out, by the reason."""
         return dict(Counter(filter(None, map(self._why_not, self._measured_strings(measures)))))
 
-    def _why_not(self, row: Row) -> str:
+    def _why_not(self, row: StringMeasure) -> str:
         """Why what was measured of a string no longer counts; nothing where it does."""
-        path = self.connection_file(row["set"], row["level"], row["a"], row["b"])
+        path = self.connection_file(row.set, row.level, row.a, row.b)
         if not path.exists():
             return "the files of their strings are gone"
         now = read_record(path)
-        if now["arrays_sha256"] != row["source"]:
+        if now["arrays_sha256"] != row.source:
             return "they have been searched again since"
-        if _part(now, "row", SavedString, path)["status"] != "CONNECTED":
+        if _part(now, "row", StringRecord, path).status != "CONNECTED":
             return "they are no longer CONNECTED"
-        if row["shortening"] == DOWNGRADED:
+        if row.shortening == DOWNGRADED:
             return "shortened, they did not hold on a finer grid"
         return ""
 
-    def model_measures(self, measures: str | None = None) -> list[Row]:
+    def model_measures(self, measures: str | None = None) -> list[ModelMeasure]:
         """The same of measured models, by level from high to low, and model."""
         found = []
         for path in self._measure_files(measures, "models/*/*.safetensors"):
-            record = _measured(path, SavedModelMeasure)
-            named = record["measures"], record["level"], record["model"]
+            record = _measured(path, ModelMeasure)
+            named = record.measures, record.level, record.model
             found.append(_in_place(path, self.model_measure_file(*named), record))
         return sorted(found, key=by_model)
 
-    def model_parts(self, measures: str | None = None) -> list[Row]:
+    def model_parts(self, measures: str | None = None) -> list[PartMeasure]:
         """What was measured of subsets of the parameters (`measure.over`), by level from high to
         low, model and subset in the order asked for. Raises RunError."""
-        return self._beside_models(measures, "parts", SavedPart)
+        return self._beside_models(measures, "parts", PartMeasure)
 
-    def top_eigenvalues(self, measures: str | None = None) -> list[Row]:
+    def top_eigenvalues(self, measures: str | None = None) -> list[TopMeasure]:
         """The largest eigenvalues (`measure.top`), by level from high to low, model and rank.
         Raises RunError."""
-        return self._beside_models(measures, "top", SavedTop)
+        return self._beside_models(measures, "top", TopMeasure)
 
-    def other_measures(self, measures: str | None = None) -> list[Row]:
+    def other_measures(self, measures: str | None = None) -> list[OtherMeasureRecord]:
         """What the measures of `measure.also` found, of strings that still count and of models, by
         measure, level from high to low, and subject. Raises RunError."""
-        found: list[Row] = []
-        counting = {by_pair(row) for row in self.string_measures(measures)}
+        found: list[OtherMeasureRecord] = []
+        counting = {(row.set, row.level, row.a, row.b) for row in self.string_measures(measures)}
         for files in ("strings/*/*/*.safetensors", "models/*/*.safetensors"):
             for path in self._measure_files(measures, files):
                 kind = list[OtherMeasureRecord]
                 found += checked(kind, read_record(path).get("also", []), f"{path}: also")
-        kept = [r for r in found if r["model"] is not None or by_pair(r) in counting]
-        return sorted(kept, key=lambda r: (r["measure"], -r["level"]))
+        kept = [
+            one
+            for one in found
+            if one.model is not None or (one.set, one.level, one.a, one.b) in counting
+        ]
+        return sorted(kept, key=lambda one: (one.measure, -one.level))
 
-    def _beside_models(self, measures: str | None, name: str, kind: Any) -> list[Row]:
-        found: list[Row] = []
+    def _beside_models(self, measures: str | None, name: str, kind: type[OfModel]) -> list[OfModel]:
+        found: list[OfModel] = []
         for path in self._measure_files(measures, "models/*/*.safetensors"):
             found += checked(list[kind], read_record(path).get(name), f"{path}: {name}")
         return sorted(found, key=by_model)
 
-    def _measured_strings(self, measures: str | None) -> Iterator[Row]:
+    def _measured_strings(self, measures: str | None) -> Iterator[StringMeasure]:
         for path in self._measure_files(measures, "strings/*/*/*.safetensors"):
-            record = _measured(path, SavedStringMeasure)
-            yield _in_place(path, self.string_measure_file(record["measures"], record), record)
+            record = _measured(path, StringMeasure)
+            yield _in_place(path, self.string_measure_file(record.measures, record), record)
 
     def _measure_files(self, measures: str | None, files: str) -> Iterable[Path]:
         name = measures or self.latest_measures()
         return self.measures_directory(name).glob(files) if name else ()
 
-    def string_measure(self, measures: str, row: Row) -> Row | None:
+    def string_measure(self, measures: str, row: OfPair) -> StringMeasure | None:
         """What was measured of a row's string, whether it counts or not. Raises RunError."""
         path = self.string_measure_file(measures, row)
-        return _measured(path, SavedStringMeasure) if path.exists() else None
+        return _measured(path, StringMeasure) if path.exists() else None
 
-    def model_measure(self, measures: str, level: float, model: int) -> Row | None:
+    def model_measure(self, measures: str, level: float, model: int) -> ModelMeasure | None:
         """What was measured of a model at a level. Raises RunError."""
         path = self.model_measure_file(measures, level, model)
-        return _measured(path, SavedModelMeasure) if path.exists() else None
+        return _measured(path, ModelMeasure) if path.exists() else None
 
-    def load_measures(self, record: Row) -> Arrays:
+    def load_measures(self, record: StringMeasure | ModelMeasure) -> Arrays:
         """The arrays beside a record of `string_measures` or `model_measures`. Raises RunError."""
-        if "model" in record:
-            path = self.model_measure_file(record["measures"], record["level"], record["model"])
+        if isinstance(record, ModelMeasure):
+            path = self.model_measure_file(record.measures, record.level, record.model)
         else:
-            path = self.string_measure_file(record["measures"], record)
+            path = self.string_measure_file(record.measures, record)
         return load_arrays(path)[0]
 
-    def load_numbers(self, record: Row) -> Arrays:
+    def load_numbers(self, record: StringMeasure) -> Arrays:
         """The arrays beside a record of `string_measures` but for its string, which is large; for
         that their checksum, of all of them, is not looked at."""
-        path = self.string_measure_file(record["measures"], record)
+        path = self.string_measure_file(record.measures, record)
         return load_some(path, lambda name: not name.startswith("shortened."))
 
-    def write_measures(self, measures: str) -> tuple[list[Row], list[Row]]:
+    def write_measures(self, measures: str) -> tuple[list[StringMeasure], list[ModelMeasure]]:
         """Rewrite the tables of measures from the files on disk, and return the records of strings
         and models. What has lost its file keeps its line."""
         strings, models = self.string_measures(measures), self.model_measures(measures)
         lost_strings, lost_models = self.lost_measures(measures)
         folder = self.measures_directory(measures)
-        write_table(
-            folder / "strings.csv", STRING_COLUMNS, sorted([*strings, *lost_strings], key=by_pair)
-        )
-        models_and_lost = sorted([*models, *lost_models], key=by_model)
-        write_table(folder / "models.csv", MODEL_COLUMNS, models_and_lost)
+        every = sorted([*strings, *lost_strings], key=by_pair)
+        write_table(folder / "strings.csv", columns(StringMeasure), [*map(cells_of, every)])
+        every = sorted([*models, *lost_models], key=by_model)
+        write_table(folder / "models.csv", columns(ModelMeasure), [*map(cells_of, every)])
         gone = {by_model(row) for row in lost_models}
-        for name, columns, rows in (
-            ("parts.csv", PART_COLUMNS, self.model_parts(measures)),
-            ("top.csv", TOP_COLUMNS, self.top_eigenvalues(measures)),
+        for name, kind, rows in (
+            ("parts.csv", PartMeasure, self.model_parts(measures)),
+            ("top.csv", TopMeasure, self.top_eigenvalues(measures)),
         ):
-            lost = [r for r in rows_of(folder / name, ModelKey) if by_model(r) in gone]
-            write_table(folder / name, columns, sorted([*rows, *lost], key=by_model))
+            lost = [row for row in lines_of(folder / name, LostModel) if by_model(row) in gone]
+            every = sorted([*rows, *lost], key=by_model)
+            write_table(folder / name, columns(kind), [*map(cells_of, every)])
         others = self.other_measures(measures)
         if others:
-            write_table(folder / "also.csv", OTHER_COLUMNS, others)
+            names = columns(OtherMeasureRecord)
+            write_table(folder / "also.csv", names, [*map(cells_of, others)])
         return strings, models
 
-    def lost_measures(self, measures: str) -> tuple[list[Row], list[Row]]:
+    def lost_measures(self, measures: str) -> tuple[list[LostString], list[LostModel]]:
         """The rows of strings.csv and models.csv that have lost their file, as `lost_rows`; of
         strings those that are still CONNECTED, or have lost that file, too. Raises RunError."""
         folder = self.measures_directory(measures)
-        failed = {by_pair(row) for row in self.rows() if row["status"] != "CONNECTED"}
+        failed = {by_pair(row) for row in self.rows() if row.status != "CONNECTED"}
         strings = [
             row
-            for row in rows_of(folder / "strings.csv", StringKey)
+            for row in lines_of(folder / "strings.csv", LostString)
             if by_pair(row) not in failed and not self.string_measure_file(measures, row).exists()
         ]
         models = [
             row
-            for row in rows_of(folder / "models.csv", ModelKey)
-            if not self.model_measure_file(measures, row["level"], row["model"]).exists()
+            for row in lines_of(folder / "models.csv", LostModel)
+            if not self.model_measure_file(measures, row.level, row.model).exists()
         ]
         return strings, models
 

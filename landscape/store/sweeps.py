@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from landscape.store.files import FORMAT, RunError, checked, read_json, write_json
-from landscape.store.records import SweepRecord
+from landscape.store.records.base import as_dict
+from landscape.store.records.runs import SweepRecord
 
 SWEEP_FILE = "sweep.json"
 
 
-def write_sweep(directory: Path, record: Mapping[str, Any]) -> None:
-    """Keep what a sweep is made of: {name, over, measures, chart, rate, runs}, each of the runs
-    {values, directory, set}, the directory's name within the sweep's."""
-    write_json(directory / SWEEP_FILE, {"format": FORMAT, **record})
+def write_sweep(directory: Path, record: SweepRecord) -> None:
+    """Keep what a sweep is made of."""
+    write_json(directory / SWEEP_FILE, as_dict(record))
 
 
-def open_sweep(path: str | Path, runs_dir: str | Path = "runs") -> tuple[Path, Any] | None:
+def open_sweep(path: str | Path, runs_dir: str | Path = "runs") -> tuple[Path, SweepRecord] | None:
     """The directory of the sweep at a path, or of that name under runs_dir, and its record; None
     for what is no sweep's directory. Raises RunError for a damaged record, or a newer format."""
     for directory in (Path(path), Path(runs_dir) / path):

@@ -2,41 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
-from pydantic import BaseModel, FiniteFloat, NonNegativeInt, ValidationError
+from pydantic import FiniteFloat, NonNegativeInt, TypeAdapter, ValidationError
 
-from landscape.store.files import Row, RunError, read_table
-from landscape.store.records import FileName
+from landscape.store.files import RunError, read_table
+from landscape.store.records.base import FileName, OfModel, OfPair, Record, as_dict
 
 
-def by_pair(row: Row) -> tuple[str, float, int, int]:
+def by_pair(row: OfPair) -> tuple[str, float, int, int]:
     """By set, level from high to low, and pair."""
-    return row["set"], -row["level"], row["a"], row["b"]
+    return row.set, -row.level, row.a, row.b
 
 
-def by_model(row: Row) -> tuple[float, int]:
-    return -row["level"], row["model"]
+def by_model(row: OfModel) -> tuple[float, int]:
+    return -row.level, row.model
 
 
-class StringKey(BaseModel):
+@dataclass(frozen=True, kw_only=True)
+class LostString:
+    """A table's line of a string that has lost its file; cells: the texts, by column."""
+
     set: FileName
     level: FiniteFloat
     a: NonNegativeInt
     b: NonNegativeInt
+    cells: Mapping[str, str]
 
 
-class ModelKey(BaseModel):
+@dataclass(frozen=True, kw_only=True)
+class LostModel:
+    """The same of a model."""
+
     level: FiniteFloat
     model: NonNegativeInt
+    cells: Mapping[str, str]
 
 
-def rows_of(path: Path, key: type[StringKey | ModelKey]) -> Iterator[Row]:
-    """A table's rows, with what says which row it is as numbers. Raises RunError."""
+Lost = TypeVar("Lost", LostString, LostModel)
+
+
+def lines_of(path: Path, kind: type[Lost]) -> Iterator[Lost]:
+    """A table's lines, with what says which row each is as numbers. Raises RunError."""
+    adapter = TypeAdapter(kind)
     for number, row in enumerate(read_table(path), 2):
         try:
-            yield {**row, **key.model_validate(row).model_dump()}
+            yield adapter.validate_python({**row, "cells": row})
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             raise RunError(f"{path}:{number}: {first['loc'][0]}: {first['msg']}") from None
+
+
+def cells_of(row: Record | LostString | LostModel) -> Mapping[str, Any]:
+    """A row's cells, by column."""
+    return as_dict(row) if isinstance(row, Record) else row.cells

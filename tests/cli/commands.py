@@ -17,6 +17,10 @@ sys.path.insert(0, str(ROOT / "cli"))
 
 from lscape_cli.main import main  # noqa: E402
 
+from landscape.store.records.base import made  # noqa: E402
+from landscape.store.records.planes import Drawn, PlaneRecord, Trajectory  # noqa: E402
+from tests import pages  # noqa: E402
+
 COMMANDS = sorted(main.commands)
 ENVIRONMENT = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'cli'}"}
 START = "from lscape_cli.main import main; main(prog_name='lscape')"
@@ -32,10 +36,13 @@ WAY = {
 }  # fmt: skip
 FILTERS = {"a.weight": [0], "b.weight": [1, 2], "c": [], "d": None}
 PLANES = {
-    "models-0-1-2-0.1": {"kind": "models", "strings": [LEAVES], "filters": FILTERS},
-    "trajectory-all-0.1": {
-        "kind": "trajectory", "strings": [], "trajectories": [WAY], "shares": [0.625, 0.25],
-    },
+    "models-0-1-2-0.1": made(
+        PlaneRecord, kind="models", strings=[Drawn(**LEAVES)], filters=FILTERS
+    ),
+    "trajectory-all-0.1": made(
+        PlaneRecord, kind="trajectory", strings=[], trajectories=[Trajectory(**WAY)],
+        shares=[0.625, 0.25],
+    ),
 }  # fmt: skip
 
 
@@ -48,7 +55,7 @@ class RunError(Exception):
 
 
 def row(level=0.1, a=0, b=1, status="CONNECTED"):
-    return {"set": "dss", "method": "dss", "level": level, "a": a, "b": b, "status": status}
+    return pages.row(a, b, level, status, set="dss")
 
 
 def level(**changes):
@@ -77,7 +84,7 @@ def fake(monkeypatch):
         report_file=Path("runs/r/report.html"),
         results_file=Path("runs/r/results.csv"),
         latest_measures_directory=Path("runs/r/measures/m"),
-        models=lambda: [{"model": 0, "status": "TRAINED"}],
+        models=lambda: [pages.model(0, [])],
         load_plane=lambda name: ({}, PLANES[name]),
     )
     section = SimpleNamespace(model_dump=lambda mode: {"method": "dss", "seed": None})

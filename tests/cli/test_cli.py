@@ -7,6 +7,7 @@ import json
 import os
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,6 +15,17 @@ import pytest
 from lscape_cli.check import duration, size
 from lscape_cli.main import main
 
+from landscape.stages.verify import Verdict
+from landscape.store.records.base import as_dict, made
+from landscape.store.records.measures import (
+    ModelMeasure,
+    OtherMeasureRecord,
+    PartMeasure,
+    StringMeasure,
+    TopMeasure,
+)
+from landscape.store.records.strings import BarrierRecord, TreeRecord
+from tests import pages
 from tests.cli.commands import (
     COMMANDS,
     LEAVES,
@@ -77,7 +89,7 @@ def test_train_json(fake):
 
 
 def fake_models():
-    return [{"model": 0, "status": "TRAINED"}]
+    return [as_dict(pages.model(0, []))]
 
 
 def test_quiet_leaves_results_and_warnings(fake):
@@ -100,15 +112,16 @@ def test_connect(fake):
         "level 0.05: 1 of 1 pairs connected",
         "results: runs/r/results.csv",
     ]
-    assert json.loads(lscape("connect", "r", "--json").stdout)["rows"] == fake.rows
+    assert json.loads(lscape("connect", "r", "--json").stdout)["rows"] == [*map(as_dict, fake.rows)]
     assert fake.calls[-1][2:] == ([], None)
 
 
 def joined(**changes):
-    return {
+    known = {
         "level": 0.1, "models": 8, "components": [[0, 1, 2, 3, 4, 5, 6, 7]], "pairs": 28,
         "searched": 7, "connected": 7,
-    } | changes  # fmt: skip
+    }  # fmt: skip
+    return made(TreeRecord, **known | changes)
 
 
 def test_connect_a_tree(fake):
@@ -122,7 +135,7 @@ def test_connect_a_tree(fake):
         "components are an upper bound: paths that were not found may join more",
         "results: runs/r/results.csv",
     ]
-    assert json.loads(lscape("connect", "r", "--json").stdout)["tree"] == fake.tree
+    assert json.loads(lscape("connect", "r", "--json").stdout)["tree"] == [*map(as_dict, fake.tree)]
 
 
 @pytest.mark.parametrize("command", ["connect", "run"])
@@ -161,36 +174,42 @@ def test_run_without_measuring(fake):
 
 def measured(**changes):
     known = {"normalized_length_found": 1.2, "normalized_length": 1.1, "total_curvature": 2.0}
-    return {**row(), **known, "shortening": "CONVERGED", "level_curvature_mean": None} | changes
+    known |= {"set": "dss", "method": "dss", "level": 0.1, "a": 0, "b": 1}
+    return made(StringMeasure, **known | {"shortening": "CONVERGED"} | changes)
 
 
 def lowered(**changes):
     known = {"a": 0, "b": 1, "loss_a": 0.1, "loss_b": 0.09, "max_loss": 0.12, "last_change": 0.01}
-    return known | {"status": "TIGHT"} | changes
+    return made(BarrierRecord, **known | {"status": "TIGHT"} | changes)
 
 
-def hessian(**changes):
-    return {
+def hessian(kind, **changes):
+    known = {
         "level": 0.1, "model": 0, "largest": 8.0, "largest_error": 0.1, "smallest": -0.5,
         "smallest_error": 0.1, "trace": 20.0,
-    } | changes  # fmt: skip
+    }  # fmt: skip
+    return made(kind, **known | changes)
 
 
 def test_measure(fake):
-    fake.measures = {
-        "strings": [measured(), measured(b=2, normalized_length=1.3, shortening="BUDGET")],
-        "models": [hessian(), hessian(model=1, smallest_error=0.6)],
-        "parts": [hessian(over="w*", parameters=3), hessian(over="b*", parameters=2, largest=0.05)],
-        "top": [
-            {"level": 0.1, "model": 0, "rank": rank, "value": 8.0 / rank, "error": 0.1}
+    also = {"measure": "spread", "level": 0.1, "quantity": "far"}
+    fake.measures = SimpleNamespace(
+        strings=[measured(), measured(b=2, normalized_length=1.3, shortening="BUDGET")],
+        models=[hessian(ModelMeasure), hessian(ModelMeasure, model=1, smallest_error=0.6)],
+        parts=[
+            hessian(PartMeasure, over="w*", parameters=3),
+            hessian(PartMeasure, over="b*", parameters=2, largest=0.05),
+        ],
+        top=[
+            made(TopMeasure, level=0.1, model=0, rank=rank, value=8.0 / rank, error=0.1)
             for rank in (1, 2)
         ],
-        "also": [
-            {"measure": "spread", "set": name, "level": 0.1, "quantity": "far", "value": value}
+        also=[
+            made(OtherMeasureRecord, **also, set=name, value=value)
             for name, value in (("dss", 0.5), ("dss", 1.5), (None, None))
         ],
-        "barriers": [lowered(), lowered(b=2, max_loss=0.3, status="BUDGET")],
-    }
+        barriers=[lowered(), lowered(b=2, max_loss=0.3, status="BUDGET")],
+    )
     done = lscape("measure", "r", "--level", "0.1", "--set", "measure.hessian=false")
     assert done.exit_code == 0, done.output
     assert fake.calls[0] == ("open_run", "r", "runs")
@@ -253,13 +272,15 @@ def test_a_page_that_cannot_be_written_leaves_the_answer(fake, monkeypatch):
 
 
 def test_verify(fake):
-    held = {**row(), "grid": 200, "max_loss": 0.09, "limit": 0.1, "agreed": True, "reason": ""}
-    held |= {"kind": "strings", "name": "dss at 0.1, pair 0-1"}
+    held = Verdict(
+        kind="strings", name="dss at 0.1, pair 0-1", set="dss", method="dss", level=0.1, a=0, b=1,
+        grid=200, max_loss=0.09, limit=0.1, agreed=True, reason="",
+    )  # fmt: skip
     assert "no CONNECTED strings" in lscape("verify", "r").stdout
     fake.strings = [held]
     assert lscape("verify", "r").stdout == "1 of 1 CONNECTED strings hold at grid 200\n"
-    lost = {**held, "name": "dss at 0.1, pair 0-2", "max_loss": 0.25, "agreed": False}
-    fake.strings = [held, lost, {**lost, "kind": "barriers", "name": "the barrier of pair 0-2"}]
+    lost = replace(held, name="dss at 0.1, pair 0-2", max_loss=0.25, agreed=False)
+    fake.strings = [held, lost, replace(lost, kind="barriers", name="the barrier of pair 0-2")]
     done = lscape("verify", "r", "--grid", "200")
     assert done.exit_code == 0 and fake.calls[-1][2] == 200
     lines = [" ".join(line.split()) for line in done.stdout.splitlines()]

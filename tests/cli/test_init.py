@@ -145,7 +145,7 @@ def test_each_runs_by_the_commands_that_it_tells(folder, name, as_users_have_it)
             assert done.exit_code == 0, done.output
     (directory,) = (folder / "runs").iterdir()
     run = open_run(directory)
-    statuses = {(row["level"], row["status"]) for row in run.rows()}
+    statuses = {(row.level, row.status) for row in run.rows()}
     levels = {level for level, _ in statuses}
     assert levels == set(load_config(f"{EXAMPLES[name]}.yaml").levels.values)
     if name == "function":  # two wells, with a barrier of 1 between them

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from landscape.config.load import config_from, dump_config
+from landscape.store.files import FORMAT
 from landscape.store.listing import SearchCount, list_runs
+from landscape.store.records.runs import Combination, SweepRecord
 from landscape.store.run import Run, create_run
 from landscape.store.sweeps import write_sweep
 from tests.cli.commands import lscape, shell
@@ -127,11 +129,11 @@ def test_a_sweep_is_one_line_and_its_folder_lists_its_runs(tmp_path, run):
     save(made, [row(0, 1), row(0, 2, set="dss-2", status="NOT_FOUND", max_loss=None)])
     save(made, [row(0, 1, set="other", method="other")])  # not of the sweep
     combinations = [
-        {"values": {"connect.grid": n}, "directory": directory, "set": f"dss-{n}"}
+        Combination(values={"connect.grid": n}, directory=directory, set=f"dss-{n}")
         for n, directory in ((1, "made"), (2, "made"), (3, "not-yet"))
     ]
     rest = {"over": {}, "measures": ["share"], "chart": "lines", "rate": False, "theory": None}
-    write_sweep(sweep, {"name": "grid", "runs": combinations, **rest})
+    write_sweep(sweep, SweepRecord(format=FORMAT, name="grid", runs=combinations, **rest))
     with made.stage("connect dss-1"):
         pass
     (found,) = listed(tmp_path / "runs")["runs"]

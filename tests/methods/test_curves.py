@@ -20,7 +20,7 @@ from landscape.methods.registry import load_method
 from landscape.search.curves import TARGET, WEIGHT, curve_landscape, sampled
 from landscape.search.driver import finish, start
 from landscape.search.state import Problem, Search
-from landscape.stages.checkpoints import Checkpoints, Searching, packed, unpacked
+from landscape.stages.checkpoints import Checkpoints, KeptSearch, packed, unpacked
 from tests.analytic import RING, Analytic, ring_energy, search
 
 # points that the ring needs
@@ -133,7 +133,7 @@ def test_a_search_that_is_cut_anywhere_ends_the_same(method, tmp_path):
     while search.active:
         step(search)
         checkpoints.keep(lambda: packed(search))  # noqa: B023
-        search = unpacked(TypeAdapter(Searching).validate_python(checkpoints.load()))
+        search = unpacked(TypeAdapter(KeptSearch).validate_python(checkpoints.load()))
         cuts += 1
     assert cuts > 5
     for one, other in zip(search.strings, whole.strings, strict=True):

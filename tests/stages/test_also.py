@@ -53,20 +53,19 @@ def run(ring, norms):
 
 def test_paths_and_models_are_measured_with_the_given_settings(run):
     found = measure(run)
-    lengths = [row for row in found["also"] if row["measure"] == "array-lengths"]
-    strings = {(row["level"], row["a"], row["b"]): row for row in found["strings"]}
-    assert len(lengths) == len(strings) == 2
+    lengths = [row for row in found.also if row.measure == "array-lengths"]
+    assert len(lengths) == len(found.strings) == 2
     for row in lengths:
-        whole = strings[row["level"], row["a"], row["b"]]
-        assert row["quantity"] == "x" and row["model"] is None
-        assert row["value"] == pytest.approx(whole["normalized_length"], rel=1e-6)
-    norms = [row for row in found["also"] if row["measure"] == "norms"]
-    assert len(norms) == 3 * len(found["models"]) == 12
-    assert {(row["set"], row["a"], row["b"]) for row in norms} == {(None, None, None)}
+        whole = next(s for s in found.strings if (s.level, s.a, s.b) == (row.level, row.a, row.b))
+        assert row.quantity == "x" and row.model is None
+        assert row.value == pytest.approx(whole.normalized_length, rel=1e-6)
+    norms = [row for row in found.also if row.measure == "norms"]
+    assert len(norms) == 3 * len(found.models) == 12
+    assert {(row.set, row.a, row.b) for row in norms} == {(None, None, None)}
     for row in norms:
-        assert (row["value"] is None) is (row["quantity"] != "norm")
-        if row["quantity"] == "norm":
-            assert row["value"] == pytest.approx(2, abs=0.4) and row["error"] == 0.5
+        assert (row.value is None) is (row.quantity != "norm")
+        if row.quantity == "norm":
+            assert row.value == pytest.approx(2, abs=0.4) and row.error == 0.5
 
 
 def test_they_are_in_the_table_the_report_and_the_page(run):

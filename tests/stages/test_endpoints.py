@@ -35,7 +35,7 @@ def test_extra_arrays_are_left_out_and_others_renamed(given):
     )
     assert config_from(resolved(config), name="ring") == config
     run = train(config)
-    losses = [model["value"] for model in run.models()]
+    losses = [model.value for model in run.models()]
     assert losses == pytest.approx([(np.sum(point**2) - 1) ** 2 for point in POINTS], rel=1e-4)
     from landscape.store.files import load_arrays
 

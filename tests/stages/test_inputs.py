@@ -221,7 +221,7 @@ def test_recomputed_statistics_are_those_of_the_training_data(batch_norm):
 
 def test_the_document_s_batch_normalisation_connects(batch_norm):
     run = train(batch_norm)
-    assert [row["status"] for row in connect(run)] == ["CONNECTED"] * 2
+    assert [row.status for row in connect(run)] == ["CONNECTED"] * 2
 
 
 # -- samples ---------------------------------------------------------------------------------------
@@ -353,7 +353,7 @@ def test_levels_that_every_untrained_model_meets_are_refused(scored, stage):
 def test_where_the_task_says_that_it_falls_they_are_told(scored, keys, caplog):
     (note,) = (note for note in check(scored(**keys))["notes"] if "before any training" in note)
     run = train(scored(**keys))
-    assert note in caplog.text and all(model["steps"] == 0 for model in run.models())
+    assert note in caplog.text and all(model.steps == 0 for model in run.models())
 
 
 def test_a_level_that_is_not_met_at_once_is_no_sign(scored, caplog):

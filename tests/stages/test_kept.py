@@ -7,9 +7,9 @@ import pytest
 from landscape.stages.checkpoints import (
     Checkpoints,
     KeptPlane,
+    KeptSearch,
     KeptShortening,
-    Searching,
-    Training,
+    KeptTraining,
     kept,
 )
 from landscape.store.files import RunError, load_arrays, save_arrays
@@ -48,8 +48,8 @@ PENDING = {
     "descent": DESCENT,
 }  # fmt: skip
 KEPT = {
-    "training": (Training, {"descent": DESCENT, "met": [[[0.5, 10, 0.4]], []]}),
-    "searching": (Searching, {"strings": [STRING], "pending": PENDING}),
+    "training": (KeptTraining, {"descent": DESCENT, "met": [[[0.5, 10, 0.4]], []]}),
+    "searching": (KeptSearch, {"strings": [STRING], "pending": PENDING}),
     "shortening": (list[KeptShortening], [SHORTENING]),
     "plane": (KeptPlane, {"rows": [np.ones(3)], "of": "0" * 64}),
 }
@@ -84,7 +84,7 @@ def test_beads_are_of_strings_that_are_there(tmp_path):
         }
         checkpoints.keep(lambda data=data: data, now=True)
         with pytest.raises(RunError, match="pending"):
-            kept(checkpoints, Searching)
+            kept(checkpoints, KeptSearch)
 
 
 def test_arrays_are_of_one_number_of_models(tmp_path):
@@ -94,4 +94,4 @@ def test_arrays_are_of_one_number_of_models(tmp_path):
         data = {"descent": DESCENT | {name: array}, "met": [[], []]}
         checkpoints.keep(lambda data=data: data, now=True)
         with pytest.raises(RunError, match=f"descent: .*{name}"):
-            kept(checkpoints, Training)
+            kept(checkpoints, KeptTraining)

@@ -1,6 +1,9 @@
 """Every floating type, shape and name of parameters through all stages; models that become NaN;
 ends that are one point."""
 
+# pyright: reportOptionalOperand=false, reportArgumentType=false, reportCallIssue=false
+# a number that a record leaves out fails a test without that
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -104,24 +107,22 @@ def test_every_type_and_shape_goes_through_all_stages(job, float64, types, tree)
     precision = "float64" if "float64" in types else "float32"
     run = train(job(task={"types": types, "tree": tree}, compute={"precision": precision}))
     rows = connect(run)
-    assert [row["status"] for row in rows] == ["CONNECTED"] * 6 and not any(
-        r["reason"] for r in rows
-    )
+    assert [row.status for row in rows] == ["CONNECTED"] * 6 and not any(r.reason for r in rows)
     points = run.load_connection(rows[-1])[0]
     assert {leaf.dtype.name for leaf in points.values()} == {precision}
     if tree == "odd":
         assert points.keys() == {
             "a/b. ж 字", "deep", "film.beads.0", "film.beads.1.0", "none"
-        } and points["none"].shape == (rows[-1]["beads"], 0, 3)  # fmt: skip
+        } and points["none"].shape == (rows[-1].beads, 0, 3)  # fmt: skip
     found = measure(run)
-    assert len(found["strings"]) == 6 and len(found["models"]) == 6 and len(found["barriers"]) >= 2
-    for row in found["strings"]:
-        assert row["shortening"] in ("CONVERGED", "BUDGET", "STALLED")
-        assert row["length"] <= row["length_found"] * (1 + 1e-6) and row["function_length"] > 0
-    assert all(np.isfinite(row["trace"]) for row in found["models"])
+    assert len(found.strings) == 6 and len(found.models) == 6 and len(found.barriers) >= 2
+    for row in found.strings:
+        assert row.shortening in ("CONVERGED", "BUDGET", "STALLED")
+        assert row.length <= row.length_found * (1 + 1e-6) and row.function_length > 0
+    assert all(np.isfinite(row.trace) for row in found.models)
     coarse = 4 * max(float(jnp.finfo(kind).eps) for kind in types)
     for record in verify(run):  # a loss in steps: a finer grid can find a higher one
-        assert record["agreed"] or record["max_loss"] <= (1 + coarse) * record["limit"]
+        assert record.agreed or record.max_loss <= (1 + coarse) * record.limit
     write_plane(run, plane(run, models=(0, 1, 2), grid=3))
     write_plane(run, plane(run, random=0, grid=3))
     write_html([run], report([run]), run.report_file)
@@ -136,9 +137,9 @@ def test_ends_are_read_from_bfloat16(job, tmp_path):
     (row,) = connect(
         train(job(task={"types": ["bfloat16"]}, train=files, levels={"values": [0.5]}))
     )
-    assert row["status"] == "CONNECTED"
+    assert row.status == "CONNECTED"
     chord = 2 * float(jnp.bfloat16(0.3)) * np.sqrt(6)
-    assert row["chord"] == pytest.approx(chord, rel=1e-6), "what a bfloat16 is, a float32 is"
+    assert row.chord == pytest.approx(chord, rel=1e-6), "what a bfloat16 is, a float32 is"
 
 
 def test_the_loss_is_that_of_the_rounded_parameters():
@@ -156,18 +157,16 @@ def test_the_loss_is_that_of_the_rounded_parameters():
 def test_models_that_become_nan_are_told_with_their_step_and_what_may_help(job, caplog):
     asked = {"levels": {"values": [0.1, -1.0]}, "connect": {"target": 1.0}}
     run = train(job(task={"types": ["float32"], "blows": 1e-6}, **asked))
-    lost = [model for model in run.models() if model["status"] == "NON_FINITE"]
+    lost = [model for model in run.models() if model.status == "NON_FINITE"]
     assert 0 < len(lost) < 3
-    first = min(model["steps"] for model in lost)
+    first = min(model.steps for model in lost)
     assert f"non-finite by step {first}; a smaller train.learning_rate" in caplog.text
     assert "after 600 steps; more train.max_steps" in caplog.text
-    rows = [row for row in connect(run) if row["status"] == "LEVEL_NOT_REACHED"]
+    rows = [row for row in connect(run) if row.status == "LEVEL_NOT_REACHED"]
     for row in rows:
         for model in lost:
-            if model["model"] in (row["a"], row["b"]):
-                assert (
-                    f"model {model['model']}: non-finite by step {model['steps']}" in row["reason"]
-                )
+            if model.model in (row.a, row.b):
+                assert f"model {model.model}: non-finite by step {model.steps}" in row.reason
     notes = "\n".join(report([run])["notes"])
     assert (
         f"{len(lost)} of 3 models became non-finite in training, the first by step {first}" in notes
@@ -180,19 +179,19 @@ def test_ends_that_are_one_point(job):
     run = train(job(task={"types": ["float32"], "start": 0.0}, levels={"values": [4.0, 1.0]}))
     rows = connect(run)
     for row in rows:
-        assert (row["status"], row["length"], row["chord"]) == ("CONNECTED", 0, 0)
-        assert row["normalized_length"] is None and "the ends coincide" in row["reason"]
+        assert (row.status, row.length, row.chord) == ("CONNECTED", 0, 0)
+        assert row.normalized_length is None and "the ends coincide" in row.reason
     found = measure(run)
     ratios = (
         "normalized_length", "normalized_length_found", "length_change", "curvature_density",
         "curvature_middle", "level_curvature_mean",
     )  # fmt: skip
-    for row in found["strings"]:
-        assert all(row[key] is None for key in ratios)
+    for row in found.strings:
+        assert all(getattr(row, key) is None for key in ratios)
         zero = "length", "scaled_length", "scaled_chord", "function_length", "function_chord"
-        assert all(row[key] == 0 for key in zero) and "the ends coincide" in row["reason"]
-        assert row["peak_verdict"] == "unknown" and "(no tangent)" in row["reason"]
-    assert all(record["agreed"] for record in verify(run))
+        assert all(getattr(row, key) == 0 for key in zero) and "the ends coincide" in row.reason
+        assert row.peak_verdict == "unknown" and "(no tangent)" in row.reason
+    assert all(record.agreed for record in verify(run))
     write_plane(run, plane(run, random=0, grid=3))
     told = report([run])
     assert "6 strings have ends that coincide" in "\n".join(told["notes"])

@@ -50,36 +50,36 @@ def finished(ring, staged):
 def test_the_job(finished):
     run = finished
     for record in run.models():
-        values = [(entry["level"], entry["status"]) for entry in record["levels"]]
+        values = [(entry.level, entry.status) for entry in record.levels]
         assert values == [(1.0, "REACHED"), (0.1, "REACHED"), (0.01, "REACHED")]
-        steps = [entry["step"] for entry in record["levels"]]
+        steps = [entry.step for entry in record.levels]
         assert steps == sorted(steps) and steps[0] > 0
-        for entry in record["levels"]:
-            params, kept = load_arrays(run.model_file(record["model"], entry["level"]))
-            assert energy(params["x"]) == pytest.approx(entry["value"], rel=1e-4)
-            assert entry["value"] <= entry["level"]
-            assert kept["step"] == entry["step"]
+        for entry in record.levels:
+            params, kept = load_arrays(run.model_file(record.model, entry.level))
+            assert energy(params["x"]) == pytest.approx(entry.value, rel=1e-4)
+            assert entry.value <= entry.level
+            assert kept["step"] == entry.step
     rows = run.rows()
     assert len(rows) == 6 * 3
     for row in rows:
-        assert row["status"] == "CONNECTED", row["reason"]
+        assert row.status == "CONNECTED", row.reason
         points, profile, _ = run.load_connection(row)
         string = points["x"]
-        for end, model in ((0, row["a"]), (-1, row["b"])):
-            ends = load_file(run.model_file(model, row["level"]))
+        for end, model in ((0, row.a), (-1, row.b)):
+            ends = load_file(run.model_file(model, row.level))
             assert np.array_equal(string[end], ends["x"])
         t = np.linspace(0, len(string) - 1, 5001)
         along = np.stack([np.interp(t, np.arange(len(string)), x) for x in string.T], 1)
-        assert energy(along).max() <= row["level"] + 1e-6
+        assert energy(along).max() <= row.level + 1e-6
         length = np.linalg.norm(np.diff(np.float64(string), axis=0), axis=1).sum()
-        assert row["length"] == pytest.approx(length, rel=1e-6)
-        assert row["chord"] == pytest.approx(np.linalg.norm(np.float64(string[-1]) - string[0]))
-        assert row["normalized_length"] == pytest.approx(row["length"] / row["chord"])
-        assert row["beads"] == len(string)
+        assert row.length == pytest.approx(length, rel=1e-6)
+        assert row.chord == pytest.approx(np.linalg.norm(np.float64(string[-1]) - string[0]))
+        assert row.normalized_length == pytest.approx(row.length / row.chord)
+        assert row.beads == len(string)
         assert profile[0, 0] == 0 and profile[-1, 0] == pytest.approx(1)
-        assert profile[:, 1].max() <= row["max_loss"] <= row["limit"] == row["level"]
-    assert any(row["beads"] > 3 for row in rows)
-    assert run.meta()["status"] == "done"
+        assert profile[:, 1].max() <= row.max_loss <= row.limit == row.level
+    assert any(row.beads > 3 for row in rows)
+    assert run.meta().status == "done"
     assert not list(run.directory.glob("**/search-*")) and not run.checkpoint_file.exists()
 
 
@@ -116,7 +116,7 @@ def test_an_interrupted_job_resumes_to_the_same_result(ring, tmp_path, monkeypat
         with pytest.raises(KeyboardInterrupt):
             train(ring(), runs_dir=tmp_path / "cut")
         run = open_run(next((tmp_path / "cut").iterdir()))
-        assert run.meta()["status"] == "interrupted"
+        assert run.meta().status == "interrupted"
         with pytest.raises(RunError, match="training is not finished"):
             connect(run)
     run = train(ring(), runs_dir=tmp_path / "cut")
@@ -132,17 +132,17 @@ def test_a_pair_does_not_depend_on_the_others(ring, tmp_path):
     whole = train(ring(), runs_dir=tmp_path / "whole")
     connect(whole)
     (alone,) = connect(whole, ["connect.seed=0", "connect.pairs=1-3"], levels=[0.01])
-    twin = next(r for r in whole.rows() if r["level"] == 0.01 and (r["a"], r["b"]) == (1, 3))
+    twin = next(r for r in whole.rows() if r.level == 0.01 and (r.a, r.b) == (1, 3))
     assert np.array_equal(whole.load_connection(alone)[0]["x"], whole.load_connection(twin)[0]["x"])
-    assert alone["grad_evals"] == twin["grad_evals"]
+    assert alone.grad_evals == twin.grad_evals
 
 
 def test_another_setting_is_another_set_on_the_same_ends(finished):
     before = comparable(finished)
     rows = connect(finished, ["connect.method=straight"])
-    assert {row["method"] for row in rows} == {"straight"}
-    assert all(row["beads"] == 2 and row["grad_evals"] == 0 for row in rows)
-    assert any(row["status"] == "NOT_FOUND" and "straight segment" in row["reason"] for row in rows)
+    assert {row.method for row in rows} == {"straight"}
+    assert all(row.beads == 2 and row.grad_evals == 0 for row in rows)
+    assert any(row.status == "NOT_FOUND" and "straight segment" in row.reason for row in rows)
     assert len(finished.sets()) == 2
     assert [line for line in comparable(finished) if line in before] == before
 
@@ -150,7 +150,7 @@ def test_another_setting_is_another_set_on_the_same_ends(finished):
 def test_pairs_and_levels_can_be_chosen(ring):
     run = train(ring())
     rows = connect(run, ["connect.pairs=disjoint"], levels=[0.1])
-    assert [(r["a"], r["b"], r["level"]) for r in rows] == [(0, 1, 0.1), (2, 3, 0.1)]
+    assert [(r.a, r.b, r.level) for r in rows] == [(0, 1, 0.1), (2, 3, 0.1)]
     assert len(connect(run)) == 18  # the same set: the two are not searched again
     assert len(run.sets()) == 1
     with pytest.raises(ConfigError, match=r"0\.3 is not a level \(allowed: 1\.0, 0\.1, 0\.01\)"):
@@ -165,14 +165,14 @@ def test_levels_out_of_reach_are_recorded_and_stop_nothing(ring, caplog):
     run = train(
         ring(levels={"values": [1.0, -1.0]}, connect={"target": 1.0}, train={"max_steps": 300})
     )
-    statuses = [[entry["status"] for entry in model["levels"]] for model in run.models()]
+    statuses = [[entry.status for entry in model.levels] for model in run.models()]
     assert statuses == [["REACHED", "LEVEL_NOT_REACHED"]] * 4
-    assert all(model["steps"] == 300 for model in run.models())
+    assert all(model.steps == 300 for model in run.models())
     assert "model 0 did not reach -1.0" in caplog.text
     rows = connect(run)
-    assert [row["status"] for row in rows] == ["CONNECTED"] * 6 + ["LEVEL_NOT_REACHED"] * 6
-    assert rows[-1]["length"] is None and "model 2 and model 3" in rows[-1]["reason"]
-    assert verify(run) and all(record["agreed"] for record in verify(run))
+    assert [row.status for row in rows] == ["CONNECTED"] * 6 + ["LEVEL_NOT_REACHED"] * 6
+    assert rows[-1].length is None and "model 2 and model 3" in rows[-1].reason
+    assert verify(run) and all(record.agreed for record in verify(run))
 
 
 def test_a_model_that_blows_up_is_marked_and_the_rest_goes_on(ring, workplace):
@@ -183,9 +183,9 @@ def test_a_model_that_blows_up_is_marked_and_the_rest_goes_on(ring, workplace):
     )
     (workplace / "blown_task.py").write_text(blown)
     run = train(ring(task={"factory": "blown_task:ring"}, train={"models": 8}))
-    statuses = {model["status"] for model in run.models()}
+    statuses = {model.status for model in run.models()}
     assert statuses == {"TRAINED", "NON_FINITE"}
-    found = {row["status"] for row in connect(run)}
+    found = {row.status for row in connect(run)}
     assert "LEVEL_NOT_REACHED" in found and "CONNECTED" in found
     json.loads((run.directory / "models.json").read_text(), parse_constant=pytest.fail)
 
@@ -193,7 +193,7 @@ def test_a_model_that_blows_up_is_marked_and_the_rest_goes_on(ring, workplace):
 def test_verify_agrees(finished):
     records = verify(finished)
     assert len(records) == 18
-    assert all(record["agreed"] and record["grid"] == 200 for record in records)
+    assert all(record.agreed and record.grid == 200 for record in records)
     with pytest.raises(RunError, match="certified at grid 50; 10 is coarser"):
         verify(finished, grid=10)
 
@@ -216,11 +216,11 @@ def test_verify_downgrades_what_a_finer_grid_breaks(ring, workplace, caplog):
     )
     run = train(config)
     (row,) = connect(run)
-    assert (row["status"], row["beads"]) == ("CONNECTED", 2)
+    assert (row.status, row.beads) == ("CONNECTED", 2)
     (record,) = verify(run, grid=200_000)
-    assert not record["agreed"] and record["max_loss"] > 5
+    assert not record.agreed and record.max_loss > 5
     (row,) = run.rows()
-    assert row["status"] == "NOT_FOUND" and "grid 200000 found 5.0" in row["reason"]
+    assert row.status == "NOT_FOUND" and "grid 200000 found 5.0" in row.reason
     assert "NOT_FOUND" in run.results_file.read_text()
     assert "DOWNGRADED" in caplog.text
 
@@ -231,10 +231,10 @@ def test_networks_trained_elsewhere(ring, workplace):
         save_file({"x": np.array([r * np.cos(t), r * np.sin(t)])}, workplace / f"m{i}.safetensors")
     ends = [f"m{i}.safetensors" for i in range(3)]
     run = train(ring(train={"models": 3, "endpoints": ends}))
-    reached = [[e["status"] == "REACHED" for e in model["levels"]] for model in run.models()]
+    reached = [[e.status == "REACHED" for e in model.levels] for model in run.models()]
     assert reached == [[True] * 3, [True] * 3, [True, False, False]]
     rows = connect(run)
-    assert [r["status"] for r in rows].count("CONNECTED") == 5
+    assert [r.status for r in rows].count("CONNECTED") == 5
     (workplace / "m1.safetensors").write_bytes(b"")
     with pytest.raises(ConfigError, match=r"m1\.safetensors"):
         train(ring(train={"models": 3, "endpoints": ends}))
@@ -330,12 +330,12 @@ def test_check_measures_and_writes_nothing(ring, workplace):
 def test_precision(ring):
     run = train(ring(compute={"precision": "float64"}))
     rows = connect(run)
-    assert {row["status"] for row in rows} == {"CONNECTED"}
+    assert {row.status for row in rows} == {"CONNECTED"}
     points, *_ = run.load_connection(rows[0])
     assert points["x"].dtype == np.float64
-    assert trees.count(points) == rows[0]["beads"]
+    assert trees.count(points) == rows[0].beads
 
 
 def test_the_run_keeps_its_whole_config(finished, ring):
     assert load_config(finished.config_file).task == ring().task
-    assert finished.meta()["device"] and finished.meta()["versions"]["jax"]
+    assert finished.meta().device and finished.meta().versions["jax"]

@@ -50,16 +50,16 @@ def made_again(run, files):
 
 
 def test_pairs_of_each_set_are_made_again(measured):
-    rows = [row for row in measured.rows() if row["level"] == 0.1]
+    rows = [row for row in measured.rows() if row.level == 0.1]
     assert len(rows) == 2
-    files = [measured.connection_file(r["set"], r["level"], r["a"], r["b"]) for r in rows]
+    files = [measured.connection_file(r.set, r.level, r.a, r.b) for r in rows]
     lost = made_again(measured, files)
     assert {record["of"] for record in lost if record["what"] == "pairs"} == {*measured.sets()}
 
 
 def test_measures_are_made_again(measured):
     name = measured.latest_measures()
-    (row,) = (row for row in measured.string_measures() if row["level"] == 1.0)
+    (row,) = (row for row in measured.string_measures() if row.level == 1.0)
     files = [measured.string_measure_file(name, row), measured.model_measure_file(name, 0.1, 1)]
     lost = made_again(measured, files)
     assert [(one["what"], one["of"], len(one["lost"])) for one in lost] == [
@@ -69,9 +69,9 @@ def test_measures_are_made_again(measured):
 
 
 def test_what_is_lost_stays_listed_whatever_else_is_done(measured):
-    (row,) = (row for row in measured.rows() if row["level"] == 1.0)
-    measured.connection_file(row["set"], row["level"], row["a"], row["b"]).unlink()
+    (row,) = (row for row in measured.rows() if row.level == 1.0)
+    measured.connection_file(row.set, row.level, row.a, row.b).unlink()
     connect(measured, ["connect.method=straight"])
     measure(measured, ["measure.hessian=false", "measure.barriers=false"], [0.1])
     (record,) = report([measured])["missing"]
-    assert (record["of"], record["level"], record["lost"]) == (row["set"], 1.0, ["0-1"])
+    assert (record["of"], record["level"], record["lost"]) == (row.set, 1.0, ["0-1"])

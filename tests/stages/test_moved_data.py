@@ -52,7 +52,7 @@ def moved(tmp_path, monkeypatch):
 
 def test_another_working_directory_finds_the_same_data(moved, caplog):
     run, _ = moved
-    assert [row["status"] for row in connect(run)] == ["CONNECTED"]
+    assert [row.status for row in connect(run)] == ["CONNECTED"]
     assert not caplog.records
 
 

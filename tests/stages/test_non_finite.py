@@ -23,6 +23,7 @@ from landscape.stages.plane import plane
 from landscape.stages.train import train
 from landscape.stages.verify import verify
 from landscape.store.files import load_arrays, save_arrays
+from landscape.store.records.base import as_dict
 from tests.analytic import RING
 
 pytestmark = pytest.mark.usefixtures("unpainted")
@@ -86,7 +87,7 @@ def ruins(stepper, seed, ruined):
 
 
 def without_time(rows):
-    return [{k: v for k, v in row.items() if k != "seconds"} for row in rows]
+    return [{k: v for k, v in as_dict(row).items() if k != "seconds"} for row in rows]
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -110,7 +111,7 @@ def test_whatever_a_search_leaves_the_pair_is_non_finite_and_everything_else_as_
             assert row == expected
     assert without_time(connect(run)) == rows
     measure(run)
-    assert all(string["agreed"] for string in verify(run, grid=60))
+    assert all(string.agreed for string in verify(run, grid=60))
     again = without_time(run.rows())
     assert [row["status"] for row in again] == [row["status"] for row in rows]
     found = report([run])
@@ -179,7 +180,7 @@ def test_a_gradient_that_is_nan_costs_its_own_pair_alone(ring, workplace):
             measure=QUICK,
         )
     )
-    found = {(row["a"], row["b"], row["level"]): row["status"] for row in connect(run)}
+    found = {(row.a, row.b, row.level): row.status for row in connect(run)}
     assert all(found[0, 1, level] == Status.NON_FINITE for level in (0.5, 0.1))
     assert all(found[a, 2, level] == Status.CONNECTED for a in (0, 1) for level in (0.5, 0.1))
     measure(run)
@@ -199,8 +200,8 @@ def test_beads_of_a_variance_that_falls_below_zero(ring, workplace):
     rows = connect(run)
     signs = [float(_model(run, number)["w"]) for number in range(4)]
     for row in rows:
-        apart = signs[row["a"]] * signs[row["b"]] < 0
-        assert row["status"] == (Status.NON_FINITE if apart else Status.CONNECTED)
+        apart = signs[row.a] * signs[row.b] < 0
+        assert row.status == (Status.NON_FINITE if apart else Status.CONNECTED)
     measure(run)
     verify(run, grid=60)
     write_html([run], report([run]), run.report_file)

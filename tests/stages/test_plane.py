@@ -2,6 +2,7 @@
 
 import csv
 import xml.dom.minidom
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -37,13 +38,13 @@ def test_three_models_of_two_parameters(finished):
     points = flat.origin["x"] + x[..., None] * flat.u["x"] + y[..., None] * flat.v["x"]
     known = ((points**2).sum(-1) - 1) ** 2
     assert arrays["loss"] == pytest.approx(known, rel=1e-3, abs=1e-4)
-    assert (record["level"], record["metric"]) == (0.01, "train loss")
-    pairs = [(one["a"], one["b"]) for one in record["strings"]]
+    assert (record.level, record.metric) == (0.01, "train loss")
+    pairs = [(one.a, one.b) for one in record.strings]
     assert pairs == [(0, 1), (0, 2), (1, 2)]
-    for number, one in enumerate(record["strings"]):
+    for number, one in enumerate(record.strings):
         string = arrays[f"string.{number}"]
-        assert one["distance"] < 1e-5
-        ends = arrays["models"][[one["a"], one["b"]]]
+        assert one.distance < 1e-5
+        ends = arrays["models"][[one.a, one.b]]
         assert string[[0, -1], :2] == pytest.approx(ends, abs=1e-6)
         assert string[[0, -1], 2] == pytest.approx([0, 1])
         low = string[:, :2].min(0), string[:, :2].max(0)
@@ -51,22 +52,22 @@ def test_three_models_of_two_parameters(finished):
 
 
 def test_a_pair_and_its_highest_point(finished):
-    rows = [r for r in finished.rows() if (r["a"], r["b"], r["level"]) == (0, 1, 0.01)]
+    rows = [r for r in finished.rows() if (r.a, r.b, r.level) == (0, 1, 0.01)]
     points, _, _ = finished.load_connection(rows[0])
     name = plane(finished, pair=(1, 0), level=0.01, grid=5)
     arrays, record = finished.load_plane(name)
-    assert record["models"] == [1, 0] and record["strings"][0]["a"] == 0
-    one = record["strings"][0]
-    assert one["chord"] == pytest.approx(paths.chord(points)) and one["distance"] < 1e-5
+    assert record.models == [1, 0] and record.strings[0].a == 0
+    one = record.strings[0]
+    assert one.chord == pytest.approx(paths.chord(points)) and one.distance < 1e-5
     assert len(arrays["string.0"]) == trees.count(points)
     assert arrays["models"][0] == pytest.approx(arrays["string.0"][-1, :2], abs=1e-6)
 
 
 def test_random_directions_are_the_same_every_time(finished):
     arrays, record = finished.load_plane(plane(finished, random=2, level=0.1, grid=5))
-    assert arrays["x"].tolist() == [-1, -0.5, 0, 0.5, 1] and record["strings"] == []
-    at = next(e for m in finished.models() if m["model"] == 2 for e in m["levels"][1:2])
-    assert arrays["loss"][2, 2] == pytest.approx(at["value"], rel=1e-4)
+    assert arrays["x"].tolist() == [-1, -0.5, 0, 0.5, 1] and record.strings == []
+    at = next(e for m in finished.models() if m.model == 2 for e in m.levels[1:2])
+    assert arrays["loss"][2, 2] == pytest.approx(at.value, rel=1e-4)
     finished.plane_file("random-2-0.1").unlink()
     again, _ = finished.load_plane(plane(finished, random=2, level=0.1, grid=5))
     assert np.array_equal(arrays["loss"], again["loss"])
@@ -132,7 +133,7 @@ def test_a_range_is_that_of_the_plane(finished):
     span = (-0.5, 0.5, 0.0, 2.0)
     assert plane(finished, models=(0, 1, 2), grid=5, span=span) == name
     arrays, record = finished.load_plane(name)
-    assert record["span"] == [*span]
+    assert record.span == [*span]
     assert arrays["x"].tolist() == [-0.5, -0.25, 0, 0.25, 0.5]
     assert arrays["y"].tolist() == [0, 0.5, 1, 1.5, 2]
     flat = through(*(model(finished, m) for m in (0, 1, 2)))
@@ -223,7 +224,7 @@ def test_the_same_network_in_two_layouts_has_the_same_plane(layout):
     for kind, axis in (("flax", 1), ("torch", 0)):
         run = train(layout(kind))
         arrays, record = run.load_plane(plane(run, random=0, grid=5))
-        assert record["filters"] == {"0.w": [axis], "1.w": [axis]}
+        assert record.filters == {"0.w": [axis], "1.w": [axis]}
         losses.append(arrays["loss"])
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
 
@@ -234,10 +235,10 @@ def test_filters_that_cannot_be_told_are_asked_for(layout):
         plane(run, random=0, grid=3)
     name = plane(run, random=0, grid=3, overrides=['plane.filters={"*.w": 0}'])
     first, record = run.load_plane(name)
-    assert record["filters"] == {"0.w": [0], "1.w": [0]}
+    assert record.filters == {"0.w": [0], "1.w": [0]}
     plane(run, random=0, grid=3, overrides=['plane.filters={"0.w": [], "1.w": null}'])
     other, record = run.load_plane(name)
-    assert record["filters"] == {"0.w": [], "1.w": None}
+    assert record.filters == {"0.w": [], "1.w": None}
     assert not np.array_equal(first["loss"], other["loss"])
     for wrong, said in (
         ('plane.filters={"2*": 0}', "'2\\*' matches none of: 0.b, 0.w, 1.w"),
@@ -251,12 +252,12 @@ def test_filters_that_cannot_be_told_are_asked_for(layout):
 def test_a_task_declares_its_filters(layout):
     run = train(layout("product", told=True))
     record = run.load_plane(plane(run, random=0, grid=3))[1]
-    assert record["filters"] == {"0.w": [0], "1.w": [0]}
+    assert record.filters == {"0.w": [0], "1.w": [0]}
 
 
 def test_without_strings(ring):
     run = train(ring(levels={"values": [1.0, 0.1]}))
-    assert run.load_plane(plane(run, models=(0, 1, 2), grid=3))[1]["strings"] == []
+    assert run.load_plane(plane(run, models=(0, 1, 2), grid=3))[1].strings == []
     with pytest.raises(RunError, match=r"no string between 0, 1 at 0\.1; `lscape connect`"):
         plane(run, pair=(0, 1))
 
@@ -288,8 +289,8 @@ def test_pictures_and_numbers(finished):
     arrays, record = finished.load_plane(name)
     arrays["loss"][0, 0] = np.inf
     finished.save_plane(name, arrays, record)
-    (row,) = (r for r in finished.rows() if (r["a"], r["b"], r["level"]) == (0, 1, 0.01))
-    finished.save_connection(row | {"status": "STUCK"}, *finished.load_connection(row))
+    (row,) = (r for r in finished.rows() if (r.a, r.b, r.level) == (0, 1, 0.01))
+    finished.save_connection(replace(row, status="STUCK"), *finished.load_connection(row))
     files = write_plane(finished, name)
     folder = finished.directory / "planes"
     svg, pdf, table = (folder / f"{name}.{kind}" for kind in ("svg", "pdf", "csv"))

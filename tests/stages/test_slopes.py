@@ -67,7 +67,7 @@ def test_a_metric_without_a_slope_is_refused_before_the_search(job):
 @pytest.mark.parametrize("kind", ["smooth", "saddle"])
 def test_a_start_where_the_gradient_vanishes_is_no_reason_to_refuse(job, kind):
     (row,) = connect(train(job(kind)))
-    assert row["status"] == "CONNECTED"
+    assert row.status == "CONNECTED"
 
 
 def test_a_loss_that_cannot_be_differentiated_is_refused_by_its_key(job):

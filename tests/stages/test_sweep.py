@@ -1,5 +1,8 @@
 """A sweep: every combination its own run, resumed, and reported together."""
 
+# pyright: reportArgumentType=false, reportCallIssue=false, reportOptionalOperand=false
+# a number that a record leaves out fails a test without that
+
 import csv
 import io
 import json
@@ -26,8 +29,12 @@ from landscape.stages import sweep
 from landscape.stages.build import build_landscape
 from landscape.stages.check import check_sweep
 from landscape.store.files import RunError, load_arrays
+from landscape.store.records.base import made
+from landscape.store.records.models import BoundRankOne, FinalStateRecord, Side
+from landscape.store.records.strings import BarrierRecord
 from landscape.store.run import open_run
 from landscape.store.sweeps import open_sweep
+from tests import pages
 
 TEXT = """\
 task: {factory: "ring_task:ring"}
@@ -162,16 +169,14 @@ def test_a_sweep_is_run_resumed_and_reported(config, monkeypatch):
         (entry,) = (own_ for values, own_ in found.runs if values == record["values"])
         assert record["set"] == set_name(entry.connect)
         mine = [
-            row
-            for row in own.rows()
-            if (row["set"], row["level"]) == (record["set"], record["level"])
+            row for row in own.rows() if (row.set, row.level) == (record["set"], record["level"])
         ]
         measures = record["measures"]
-        assert measures["share"]["mean"] == np.mean([row["status"] == "CONNECTED" for row in mine])
-        above = [row["max_loss"] - max(row["loss_a"], row["loss_b"]) for row in mine]
+        assert measures["share"]["mean"] == np.mean([row.status == "CONNECTED" for row in mine])
+        above = [row.max_loss - max(row.loss_a, row.loss_b) for row in mine]
         assert measures["excess"]["mean"] == pytest.approx(np.mean(above))
         assert measures["reached"]["mean"] == 1 and measures["reached"]["n"] == 3
-        ends = [model["value"] for model in own.models()]
+        ends = [model.value for model in own.models()]
         assert measures["final_loss"]["mean"] == pytest.approx(np.mean(ends))
 
     lines = list(csv.DictReader(io.StringIO(sweep_csv(report))))
@@ -257,12 +262,12 @@ def test_where_training_ended(config):
     directory, _ = sweep.sweep(type(found)(found.name, found.sweep, found.runs[:1]))
     run = open_run(directory / report_of(directory)["records"][0]["run"])
     ends = run.final_states()
-    assert [end["model"] for end in ends] == [0, 2]  # twins are no models of their own
+    assert [end.model for end in ends] == [0, 2]  # twins are no models of their own
     own = found.runs[0][1]
     landscape = build_landscape(own)
     for end in ends:
-        params, record = load_arrays(run.last_file(end["model"]))
-        assert end["value"] == pytest.approx(record["value"])
+        params, record = load_arrays(run.last_file(end.model))
+        assert end.value == pytest.approx(record["value"])
         names = sorted(params)
 
         def flat(x, params=params, names=names):
@@ -272,18 +277,18 @@ def test_where_training_ended(config):
             return landscape.level(shaped)
 
         x = np.concatenate([params[name].ravel() for name in names])
-        assert end["size"] == pytest.approx(np.linalg.norm(x))
-        assert end["gradient"] == pytest.approx(np.linalg.norm(jax.grad(flat)(x)))
+        assert end.size == pytest.approx(np.linalg.norm(x))
+        assert end.gradient == pytest.approx(np.linalg.norm(jax.grad(flat)(x)))
         values = np.linalg.eigvalsh(jax.hessian(flat)(x))
-        assert end["smallest"] == pytest.approx(values[0], abs=1e-6 * values[-1])
-        assert end["largest"] == pytest.approx(values[-1])
+        assert end.smallest == pytest.approx(values[0], abs=1e-6 * values[-1])
+        assert end.largest == pytest.approx(values[-1])
         values, vectors = np.linalg.eigh(jax.hessian(flat)(x))
         parts = np.square(vectors.T @ np.asarray(jax.grad(flat)(x)))
         curved = values > CLOSE * values[-1]
         assert curved.any() and not curved.all()
         newton = (parts[curved] / (2 * values[curved])).sum()  # ½gᵀH⁺g
-        rest = np.sqrt(parts[~curved].sum()) * end["size"]
-        assert end["gain"] == pytest.approx(newton + rest, rel=1e-4)
+        rest = np.sqrt(parts[~curved].sum()) * end.size
+        assert end.gain == pytest.approx(newton + rest, rel=1e-4)
 
 
 def test_the_threshold_of_the_hessian_is_the_reports():
@@ -302,19 +307,19 @@ def test_the_threshold_of_the_hessian_is_the_reports():
     ],
 )
 def test_a_minimum_is_judged_by_two_thresholds(smallest, error, gain, minimum):
-    end = {
-        "model": 3, "value": 1.5, "gain": gain, "smallest": smallest, "smallest_error": error,
-        "largest": 10.0,
-    }  # fmt: skip
+    end = made(
+        FinalStateRecord, model=3, value=1.5, gain=gain, smallest=smallest, smallest_error=error,
+        largest=10.0,
+    )  # fmt: skip
     judged = sweep_module._judged(end, best=0.5)
     assert judged["minimum"] is minimum and judged["model"] == 3
     assert judged["bent"] == pytest.approx((smallest + error) / 10)
 
 
 def test_a_share_is_of_the_pairs_that_were_tried():
-    tried = {"loss_a": 0.1, "max_loss": 0.1, "limit": 0.1}
-    rows = [{**tried, "status": status} for status in ("CONNECTED", "NOT_FOUND", "NOT_FOUND")]
-    missed = {"loss_a": None, "max_loss": None, "status": "LEVEL_NOT_REACHED"}
+    rows = [pages.row(0, 1, 0.1, status) for status in ("CONNECTED", "NOT_FOUND", "NOT_FOUND")]
+    nothing = dict.fromkeys(("loss_a", "loss_b", "max_loss", "limit"))
+    missed = pages.row(0, 1, 0.1, "LEVEL_NOT_REACHED", **nothing)
     level = {"normalized_length": None, "beads": None}
     share = sweep_module._of_level(level, [*rows, missed, missed], [])["share"]
     assert share["mean"] == pytest.approx(1 / 3) and share["n"] == 3
@@ -327,17 +332,17 @@ def test_a_share_is_of_the_pairs_that_were_tried():
 
 def test_every_string_across_a_wall_is_held_to_it():
     """Also those that were not found connected, and lowered barriers."""
-    sides = [{"model": m, "level": 0.2, "side": 1 if m % 2 else -1} for m in range(4)]
-    wall = {"name": "rank one", "height": 0.4, "facts": {}, "sides": sides}
+    sides = [Side(model=m, level=0.2, side=1 if m % 2 else -1) for m in range(4)]
+    wall = BoundRankOne(height=0.4, facts={"angles": [], "scan": []}, sides=sides)
 
     def row(a, b, highest, status="NOT_FOUND"):
-        ends = {"a": a, "b": b, "level": 0.2, "level_a": 0.2, "level_b": 0.2}
-        return {**ends, "max_loss": highest, "status": status, "resolution": 0.01 * highest}
+        return pages.row(a, b, 0.2, status, max_loss=highest, resolution=0.01 * highest)
 
     rows = [row(0, 1, 0.39), row(2, 3, 0.45), row(0, 2, 0.1, "CONNECTED")]
     apart = sweep_module._apart([wall], rows, [])
     assert apart is not None and (apart["pairs"], apart["below"], apart["connected"]) == (2, 1, 0)
     assert apart["shortfall"] == pytest.approx(0.01) and apart["lowest_max"] == 0.39
     assert apart["resolution"] == pytest.approx(0.0039)
-    apart = sweep_module._apart([wall], rows[1:], [row(0, 3, 0.38)])
+    lowered = made(BarrierRecord, a=0, b=3, level_a=0.2, level_b=0.2, max_loss=0.38)
+    apart = sweep_module._apart([wall], rows[1:], [lowered])
     assert apart is not None and apart["below"] == 0 and apart["shortfall"] == pytest.approx(0.02)

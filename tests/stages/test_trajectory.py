@@ -63,22 +63,20 @@ def test_gradients_in_a_plane_stay_on_it(bowl):
     name = trajectory([run], grid=9)
     assert name == "trajectory-all-0.01" and run.planes() == [name]
     arrays, record = run.load_plane(name)
-    assert sum(record["shares"]) == pytest.approx(1, abs=1e-6)
-    assert record["shares"][0] >= record["shares"][1] > 0
-    assert [way["model"] for way in record["trajectories"]] == [0, 1, 2]
-    for number, way in enumerate(record["trajectories"]):
+    assert sum(record.shares) == pytest.approx(1, abs=1e-6)
+    assert record.shares[0] >= record.shares[1] > 0
+    assert [way.model for way in record.trajectories] == [0, 1, 2]
+    for number, way in enumerate(record.trajectories):
         x, y, steps, losses, _ = arrays[f"trajectory.{number}"].T
-        met = [entry for entry in run.models()[number]["levels"] if entry["step"]]
-        assert steps.tolist() == sorted({0, *(entry["step"] for entry in met)})
-        assert (
-            losses[-1] == pytest.approx(met[-1]["value"], rel=1e-5) and (np.diff(losses) < 0).all()
-        )
-        assert way["distance"] < 1e-4 and way["snapshots"] == len(steps)
+        met = [entry for entry in run.models()[number].levels if entry.step]
+        assert steps.tolist() == sorted({0, *(entry.step for entry in met)})
+        assert losses[-1] == pytest.approx(met[-1].value, rel=1e-5) and (np.diff(losses) < 0).all()
+        assert way.distance < 1e-4 and way.snapshots == len(steps)
         first, last = (
-            load_arrays(run.model_file(number, entry["level"]))[0] for entry in (met[0], met[-1])
+            load_arrays(run.model_file(number, entry.level))[0] for entry in (met[0], met[-1])
         )
         apart = np.sqrt(sum(np.sum((first[key] - last[key]) ** 2) for key in first))
-        start = steps.tolist().index(met[0]["step"])
+        start = steps.tolist().index(met[0].step)
         assert np.hypot(x[start] - x[-1], y[start] - y[-1]) == pytest.approx(apart, rel=1e-3)
     # a quadratic on the plane: its third differences along a row vanish
     third = np.diff(arrays["loss"], 3, axis=1)
@@ -90,14 +88,14 @@ def test_several_optimisers_in_one_picture(bowl):
     name = trajectory([sgd, adam], (0, 2), level=0.1, grid=5)
     assert adam.planes() == []
     arrays, record = sgd.load_plane(name)
-    ways = record["trajectories"]
-    assert [(way["run"], way["model"], way["optimizer"]) for way in ways] == [
+    ways = record.trajectories
+    assert [(way.run, way.model, way.optimizer) for way in ways] == [
         (sgd.directory.name, 0, "sgd"), (sgd.directory.name, 2, "sgd"),
         (adam.directory.name, 0, "adam"), (adam.directory.name, 2, "adam"),
     ]  # fmt: skip
     for own, other in ((0, 2), (1, 3)):  # one seed: the same start
         assert arrays[f"trajectory.{own}"][0] == pytest.approx(arrays[f"trajectory.{other}"][0])
-    assert sum(record["shares"]) < 1 - 1e-4  # Adam's steps leave the two dimensions
+    assert sum(record.shares) < 1 - 1e-4  # Adam's steps leave the two dimensions
     svg, _, table = (Path(file).read_text(errors="replace") for file in write_plane(sgd, name))
     assert "adam, rate 0.05" in svg and "% of variance)" in svg
     lines = list(csv.DictReader(table.splitlines()))
@@ -126,7 +124,7 @@ def test_where_training_ended_above_the_levels_is_a_snapshot(bowl):
     run = bowl(train={"max_steps": 20}, levels={"values": [10.0, 1.0, 1e-9]})
     arrays, _ = run.load_plane(trajectory([run], grid=3))
     assert {arrays[f"trajectory.{number}"][-1, 2] for number in range(3)} == {20}
-    ended = [record["value"] for record in run.models()]
+    ended = [record.value for record in run.models()]
     assert [arrays[f"trajectory.{n}"][-1, 3] for n in range(3)] == pytest.approx(ended)
 
 

@@ -1,7 +1,11 @@
 """`pairs: tree`, the models' own paths and lowered barriers, on landscapes with known answers."""
 
+# pyright: reportOptionalOperand=false, reportArgumentType=false, reportOperatorIssue=false
+# a number that a record leaves out fails a test without that
+
 import itertools
 import textwrap
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -149,20 +153,18 @@ def test_a_tree_joins_what_all_pairs_join(ring, tmp_path):
     grown = train(ring(train={"models": 5}), runs_dir=tmp_path / "grown")
     rows = connect(grown, ["connect.pairs=tree"])
     assert grown.sets() == whole.sets()
-    assert [(row["level"], row["status"]) for row in rows] == [(0.01, "CONNECTED")] * 4
+    assert [(row.level, row.status) for row in rows] == [(0.01, "CONNECTED")] * 4
     of_all = [level["components"] for level in described(whole)["levels"]]
     assert [level["components"] for level in described(grown)["levels"]] == of_all
     for record in tree_of(grown, ["connect.pairs=tree"]):
-        assert record["pairs"] == 10 and record["components"] == [[0, 1, 2, 3, 4]]
-        assert record["searched"] == (4 if record["level"] == 0.01 else 0)
-        assert {join["level"] for join in record["joins"]} == {0.01}
-        ends = {(join["a"], join["b"]) for join in record["joins"]}
-        assert ends == {(row["a"], row["b"]) for row in rows}
+        assert record.pairs == 10 and record.components == [[0, 1, 2, 3, 4]]
+        assert record.searched == (4 if record.level == 0.01 else 0)
+        assert {join.level for join in record.joins} == {0.01}
+        ends = {(join.a, join.b) for join in record.joins}
+        assert ends == {(row.a, row.b) for row in rows}
     assert verify(grown) and not tree_of(grown)
-    twins = {(row["a"], row["b"]): row for row in whole.rows() if row["level"] == 0.01}
-    assert [row["grad_evals"] for row in rows] == [
-        twins[row["a"], row["b"]]["grad_evals"] for row in rows
-    ]
+    twins = {(row.a, row.b): row for row in whole.rows() if row.level == 0.01}
+    assert [row.grad_evals for row in rows] == [twins[row.a, row.b].grad_evals for row in rows]
 
 
 def test_a_tree_again_does_nothing_and_all_pairs_go_beside_it(ring, caplog):
@@ -176,16 +178,16 @@ def test_a_tree_again_does_nothing_and_all_pairs_go_beside_it(ring, caplog):
     assert len(connect(run, ["connect.pairs=all"])) == 18
     assert len(run.sets()) == 1
     # what the record says is no longer what the rows say
-    (searched,) = [r["searched"] for r in run.tree(run.sets()[0]) if r["level"] == 0.1]
+    (searched,) = [r.searched for r in run.tree(run.sets()[0]) if r.level == 0.1]
     connect(run, ["connect.pairs=tree"])
-    (now,) = [r["searched"] for r in run.tree(run.sets()[0]) if r["level"] == 0.1]
+    (now,) = [r.searched for r in run.tree(run.sets()[0]) if r.level == 0.1]
     assert (searched, now) == (0, 6)
 
 
 def test_levels_to_which_a_tree_is_carried_are_not_called_untried(ring):
     run = train(ring(train={"models": 3}))
     rows = connect(run, ["connect.pairs=tree"])
-    assert {row["level"] for row in rows} == {0.01}
+    assert {row.level for row in rows} == {0.01}
     found = report([run])
     assert [level["level"] for level in found["topology"][0]["levels"]] == [1.0, 0.1, 0.01]
     notes = "\n".join([*found["notes"], *found["topology"][0]["notes"]])
@@ -213,20 +215,20 @@ def test_a_tree_gives_up_after_its_tries(wells):
     run = wells("double", points, [0.5, 0.1], pairs="tree", tries=1)
     rows = connect(run)
     assert [level["components"] for level in described(run)["levels"]] == [[[0, 1], [2, 3]]] * 2
-    across = [row for row in rows if (row["a"] < 2) != (row["b"] < 2)]
+    across = [row for row in rows if (row.a < 2) != (row.b < 2)]
     # one for a single model, two for two; the same points are tried again at the other level
-    assert [row["level"] for row in across] == [0.5, 0.5, 0.1, 0.1]
-    assert all(row["status"] != "CONNECTED" for row in across)
-    assert all(row["level"] == 0.1 for row in rows if row["status"] == "CONNECTED")
+    assert [row.level for row in across] == [0.5, 0.5, 0.1, 0.1]
+    assert all(row.status != "CONNECTED" for row in across)
+    assert all(row.level == 0.1 for row in rows if row.status == "CONNECTED")
 
 
 def test_only_models_that_met_a_level_are_in_its_tree(wells):
     run = wells("double", [(1.0, 0.1), (1.0, 0.5), (1.0, -0.1)], [0.5, 0.1], pairs="tree")
     connect(run)
     high, low = run.tree(run.sets()[0])
-    assert high["components"] == [[0, 1, 2]] and high["models"] == 3 and high["searched"] == 1
-    assert low["components"] == [[0, 2]] and low["pairs"] == 1
-    assert all(row["status"] == "CONNECTED" for row in run.rows())
+    assert high.components == [[0, 1, 2]] and high.models == 3 and high.searched == 1
+    assert low.components == [[0, 2]] and low.pairs == 1
+    assert all(row.status == "CONNECTED" for row in run.rows())
 
 
 def test_a_tree_is_checked_as_its_connections(ring):
@@ -242,10 +244,10 @@ def test_a_jump_in_training_is_not_carried(wells):
     move(run, 1, 0.5, (-1.0, 0.1))
     connect(run, ["connect.pairs=tree"])
     first, second = run.snapshots()
-    assert first["status"] == "CONNECTED" and first["max_loss"] <= 0.5
-    assert second["status"] != "CONNECTED" and second["max_loss"] >= 1
+    assert first.status == "CONNECTED" and first.max_loss <= 0.5
+    assert second.status != "CONNECTED" and second.max_loss >= 1
     assert [level["components"] for level in described(run)["levels"]] == [[[0], [1]], [[0, 1]]]
-    assert [(r["level"], r["status"] == "CONNECTED") for r in run.rows()] == [
+    assert [(r.level, r.status == "CONNECTED") for r in run.rows()] == [
         (0.5, False), (0.1, True),
     ]  # fmt: skip
 
@@ -255,10 +257,10 @@ def test_a_bent_path_is_found_where_the_straight_one_is_high(wells):
     move(run, 0, 0.2, (-3.0, 4.5))
     before = measured(run, measure_snapshots)
     bent, straight = before
-    assert bent["status"] == straight["status"] == "CONNECTED"
-    assert bent["beads"] > 2 and bent["grad_evals"] > 0 and straight["beads"] == 2
+    assert bent.status == straight.status == "CONNECTED"
+    assert bent.beads > 2 and bent.grad_evals > 0 and straight.beads == 2
     points, profile, record = run.load_path(run.snapshot_file(0, 0.2))
-    assert record == bent and profile[:, 1].max() <= bent["max_loss"] <= 0.2
+    assert record == bent and profile[:, 1].max() <= bent.max_loss <= 0.2
     for end, level in ((0, 0.2), (-1, 0.001)):
         ends, _ = load_arrays(run.model_file(0, level))
         assert np.array_equal(points["x"][end], ends["x"])
@@ -277,20 +279,20 @@ def test_the_barrier_of_the_double_well_is_exactly_one(wells):
     before = described(run)["merges"][-1]["height"]
     assert before > 1.005
     records = measured(run)
-    assert [record["status"] for record in records].count("TIGHT") == 2
-    (lowered,) = [record for record in records if record["grad_evals"]]
-    assert lowered["status"] == "CONVERGED" and lowered["start"] == pytest.approx(before)
-    assert 1 <= lowered["max_loss"] + lowered["last_change"] < 1 + 1e-4
-    assert lowered["gradient"] < 0.05
-    assert 0 < lowered["grad_evals"] <= 11_700
+    assert [record.status for record in records].count("TIGHT") == 2
+    (lowered,) = [record for record in records if record.grad_evals]
+    assert lowered.status == "CONVERGED" and lowered.start == pytest.approx(before)
+    assert 1 <= lowered.max_loss + lowered.last_change < 1 + 1e-4
+    assert lowered.gradient < 0.05
+    assert 0 < lowered.grad_evals <= 11_700
     assert described(run)["merges"][-1]["height"] < 1 + 1e-4
-    points, *_ = run.load_path(run.barrier_file(lowered["a"], lowered["b"]))
-    for end, model in ((0, lowered["a"]), (-1, lowered["b"])):
-        ends, _ = load_arrays(run.model_file(model, lowered[f"level_{'ab'[end]}"]))
+    points, *_ = run.load_path(run.barrier_file(lowered.a, lowered.b))
+    for end, model in ((0, lowered.a), (-1, lowered.b)):
+        ends, _ = load_arrays(run.model_file(model, getattr(lowered, f"level_{'ab'[end]}")))
         assert np.array_equal(points["x"][end], ends["x"])
     t = np.linspace(0, len(points["x"]) - 1, 20_001)
     x, y = (np.interp(t, np.arange(len(points["x"])), axis) for axis in points["x"].T)
-    assert np.max((x**2 - 1) ** 2 + y**2) <= lowered["max_loss"] + 1e-6
+    assert np.max((x**2 - 1) ** 2 + y**2) <= lowered.max_loss + 1e-6
     again = {f: f.stat().st_mtime_ns for f in run.directory.glob("barriers/*")}
     assert measured(run) == records
     assert again == {f: f.stat().st_mtime_ns for f in run.directory.glob("barriers/*")}
@@ -333,8 +335,8 @@ def test_the_tree_of_five_wells_is_right(wells):
         groups[5 + number] = groups[int(a)] | groups[int(b)]
         assert {*tree[number]["older"], *tree[number]["younger"]} == groups[5 + number]
     for record in records:
-        assert record["start"] >= record["max_loss"] + record["last_change"]
-        assert record["max_loss"] >= max(record["loss_a"], record["loss_b"])
+        assert record.start >= record.max_loss + record.last_change
+        assert record.max_loss >= max(record.loss_a, record.loss_b)
     # every well but the deepest dies where it meets a deeper one
     energy = {leaf["model"]: leaf["energy"] for leaf in described(run)["leaves"]}
     deaths = described(run)["persistence"]
@@ -345,7 +347,7 @@ def test_the_tree_of_five_wells_is_right(wells):
 
 
 def bound(record):
-    return record["max_loss"] + record["last_change"]
+    return record.max_loss + record.last_change
 
 
 @pytest.mark.parametrize("stiff", [1e3, 1e5])
@@ -354,23 +356,23 @@ def test_a_converged_barrier_is_no_higher_than_its_tolerance_says(wells, stiff):
     run = wells("valley", [(-1.0, 1.0), (1.0, 1.0)], [0.5], {"stiff": stiff})
     connect(run, ["connect.method=straight"])
     (record,) = measured(run)
-    assert record["start"] >= stiff and 1 <= bound(record) <= 1.05
-    assert (record["status"] == "CONVERGED") == (bound(record) <= 1 + TOLERANCE)
-    assert record["status"] == "CONVERGED" or "above its highest bead" in record["reason"]
+    assert record.start >= stiff and 1 <= bound(record) <= 1.05
+    assert (record.status == "CONVERGED") == (bound(record) <= 1 + TOLERANCE)
+    assert record.status == "CONVERGED" or "above its highest bead" in record.reason
 
 
 def test_a_band_that_a_symmetry_holds_on_its_line_begins_anew_off_it(wells):
     run = wells("two_ways", [(-1.0, 0.0), (1.0, 0.0)], [0.5])
     connect(run, ["connect.method=straight"])
     (record,) = measured(run)
-    assert record["start"] == pytest.approx(2, abs=1e-3) and record["restarts"] == 1
-    assert record["status"] == "CONVERGED"
+    assert record.start == pytest.approx(2, abs=1e-3) and record.restarts == 1
+    assert record.status == "CONVERGED"
     assert bound(record) == pytest.approx(1.049375, abs=1e-4)
     file = run.barrier_file(0, 1)
     points, *_ = run.load_path(file)
     file.unlink()
     (again,) = measured(run)
-    assert again | {"seconds": 0} == record | {"seconds": 0}
+    assert replace(again, seconds=0) == replace(record, seconds=0)
     assert np.array_equal(run.load_path(file)[0]["x"], points["x"])
 
 
@@ -379,16 +381,16 @@ def test_the_pass_of_the_double_well_from_the_line_that_goes_through_it(wells):
     connect(run, ["connect.method=straight"])
     (record,) = measured(run)
     assert bound(record) == pytest.approx(1, abs=1e-4)
-    assert record["status"] == "CONVERGED" and record["restarts"] > 0
-    assert record["gradient"] < 1e-2
+    assert record.status == "CONVERGED" and record.restarts > 0
+    assert record.gradient < 1e-2
 
 
 def test_a_path_that_is_nowhere_finite_is_lowered_from_off_its_line(wells):
     run = wells("atoms", [(-1.0, 0.0, 1.0, 0.0), (1.0, 0.0, -1.0, 0.0)], [0.5])
     (row,) = connect(run, ["connect.method=straight"])
-    assert row["status"] == "NON_FINITE" and row["max_loss"] is None
+    assert row.status == "NON_FINITE" and row.max_loss is None
     (record,) = measured(run)
-    assert record["start"] is None and record["restarts"] > 0
+    assert record.start is None and record.restarts > 0
     assert 0.025 <= bound(record) <= 0.03
     assert described(run)["merges"][0]["height"] == bound(record)
     assert measured(run) == [record]
@@ -399,10 +401,10 @@ def test_a_barrier_near_the_ends_is_left_and_one_that_cannot_be_lowered_is_kept(
     assert measured(run) == []  # nothing is known to be joined
     connect(run, ["connect.pairs=tree"])
     for record in measured(run):
-        ends = max(record["loss_a"], record["loss_b"])
-        bound = record["max_loss"] + record["last_change"]
+        ends = max(record.loss_a, record.loss_b)
+        bound = record.max_loss + record.last_change
         assert bound <= 0.01
-        assert record["status"] != "TIGHT" or bound - ends <= TIGHT * bound
+        assert record.status != "TIGHT" or bound - ends <= TIGHT * bound
 
 
 def test_bands_have_the_beads_that_the_memory_holds(wells, monkeypatch):
@@ -420,11 +422,11 @@ def test_bands_have_the_beads_that_the_memory_holds(wells, monkeypatch):
         monkeypatch.setattr(devices, "memory", lambda: SHARE_OF_BANDS * held * a_bead)  # noqa: B023
         (record,) = measured(run)
         if used:
-            assert max(beads) == (1, used) and record["band"] == used
-            assert record["max_loss"] == pytest.approx(1, abs=0.01)
+            assert max(beads) == (1, used) and record.band == used
+            assert record.max_loss == pytest.approx(1, abs=0.01)
         else:
-            assert record["status"] == "KEPT" and "compute.memory" in record["reason"]
-            assert record["band"] is None
+            assert record.status == "KEPT" and "compute.memory" in record.reason
+            assert record.band is None
         run.barrier_file(0, 1).unlink()
         beads.clear()
 
@@ -452,10 +454,10 @@ def test_interrupted_barriers_resume_to_the_same(wells, monkeypatch):
 
     with pytest.raises(KeyboardInterrupt):
         measured(run, progress=stop)
-    assert run.meta()["status"] == "interrupted" and run.barriers() == []
+    assert run.meta().status == "interrupted" and run.barriers() == []
     after = measured(run)
     file = run.barrier_file(0, 1)
     points, _, _ = run.load_path(file)
     file.unlink()
-    assert [r | {"seconds": 0} for r in measured(run)] == [r | {"seconds": 0} for r in after]
+    assert [replace(r, seconds=0) for r in measured(run)] == [replace(r, seconds=0) for r in after]
     assert np.array_equal(run.load_path(file)[0]["x"], points["x"])

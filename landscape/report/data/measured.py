@@ -6,15 +6,22 @@ Eigenvalues that are not resolved are in no mean, and counted.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 
-from landscape.analysis.summary import mean_of, mean_over_pairs
+from landscape.analysis.summary import PairValue, mean_of, mean_over_pairs, of_pairs
 from landscape.report.data.wording import is_resolved
-from landscape.store.files import Arrays, Row
-from landscape.store.records import OFF
+from landscape.store.files import Arrays
+from landscape.store.records.base import Record
+from landscape.store.records.measures import (
+    OFF,
+    ModelMeasure,
+    OtherMeasureRecord,
+    StringMeasure,
+)
 from landscape.store.run import Run
 
 # the lengths, each divided by the distance of the ends in its own metric
@@ -41,6 +48,25 @@ ALONG = (
 OTHER_KEYS = ("measure", "set", "level", "quantity")
 PARTS = 10  # of a string's length, in which its turning angles are summed
 
+Measured = TypeVar("Measured", bound=Record)
+
+
+@dataclass(frozen=True)
+class MeasuredString:
+    """A measured string, and what its arrays say.
+
+    more: its lengths over their chords and the means of its normal curvatures, by name; turning
+    [PARTS]; along: the arrays of ALONG and `at` at points of it, None where there are none.
+    """
+
+    record: StringMeasure
+    more: dict[str, float | None]
+    turning: list[float]
+    along: dict[str, list[float]] | None
+
+    def number(self, key: str) -> float | None:
+        return self.more[key] if key in self.more else getattr(self.record, key)
+
 
 def measures_of(run: Run) -> dict[str, list[dict[str, Any]]]:
     """{strings, minima, parts, top, also}: what was measured of a run's strings and models, by
@@ -61,15 +87,15 @@ def measures_of(run: Run) -> dict[str, list[dict[str, Any]]]:
     parts, top = run.model_parts(), run.top_eigenvalues()
     return {
         "strings": [
-            _strings([s for s in strings if (s["set"], s["level"]) == at])
-            for at in dict.fromkeys((s["set"], s["level"]) for s in strings)
+            _strings([s for s in strings if (s.record.set, s.record.level) == at])
+            for at in dict.fromkeys((s.record.set, s.record.level) for s in strings)
         ],
         "minima": [
-            _minima([m for m in minima if m["level"] == level])
-            for level in dict.fromkeys(m["level"] for m in minima)
+            _minima([m for m in minima if m.level == level])
+            for level in dict.fromkeys(m.level for m in minima)
         ],
         "parts": [
-            {"level": level, "over": over, "parameters": own[0]["parameters"]} | _means(own, MINIMA)
+            {"level": level, "over": over, "parameters": own[0].parameters} | _means(own, MINIMA)
             for (level, over), own in _grouped(parts, "level", "over").items()
         ],
         "top": [
@@ -83,90 +109,110 @@ def measures_of(run: Run) -> dict[str, list[dict[str, Any]]]:
     }
 
 
-def _other(records: Sequence[Row]) -> dict[str, Any]:
+def _other(records: Sequence[OtherMeasureRecord]) -> dict[str, Any]:
     """A mean over what was measured; over pairs of paths, of models over models."""
-    known = [record for record in records if record["value"] is not None]
-    mean = mean_over_pairs if records[0]["model"] is None else _over_models
-    errors = [record["error"] for record in known if record["error"] is not None]
-    return {"measured": len(records), "value": mean(known, "value")} | {
-        "largest_error": max(errors, default=None)
+    errors = [record.error for record in records if record.value is not None]
+    if records[0].model is None:
+        pairs = [(record.a, record.b, record.value) for record in records]
+        mean = mean_over_pairs(
+            PairValue(a, b, value) for a, b, value in pairs if a is not None and b is not None
+        )
+    else:
+        mean = _over_models(records, "value")
+    return {"measured": len(records), "value": mean} | {
+        "largest_error": max((error for error in errors if error is not None), default=None)
     }
 
 
-def _grouped(records: Sequence[Row], *keys: str) -> dict[tuple[Any, ...], list[Row]]:
-    found: dict[tuple[Any, ...], list[Row]] = {}
+def _grouped(records: Sequence[Measured], *keys: str) -> dict[tuple[Any, ...], list[Measured]]:
+    found: dict[tuple[Any, ...], list[Measured]] = {}
     for record in records:
-        found.setdefault(tuple(record[key] for key in keys), []).append(record)
+        found.setdefault(tuple(getattr(record, key) for key in keys), []).append(record)
     return found
 
 
-def _mean(records: Sequence[Row], key: str, mean: Callable[..., dict[str, Any]]) -> dict[str, Any]:
-    """`mean(records, key)`; of eigenvalues, over those that are resolved."""
+def _resolved(records: Sequence[Measured], key: str) -> tuple[list[Measured], dict[str, int]]:
+    """The records to take the mean of, and what is said of the others: of eigenvalues, those that
+    are resolved."""
     if key not in EIGENVALUES:
-        return mean(records, key)
-    known = [record for record in records if record[key] is not None]
+        return [*records], {}
+    known = [record for record in records if getattr(record, key) is not None]
     resolved = [record for record in known if is_resolved(record, key)]
-    return mean(resolved, key) | {"unresolved": len(known) - len(resolved)}
+    return resolved, {"unresolved": len(known) - len(resolved)}
 
 
-def _means(records: Sequence[Row], keys: Sequence[str]) -> dict[str, Any]:
-    return {"measured": len(records)} | {key: _mean(records, key, _over_models) for key in keys}
+def _means(records: Sequence[Record], keys: Sequence[str]) -> dict[str, Any]:
+    found: dict[str, Any] = {"measured": len(records)}
+    for key in keys:
+        some, more = _resolved(records, key)
+        found[key] = _over_models(some, key) | more
+    return found
 
 
-def _over_models(records: Sequence[Row], key: str) -> dict[str, Any]:
-    return mean_of([record[key] for record in records if record[key] is not None])
+def _over_models(records: Sequence[Record], key: str) -> dict[str, Any]:
+    values = [getattr(record, key) for record in records]
+    return mean_of([value for value in values if value is not None])
 
 
-def measured_strings(run: Run) -> list[Row]:
-    """`Run.string_measures`, each with its lengths over their chords, the means of its normal
-    curvatures, `turning` [PARTS], and `along`, the arrays of ALONG and `at` at points of it."""
+def _over_strings(strings: Sequence[MeasuredString], key: str) -> dict[str, Any]:
+    if strings and key in strings[0].more:
+        return mean_over_pairs(
+            PairValue(one.record.a, one.record.b, one.number(key)) for one in strings
+        )
+    some, more = _resolved([one.record for one in strings], key)
+    return mean_over_pairs(of_pairs(some, key)) | more
+
+
+def measured_strings(run: Run) -> list[MeasuredString]:
+    """`Run.string_measures`, with what their arrays say."""
     return [_with_more(record, run.load_numbers(record)) for record in run.string_measures()]
 
 
-def _with_more(record: Row, arrays: Arrays) -> Row:
-    more: Row = {}
+def _with_more(record: StringMeasure, arrays: Arrays) -> MeasuredString:
+    more: dict[str, float | None] = {}
     for metric in ("scaled", "function"):
-        chord = record[f"{metric}_chord"]
+        chord = getattr(record, f"{metric}_chord")
         for end in ("_found", ""):
-            length = record[f"{metric}_length{end}"]
+            length = getattr(record, f"{metric}_length{end}")
             more[f"normalized_{metric}_length{end}"] = length / chord if length and chord else None
     places, angles = arrays.get("turning", np.zeros((0, 2))).T
-    more["turning"] = np.histogram(places, PARTS, (0, 1), weights=angles)[0].tolist()
+    turning = np.histogram(places, PARTS, (0, 1), weights=angles)[0].tolist()
     for key in ("normal_mean", "normal_spread"):
         known = arrays.get(f"beads.{key}", np.zeros(0))
         known = known[np.isfinite(known)]
         more[key] = float(known.mean()) if len(known) else None
+    along = None
     if "beads.at" in arrays:
-        more["along"] = {key: arrays[f"beads.{key}"].tolist() for key in ("at", *ALONG)}
-    return record | more
+        along = {key: arrays[f"beads.{key}"].tolist() for key in ("at", *ALONG)}
+    return MeasuredString(record, more, turning, along)
 
 
-def _hessian(records: Sequence[Row]) -> str | None:
+def _hessian(records: Sequence[StringMeasure] | Sequence[ModelMeasure]) -> str | None:
     said = {
-        f"{record['hessian_of']}, by {record['hessian_by']}"
-        for record in records
-        if record["hessian_of"]
+        f"{record.hessian_of}, by {record.hessian_by}" for record in records if record.hessian_of
     }
     return "; ".join(sorted(said)) or None
 
 
-def _strings(records: Sequence[Row]) -> dict[str, Any]:
+def _strings(strings: Sequence[MeasuredString]) -> dict[str, Any]:
+    records = [one.record for one in strings]
+
     def counts(key: str) -> dict[str, int]:
-        return dict(sorted(Counter(r[key] for r in records if r[key]).items()))
+        return dict(sorted(Counter(filter(None, (getattr(r, key) for r in records))).items()))
 
     shortening = counts("shortening")
-    reasons = Counter(part for r in records for part in (r["reason"] or "").split("; ") if part)
-    moved = [record["length_change"] for record in records if record["length_change"] is not None]
-    metrics = [record["function_metric"] for record in records if record["function_metric"]]
+    reasons = Counter(part for r in records for part in r.reason.split("; ") if part)
+    moved = [record.length_change for record in records if record.length_change is not None]
+    metrics = [record.function_metric for record in records if record.function_metric]
     turning = [
         {"at": (part + 0.5) / PARTS}
         | mean_over_pairs(
-            [record | {"part": record["turning"][part]} for record in records], "part"
+            PairValue(one.record.a, one.record.b, one.turning[part]) for one in strings
         )
         for part in range(PARTS)
     ]
     return {
-        **{key: records[0][key] for key in ("set", "method", "level")},
+        **{key: getattr(records[0], key) for key in ("set", "method", "level")},
         "measured": len(records),
         "converged": shortening.get("CONVERGED", 0),
         "shortened": len(records) - shortening.get(OFF, 0),
@@ -178,10 +224,10 @@ def _strings(records: Sequence[Row]) -> dict[str, Any]:
         "function_metric": metrics[0] if metrics else None,
         "hessian": _hessian(records),
         "turning": turning,
-        **{key: _mean(records, key, mean_over_pairs) for key in MEANS},
+        **{key: _over_strings(strings, key) for key in MEANS},
     }
 
 
-def _minima(records: Sequence[Row]) -> dict[str, Any]:
-    about = {"level": records[0]["level"], "hessian": _hessian(records)}
+def _minima(records: Sequence[ModelMeasure]) -> dict[str, Any]:
+    about = {"level": records[0].level, "hessian": _hessian(records)}
     return about | _means(records, MINIMA)

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
-from landscape.store.files import Row
 from landscape.store.layout import level_name
 from landscape.store.run import Run
+from landscape.store.tables import LostModel, LostString
 
 
 def missing_of(run: Run) -> list[dict[str, Any]]:
@@ -20,22 +20,19 @@ def missing_of(run: Run) -> list[dict[str, Any]]:
     it, in words. Raises RunError for a damaged table.
     """
     found = []
-    for (name, level), rows in groupby(run.lost_rows(), lambda row: (row["set"], row["level"])):
-        pairs = [f"{row['a']}-{row['b']}" for row in rows]
+    for (name, level), rows in groupby(run.lost_rows(), lambda row: (row.set, row.level)):
+        pairs = [f"{row.a}-{row.b}" for row in rows]
         command = _command(run, "connect", name, [level], ["--pairs", ",".join(pairs)])
         record = {"what": "pairs", "of": name, "level": level, "lost": pairs}
         found.append(record | {"command": command})
     measures = run.latest_measures()
     strings, models = run.lost_measures(measures) if measures else ([], [])
-    for what, lost, say in (
-        ("measured strings", strings, _string),
-        ("measured models", models, _model),
-    ):
+    for what, lost in (("measured strings", strings), ("measured models", models)):
         if lost:
-            levels = sorted({row["level"] for row in lost}, reverse=True)
+            levels = sorted({row.level for row in lost}, reverse=True)
             record = {"what": what, "of": measures, "level": None}
             command = _command(run, "measure", str(measures), levels)
-            found.append(record | {"lost": [say(row) for row in lost], "command": command})
+            found.append(record | {"lost": [*map(_said, lost)], "command": command})
     return found
 
 
@@ -48,19 +45,16 @@ def missing_said(record: dict[str, Any]) -> str:
     )
 
 
-def _string(row: Row) -> str:
-    return f"{row['set']} {row['a']}-{row['b']} at {row['level']:g}"
-
-
-def _model(row: Row) -> str:
-    return f"{row['model']} at {row['level']:g}"
+def _said(row: LostString | LostModel) -> str:
+    of = f"{row.set} {row.a}-{row.b}" if isinstance(row, LostString) else f"{row.model}"
+    return f"{of} at {row.level:g}"
 
 
 def _command(
     run: Run, name: str, of: str, levels: Sequence[float], more: Sequence[str] = ()
 ) -> str:
     """lscape's command for what a set or measures have at these levels."""
-    settings = run.meta().get("changed", {}).get(of, [])
+    settings = (run.meta().changed or {}).get(of, [])
     options = [part for setting in settings for part in ("--set", setting)]
     at = [part for level in levels for part in ("--level", level_name(level))]
     return shlex.join(["lscape", name, str(run.directory), *more, *at, *options])

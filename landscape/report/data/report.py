@@ -13,7 +13,8 @@ from landscape.report.data.measured import measures_of
 from landscape.report.data.missing import missing_of, missing_said
 from landscape.report.data.verdicts import claims_of
 from landscape.store.files import table_text
-from landscape.store.records import WIDER
+from landscape.store.records.models import WIDER, ModelRecord
+from landscape.store.records.strings import StringRecord
 from landscape.store.run import Run
 
 
@@ -68,7 +69,7 @@ def report(runs: Sequence[Run], published: Sequence[Published] = ()) -> dict[str
     }  # fmt: skip
 
 
-def _trained(run: Run) -> list[dict[str, Any]]:
+def _trained(run: Run) -> list[ModelRecord]:
     """The records of the models, where training has written any."""
     return run.models() if run.stage_status("train") == "done" else []
 
@@ -86,14 +87,14 @@ def _about(run: Run, name: str) -> dict[str, Any]:
         "split": config["levels"]["split"],
         "levels": config["levels"]["values"],
         "models": config["train"]["models"],
-        **{fact: meta.get(fact) for fact in facts},
+        **{fact: getattr(meta, fact) for fact in facts},
     }
 
 
 def _notes(
     run: Run,
     about: dict[str, Any],
-    rows: Sequence[dict[str, Any]],
+    rows: Sequence[StringRecord],
     topology: dict[str, Any],
 ) -> list[str]:
     notes = []
@@ -104,16 +105,16 @@ def _notes(
         return notes
     missed: Counter[float] = Counter()
     for model in run.models():
-        missed.update(e["level"] for e in model["levels"] if e["status"] != "REACHED")
+        missed.update(e.level for e in model.levels if e.status != "REACHED")
     for level, count in missed.items():
         notes.append(f"{count} of {about['models']} models did not reach {level:g} in training")
-    lost = [model["steps"] for model in run.models() if model["status"] == "NON_FINITE"]
+    lost = [model.steps for model in run.models() if model.status == "NON_FINITE"]
     if lost:
         count = f"{len(lost)} of {about['models']} models became non-finite"
         notes.append(f"{count} in training, the first by step {min(lost)}: {WIDER}")
-    if any(row["status"] == UNREACHED for row in rows):
+    if any(row.status == UNREACHED for row in rows):
         notes.append("pairs of models that did not reach a level are left out of its share")
-    if coinciding := sum(row["chord"] == 0 for row in rows):
+    if coinciding := sum(row.chord == 0 for row in rows):
         notes.append(
             f"{coinciding} strings have ends that coincide: they have no normalised length"
         )
@@ -121,18 +122,18 @@ def _notes(
         over = run.length_over(name)
         if over != "*":
             notes.append(f"{name}: lengths and chords are over the parameters {over} only")
-    said_of = {entry["level"] for entry in (*rows, *topology["levels"])}
+    said_of = {row.level for row in rows} | {level["level"] for level in topology["levels"]}
     for name in run.sets():
         if tree := run.tree(name):
-            said_of |= {record["level"] for record in tree}
-            searched, pairs = (sum(record[key] for record in tree) for key in ("searched", "pairs"))
+            said_of |= {record.level for record in tree}
+            searched, pairs = sum(one.searched for one in tree), sum(one.pairs for one in tree)
             notes.append(
                 f"{name}: pairs were chosen to join what was not joined ({searched} of {pairs} "
                 "pairs and levels searched): shares, lengths and beads are of these, not of all"
             )
     if not rows:
         notes.append("no pair has been tried yet; `lscape connect` does")
-    elif not any(row["status"] == "CONNECTED" for row in rows):
+    elif not any(row.status == "CONNECTED" for row in rows):
         notes.append("no pair was connected: there are no lengths and no curvatures")
     untried = [level for level in about["levels"] if level not in said_of]
     if rows and untried:
@@ -140,24 +141,24 @@ def _notes(
         notes.append(f"no pair has been tried at {levels}, of which nothing is said")
     if len(about["levels"]) == 1:
         notes.append("one level only: nothing can be set against the level")
-    same = sum(row["status"] == "CONNECTED" and row["chord"] == 0 for row in rows)
+    same = sum(row.status == "CONNECTED" and row.chord == 0 for row in rows)
     if same:
         notes.append(
             f"the ends of {same} connected pairs and levels coincide: they are in no mean of "
             "normalised lengths"
         )
-    loose = sorted({(row["level"], row["limit"]) for row in rows if row["limit"] is not None})
+    loose = sorted({(row.level, row.limit) for row in rows if row.limit is not None})
     if any(limit > level for level, limit in loose):
         limits = ", ".join(f"{limit:g} at {level:g}" for level, limit in reversed(loose))
         notes.append(f"tolerance is above 1: a path may rise above its level, to {limits}")
     return notes + _verified(run, rows)
 
 
-def _verified(run: Run, rows: Sequence[dict[str, Any]]) -> list[str]:
+def _verified(run: Run, rows: Sequence[StringRecord]) -> list[str]:
     """What `lscape verify` found that does not hold, and what is left out."""
     judged = {"strings": rows, "models' own paths": run.snapshots(), "barriers": run.barriers()}
     counts = {
-        what: sum("verify at grid" in record["reason"] for record in records)
+        what: sum("verify at grid" in record.reason for record in records)
         for what, records in judged.items()
     }
     lost = ", ".join(f"{count} {what}" for what, count in counts.items() if count)

@@ -8,8 +8,8 @@ from typing import Any
 
 from landscape.analysis.claims import SHAPES, Tried, Value, connectedness, growth, independent_pairs
 from landscape.analysis.summary import CONNECTED, UNREACHED
-from landscape.store.files import Row
-from landscape.store.records import OFF
+from landscape.store.records.measures import OFF, StringMeasure
+from landscape.store.records.strings import StringRecord
 
 RULE = (
     "The claims are those of J. Bruna's talk, and the rules are written in "
@@ -25,7 +25,7 @@ RULE = (
 
 
 def claims_of(
-    rows: Sequence[Row], measures: Sequence[Row], topology: dict[str, Any]
+    rows: Sequence[StringRecord], measures: Sequence[StringMeasure], topology: dict[str, Any]
 ) -> list[dict[str, Any]]:
     """A record a set: {method, set, connected, curvier, sentences}.
 
@@ -34,17 +34,17 @@ def claims_of(
     them (`landscape.topology.components`); curvier: {measure: `growth`}, also of the measured
     strings, at the levels where all that are connected were measured.
     """
-    ordered = sorted(rows, key=lambda row: row["set"])
+    ordered = sorted(rows, key=lambda row: row.set)
     found = []
-    for name, group in groupby(ordered, key=lambda row: row["set"]):
-        own = [row for row in group if row["status"] != UNREACHED]
+    for name, group in groupby(ordered, key=lambda row: row.set):
+        own = [row for row in group if row.status != UNREACHED]
         connected = connectedness(
-            [Tried(row["a"], row["b"], row["level"], row["status"] == CONNECTED) for row in own]
+            [Tried(row.a, row.b, row.level, row.status == CONNECTED) for row in own]
             + _carried(own, topology)
         )
-        mine = [record for record in measures if record["set"] == name]
+        mine = [record for record in measures if record.set == name]
         curvier = {measure: growth(values) for measure, values in _measured(own, mine).items()}
-        method = next(row["method"] for row in rows if row["set"] == name)
+        method = next(row.method for row in rows if row.set == name)
         sentences = [_connected(connected, own)]
         sentences += [_curvier(measure, found) for measure, found in curvier.items()]
         found.append(
@@ -54,9 +54,9 @@ def claims_of(
     return found
 
 
-def _carried(rows: Sequence[Row], topology: dict[str, Any]) -> list[Tried]:
+def _carried(rows: Sequence[StringRecord], topology: dict[str, Any]) -> list[Tried]:
     """The components of the levels of these rows, as chains of joined models."""
-    limits = {(row["level"], row["limit"]) for row in rows}
+    limits = {(row.level, row.limit) for row in rows}
     return [
         Tried(a, b, level["level"], True)
         for level in topology["levels"]
@@ -66,32 +66,35 @@ def _carried(rows: Sequence[Row], topology: dict[str, Any]) -> list[Tried]:
     ]
 
 
-def _measured(rows: Sequence[Row], measures: Sequence[Row]) -> dict[str, list[Value]]:
+def _measured(
+    rows: Sequence[StringRecord], measures: Sequence[StringMeasure]
+) -> dict[str, list[Value]]:
     def values(key: str, less: float = 0.0) -> list[Value]:
         return [
-            Value(row["a"], row["b"], row["level"],
-                  row[key] - less if row["status"] == CONNECTED else None)
+            Value(row.a, row.b, row.level,
+                  getattr(row, key) - less if row.status == CONNECTED else None)
             for row in rows
-            if row["status"] != CONNECTED or row[key] is not None
+            if row.status != CONNECTED or getattr(row, key) is not None
         ]  # fmt: skip
 
     def shortened(key: str, less: float = 0.0) -> list[Value]:
-        beside = {(m["a"], m["b"], m["level"]): m[key] for m in measures if m[key] is not None}
-        apart = [row for row in rows if row["status"] == CONNECTED and row["chord"] != 0]
-        pairs = [(row["a"], row["b"], row["level"]) for row in apart]
+        every = [((m.a, m.b, m.level), getattr(m, key)) for m in measures]
+        beside = {pair: value for pair, value in every if value is not None}
+        apart = [row for row in rows if row.status == CONNECTED and row.chord != 0]
+        pairs = [(row.a, row.b, row.level) for row in apart]
         missing = {pair[2] for pair in pairs if pair not in beside}  # a part of them could mislead
         found = [v for v in values("beads") if v.value is None and v.level not in missing]
         return found + [Value(*p, beside[p] - less) for p in pairs if p[2] not in missing]
 
     found = {"normalised length − 1": values("normalized_length", 1.0), "beads": values("beads")}
-    if any(record["shortening"] != OFF for record in measures):
+    if any(record.shortening != OFF for record in measures):
         found["shortened length − 1"] = shortened("normalized_length", 1.0)
     if measures:
         found["total curvature"] = shortened("total_curvature")
     return found
 
 
-def _connected(found: dict[str, Any], rows: Sequence[Row]) -> str:
+def _connected(found: dict[str, Any], rows: Sequence[StringRecord]) -> str:
     said = f"Level sets stay connected: {found['verdict']}. "
     levels = found["levels"]
     if not levels:
@@ -99,7 +102,7 @@ def _connected(found: dict[str, Any], rows: Sequence[Row]) -> str:
     lowest, least = levels[-1], min(levels, key=lambda level: level["interval"][0])
     said += f"{_capital(found['reason'])}; at the lowest level, {lowest['level']:g}, "
     said += f"{lowest['joined']} of {lowest['pairs']} pairs were joined"
-    own = [r for r in rows if r["level"] == lowest["level"] and r["status"] == CONNECTED]
+    own = [r for r in rows if r.level == lowest["level"] and r.status == CONNECTED]
     if len(own) < lowest["joined"]:
         said += f", {len(own)} by this search itself, the others through more certified paths"
     missing = lowest["pairs"] - lowest["joined"] - lowest["failed"]

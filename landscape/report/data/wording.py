@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from landscape.store.records.base import Record
+
 CLUSTERED = "± is a jackknife over models: pairs that share a model are not independent"
 INDEPENDENT = "± is the standard error over connected pairs, which share no model"
 NO_ERROR = "no ± where one pair is connected, or one model is in every connected pair"
@@ -32,10 +34,11 @@ def number(value: Any, decimals: int | None = None) -> str:
     return f"{mean:.{places}f} ± " + f"{error:.{places}f}".removeprefix("0" if places else "")
 
 
-def is_resolved(record: Level, key: str) -> bool:
+def is_resolved(record: Record, key: str) -> bool:
     """Whether an eigenvalue of a record is not None, and its error not above its magnitude."""
-    error = record["error" if key == "value" else f"{key}_error"]
-    return record[key] is not None and error <= abs(record[key])
+    value = getattr(record, key)
+    error = getattr(record, "error" if key == "value" else f"{key}_error")
+    return value is not None and error <= abs(value)
 
 
 def eigenvalue(found: Any, of: int) -> str:

@@ -9,19 +9,20 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from landscape.analysis.claims import predicted
-from landscape.analysis.summary import CONNECTED
+from landscape.analysis.summary import CONNECTED, PairValue
 from landscape.report.data.wording import number
 from landscape.report.figures import style
 from landscape.report.figures.style import Figure, Level
-from landscape.store.files import Row
+from landscape.store.records.strings import StringRecord
 
 LENGTH, EXCESS = "normalized_length", "normalised length − 1"
 LINEAR = "The level axes are linear: a level that is not positive has no logarithm."
 
 
-def overview(
-    report: dict[str, Any], rows: Mapping[str, Sequence[Row]], metric: str
-) -> list[Figure]:
+Rows = Mapping[str, Sequence[StringRecord]]  # by run
+
+
+def overview(report: dict[str, Any], rows: Rows, metric: str) -> list[Figure]:
     """Figures of a report's levels; rows: those of each run."""
     levels = report["levels"]
     if not levels:
@@ -35,7 +36,7 @@ def overview(
     return found + ([fitted] if fitted else [])
 
 
-def _length(report: dict[str, Any], rows: Mapping[str, Sequence[Row]], metric: str) -> Figure:
+def _length(report: dict[str, Any], rows: Rows, metric: str) -> Figure:
     levels, pairs = report["levels"], _pairs(rows, LENGTH)
 
     def plot(axes: Axes) -> None:
@@ -53,7 +54,7 @@ def _length(report: dict[str, Any], rows: Mapping[str, Sequence[Row]], metric: s
     )
 
 
-def _beads(report: dict[str, Any], rows: Mapping[str, Sequence[Row]], metric: str) -> Figure:
+def _beads(report: dict[str, Any], rows: Rows, metric: str) -> Figure:
     levels, pairs = report["levels"], _pairs(rows, "beads")
 
     def plot(axes: Axes) -> None:
@@ -121,23 +122,23 @@ def _fits(report: dict[str, Any], metric: str) -> Figure | None:
     )
 
 
-Pairs = dict[tuple[str, str, float], list[Row]]
+Pairs = dict[tuple[str, str, float], list[PairValue]]
 
 
-def _pairs(rows: Mapping[str, Sequence[Row]], key: str) -> Pairs:
+def _pairs(rows: Rows, key: str) -> Pairs:
     found: Pairs = {}
     for run, own in rows.items():
         for row in own:
-            if row["status"] == CONNECTED and row[key] is not None:
-                found.setdefault((run, row["set"], row["level"]), []).append(
-                    row | {"value": row[key]}
-                )
+            value = PairValue(row.a, row.b, getattr(row, key))
+            if row.status == CONNECTED and value.value is not None:
+                found.setdefault((run, row.set, row.level), []).append(value)
     return found
 
 
 def _values(pairs: Pairs) -> Any:
     def of(level: Level) -> list[float]:
-        return [row["value"] for row in pairs.get((level["run"], level["set"], level["level"]), ())]
+        own = pairs.get((level["run"], level["set"], level["level"]), ())
+        return [one.value for one in own if one.value is not None]
 
     return of
 
@@ -150,8 +151,8 @@ def _table(levels: Sequence[Level], key: str, pairs: Pairs) -> list[dict[str, An
         mean = level[key]
         line = where | {"a": None, "b": None, "value": mean["mean"], "se": mean["se"]}
         lines.append(line | {"connected": level["connected"], "pairs": level["pairs"]})
-        for row in pairs.get((level["run"], level["set"], level["level"]), ()):
-            line = where | {"a": row["a"], "b": row["b"], "value": row["value"], "se": None}
+        for a, b, value in pairs.get((level["run"], level["set"], level["level"]), ()):
+            line = where | {"a": a, "b": b, "value": value, "se": None}
             lines.append(line | {"connected": None, "pairs": None})
     return lines
 

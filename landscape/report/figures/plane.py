@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import matplotlib
@@ -16,6 +17,7 @@ from landscape.report.figures.trajectory import (
     trajectory_rows,
 )
 from landscape.store.files import write_bytes
+from landscape.store.records.planes import PlaneRecord
 from landscape.store.run import Run
 
 COLUMNS = ("what", "x", "y", "loss", "fraction", "distance", "step")
@@ -36,11 +38,11 @@ def write_plane(run: Run, name: str) -> list[str]:
 def plane_figure(run: Run, plane: str, name: str) -> Figure:
     """name: the figure's own. The strings' statuses are those that they have now."""
     arrays, record = run.load_plane(plane)
-    record, metric = _now(run, record), record["metric"]
+    record, metric = _now(run, record), record.metric
 
     def plot(axes: Any) -> None:
-        draw_loss(axes, arrays, record["level"], metric)
-        if record["kind"] == "trajectory":
+        draw_loss(axes, arrays, record.level, metric)
+        if record.kind == "trajectory":
             draw_trajectories(axes, arrays, record)
         else:
             _draw(axes, arrays, record)
@@ -48,48 +50,47 @@ def plane_figure(run: Run, plane: str, name: str) -> Figure:
         axes.set_ylim(arrays["y"][[0, -1]])
         axes.set_aspect("equal")
 
-    when = "down to" if record["kind"] == "trajectory" else "at"
-    said = f"{metric} on the plane {_of(record)} {when} level {record['level']:g}"
-    facts = trajectory_facts(record) if record["kind"] == "trajectory" else _facts(record)
+    when = "down to" if record.kind == "trajectory" else "at"
+    said = f"{metric} on the plane {_of(record)} {when} level {record.level:g}"
+    facts = trajectory_facts(record) if record.kind == "trajectory" else _facts(record)
     caption = f"{said}. {LEGEND}{facts}{_outside(arrays)}"
     rows = [*_grid(arrays), *_marks(arrays, record), *trajectory_rows(arrays, record)]
     return Figure(name, said, caption, plot, [dict.fromkeys(COLUMNS) | row for row in rows])
 
 
-def _now(run: Run, record: dict[str, Any]) -> dict[str, Any]:
+def _now(run: Run, record: PlaneRecord) -> PlaneRecord:
     """The record, with what `lscape verify` may have downgraded since."""
-    keys = ("set", "level", "a", "b")
-    now = {tuple(row[key] for key in keys): row["status"] for row in run.rows()}
+    now = {(row.set, row.level, row.a, row.b): row.status for row in run.rows()}
     strings = [
-        one | {"status": now.get((one["set"], record["level"], one["a"], one["b"]), one["status"])}
-        for one in record["strings"]
+        replace(one, status=now.get((one.set, record.level, one.a, one.b), one.status))
+        for one in record.strings
     ]
-    return record | {"strings": strings}
+    return replace(record, strings=strings)
 
 
-def _of(record: dict[str, Any]) -> str:
-    models = ", ".join(map(str, record["models"]))
+def _of(record: PlaneRecord) -> str:
+    models = ", ".join(map(str, record.models))
     return {
         "models": f"through models {models}",
         "pair": f"through models {models} and the highest point of their string off their line",
         "random": f"of two filter-normalised random directions around model {models}",
         "trajectory": "of the principal axes of training",
-    }[record["kind"]]
+    }[record.kind]
 
 
-def _facts(record: dict[str, Any]) -> str:
+def _facts(record: PlaneRecord) -> str:
     """How far the strings leave the plane, without which their picture misleads; what is a filter
     of random directions."""
     said = ""
-    for one in record["strings"]:
+    for one in record.strings:
         said += (
-            f" String {one['a']}-{one['b']} ({one['set']}, {one['status']}) leaves the plane by at "
-            f"most {one['distance']:.3g}, {one['distance'] / one['chord']:.2g} of its chord, at "
-            f"{one['distance_at']:.2f} of its length."
+            f" String {one.a}-{one.b} ({one.set}, {one.status}) leaves the plane by at "
+            f"most {one.distance:.3g}, {one.distance / one.chord:.2g} of its chord, at "
+            f"{one.distance_at:.2f} of its length."
         )
-    if record["strings"]:
+    if record.strings:
         said += " The colours under a string are the plane's loss, not the string's."
-    if record["kind"] == "random" and "filters" not in record:
+    if record.kind == "random" and record.filters is None:
         said += (
             " An older lscape drew it and took the last axis of every array for the filters, which "
             "is wrong for PyTorch's: draw it again."
@@ -113,16 +114,16 @@ def _grid(arrays: Any) -> list[dict[str, Any]]:
     ]
 
 
-def _marks(arrays: Any, record: dict[str, Any]) -> list[dict[str, Any]]:
+def _marks(arrays: Any, record: PlaneRecord) -> list[dict[str, Any]]:
     """Models and beads; distance is from the plane."""
     rows = []
     if "models" in arrays:
-        for model, (x, y) in zip(record["models"], arrays["models"].tolist(), strict=True):
+        for model, (x, y) in zip(record.models, arrays["models"].tolist(), strict=True):
             rows.append({"what": f"model {model}", "x": x, "y": y})
-    for number, one in enumerate(record["strings"]):
+    for number, one in enumerate(record.strings):
         for x, y, fraction, distance in arrays[f"string.{number}"].tolist():
             at = {"x": x, "y": y, "fraction": fraction, "distance": distance}
-            rows.append({"what": f"string {one['a']}-{one['b']}"} | at)
+            rows.append({"what": f"string {one.a}-{one.b}"} | at)
     return rows
 
 
@@ -151,20 +152,20 @@ def draw_loss(axes: Any, arrays: Any, level: float, metric: str) -> None:
         line.set_path_effects(OUTLINE)
 
 
-def _draw(axes: Any, arrays: Any, record: dict[str, Any]) -> None:
+def _draw(axes: Any, arrays: Any, record: PlaneRecord) -> None:
     """Strings and models."""
-    for number, one in enumerate(record["strings"]):
+    for number, one in enumerate(record.strings):
         axes.plot(
             *arrays[f"string.{number}"][:, :2].T, color="#d55e00", marker=".", ms=4, lw=1.5,
-            ls="-" if one["status"] == "CONNECTED" else "--", path_effects=OUTLINE,
+            ls="-" if one.status == "CONNECTED" else "--", path_effects=OUTLINE,
         )  # fmt: skip
-    for model, (x, y) in zip(record["models"], arrays["models"], strict=True):
+    for model, (x, y) in zip(record.models, arrays["models"], strict=True):
         axes.plot(x, y, "s", color="#000000", mec="#ffffff", ms=6)
         axes.annotate(
             str(model), (x, y), (5, 5), textcoords="offset points", color="#000000",
             path_effects=OUTLINE, annotation_clip=True,
         )  # fmt: skip
-    if record["kind"] == "random":
+    if record.kind == "random":
         axes.set_xlabel("first direction")
         axes.set_ylabel("second direction")
     else:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 
 from landscape.report.figures import style
 from landscape.report.figures.style import Figure
-from landscape.store.files import Row, finite
+from landscape.store.files import finite
+from landscape.store.records.measures import StringMeasure
 from landscape.store.run import Run
 
 BINS = 60
@@ -20,7 +22,7 @@ BINS = 60
 class Spectrum:
     """Nodes and weights [probes, steps] at a point, and what is said of it in the CSV."""
 
-    of: Row
+    of: dict[str, float]
     nodes: np.ndarray
     weights: np.ndarray
 
@@ -40,13 +42,13 @@ Line = tuple[str, Sequence[Spectrum]]  # a label, and the spectra whose mean it 
 
 def of_models(name: str, run: Run, several: bool) -> list[Figure]:
     """At each model whose spectrum was kept, by level."""
-    kept = [record for record in run.model_measures() if record["steps"]]
+    kept = [record for record in run.model_measures() if record.steps]
     drawn = []
-    for model in sorted({record["model"] for record in kept}):
-        own = [record for record in kept if record["model"] == model]
+    for model in sorted({record.model for record in kept}):
+        own = [record for record in kept if record.model == model]
         arrays = [(record, run.load_measures(record)) for record in own]
         spectra = [
-            Spectrum({"level": record["level"]}, found["spectrum.nodes"], found["spectrum.weights"])
+            Spectrum({"level": record.level}, found["spectrum.nodes"], found["spectrum.weights"])
             for record, found in arrays
         ]
         said = f"Spectrum of the Hessian at model {model}, by level"
@@ -54,42 +56,44 @@ def of_models(name: str, run: Run, several: bool) -> list[Figure]:
     return drawn
 
 
-def of_strings(name: str, run: Run, measured: Sequence[Row], several: bool) -> list[Figure]:
+def of_strings(
+    name: str, run: Run, measured: Sequence[StringMeasure], several: bool
+) -> list[Figure]:
     """Of each set: at the highest points, by level, and along the strings of the lowest level."""
-    kept = [(record, _points(run, record)) for record in measured if record["steps"]]
+    kept = [(record, _points(run, record)) for record in measured if record.steps]
     kept = [
         (record, points)
         for record, points in kept
         if all(np.isfinite(point.nodes).all() for point in points)
     ]
     drawn = []
-    for which in dict.fromkeys(record["set"] for record, _ in kept):
-        own = [(record, points) for record, points in kept if record["set"] == which]
-        lowest = min(record["level"] for record, _ in own)
+    for which in dict.fromkeys(record.set for record, _ in kept):
+        own = [(record, points) for record, points in kept if record.set == which]
+        lowest = min(record.level for record, _ in own)
         along: list[Line] = [
             (
                 f"{pair} at {point.of['at']:.2g}" + ", the highest point" * (point is points[-1]),
                 [point],
             )
             for record, points in own
-            if record["level"] == lowest
-            for pair in [f"{record['a']}-{record['b']}"]
+            if record.level == lowest
+            for pair in [f"{record.a}-{record.b}"]
             for point in points
         ]
         suffix = f"-{which}" + f"-{name}" * several
         said = "Spectrum of the Hessian at the highest points of strings, by level"
         highest = _by_level([points[-1] for _, points in own])
-        strings = ", ".join(f"{r['a']}-{r['b']} at {r['level']:g}" for r, _ in own)
+        strings = ", ".join(f"{r.a}-{r.b} at {r.level:g}" for r, _ in own)
         drawn.append(_figure(f"spectrum-highest{suffix}", said, highest, f" Strings: {strings}."))
         said = f"Spectrum of the Hessian along the strings at {lowest:g}, by fraction of the length"
         drawn.append(_figure(f"spectrum-along{suffix}", said, along))
     return drawn
 
 
-def _points(run: Run, record: Row) -> list[Spectrum]:
+def _points(run: Run, record: StringMeasure) -> list[Spectrum]:
     """At the string's points, the highest last."""
     arrays = run.load_numbers(record)
-    of = {key: record[key] for key in ("level", "a", "b")}
+    of = {"level": record.level, "a": record.a, "b": record.b}
     return [
         Spectrum(of | {"at": float(at)}, nodes, weights)
         for at, nodes, weights in zip(
@@ -121,7 +125,7 @@ def _figure(name: str, said: str, lines: Sequence[Line], more: str = "") -> Figu
         axes.set_ylabel("share of the spectrum")
         style.legend(axes)
 
-    def rows(spectrum: Spectrum) -> Iterator[Row]:
+    def rows(spectrum: Spectrum) -> Iterator[dict[str, Any]]:
         shares = spectrum.shares(edges)
         n = len(shares)
         error = shares.std(axis=0, ddof=1) / np.sqrt(n) if n > 1 else np.full(BINS, np.nan)

@@ -13,7 +13,13 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from landscape.report.data.measured import ALONG, EIGENVALUES, LENGTHS, measured_strings
+from landscape.report.data.measured import (
+    ALONG,
+    EIGENVALUES,
+    LENGTHS,
+    MeasuredString,
+    measured_strings,
+)
 from landscape.report.data.wording import eigenvalue, errors, is_resolved, number, series
 from landscape.report.figures import style
 from landscape.report.figures.spectra import of_strings
@@ -21,10 +27,11 @@ from landscape.report.figures.style import Figure
 from landscape.report.page import html
 from landscape.report.page.html import Part
 from landscape.report.page.minima import minima
-from landscape.store.files import Row
+from landscape.store.records.measures import StringMeasure
 from landscape.store.run import Run
 
 Records = Sequence[dict[str, Any]]
+Kept = Mapping[str, Sequence[MeasuredString]]  # by run
 Column = Callable[[dict[str, Any]], str]
 
 CAPTIONS = {
@@ -141,7 +148,7 @@ def _against(
     title: str,
     caption: str,
     strings: Records,
-    kept: Mapping[str, Records],
+    kept: Kept,
     metric: str,
     logarithmic: bool = False,
 ) -> Figure:
@@ -150,8 +157,8 @@ def _against(
 
     def pairs(level: dict[str, Any]) -> list[float]:
         at = level["set"], level["level"]
-        own = [row for row in kept[level["run"]] if (row["set"], row["level"]) == at]
-        return [row[key] for row in own if row[key] is not None]
+        own = [s for s in kept[level["run"]] if (s.record.set, s.record.level) == at]
+        return [value for value in (string.number(key) for string in own) if value is not None]
 
     def plot(axes: Axes) -> None:
         style.against_level(axes, strings, key, metric, pairs, before)
@@ -159,7 +166,7 @@ def _against(
             style.log_values(axes)
         axes.set_ylabel(title)
 
-    def line(level: dict[str, Any]) -> Row:
+    def line(level: dict[str, Any]) -> dict[str, Any]:
         where = ("run", "set", "level", "measured", "connected", "pairs", "converged")
         found = {name: level[name] for name in where}
         for name, prefix in ((key, ""), (before, "found_")):
@@ -173,11 +180,11 @@ def _against(
     return Figure(key.replace("_", "-"), label, caption, plot, [line(at) for at in strings])
 
 
-def _sets(strings: Records, kept: Mapping[str, Records]) -> Iterator[tuple[str, str, Any, Any]]:
+def _sets(strings: Records, kept: Kept) -> Iterator[tuple[str, str, Records, list[MeasuredString]]]:
     """(a suffix for names, a title, the levels' records, the strings) of every set."""
     for run, name in dict.fromkeys((record["run"], record["set"]) for record in strings):
         levels = [record for record in strings if (record["run"], record["set"]) == (run, name)]
-        own = [record for record in kept[run] if record["set"] == name]
+        own = [string for string in kept[run] if string.record.set == name]
         several = len(kept) > 1
         yield f"-{name}-{run}" if several else f"-{name}", series(levels[0], strings), levels, own
 
@@ -185,7 +192,7 @@ def _sets(strings: Records, kept: Mapping[str, Records]) -> Iterator[tuple[str, 
 # -- lengths ---------------------------------------------------------------------------------------
 
 
-def _lengths(strings: Records, kept: Mapping[str, Records], metric: str) -> Part:
+def _lengths(strings: Records, kept: Kept, metric: str) -> Part:
     shortened = _are_shortened(strings)
     kind = next((record["function_metric"] for record in strings if record["function_metric"]), "")
     said = METRICS.get(kind, "")
@@ -242,7 +249,7 @@ def _change(record: dict[str, Any]) -> str:
 # -- where it turns --------------------------------------------------------------------------------
 
 
-def _turning(strings: Records, kept: Mapping[str, Records], metric: str) -> Part:
+def _turning(strings: Records, kept: Kept, metric: str) -> Part:
     drawn = []
     if _some(strings, "total_curvature"):
         caption = "Total curvature: the sum of the turning angles of the strings, in radians"
@@ -296,7 +303,7 @@ def _where(name: str, title: str, levels: Records) -> Figure:
 # -- level sets and highest points -----------------------------------------------------------------
 
 
-def _level_sets(strings: Records, kept: Mapping[str, Records], metric: str) -> Part:
+def _level_sets(strings: Records, kept: Kept, metric: str) -> Part:
     if not _some(strings, "level_curvature_mean"):
         return "Level sets along the strings", [], ""
     drawn = [
@@ -312,7 +319,7 @@ def _level_sets(strings: Records, kept: Mapping[str, Records], metric: str) -> P
         name = "spread of normal curvatures"
         drawn.append(_against("normal_spread", name, caption, strings, kept, metric, True))
     for suffix, title, _, every in _sets(strings, kept):
-        own = [record for record in every if "along" in record]
+        own = [(one.record, one.along) for one in every if one.along is not None]
         keys = TITLES if own else ()
         drawn += [_along(f"{key}{suffix}".replace("_", "-"), key, title, own) for key in keys]
     columns = {
@@ -328,13 +335,18 @@ def _level_sets(strings: Records, kept: Mapping[str, Records], metric: str) -> P
     return "Level sets along the strings", drawn, _by_level(strings, columns) + html.paragraph(said)
 
 
-def _along(name: str, key: str, title: str, own: Sequence[Row]) -> Figure:
+def _along(
+    name: str,
+    key: str,
+    title: str,
+    own: Sequence[tuple[StringMeasure, dict[str, list[float]]]],
+) -> Figure:
     """A number at points of strings, each with its `along`, at some levels."""
-    levels = style.some(list(dict.fromkeys(record["level"] for record in own)))
+    levels = style.some(list(dict.fromkeys(record.level for record, _ in own)))
 
     def plot(axes: Axes) -> None:
         for place, level in enumerate(levels):
-            points = [record["along"] for record in own if record["level"] == level]
+            points = [along for record, along in own if record.level == level]
             at, values = (np.concatenate([p[what] for p in points]) for what in ("at", key))
             bars = [p.get(f"{key}_error", np.zeros(len(p["at"]))) for p in points]
             look = style.look(place) | {"ls": "none", "ms": 4}
@@ -347,17 +359,17 @@ def _along(name: str, key: str, title: str, own: Sequence[Row]) -> Figure:
         style.legend(axes)
 
     table = [
-        {name: record[name] for name in ("level", "a", "b")}
-        | {what: record["along"][what][point] for what in ("at", *ALONG)}
-        for record in own
-        for point in range(len(record["along"]["at"]))
+        {name: getattr(record, name) for name in ("level", "a", "b")}
+        | {what: along[what][point] for what in ("at", *ALONG)}
+        for record, along in own
+        for point in range(len(along["at"]))
     ]
     title = f"{TITLES[key]} at points along the strings, by level ({title})."
     said = title[0].upper() + title[1:]
     return Figure(name, said, said, plot, table)
 
 
-def _highest(strings: Records, kept: Mapping[str, Records], runs: Mapping[str, Run]) -> Part:
+def _highest(strings: Records, kept: Kept, runs: Mapping[str, Run]) -> Part:
     if not _some(strings, "peak_gradient"):
         return "The strings' highest points", [], ""
     columns: dict[str, Column] = {
@@ -369,7 +381,8 @@ def _highest(strings: Records, kept: Mapping[str, Records], runs: Mapping[str, R
         "trace": _mean("peak_trace"),
     }
     several = len(runs) > 1
-    drawn = [one for name in runs for one in of_strings(name, runs[name], kept[name], several)]
+    records = {name: [string.record for string in own] for name, own in kept.items()}
+    drawn = [one for name in runs for one in of_strings(name, runs[name], records[name], several)]
     notes = map(html.paragraph, [HIGHEST, *errors([r["peak_gradient"] for r in strings])])
     return "The strings' highest points", drawn, _by_level(strings, columns) + "".join(notes)
 
@@ -387,25 +400,30 @@ def _missing(strings: Records) -> str:
     return html.bullets([f"{why} ({n} strings)" for why, n in counts.items()], "missing")
 
 
-def _every(kept: Mapping[str, Records]) -> str:
-    every = [record | {"run": run} for run, own in kept.items() for record in own]
+def _every(kept: Kept) -> str:
+    every = [(run, string) for run, own in kept.items() for string in own]
+    searches = [
+        {"run": run, "method": string.record.method, "set": string.record.set}
+        for run, string in every
+    ]
     head = ["set", "shortening", "status", "level", "pair", *LENGTHS.values(), "total curvature"]
     head += ["level-set curvature", "highest loss", "at", "gradient norm", "smallest eigenvalue"]
     head += ["largest eigenvalue", "trace", "reason"]
 
-    def peak(row: Row, key: str) -> str:
-        mean = row[f"peak_{key}"]
-        said = number({"mean": mean, "se": row[f"peak_{key}_error"]})
+    def peak(row: StringMeasure, key: str) -> str:
+        mean = getattr(row, f"peak_{key}")
+        said = number({"mean": mean, "se": getattr(row, f"peak_{key}_error")})
         known = key == "trace" or mean is None or is_resolved(row, f"peak_{key}")
         return said if known else f"{said}, not resolved"
 
     keys = (*LENGTHS, "total_curvature", "level_curvature_mean", "max_loss", "max_at")
     rows = (
-        [series(row, every) if len(kept) > 1 else row["set"], row["shortening"]]
-        + [row["peak_verdict"] or "–", f"{row['level']:g}", f"{row['a']}-{row['b']}"]
-        + [number(row[key]) for key in (*keys, "peak_gradient")]
-        + [peak(row, key) for key in ("smallest", "largest", "trace")]
-        + [row["reason"] or ""]
-        for row in every
+        [series(search, searches) if len(kept) > 1 else string.record.set]
+        + [string.record.shortening, string.record.peak_verdict or "–"]
+        + [f"{string.record.level:g}", f"{string.record.a}-{string.record.b}"]
+        + [number(string.number(key)) for key in (*keys, "peak_gradient")]
+        + [peak(string.record, key) for key in ("smallest", "largest", "trace")]
+        + [string.record.reason]
+        for search, (_, string) in zip(searches, every, strict=True)
     )
     return html.details(f"All {len(every)} measured strings", html.table(head, rows))

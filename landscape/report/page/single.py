@@ -13,8 +13,8 @@ from landscape.report.figures import style
 from landscape.report.figures.plane import plane_figure
 from landscape.report.figures.style import Figure
 from landscape.report.page import html, strings
-from landscape.store.files import Row
 from landscape.store.layout import level_name
+from landscape.store.records.strings import StringRecord
 from landscape.store.run import Run
 
 CURVES = (
@@ -41,7 +41,7 @@ def part_of(
     ids, metric, rows = f"-{place + 1}" * (len(report["runs"]) > 1), metric_of(about), run.rows()
     profiles, barriers = [], []
     for at, level in enumerate(levels):
-        own = [r for r in rows if (r["set"], r["level"]) == (level["set"], level["level"])]
+        own = [r for r in rows if (r.set, r.level) == (level["set"], level["level"])]
         profiles += _profiles(run, own, level, levels, metric, ids)
         barriers.append(strings.barriers(run, own, level, levels, metric, f"b{place}-{at}"))
     training = _training(run, about["levels"], metric, ids)
@@ -68,24 +68,24 @@ def metric_of(about: dict[str, Any]) -> str:
 
 def _profiles(
     run: Run,
-    rows: Sequence[Row],
+    rows: Sequence[StringRecord],
     level: dict[str, Any],
     levels: Sequence[dict[str, Any]],
     metric: str,
     ids: str,
 ) -> list[Figure]:
     """The loss along a level's strings, where there are any."""
-    searched = [row for row in rows if row["limit"] is not None]
+    searched = [row for row in rows if row.limit is not None]
     if not searched:
         return []
-    profiles = [(row["status"], run.load_profile(row)) for row in searched]
+    profiles = [(row.status, run.load_profile(row)) for row in searched]
     said = f"{series(level, levels)}, {level['connected']} of {level['pairs']} connected"
 
     def plot(axes: Any) -> None:
         style.along_strings(axes, profiles, level["level"], level["limit"], metric)
 
     table = [
-        {"a": row["a"], "b": row["b"], "status": str(status), "fraction": at, metric: loss}
+        {"a": row.a, "b": row.b, "status": str(status), "fraction": at, metric: loss}
         for row, (status, profile) in list(zip(searched, profiles, strict=True))[: style.CURVES]
         for at, loss in style.thinned(profile, style.POINTS).tolist()
     ]
@@ -101,9 +101,9 @@ def _profiles(
     ]
 
 
-def _pictures(drawn: Sequence[strings.Picture], rows: Sequence[Row]) -> str:
+def _pictures(drawn: Sequence[strings.Picture], rows: Sequence[StringRecord]) -> str:
     """The strings in pictures, and how to see others."""
-    kept = sum(row["limit"] is not None for row in rows)
+    kept = sum(row.limit is not None for row in rows)
     if not kept:
         return ""
     most, shown = strings.MOST_SHOWN, drawn[: strings.MOST_SHOWN]
@@ -123,9 +123,9 @@ def _training(run: Run, levels: Sequence[float], metric: str, ids: str) -> list[
     history = run.history()
     if not history:
         return []
-    models = sorted({line["model"] for line in history})
+    models = sorted({line.model for line in history})
     curves = [
-        np.array([(line["step"], line["value"]) for line in history if line["model"] == model])
+        np.array([(line.step, line.value) for line in history if line.model == model])
         for model in models
     ]
     drawn = list(zip(models, curves, strict=True))[: style.CURVES]
@@ -150,14 +150,14 @@ def _training(run: Run, levels: Sequence[float], metric: str, ids: str) -> list[
     ]
 
 
-def _pairs(rows: Sequence[Row]) -> str:
+def _pairs(rows: Sequence[StringRecord]) -> str:
     head = ["set", "status", "level", "pair", "beads", "normalised length", "max loss", "barrier"]
     head += ["last change", "resolution", "gradients", "reason"]
     keys = ("beads", "normalized_length", "max_loss", "barrier", "last_change", "resolution")
     lines = (
-        [row["set"], str(row["status"]), f"{row['level']:g}", f"{row['a']}-{row['b']}"]
-        + [number(row[key]) for key in keys]
-        + [number(row["grad_evals"], 0), row["reason"]]
+        [row.set, str(row.status), f"{row.level:g}", f"{row.a}-{row.b}"]
+        + [number(getattr(row, key)) for key in keys]
+        + [number(row.grad_evals, 0), row.reason]
         for row in rows
     )
     return html.table(head, lines)

@@ -14,8 +14,8 @@ from landscape.report.data.wording import series
 from landscape.report.figures import pictures
 from landscape.report.figures.pictures import read_history
 from landscape.report.figures.style import CURVES, INK, draw
-from landscape.store.files import Row
 from landscape.store.layout import level_name
+from landscape.store.records.strings import StringRecord
 from landscape.store.run import Run
 
 PARTS = (
@@ -33,7 +33,7 @@ MOST_SHOWN = 6  # strings on the page, which is to stay light
 class Picture:
     """A string in pictures. stills: titles and SVGs; rounds: SVG; animation: GIF."""
 
-    row: Row
+    row: StringRecord
     stills: list[tuple[str, str]]
     rounds: str
     animation: bytes
@@ -41,42 +41,43 @@ class Picture:
     @property
     def title(self) -> str:
         row = self.row
-        said = f"pair {row['a']}-{row['b']} at {row['level']:g} ({row['set']}): {row['status']}"
-        return f"{said}, {row['beads']} beads"
+        said = f"pair {row.a}-{row.b} at {row.level:g} ({row.set}): {row.status}"
+        return f"{said}, {row.beads} beads"
 
     @property
     def files(self) -> dict[str, bytes]:
         """Their contents by name, to be kept in a folder of the run's."""
         row = self.row
-        folder = f"{row['set']}/{level_name(row['level'])}/{row['a']}-{row['b']}"
+        folder = f"{row.set}/{level_name(row.level)}/{row.a}-{row.b}"
         named = {f"still-{n}.svg": svg.encode() for n, svg in enumerate(s for _, s in self.stills)}
         named |= {"rounds.svg": self.rounds.encode(), "string.gif": self.animation}
         return {f"{folder}/{name}": content for name, content in named.items()}
 
 
-def chosen(rows: Sequence[Row], pairs: Sequence[tuple[int, int]]) -> list[Row]:
+def chosen(rows: Sequence[StringRecord], pairs: Sequence[tuple[int, int]]) -> list[StringRecord]:
     """The rows of these pairs; without any, of every set at its lowest level the longest string
     that connected and the longest that did not."""
-    searched = [row for row in rows if row["limit"] is not None]
+    searched = [row for row in rows if row.limit is not None]
     if pairs:
-        return [row for row in searched if (row["a"], row["b"]) in pairs]
+        return [row for row in searched if (row.a, row.b) in pairs]
     found = []
-    for _, group in groupby(searched, key=lambda row: row["set"]):
+    for _, group in groupby(searched, key=lambda row: row.set):
         own = list(group)
-        lowest = [row for row in own if row["level"] == own[-1]["level"]]
+        lowest = [row for row in own if row.level == own[-1].level]
         for connected in (True, False):
-            alike = [row for row in lowest if (row["status"] == CONNECTED) is connected]
+            alike = [row for row in lowest if (row.status == CONNECTED) is connected]
             if alike:
-                found.append(max(alike, key=lambda row: row["beads"]))
-    return [row for row in found if row["rounds"]]
+                found.append(max(alike, key=lambda row: row.beads or 0))
+    return [row for row in found if row.rounds]
 
 
-def picture(run: Run, row: Row, metric: str, ids: str) -> Picture:
+def picture(run: Run, row: StringRecord, metric: str, ids: str) -> Picture:
     """Drawn from the string's history."""
-    history = read_history(run.load_search_history(row))
+    history, limit = read_history(run.load_search_history(row)), row.limit
+    assert limit is not None, "it was searched"
 
     def rounds(axes: Any) -> None:
-        pictures.rounds(axes, history, row["limit"], metric)
+        pictures.rounds(axes, history, limit, metric)
 
     return Picture(
         row,
@@ -105,17 +106,16 @@ def shown(picture: Picture) -> str:
 
 def barriers(
     run: Run,
-    rows: Sequence[Row],
+    rows: Sequence[StringRecord],
     level: dict[str, Any],
     levels: Sequence[dict[str, Any]],
     metric: str,
     ids: str,
 ) -> str:
     """How high the barriers of a level's strings were and where, by looks; for what failed."""
-    failed = [row for row in rows if row["status"] != CONNECTED and row["limit"] is not None]
+    failed = [row for row in rows if row.status != CONNECTED and row.limit is not None]
     read = {
-        f"{row['a']}-{row['b']}": read_history(run.load_search_history(row))
-        for row in failed[:CURVES]
+        f"{row.a}-{row.b}": read_history(run.load_search_history(row)) for row in failed[:CURVES]
     }
     histories = {name: history for name, history in read.items() if len(history.frames) > 1}
     if not histories:

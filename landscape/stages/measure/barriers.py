@@ -17,7 +17,6 @@ import numpy as np
 from landscape.analysis import topology
 from landscape.core import devices, paths, trees
 from landscape.core.keys import key_data
-from landscape.core.status import Status
 from landscape.core.task import Landscape
 from landscape.search.driver import Connection, judge
 from landscape.search.elastic_band import Elastic
@@ -25,8 +24,8 @@ from landscape.search.state import String
 from landscape.stages.build import Progress, silent
 from landscape.stages.context import ConnectContext
 from landscape.stages.snapshots import carry, missing
-from landscape.store.files import Row
-from landscape.store.records import BARRIER
+from landscape.store.records.base import columns
+from landscape.store.records.strings import BarrierRecord, SnapshotRecord, StringRecord
 from landscape.store.run import Run
 
 BEADS = (5, 9, 17, 33, 65)  # of a band: not fewer than its stretch had, as far as memory holds
@@ -49,7 +48,7 @@ TIGHT = 0.01  # of the barrier: above the ends by less, it is not lowered furthe
 BATCH = 16  # pairs lowered together: what is lost when interrupted
 
 
-def measure_snapshots(context: ConnectContext, progress: Progress = silent) -> list[Row]:
+def measure_snapshots(context: ConnectContext, progress: Progress = silent) -> list[SnapshotRecord]:
     """The models' own paths between their snapshots, certified; returns snapshots/'s records.
 
     By the settings of the context; what is there already is left as it is. The run must be held
@@ -61,7 +60,7 @@ def measure_snapshots(context: ConnectContext, progress: Progress = silent) -> l
     return context.run.snapshots()
 
 
-def measure_barriers(context: ConnectContext, progress: Progress = silent) -> list[Row]:
+def measure_barriers(context: ConnectContext, progress: Progress = silent) -> list[BarrierRecord]:
     """Lower the barriers of the disconnectivity graph; returns barriers/'s records.
 
     For every merge, the best known path between the deepest snapshots of a pair that it joins is
@@ -102,7 +101,7 @@ def pending_barriers(run: Run) -> list[topology.Pair]:
     minima = topology.leaves(run.models())
     tree = topology.merges(minima, topology.edges(rows, snapshots, barriers))
     lowest = topology.direct(minima, rows, snapshots, barriers)
-    lowered = {(record["a"], record["b"]) for record in barriers}
+    lowered = {(record.a, record.b) for record in barriers}
     found = []
     for merge in tree:
         pairs = [(min(a, b), max(a, b)) for a in merge.older for b in merge.younger]
@@ -110,11 +109,7 @@ def pending_barriers(run: Run) -> list[topology.Pair]:
         if best not in lowered:
             found.append(best)
     joined = [{*merge.older, *merge.younger} for merge in tree]
-    apart = (
-        (row["a"], row["b"])
-        for row in rows
-        if row["status"] == Status.NON_FINITE and row["max_loss"] is None
-    )
+    apart = ((row.a, row.b) for row in rows if row.status == "NON_FINITE" and row.max_loss is None)
     new = (pair for pair in apart if pair not in lowered and not any({*pair} <= j for j in joined))
     return found or list(itertools.islice(new, 1))
 
@@ -356,12 +351,11 @@ def _begun(context: ConnectContext, a: int, b: int) -> _Barrier:
     ]
     how = context.problem.evaluate, context.level_spec(max(levels))
     best, origin = judge(String(f"{a}-{b}", paths.straight(*ends)), *how), "straight"
-    direct = topology.direct(minima, run.rows(), run.snapshots())
-    if (a, b) in direct:
-        _, row = direct[a, b]
+    _, row = topology.direct(minima, run.rows(), run.snapshots()).get((a, b), (None, None))
+    if isinstance(row, StringRecord):
         known = judge(String(f"{a}-{b}", _through(context, row, levels)), *how)
         if known.upper < best.upper:
-            best, origin = known, f"{row['set']} at {row['level']:g}"
+            best, origin = known, f"{row.set} at {row.level:g}"
     return _Barrier(a, b, levels, best, best.upper, origin)
 
 
@@ -370,16 +364,18 @@ def _judged(context: ConnectContext, barrier: _Barrier, points: trees.Params) ->
     return judge(string, context.problem.evaluate, context.level_spec(max(barrier.levels)))
 
 
-def _through(context: ConnectContext, row: Row, levels: tuple[float, float]) -> trees.Params:
+def _through(
+    context: ConnectContext, row: StringRecord, levels: tuple[float, float]
+) -> trees.Params:
     """A connection's string, from deepest snapshot to deepest snapshot by the models' own paths."""
     run = context.run
     string, _, _ = run.load_connection(row)
     sides = []
-    for model, deepest in zip((row["a"], row["b"]), levels, strict=True):
+    for model, deepest in zip((row.a, row.b), levels, strict=True):
         down = []
         for record in run.snapshots():
-            if record["model"] == model and deepest < record["level"] <= row["level"]:
-                points, _, _ = run.load_path(run.snapshot_file(model, record["level"]))
+            if record.model == model and deepest < record.level <= row.level:
+                points, _, _ = run.load_path(run.snapshot_file(model, record.level))
                 down.append(trees.take(points, slice(1, None)))
         sides.append(down)
     up = [trees.take(part, slice(None, None, -1)) for part in reversed(sides[0])]
@@ -404,6 +400,6 @@ def _save(context: ConnectContext, barrier: _Barrier) -> None:
         "status": barrier.status,
         "reason": barrier.reason,
     }
-    record = {key: known[key] for key in BARRIER}
+    record = BarrierRecord(**{key: known[key] for key in columns(BarrierRecord)})
     file = context.run.barrier_file(barrier.a, barrier.b)
     context.run.save_path(file, record, barrier.best.string.points, profile)

@@ -7,7 +7,6 @@ import time
 
 import numpy as np
 
-from landscape.config.sections import Measure
 from landscape.core import trees
 from landscape.core.keys import key_data
 from landscape.measures.base import Subject
@@ -17,31 +16,34 @@ from landscape.measures.spectrum import Spectrum, spectrum, whole_spectrum
 from landscape.stages.build import Progress, check_and_cast_params, log
 from landscape.stages.measure.also import measured_also
 from landscape.stages.measure.context import MeasureContext
-from landscape.store.files import Row, finite, load_arrays, read_record, save_arrays
-from landscape.store.records import MODEL_COLUMNS, EndPoint
+from landscape.store.files import checked, finite, load_arrays, read_contents, save_arrays
+from landscape.store.records.base import made
+from landscape.store.records.measures import ModelMeasure, PartMeasure, TopMeasure
+from landscape.store.records.models import EndPoint
+from landscape.store.records.strings import StringRecord
 
 
 def pending_models(
-    context: MeasureContext, connected: list[Row], levels: list[float]
+    context: MeasureContext, connected: list[StringRecord], levels: list[float]
 ) -> list[tuple[float, int]]:
     """(level, model) of the models that are not measured yet, where each reached its level."""
     run, pending = context.run, []
     if not context.settings.hessian:
         return []
     for record in run.models():
-        for entry in record["levels"]:
-            level, model = entry["level"], record["model"]
-            if level not in levels or entry["status"] != "REACHED":
+        for entry in record.levels:
+            level, model = entry.level, record.model
+            if level not in levels or entry.status != "REACHED":
                 continue
             known = run.model_measure(context.name, level, model)
-            source = read_record(run.model_file(model, level))["arrays_sha256"]
-            if known is None or known["source"] != source:
+            source = read_contents(run.model_file(model, level)).arrays_sha256
+            if known is None or known.source != source:
                 pending.append((level, model))
     return sorted(pending, key=lambda unit: (-unit[0], unit[1]))
 
 
 def measure_models(
-    context: MeasureContext, connected: list[Row], levels: list[float], progress: Progress
+    context: MeasureContext, connected: list[StringRecord], levels: list[float], progress: Progress
 ) -> None:
     pending = pending_models(context, connected, levels)
     hessian = context.hessian
@@ -58,7 +60,8 @@ def _measure_model(context: MeasureContext, hessian: Hessian, level: float, mode
     began = time.perf_counter()
     run, settings = context.run, context.settings
     path = run.model_file(model, level)
-    arrays, kept = load_arrays(path, EndPoint)
+    arrays, kept = load_arrays(path)
+    end = checked(EndPoint, kept, path)
     points = trees.stack([check_and_cast_params(arrays, context.landscape, path)])
     seed = key_data(context.config.seed, "measure", model, level)
     asked = settings.steps if model < settings.spectrum else 1
@@ -68,65 +71,79 @@ def _measure_model(context: MeasureContext, hessian: Hessian, level: float, mode
     )
     with_spectrum = asked > 1 and bool(np.isfinite(density.nodes).all())
     value, gradient = hessian.gradients(points)
-    here = {"level": level, "model": model}
-    record: Row = dict.fromkeys(MODEL_COLUMNS)
-    record |= here | hessian.facts | found.facts(0, "smallest", "largest")
-    record |= {
-        "measures": context.name,
-        "source": kept["arrays_sha256"],
-        "value": kept["value"],
+    numbers = {
         "loss": float(value[0]),
         "gradient": float(sized(gradient)[0]),
-        "products": found.products,
-        "parameters": hessian.parameters,
+        **found.facts(0, "smallest", "largest"),
         "trace": float(density.trace[0]),
         "trace_error": float(density.trace_error[0]),
-        "probes": density.nodes.shape[1],
-        "steps": density.nodes.shape[2] if with_spectrum else None,
-        "reason": "",
+        **hessian.facts,
     }
-    ranks = [
-        here
-        | {"rank": rank + 1, "products": top.products}
-        | {
-            name: getattr(top, kind)[0, rank].item()
-            for name, kind in (("value", "values"), ("error", "errors"), ("status", "statuses"))
-        }
-        for rank in range(top.values.shape[1])
-    ]
-    parts = [
-        here | {"over": over} | _part(context.block(over), points, settings, seed)
-        for over in settings.over
-    ]
-    also = measured_also(context, Subject(points, level, None, context.config.seed), here)
-    record["seconds"] = round(time.perf_counter() - began, 3)
+    ranks = [_rank(top, rank, level, model) for rank in range(top.values.shape[1])]
+    parts = [_part(context, over, points, seed, level, model) for over in settings.over]
+    also = measured_also(context, Subject(points, level, None, context.config.seed), end)
+    measured = made(
+        ModelMeasure,
+        measures=context.name,
+        level=level,
+        model=model,
+        value=end.value,
+        source=kept["arrays_sha256"],
+        products=found.products,
+        parameters=hessian.parameters,
+        probes=density.nodes.shape[1],
+        steps=density.nodes.shape[2] if with_spectrum else None,
+        seconds=round(time.perf_counter() - began, 3),
+        reason="",
+        **finite(numbers),
+    )
     beside = {}
     if with_spectrum:
         beside = {"spectrum.nodes": density.nodes[0], "spectrum.weights": density.weights[0]}
     save_arrays(
         run.model_measure_file(context.name, level, model),
         beside,
-        {
-            "measured": finite(record),
-            "parts": [finite(part) for part in parts],
-            "top": [finite(one) for one in ranks],
-            "also": also,
-        },
+        {"measured": measured, "parts": parts, "top": ranks, "also": also},
     )
 
 
-def _part(hessian: Hessian, points: trees.Params, settings: Measure, seed: np.ndarray) -> Row:
-    steps, probes = settings.steps, settings.probes
-    found, _, density = _eigenvalues(hessian, points, steps, probes, 1, 1, seed)
-    return {
-        "parameters": hessian.parameters,
+def _rank(top: Eigenvalues, rank: int, level: float, model: int) -> TopMeasure:
+    numbers = {"value": top.values[0, rank].item(), "error": top.errors[0, rank].item()}
+    return TopMeasure(
+        level=level,
+        model=model,
+        rank=rank + 1,
+        status=top.statuses[0, rank].item(),
+        products=top.products,
+        **finite(numbers),
+    )
+
+
+def _part(
+    context: MeasureContext,
+    over: str,
+    points: trees.Params,
+    seed: np.ndarray,
+    level: float,
+    model: int,
+) -> PartMeasure:
+    hessian, settings = context.block(over), context.settings
+    found, _, density = _eigenvalues(hessian, points, settings.steps, settings.probes, 1, 1, seed)
+    numbers = {
         "gradient": float(sized(hessian.gradients(points)[1])[0]),
         **found.facts(0, "smallest", "largest"),
-        "products": found.products,
         "trace": float(density.trace[0]),
         "trace_error": float(density.trace_error[0]),
-        "probes": density.nodes.shape[1],
     }
+    return PartMeasure(
+        level=level,
+        model=model,
+        over=over,
+        parameters=hessian.parameters,
+        products=found.products,
+        probes=density.nodes.shape[1],
+        **finite(numbers),
+    )
 
 
 def _eigenvalues(

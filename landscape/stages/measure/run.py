@@ -9,6 +9,7 @@ report only reads it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from landscape.config.load import (
@@ -19,7 +20,6 @@ from landscape.config.load import (
     revised,
     set_name,
 )
-from landscape.core.status import Status
 from landscape.stages.build import Progress, config_of, log, silent
 from landscape.stages.context import connect_context
 from landscape.stages.measure.barriers import measure_barriers, measure_snapshots, pending_barriers
@@ -27,8 +27,37 @@ from landscape.stages.measure.context import MeasureContext
 from landscape.stages.measure.models import measure_models, pending_models
 from landscape.stages.measure.strings import measure_strings, pending_strings
 from landscape.stages.snapshots import missing
-from landscape.store.files import Row, RunError, write_bytes
+from landscape.store.files import RunError, write_bytes
+from landscape.store.records.measures import (
+    ModelMeasure,
+    OtherMeasureRecord,
+    PartMeasure,
+    StringMeasure,
+    TopMeasure,
+)
+from landscape.store.records.strings import BarrierRecord, StringRecord
 from landscape.store.run import Run
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was measured at some levels.
+
+    Attributes:
+        strings: Of the strings.
+        models: Of the models.
+        parts: Of the subsets `measure.over` of the parameters, at each model.
+        top: The `measure.top` largest eigenvalues at each model.
+        also: Of the measures of `measure.also`.
+        barriers: Those lowered.
+    """
+
+    strings: list[StringMeasure]
+    models: list[ModelMeasure]
+    parts: list[PartMeasure]
+    top: list[TopMeasure]
+    also: list[OtherMeasureRecord]
+    barriers: list[BarrierRecord]
 
 
 def measure(
@@ -36,13 +65,12 @@ def measure(
     overrides: Sequence[str] = (),
     levels: Sequence[float] | None = None,
     progress: Progress = silent,
-) -> dict[str, list[Row]]:
+) -> Measured:
     """Measure every CONNECTED path and every model of a run, and lower its barriers.
 
     Barriers are between the deepest snapshots, at no one level. If only some of the run's levels
-    are asked for, they are left alone, as with `measure.barriers=false`, and [] is returned for
-    them. What is measured already is not measured again; an interrupted run resumes with the same
-    result.
+    are asked for, they are left alone, as with `measure.barriers=false`, and none is returned. What
+    is measured already is not measured again; an interrupted run resumes with the same result.
 
     Args:
         run: A run with paths.
@@ -52,9 +80,7 @@ def measure(
         progress: Is told how far this is.
 
     Returns:
-        The records at these levels, {strings, models, parts, top, also, barriers}. `parts` are of
-        the subsets `measure.over` at each model, `top` its `measure.top` largest eigenvalues,
-        `also` of the measures of `measure.also`.
+        What was measured at these levels.
 
     Raises:
         ConfigError: The settings cannot be used.
@@ -73,7 +99,7 @@ def measure(
     rows = run.rows()
     if not rows:
         raise RunError(f"{run.directory}: nothing to measure yet; `lscape connect` searches paths")
-    connected = [r for r in rows if r["status"] == Status.CONNECTED and r["level"] in chosen]
+    connected = [r for r in rows if r.status == "CONNECTED" and r.level in chosen]
     if not connected:
         log.warning(f"{run.directory}: no CONNECTED strings; only the models are measured")
     unfinished = [s for s in run.sets() if run.stage_status(f"connect {s}") != "done"]
@@ -93,20 +119,22 @@ def measure(
         for part in PARTS:
             part(context, connected, chosen, progress)
         strings, models = run.write_measures(name)
-    return {
-        "strings": [row for row in strings if row["level"] in chosen],
-        "models": [row for row in models if row["level"] in chosen],
-        "parts": [row for row in run.model_parts(name) if row["level"] in chosen],
-        "top": [row for row in run.top_eigenvalues(name) if row["level"] in chosen],
-        "also": [row for row in run.other_measures(name) if row["level"] in chosen],
-        "barriers": run.barriers() if context.lowers(chosen) else [],
-    }
+    return Measured(
+        strings=[row for row in strings if row.level in chosen],
+        models=[row for row in models if row.level in chosen],
+        parts=[row for row in run.model_parts(name) if row.level in chosen],
+        top=[row for row in run.top_eigenvalues(name) if row.level in chosen],
+        also=[row for row in run.other_measures(name) if row.level in chosen],
+        barriers=run.barriers() if context.lowers(chosen) else [],
+    )
 
 
 # -- the topology of the whole run -----------------------------------------------------------------
 
 
-def pending_topology(context: MeasureContext, connected: list[Row], levels: list[float]) -> bool:
+def pending_topology(
+    context: MeasureContext, connected: list[StringRecord], levels: list[float]
+) -> bool:
     run = context.run
     return context.lowers(levels) and bool(
         any(missing(run, level) for level in levels) or pending_barriers(run)
@@ -114,7 +142,7 @@ def pending_topology(context: MeasureContext, connected: list[Row], levels: list
 
 
 def measure_topology(
-    context: MeasureContext, connected: list[Row], levels: list[float], progress: Progress
+    context: MeasureContext, connected: list[StringRecord], levels: list[float], progress: Progress
 ) -> None:
     if pending_topology(context, connected, levels):
         config = context.config
@@ -126,12 +154,12 @@ def measure_topology(
 
 
 # what `measure` does, in this order: (context, connected rows, levels, progress) → files
-PARTS: tuple[Callable[[MeasureContext, list[Row], list[float], Progress], None], ...] = (
+PARTS: tuple[Callable[[MeasureContext, list[StringRecord], list[float], Progress], None], ...] = (
     measure_strings,
     measure_models,
     measure_topology,
 )
-PENDING: tuple[Callable[[MeasureContext, list[Row], list[float]], Any], ...] = (
+PENDING: tuple[Callable[[MeasureContext, list[StringRecord], list[float]], Any], ...] = (
     pending_strings,
     pending_models,
     pending_topology,

@@ -23,48 +23,51 @@ from landscape.stages.build import Progress, check_and_cast_params
 from landscape.stages.checkpoints import Checkpoints, KeptShortening, kept
 from landscape.stages.measure.also import measured_also
 from landscape.stages.measure.context import MeasureContext
-from landscape.store.files import Arrays, Row, RunError, finite, read_record, save_arrays
-from landscape.store.records import DOWNGRADED, OFF, STRING_COLUMNS
+from landscape.store.files import Arrays, RunError, finite, read_contents, save_arrays
+from landscape.store.records.base import made
+from landscape.store.records.measures import DOWNGRADED, OFF, StringMeasure
+from landscape.store.records.strings import StringRecord
 from landscape.store.run import Run
+
+Numbers = dict[str, float | str | None]  # by column
 
 
 def pending_strings(
-    context: MeasureContext, connected: list[Row], levels: list[float]
-) -> list[Row]:
+    context: MeasureContext, connected: list[StringRecord], levels: list[float]
+) -> list[StringRecord]:
     """The CONNECTED rows that are not measured yet, or were another string when they were, or are
     among the first by now and have no spectrum, or whose shortened string was DOWNGRADED: with the
     grid that found it too high, to be shortened on."""
     found, first = [], _first_of_each_level(connected, context.settings.spectrum)
     for row in connected:
         known = context.run.string_measure(context.name, row)
-        if known is None or known["source"] != _source(context.run, row):
+        if known is None or known.source != _source(context.run, row):
             found.append(row)
-        elif known["shortening"] == DOWNGRADED:
-            found.append(row | {"grid": known["verified"]})
-        elif known["hessian_of"] and not known["steps"] and _key(row) in first:
+        elif known.shortening == DOWNGRADED:
+            found.append(replace(row, grid=known.verified))
+        elif known.hessian_of and not known.steps and _key(row) in first:
             found.append(row)
     return found
 
 
-def _source(run: Run, row: Row) -> str:
-    path = run.connection_file(row["set"], row["level"], row["a"], row["b"])
-    return read_record(path)["arrays_sha256"]
+def _source(run: Run, row: StringRecord) -> str:
+    return read_contents(run.connection_file(row.set, row.level, row.a, row.b)).arrays_sha256
 
 
-def _key(row: Row) -> str:
-    return f"{row['set']}/{row['level']!r}/{row['a']}-{row['b']}"
+def _key(row: StringRecord) -> str:
+    return f"{row.set}/{row.level!r}/{row.a}-{row.b}"
 
 
-def _first_of_each_level(rows: list[Row], count: int) -> set[str]:
+def _first_of_each_level(rows: list[StringRecord], count: int) -> set[str]:
     """The keys of so many strings of each set and level, by their pairs."""
     found: dict[tuple[str, float], list[str]] = {}
-    for row in sorted(rows, key=lambda row: (row["a"], row["b"])):
-        found.setdefault((row["set"], row["level"]), []).append(_key(row))
+    for row in sorted(rows, key=lambda row: (row.a, row.b)):
+        found.setdefault((row.set, row.level), []).append(_key(row))
     return {key for keys in found.values() for key in keys[:count]}
 
 
 def measure_strings(
-    context: MeasureContext, connected: list[Row], levels: list[float], progress: Progress
+    context: MeasureContext, connected: list[StringRecord], levels: list[float], progress: Progress
 ) -> None:
     checkpoints = Checkpoints(
         context.run.measures_directory(context.name) / "shortening.safetensors"
@@ -73,14 +76,14 @@ def measure_strings(
     with_spectrum = _first_of_each_level(connected, context.settings.spectrum)
     before = kept(checkpoints, list[KeptShortening]) or []
     # a group that was interrupted
-    begun = [Shortening(**one) for one in before if one["name"] in pending]
+    begun = [Shortening(**vars(one)) for one in before if one.name in pending]
     total, done = len(pending), 0
     while pending:
-        grid = next(iter(pending.values()))["grid"]
-        alike = [key for key, row in pending.items() if row["grid"] == grid]
+        grid = next(iter(pending.values())).grid
+        alike = [key for key, row in pending.items() if row.grid == grid]
         group = begun or [_begun(context, pending[key]) for key in alike[: context.group]]
         begun = []
-        shortener = context.shortener(pending[group[0].name]["grid"])
+        shortener = context.shortener(_certified(pending[group[0].name])[0])
         while any(string.ended is None for string in group):
             before = [string.ended is None for string in group]
             began = time.perf_counter()
@@ -102,23 +105,29 @@ def measure_strings(
         checkpoints.drop()
 
 
-def _begun(context: MeasureContext, row: Row) -> Shortening:
-    points, ends = _points(context, row), [row["loss_a"], row["loss_b"]]
+def _certified(row: StringRecord) -> tuple[int, float, list[float]]:
+    """The grid, the limit and the ends' losses of a string that is CONNECTED."""
+    assert row.grid is not None and row.limit is not None
+    assert row.loss_a is not None and row.loss_b is not None
+    return row.grid, row.limit, [row.loss_a, row.loss_b]
+
+
+def _begun(context: MeasureContext, row: StringRecord) -> Shortening:
+    points, (grid, limit, ends) = _points(context, row), _certified(row)
     if context.settings.shorten:
         asked = context.settings
-        return context.shortener(row["grid"]).start(
-            _key(row), points, row["limit"], ends, asked.max_beads, asked.max_sweeps
+        return context.shortener(grid).start(
+            _key(row), points, limit, ends, asked.max_beads, asked.max_sweeps
         )
-    found = [0.0, 0.0, float(trees.count(points)), paths.length(points), 1.0]
-    string = Shortening(
-        _key(row), row["limit"], points, points, points, ends, np.zeros(0), len(points), 0
-    )
+    beads = trees.count(points)
+    found = [0.0, 0.0, float(beads), paths.length(points), 1.0]
+    string = Shortening(_key(row), limit, points, points, points, ends, np.zeros(0), beads, 0)
     return replace(string, history=[found], ended=OFF)
 
 
-def _points(context: MeasureContext, row: Row) -> Params:
+def _points(context: MeasureContext, row: StringRecord) -> Params:
     run = context.run
-    path = run.connection_file(row["set"], row["level"], row["a"], row["b"])
+    path = run.connection_file(row.set, row.level, row.a, row.b)
     points = run.load_connection(row)[0]
     beads = {name: leaf[0] for name, leaf in points.items()}
     check_and_cast_params(beads, context.landscape, path)
@@ -127,33 +136,32 @@ def _points(context: MeasureContext, row: Row) -> Params:
 
 
 def _measure_string(
-    context: MeasureContext, row: Row, string: Shortening, with_spectrum: bool
+    context: MeasureContext, row: StringRecord, string: Shortening, with_spectrum: bool
 ) -> None:
     """Everything of one string, into its file."""
     began = time.perf_counter()
     found, points = _points(context, row), string.kept
-    over = context.run.length_over(row["set"])
-    certificate = certify(points, context.evaluate(row["grid"]), row["limit"])
-    if not certificate.holds(row["limit"]):
+    over, (grid, limit, _) = context.run.length_over(row.set), _certified(row)
+    certificate = certify(points, context.evaluate(grid), limit)
+    if not certificate.holds(limit):
         raise RunError(
-            f"{context.run.directory}: {_key(row)} no longer holds below {row['limit']:.6g} "
+            f"{context.run.directory}: {_key(row)} no longer holds below {limit:.6g} "
             f"({certificate.maximum:.6g}): its code or data have changed; see `lscape verify`"
         )
     turned, turned_found = lengths.turning(points), lengths.turning(found)
     chord = paths.chord(points, over)
-    record: Row = dict.fromkeys(STRING_COLUMNS)
-    record |= {key: row[key] for key in ("set", "method", "level", "a", "b", "limit")}
-    record |= {
-        "measures": context.name,
-        "source": _source(context.run, row),
+    length, length_found = paths.length(points, over), paths.length(found, over)
+    record: Numbers = {
         "shortening": string.ended,
         "beads_found": trees.count(found),
         "beads": trees.count(points),
         "sweeps": string.sweeps,
         "grad_evals": string.grad_evals,
-        "length_found": paths.length(found, over),
-        "length": paths.length(points, over),
+        "length_found": length_found,
+        "length": length,
         "chord": chord,
+        "normalized_length_found": length_found / chord if chord > 0 else None,
+        "normalized_length": length / chord if chord > 0 else None,
         "length_change": string.change,
         "max_loss": certificate.maximum,
         "max_at": certificate.max_at,
@@ -170,8 +178,6 @@ def _measure_string(
         "largest_angle": float(turned.angles.max()),
         "largest_angle_at": float(turned.places[turned.angles.argmax()]),
     }
-    for end in ("_found", ""):
-        record[f"normalized_length{end}"] = record[f"length{end}"] / chord if chord > 0 else None
     arrays: Arrays = {
         "history": np.array(string.history, float),
         "turning.found": np.column_stack([turned_found.places, turned_found.angles]),
@@ -200,12 +206,19 @@ def _measure_string(
         record |= numbers
         notes.append(why)
         arrays |= along
-    subject = Subject(points, row["level"], certificate, context.config.seed)
-    also = measured_also(context, subject, {key: row[key] for key in ("level", "set", "a", "b")})
-    record["seconds"] = round(string.seconds + time.perf_counter() - began, 3)
-    record["reason"] = "; ".join(filter(None, notes))
+    subject = Subject(points, row.level, certificate, context.config.seed)
+    also = measured_also(context, subject, row)
+    measured = made(
+        StringMeasure,
+        **{key: getattr(row, key) for key in ("set", "method", "level", "a", "b", "limit")},
+        measures=context.name,
+        source=_source(context.run, row),
+        seconds=round(string.seconds + time.perf_counter() - began, 3),
+        reason="; ".join(filter(None, notes)),
+        **finite(record),
+    )
     path = context.run.string_measure_file(context.name, row)
-    save_arrays(path, arrays, {"measured": finite(record), "also": also})
+    save_arrays(path, arrays, {"measured": measured, "also": also})
 
 
 def _along(
@@ -215,7 +228,7 @@ def _along(
     certificate: Certificate,
     key: str,
     with_spectrum: bool,
-) -> tuple[Row, Arrays, str]:
+) -> tuple[Numbers, Arrays, str]:
     """The Hessian and the level set at beads, evenly spread, and at the highest point, the last."""
     chosen = points_along(points, certificate, context.settings.points)
     at = chosen.points
