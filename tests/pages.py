@@ -31,7 +31,8 @@ def row(a, b, level=0.5, status="CONNECTED", length=1.2, beads=5, **more):
         "task": "digits", "method": "dss", "set": "dss-1", "level": level, "a": a, "b": b,
         "status": status, "beads": beads, "length": 2 * length, "chord": 2.0,
         "normalized_length": length, "max_loss": 0.99 * level, "barrier": 0.01, "rounds": 2,
-        "grad_evals": 100, "loss_evals": 400, "seconds": 0.5, "limit": level, "loss_a": level, "loss_b": level,
+        "grad_evals": 100, "loss_evals": 400, "seconds": 0.5, "limit": level,
+        "loss_a": level, "loss_b": level,
         "max_at": 0.3, "last_change": 0.0, "resolution": 0.005, "grid": 50, "reason": "",
     }  # fmt: skip
     return made(StringRecord, **known | more)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import jax
@@ -169,8 +169,7 @@ def _refined(
 
 
 def memoized(evaluate: SegmentEvaluator, most: int = 4096) -> SegmentEvaluator:
-    """An evaluator that does not evaluate again what it evaluated among its last segments, whose
-    losses are 0 then.
+    """An evaluator that does not evaluate again what it evaluated among its last segments.
 
     The search looks at a segment and the certificate looks again; the key is the segment's bytes.
     """
@@ -199,7 +198,7 @@ def memoized(evaluate: SegmentEvaluator, most: int = 4096) -> SegmentEvaluator:
                 one = SegmentMaxima(*(part[i] for part in vars(fresh).values()))
                 whole = not only_below or bool(one.maximum <= limit)
                 found[keys[row]] = one
-                memory[keys[row]] = whole, replace(one, losses=np.zeros_like(one.losses))
+                memory[keys[row]] = whole, one
         while len(memory) > most:
             memory.popitem(last=False)
         rows = (vars(found[k]).values() for k in keys)
@@ -224,7 +223,7 @@ class Certificate:
         profile: Fraction and loss on the grid, [p, 2].
         barrier: The maximum over the path of its loss less the straight interpolation, by the
             fraction, of the loss at the ends.
-        loss_evals: Losses that were evaluated for it, those that were known already left out.
+        loss_evals: Losses that it is of, on each segment, [segments].
 
     References:
         Frankle et al. 2020 (the barrier).
@@ -238,7 +237,7 @@ class Certificate:
     grid: int
     profile: np.ndarray
     barrier: float
-    loss_evals: int
+    loss_evals: np.ndarray
 
     def __repr__(self) -> str:
         return (
@@ -281,5 +280,5 @@ def certify(points: Params, evaluate: SegmentEvaluator, limit: float) -> Certifi
         grid=len(ts) - 1,
         profile=profile,
         barrier=float((loss - ends).max()) if finite else np.inf,
-        loss_evals=int(found.losses.sum()),
+        loss_evals=found.losses,
     )

@@ -178,7 +178,7 @@ def judge(
     began = time.perf_counter()
     lost = _leave_off(string, ~paths.finite_beads(string.points))
     certificate = certify(string.points, evaluate, level.limit)
-    string.loss_evals += certificate.loss_evals
+    string.loss_evals += int(certificate.loss_evals[~_known(string, level)].sum())
     string.seconds += time.perf_counter() - began
     status, reason = Status(string.ended or Status.NOT_FOUND), string.reason
     chord = paths.chord(string.points, length_over)
@@ -209,11 +209,18 @@ def judge(
     )
 
 
+def _known(string: String, level: LevelSpec) -> np.ndarray:
+    """The segments whose losses the search has seen, and counted."""
+    if string.segments is None:
+        return np.zeros(trees.count(string.points) - 1, bool)
+    return string.segments.upper <= level.limit
+
+
 def _leave_off(string: String, beads: np.ndarray) -> str:
     """Leave beads [beads] off a string; what to say of it, nothing where there are none."""
     if not beads.any():
         return ""
-    string.points = trees.take(string.points, ~beads)
+    string.points, string.segments = trees.take(string.points, ~beads), None
     string.ids = string.ids[~beads]
     numbers = ", ".join(str(bead + 1) for bead in np.flatnonzero(beads)[:NAMED])
     more = ", …" if beads.sum() > NAMED else ""

@@ -390,7 +390,7 @@ class Shortener:
         segments = slice(0, -1), slice(1, None)
         found = self.peaks(*(trees.take(string.points, part) for part in segments), string.limit)
         upper = found.maximum + found.change
-        string.loss_evals += int(found.losses.sum())
+        string.loss_evals += int(found.losses[~(string.held[1:] & string.held[:-1])].sum())
         beads, length = trees.count(string.points), paths.length(string.points)
         stuck = not self._holds(string)
         string.recent, string.penalty = [], 0.0

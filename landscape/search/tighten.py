@@ -66,9 +66,8 @@ def _take_up(string: String, evaluate: SegmentEvaluator, level: LevelSpec) -> No
     ended = string.tightening
     if ended is None or ended.ended is None:
         return
-    before = string.loss_evals
+    counted = string.loss_evals  # what is kept was certified, and counted, with the tightening
     replace_path(string, ended.kept)
     evaluate_new_segments([string], evaluate, level.limit)
+    string.loss_evals = counted
     record_round(string, level.level)
-    ended.loss_evals += string.loss_evals - before
-    string.loss_evals = before
