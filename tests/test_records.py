@@ -110,8 +110,8 @@ def read(run):
     for records in (opened.models, opened.final_states, opened.lower_bounds, opened.history):
         records()
     opened.tree("dss-1")
-    for row in opened.rows():
-        opened.load_connection(row)
+    for string in opened.rows():
+        opened.load_connection(string)
     for record in [*opened.string_measures(), *opened.model_measures()]:
         opened.load_measures(record)
     for path in (opened.snapshot_file(0, 0.5), opened.barrier_file(0, 1)):
