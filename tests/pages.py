@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import itertools
 import re
 from html.parser import HTMLParser
@@ -162,6 +163,17 @@ def top(level, model):
         )
         for rank in (1, 2)
     ]  # fmt: skip
+
+
+def prose(text):
+    """What a page says, a block a line: without its style and its pictures."""
+    text = re.sub(r"<(style|svg|head)\b.*?</\1>", "", text, flags=re.DOTALL)
+    text = re.sub(
+        r"</?(p|h\d|li|tr|dt|dd|figcaption|summary|section|header|table)\b[^>]*>", "\n", text
+    )
+    text = html.unescape(re.sub(r"<[^>]+>", " ", text))
+    lines = (" ".join(line.split()) for line in text.splitlines())
+    return "\n".join(line for line in lines if line) + "\n"
 
 
 class Page(HTMLParser):

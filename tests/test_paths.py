@@ -13,8 +13,8 @@ from scipy.signal import find_peaks
 
 from landscape.core import paths, trees
 from landscape.core.certificate import (
-    QUIET,
-    ZOOM,
+    REFINED_POINTS,
+    SETTLED_TIMES,
     Certificate,
     certify,
     local_maxima,
@@ -133,7 +133,9 @@ def test_an_error_rate_is_looked_at_once_a_plateau():
     found = along(energy, line(0, 1), grid=40)
     jax.effects_barrier()
     assert (found.maximum, found.last_change) == (1, 0)
-    assert len(looks) == 41 + 2 * ZOOM * QUIET  # of 18 points at 1, on two plateaus
+    assert (
+        len(looks) == 41 + 2 * REFINED_POINTS * SETTLED_TIMES
+    )  # of 18 points at 1, on two plateaus
 
 
 def test_the_barrier_is_over_the_straight_interpolation_of_the_ends():

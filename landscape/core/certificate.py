@@ -17,10 +17,10 @@ from landscape.core.paths import fractions, segment_lengths
 from landscape.core.task import Landscape
 from landscape.core.trees import Params
 
-ZOOM = 4  # new points in the bracket of a local maximum, each time it is refined
-ZOOMS = 12
-MOVED = 1e-4
-QUIET = 3
+REFINED_POINTS = 4  # new points in the bracket of a local maximum, each time it is refined
+MOST_REFINEMENTS = 12
+SETTLED_CHANGE = 1e-4  # of the level: it has settled where it moved by no more than that, so often:
+SETTLED_TIMES = 3
 
 Index = np.ndarray | slice
 
@@ -113,11 +113,11 @@ def _refined(
 ) -> SegmentMaxima:
     """The highest loss on each of `count` segments, by the rules of every certificate.
 
-    Every segment is evaluated at t = 0, 1/grid, …, 1; then every local maximum is bracketed by
-    its neighbours and `ZOOM` new points are put into the bracket, again and again, until it has
-    moved by less than `MOVED`·max(|limit|, |maximum|) `QUIET` times running (one zoom can miss
-    what the next finds), or `ZOOMS` times. Its last change is the largest of those last moves.
-    A plateau of equal values is one maximum: an error rate has many.
+    Every segment is evaluated at t = 0, 1/grid, …, 1; then every local maximum is bracketed by its
+    neighbours and `REFINED_POINTS` new points are put into the bracket, again and again, until it
+    has moved by less than `SETTLED_CHANGE`·max(|limit|, |maximum|) `SETTLED_TIMES` times running
+    (one zoom can miss what the next finds), or `MOST_REFINEMENTS` times. Its last change is the
+    largest of those last moves. A plateau of equal values is one maximum: an error rate has many.
     evaluate: an index of n segments, and places [n, p] on them → losses [n, p].
     """
 
@@ -141,24 +141,26 @@ def _refined(
     low, high = ts[np.maximum(first - 1, 0)], ts[np.minimum(last + 1, grid)]
     moving = np.arange(len(owner))
     wall = np.full((len(owner), 1), -np.inf)
-    for _ in range(ZOOMS):
+    for _ in range(MOST_REFINEMENTS):
         if not len(moving):
             break
         m = moving
-        new = low[m, None] + (high - low)[m, None] * np.arange(1, ZOOM + 1) / (ZOOM + 1)
+        new = low[m, None] + (high - low)[m, None] * np.arange(1, REFINED_POINTS + 1) / (
+            REFINED_POINTS + 1
+        )
         found = values_at(owner[m], new)
         xs = np.concatenate([low[m, None], new, at[m, None], high[m, None]], 1)
         vs = np.concatenate([wall[m], found, top[m, None], wall[m]], 1)
         order = np.argsort(xs, axis=1, kind="stable")
         xs, vs = np.take_along_axis(xs, order, 1), np.take_along_axis(vs, order, 1)
-        row, stay = np.arange(len(m)), (order == ZOOM + 1).argmax(1)
+        row, stay = np.arange(len(m)), (order == REFINED_POINTS + 1).argmax(1)
         best = np.where(vs.max(1) > top[m], vs.argmax(1), stay)
         move, top[m] = vs[row, best] - top[m], vs[row, best]
         low[m], at[m], high[m] = xs[row, best - 1], xs[row, best], xs[row, best + 1]
-        calm = move <= MOVED * np.maximum(abs(limit), abs(top[m]))
+        calm = move <= SETTLED_CHANGE * np.maximum(abs(limit), abs(top[m]))
         rise[m] = np.where(calm & (quiet[m] > 0), np.maximum(rise[m], move), move)
         quiet[m] = np.where(calm, quiet[m] + 1, 0)
-        moving = m[np.isfinite(top[m]) & (quiet[m] < QUIET)]
+        moving = m[np.isfinite(top[m]) & (quiet[m] < SETTLED_TIMES)]
 
     order = np.argsort(top, kind="stable")  # the highest of an owner is assigned last
     maximum[owner[order]], place[owner[order]] = top[order], at[order]

@@ -56,7 +56,9 @@ STILL = 1e3  # ρ then, so that it does nothing else
 CUTS = 6  # rows a segment that are kept of steps before, at most
 WINDOW = 10  # steps in which the length must move by less than
 CALM = 0.1  # of the tolerance, before beads are doubled
-SURE = 1.0  # of the tolerance: what the linearised level may still promise of a converged string
+MOST_PROMISED = (
+    1.0  # of the tolerance: what the linearised level may still promise of a converged string
+)
 
 
 class Ended(enum.StrEnum):
@@ -427,7 +429,7 @@ class Shortener:
     def _stop(self, string: Shortening) -> None:
         """End where the length has stopped moving."""
         near = paths.length(string.kept) <= (1 + self.tolerance) * paths.chord(string.kept)
-        sure = self.differentiable and self._promised(string) < SURE * self.tolerance
+        sure = self.differentiable and self._promised(string) < MOST_PROMISED * self.tolerance
         string.ended = Ended.CONVERGED if near or sure else Ended.STALLED
         if string.ended == Ended.STALLED:
             why = "steps are refused" if self.differentiable else "the metric has no gradient"

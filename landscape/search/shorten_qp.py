@@ -28,14 +28,14 @@ from landscape.core.devices import each
 from landscape.core.task import Landscape
 from landscape.core.trees import Params
 
-NEAR = 1 / 32  # so far from the string's ends it is looked at first
+FIRST_NEAR_END = 1 / 32  # so far from the string's ends it is looked at first
 FIRST = (0.25, 0.75)  # and so on other segments
 APART = 1 / 8  # of a segment: a look is instead of an older one that is nearer
 KEPT = 4  # looks a segment, the latest
 GAP = 0.4  # of a segment: where a wider part was not looked at, its middle is next
 FINE = np.linspace(0, 1, 33)[1:-1]  # where the maximum between looks is looked for
 IMMOVABLE = 1e9  # ρ of a bead that is held
-FLAT = 1e-6  # of the largest: the least eigenvalue of the dual problem
+SMALLEST_EIGENVALUE = 1e-6  # of the largest: the least eigenvalue of the dual problem
 
 # Constraints, arrays [rows]: `above`, the loss above what is allowed; `excess`, the same over the
 # share of the move that the place makes; `place`, t on `segment`; `slope.<name>` [rows, ...], the
@@ -47,7 +47,7 @@ Places = tuple[np.ndarray, np.ndarray]  # segments, and t on them, [rows] each
 def first_places(segments: int) -> Places:
     """Where a string is looked at of which nothing is known."""
     places = np.tile(FIRST, (segments, 1))
-    places[0, 0], places[-1, -1] = NEAR, 1 - NEAR
+    places[0, 0], places[-1, -1] = FIRST_NEAR_END, 1 - FIRST_NEAR_END
     return np.repeat(np.arange(segments), len(FIRST)), places.ravel()
 
 
@@ -222,7 +222,7 @@ def qp_step(
         pulled = (reach * gram(trees.take(slopes, bound), pull)).sum(1) / norms[bound]
         room = -np.asarray(cuts["excess"], float)[bound] / norms[bound]
         values, vectors = np.linalg.eigh(dual)
-        root = np.sqrt(np.maximum(values, FLAT * values.max()))
+        root = np.sqrt(np.maximum(values, SMALLEST_EIGENVALUE * values.max()))
         found = scipy.optimize.nnls(root[:, None] * vectors.T, vectors.T @ (pulled - room) / root)[
             0
         ]
