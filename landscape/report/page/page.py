@@ -37,8 +37,8 @@ MEANINGS = {
     "The resolution is the widest gap between evaluated points, as a fraction of the length; a "
     "finer grid can still find more, and lscape verify tries.",
     "normalised length": "the string's Euclidean length divided by the distance of its ends, over "
-    "the same parameters. 1 is straight. It is the length of the string that was found, an upper "
-    "bound on the shortest.",
+    "the same parameters. 1 is straight. It is the length of the string as its search left it, an "
+    "upper bound on the shortest.",
     "beads": "the string's points, both ends counted.",
     "max loss": "the highest loss on any connected path.",
     "barrier": "the maximum over the path of its loss less the straight interpolation of the "
