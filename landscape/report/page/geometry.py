@@ -225,7 +225,9 @@ def _lengths(strings: Records, kept: Kept, metric: str) -> Part:
 
 def _shortening(strings: Records) -> str:
     if not _are_shortened(strings):
-        return html.paragraph("The strings are as their searches left them: they were not shortened.")
+        return html.paragraph(
+            "The strings are as their searches left them: they were not shortened."
+        )
     settled, tried = (sum(r[key] for r in strings) for key in ("converged", "shortened"))
     columns: dict[str, Column] = {
         "shortening": lambda r: ", ".join(f"{n} {status}" for status, n in r["shortening"].items()),
