@@ -15,13 +15,12 @@ length moves by less than the tolerance. Only a certified string is kept.
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from landscape.core import paths, trees
-from landscape.core.certificate import SegmentMaxima
+from landscape.core.certificate import SegmentEvaluator, segment_evaluator
 from landscape.core.task import Landscape
 from landscape.core.trees import Params
 from landscape.search.shorten_qp import (
@@ -44,12 +43,14 @@ PENALTY = 1.5  # times the largest multiplier: the weight of what is too high, i
 FORGIVEN = 4  # steps back that the merit may be compared with
 SHORTEST = 1 / 64  # nearest to a segment's ends that it is looked at
 BLIND = np.append((np.arange(6) + 0.5) / 6, 0.5)  # where, each time, if there is no gradient
+COARSE = 4  # points a segment that tell where a bead cannot be left out
 SEGMENTS = 8  # of the first string, at least
 STIFF = 1.0  # ρ at first; the Laplacian's eigenvalues lie between π²/n² and 4
 SOFTER, STIFFER = 0.4, 4.0  # after a step that is taken, after one that is not
 STIFFEST = 2.0**20
+WIDE = 4.0  # margins below the limit a tightening aims, as it cannot afford many certificates
 GRADIENT = 3  # what one costs, in losses
-CERTIFICATE = 60  # losses a segment, about; a tightening has one of them and a half, and
+CERTIFICATE = 60  # losses a segment, about; a tightening has two of them, and
 FEWEST = 6  # sweeps, or it moves nothing
 LAST = 16  # sweeps of the budget, a third of it at most, that bring a string below its aim:
 STILL = 1e3  # ρ then, so that it does nothing else
@@ -79,10 +80,10 @@ class Ended(enum.StrEnum):
 class Shortening:
     """A string that is being shortened: plain data, so that it can be kept and taken up again.
 
-    limit: what it must stay below; max_beads, max_sweeps: its budget; points: named arrays [beads,
-    ...], as they stand; safe: as they stood when they last held; kept: the shortest certified
-    string; ends: the loss at its ends; held [beads]: which stand still, while what was too high
-    beside the others is brought down;
+    limit: what it must stay below; max_beads, max_sweeps: its budget, and max_cost, in losses,
+    where there is one; points: named arrays [beads, ...], as they stand; safe: as they stood when
+    they last held; kept: the shortest certified string; ends: the loss at its ends; held [beads]:
+    which stand still, while what was too high beside the others is brought down;
     extra [segments]: where a segment has to be looked at, or NaN; stiffness [beads]: ρ; seen: the
     constraints of its segments, the first `fresh` of them seen where it stands, the others moved
     with it; cuts: those of steps before; tube: how far above its aim it may be;
@@ -101,6 +102,7 @@ class Shortening:
     extra: np.ndarray
     max_beads: int
     max_sweeps: int
+    max_cost: int | None = None
     lengths: list[float] = field(default_factory=list)
     seen: LinearConstraints = field(default_factory=dict)
     fresh: int = 0
@@ -119,6 +121,11 @@ class Shortening:
     ended: str | None = None
     reason: str = ""
     seconds: float = 0.0
+
+    def can_afford(self, segments: int) -> bool:
+        """Whether its cost leaves a certificate of so many segments."""
+        cost = GRADIENT * self.grad_evals + self.loss_evals + CERTIFICATE * segments
+        return self.max_cost is None or cost <= self.max_cost
 
     @property
     def change(self) -> float | None:
@@ -157,21 +164,25 @@ def doubled(points: Params) -> Params:
 
 def pruned(
     points: Params,
-    peaks: Callable[..., SegmentMaxima],
+    peaks: SegmentEvaluator,
+    coarse: SegmentEvaluator,
     limit: float,
     max_losses: float = np.inf,
 ) -> tuple[Params, int]:
     """A path below the limit without the beads that it can do without, and how many losses that
     took: every second one is left out where the straight segment past it is certified, round by
-    round, while there were fewer than `max_losses`."""
+    round, while there were fewer than `max_losses`. `coarse` tells at less cost where it is not."""
     first, refused, losses = 1, 0, 0
     while refused < 2 and trees.count(points) > 2 and losses < max_losses:
         beads = np.arange(first, trees.count(points) - 1, 2)
         if len(beads):
-            sides = (trees.take(points, beads + side) for side in (-1, 1))
-            found = peaks(*sides, limit, only_below=True)
-            losses += int(found.losses.sum())
-            beads = beads[found.maximum + found.change <= limit]
+            for evaluate in (coarse, peaks):
+                sides = (trees.take(points, beads + side) for side in (-1, 1))
+                found = evaluate(*sides, limit, only_below=True)
+                losses += int(found.losses.sum())
+                beads = beads[found.maximum + found.change <= limit]
+                if not len(beads):
+                    break
             points = {name: np.delete(leaf, beads, axis=0) for name, leaf in points.items()}
         refused = 0 if len(beads) else refused + 1
         first = 3 - first
@@ -187,10 +198,11 @@ class Shortener:
     def __init__(
         self,
         landscape: Landscape,
-        peaks: Callable[..., SegmentMaxima],
+        peaks: SegmentEvaluator,
         tolerance: float,
     ) -> None:
         self.peaks, self.tolerance = peaks, tolerance
+        self.coarse = segment_evaluator(landscape, COARSE)
         self.differentiable = landscape.differentiable_level is not None
         self.looks = linearise_constraints(landscape)
 
@@ -204,7 +216,7 @@ class Shortener:
         max_sweeps: int,
     ) -> Shortening:
         """points: a string that is certified below the limit; ends: the loss at its ends."""
-        fewer, losses = pruned(points, self.peaks, limit)
+        fewer, losses = pruned(points, self.peaks, self.coarse, limit)
         # a step that can only be refused takes beads that stand close
         cut = subdivided(fewer if self.differentiable else points, SEGMENTS)
         begun = self._begun(name, points, fewer, cut, limit, ends, max_beads, max_sweeps)
@@ -221,12 +233,13 @@ class Shortener:
     ) -> Shortening:
         """The same with no more beads, at most at that cost in losses. Where the level has no
         gradient only beads that it can do without are left out."""
-        fewer, losses = pruned(points, self.peaks, limit, max_cost / 4)
+        fewer, losses = pruned(points, self.peaks, self.coarse, limit, max_cost / 4)
         segments = trees.count(fewer) - 1
-        left = max_cost - losses - 3 * CERTIFICATE * segments // 2
+        left = max_cost - losses - 2 * CERTIFICATE * segments
         sweeps = max(0, left // (GRADIENT * segments)) if self.differentiable else 0
         begun = self._begun(name, points, fewer, fewer, limit, ends, trees.count(fewer), sweeps)
-        begun.loss_evals = losses
+        begun.loss_evals, begun.max_cost = losses, max_cost
+        begun.margin = WIDE * MARGIN
         if sweeps < FEWEST and begun.ended is None:
             begun.lengths, begun.ended = [paths.length(fewer)], Ended.BUDGET
         return begun
@@ -390,7 +403,8 @@ class Shortener:
         """Keep the string if it holds, and double its beads or end; otherwise aim lower, and look
         where it was too high."""
         segments = slice(0, -1), slice(1, None)
-        found = self.peaks(*(trees.take(string.points, part) for part in segments), string.limit)
+        lefts, rights = (trees.take(string.points, part) for part in segments)
+        found = self.peaks(lefts, rights, string.limit)
         upper = found.maximum + found.change
         string.loss_evals += int(found.losses[~(string.held[1:] & string.held[:-1])].sum())
         beads, length = trees.count(string.points), paths.length(string.points)
@@ -412,10 +426,10 @@ class Shortener:
                 self._double(string, "max_beads ({}) spent")
             return
         string.failures += 1
-        if string.failures > FAILURES:
+        high = np.flatnonzero(upper > string.limit)
+        if string.failures > FAILURES or not string.can_afford(min(beads - 1, 3 * len(high))):
             self._double(string, "not certified with max_beads ({})")
             return
-        high = np.flatnonzero(upper > string.limit)
         place = np.clip(found.place[high], SHORTEST, 1 - SHORTEST)
         string.extra[high], string.fresh = place, 0  # looked at once more where it stands
         if stuck or not self.differentiable:  # nothing would bring it down

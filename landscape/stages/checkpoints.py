@@ -169,6 +169,7 @@ class KeptShortening:
     extra: Array
     max_beads: Count
     max_sweeps: Count
+    max_cost: Count | None
     lengths: list[Amount]
     seen: Named
     fresh: Count

@@ -39,7 +39,8 @@ STRING = {
 }  # fmt: skip
 SHORTENING = {
     "name": "dss-1/0.5/0-1", "limit": 0.5, "extra": np.ones(2), "stiffness": np.ones(3),
-    "held": np.zeros(3, bool), "max_beads": 9, "max_sweeps": 10, "fresh": 1, "loss_evals": 20,
+    "held": np.zeros(3, bool), "max_beads": 9, "max_sweeps": 10, "max_cost": None, "fresh": 1,
+    "loss_evals": 20,
     **{key: {"w": np.ones((3, 3))} for key in ("points", "safe", "kept")}, "ends": [0.1, 0.1],
     "lengths": [1.0], "seen": {"above": np.ones(2)}, "cuts": {}, "tube": 0.1, "margin": 0.1,
     "penalty": 0.0, "recent": [[1.0, 0.0]], "failures": 0, "sweeps": 1, "grad_evals": 10,
