@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import itertools
 import re
 from html.parser import HTMLParser
@@ -31,7 +32,8 @@ def row(a, b, level=0.5, status="CONNECTED", length=1.2, beads=5, **more):
         "task": "digits", "method": "dss", "set": "dss-1", "level": level, "a": a, "b": b,
         "status": status, "beads": beads, "length": 2 * length, "chord": 2.0,
         "normalized_length": length, "max_loss": 0.99 * level, "barrier": 0.01, "rounds": 2,
-        "grad_evals": 100, "seconds": 0.5, "limit": level, "loss_a": level, "loss_b": level,
+        "grad_evals": 100, "loss_evals": 400, "seconds": 0.5, "limit": level,
+        "loss_a": level, "loss_b": level,
         "max_at": 0.3, "last_change": 0.0, "resolution": 0.005, "grid": 50, "reason": "",
     }  # fmt: skip
     return made(StringRecord, **known | more)
@@ -161,6 +163,17 @@ def top(level, model):
         )
         for rank in (1, 2)
     ]  # fmt: skip
+
+
+def prose(text):
+    """What a page says, a block a line: without its style and its pictures."""
+    text = re.sub(r"<(style|svg|head)\b.*?</\1>", "", text, flags=re.DOTALL)
+    text = re.sub(
+        r"</?(p|h\d|li|tr|dt|dd|figcaption|summary|section|header|table)\b[^>]*>", "\n", text
+    )
+    text = html.unescape(re.sub(r"<[^>]+>", " ", text))
+    lines = (" ".join(line.split()) for line in text.splitlines())
+    return "\n".join(line for line in lines if line) + "\n"
 
 
 class Page(HTMLParser):

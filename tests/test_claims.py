@@ -66,7 +66,7 @@ def test_other_growth_is_not_an_exponential(shape, pairs):
 @pytest.mark.parametrize("noise", [0.1, 0.5])
 @pytest.mark.parametrize("models", [5, 8])
 def test_noise_alone_is_hardly_ever_supported(models, noise):
-    """At most as often as SURE allows, and three standard errors of the rate."""
+    """At most as often as CONFIDENCE allows, and three standard errors of the rate."""
     allowed = 0.05 + 3 * np.sqrt(0.05 * 0.95 / DATASETS)
     assert rates("constant", models, noise).get(SUPPORTED, 0) <= allowed
     assert rates("saturating", models, noise).get(SUPPORTED, 0) <= allowed
@@ -208,14 +208,16 @@ def test_all_joined_among_enough_models_is_supported():
     assert found["verdict"] == SUPPORTED
     assert [level["level"] for level in found["levels"]] == [0.1, 0.05]
     assert found["levels"][0]["pairs"] == 28 and found["levels"][0]["independent"] == 4
-    assert found["reason"] == "all pairs were joined at every level tried (2)"
-    assert connectedness(tried(8))["reason"] == "all pairs were joined at the one level tried"
+    assert found["reason"] == "all pairs were connected at every level tried (2)"
+    assert connectedness(tried(8))["reason"] == "all pairs were connected at the one level tried"
 
 
 def test_few_models_cannot_tell():
     found = connectedness(tried(4))
     assert found["verdict"] == CANNOT_TELL
-    assert found["reason"] == "all were joined, but 4 models make 2 independent pairs, 4 are needed"
+    assert (
+        found["reason"] == "all were connected, but 4 models make 2 independent pairs, 4 are needed"
+    )
     assert connectedness([])["reason"] == "no pair was tried"
 
 
@@ -229,7 +231,7 @@ def test_a_chain_of_paths_joins():
 def test_failures_show_nothing():
     alone = [(a, 7) for a in range(7)]
     found = connectedness(tried(8, failed=alone))
-    assert (found["levels"][0]["joined"], found["levels"][0]["pairs"]) == (21, 28)
+    assert (found["levels"][0]["connected"], found["levels"][0]["pairs"]) == (21, 28)
     assert found["verdict"] == CANNOT_TELL and "shows nothing" in found["reason"]
 
 
@@ -239,7 +241,7 @@ def test_pairs_that_a_tree_never_tried_are_no_failures():
     between = [(0, 8), (3, 9), (7, 8), (5, 15)]
     found = connectedness(tried(16, failed=between, pairs=halves + between))
     (level,) = found["levels"]
-    assert (level["pairs"], level["joined"], level["failed"]) == (120, 56, 4)
+    assert (level["pairs"], level["connected"], level["failed"]) == (120, 56, 4)
     assert level["interval"] == [wilson(56 / 120, 8)[0], wilson(1, 8)[1]]
     assert found["verdict"] == CANNOT_TELL
     every = list(itertools.product(range(8), range(8, 16)))
@@ -263,7 +265,7 @@ def test_where_hardly_any_was_found_it_is_not_supported():
     pairs = [(i, i + 1) for i in range(0, 40, 2)]
     found = connectedness(tried(0, 0.1, pairs=pairs) + tried(0, 0.05, pairs[2:], pairs))
     assert found["verdict"] == NOT_SUPPORTED
-    assert found["reason"] == "2 of 20 pairs were joined at 0.05"
+    assert found["reason"] == "2 of 20 pairs were connected at 0.05"
 
 
 @pytest.mark.parametrize("share, count", [(1.0, 4), (0.5, 10), (0.0, 3), (0.25, 4)])

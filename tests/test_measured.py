@@ -128,13 +128,16 @@ def test_every_length_is_on_the_page(run):
         if "function-space, absolute, shortened" in head and line["level"] == "0.1"
     )
     assert low["measured of connected"] == "5 of 5/6"
-    assert low["Euclidean, as found"] == "1.2 ± 0" and low["Euclidean, shortened"] == "1.1 ± 0"
-    assert low["scale-normalised, as found"] == "1.5 ± 0"
+    assert (
+        low["Euclidean, before shortening"] == "1.2 ± 0"
+        and low["Euclidean, shortened"] == "1.1 ± 0"
+    )
+    assert low["scale-normalised, before shortening"] == "1.5 ± 0"
     assert low["scale-normalised, shortened"] == "1.3 ± 0"
-    assert low["function-space, as found"] == "8 ± 0"
+    assert low["function-space, before shortening"] == "8 ± 0"
     assert low["function-space, shortened"] == "6 ± 0"
     assert low["function-space, absolute, shortened"] == "0.6 ± 0"
-    assert "√JSD" in text and "Open markers: as found; filled: shortened." in text
+    assert "√JSD" in text and "Open markers: before shortening; filled: after." in text
     for name in ("normalized-length", "normalized-scaled-length", "normalized-function-length"):
         lines = list(
             csv.DictReader((run.directory / f"figures/{name}.csv").read_text().splitlines())

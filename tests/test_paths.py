@@ -13,8 +13,8 @@ from scipy.signal import find_peaks
 
 from landscape.core import paths, trees
 from landscape.core.certificate import (
-    QUIET,
-    ZOOM,
+    REFINED_POINTS,
+    SETTLED_TIMES,
     Certificate,
     certify,
     local_maxima,
@@ -133,7 +133,9 @@ def test_an_error_rate_is_looked_at_once_a_plateau():
     found = along(energy, line(0, 1), grid=40)
     jax.effects_barrier()
     assert (found.maximum, found.last_change) == (1, 0)
-    assert len(looks) == 41 + 2 * ZOOM * QUIET  # of 18 points at 1, on two plateaus
+    assert (
+        len(looks) == 41 + 2 * REFINED_POINTS * SETTLED_TIMES
+    )  # of 18 points at 1, on two plateaus
 
 
 def test_the_barrier_is_over_the_straight_interpolation_of_the_ends():
@@ -162,7 +164,7 @@ def test_not_finite_counts_as_infinite():
 
 
 def test_the_last_change_counts_against_the_path():
-    found = Certificate(0.9, 0.2, 0.5, 0, 0.1, 10, np.zeros((2, 2)), 0.0)
+    found = Certificate(0.9, 0.2, 0.5, 0, 0.1, 10, np.zeros((2, 2)), 0.0, np.array([11, 11]))
     assert not found.holds(1.0) and found.holds(1.1)
 
 
@@ -179,9 +181,8 @@ def test_what_was_looked_at_is_not_evaluated_again():
     below = look(lefts, rights, 0.1, only_below=True)
     whole = look(lefts, rights, 0.1)
     assert sizes == [3, 1]  # the last segment is above the limit, and was left at the grid
-    for ours, theirs in zip(
-        vars(whole).values(), vars(plain(lefts, rights, 0.1)).values(), strict=True
-    ):
+    afresh = plain(lefts, rights, 0.1)
+    for ours, theirs in zip(vars(whole).values(), vars(afresh).values(), strict=True):
         assert np.array_equal(ours, theirs)
     assert np.array_equal(below.maximum[:2], whole.maximum[:2])
     look(lefts, rights, 0.1)

@@ -239,7 +239,9 @@ def test_the_claims_are_in_sentences_and_in_the_data(run):
     assert claim["curvier"]["beads"]["verdict"] == "not supported"
     assert json.loads(json.dumps(found, allow_nan=False)) == found
     first, second, third = claim["sentences"]
-    assert first.startswith("Level sets stay connected: supported. All pairs were joined at every")
+    assert first.startswith(
+        "Level sets stay connected: supported. All pairs were connected at every"
+    )
     assert "28 of 28" in first and "51 to 100 % at 0.5, counted in 4 independent pairs" in first
     assert second.startswith("Normalised length − 1, exponential in the level: supported. ")
     assert "by a factor of 1.49 [" in second and "best in 100 % of 1,000 resamples" in second
@@ -342,7 +344,7 @@ def test_several_runs_share_their_figures(run, tmp_path):
         (
             [row(a, b, status="NOT_FOUND", max_loss=0.9) for a, b in [(0, 1), (2, 3)]],
             [
-                "0 of 2 pairs were joined",
+                "0 of 2 pairs were connected",
                 "No path was found",
                 "no pair was connected: there are",
                 "no pair was connected below its level: barriers are of failed searches",
@@ -381,14 +383,14 @@ def test_joined_by_other_paths_is_told_from_connected(run):
     """By way of a third model: what the search itself has not found is not said to be its own."""
     save(run, [row(0, 1), row(1, 2), row(0, 2, status="STUCK", max_loss=0.9)])
     (claim,) = report([run])["claims"]
-    said = "3 of 3 pairs were joined, 2 by this search itself, the others through"
+    said = "3 of 3 pairs were connected, 2 by this search itself, the others through"
     assert said in claim["sentences"][0]
 
 
 def test_what_was_never_searched_is_told_from_what_failed(run):
     save(run, [row(0, 1), row(2, 3), row(1, 2, status="STUCK", max_loss=0.9)])
     (claim,) = report([run])["claims"]
-    said = "2 of 6 pairs were joined; of the rest, 1 searched in vain and 3 not at all."
+    said = "2 of 6 pairs were connected; of the rest, 1 searched in vain and 3 not at all."
     assert said in claim["sentences"][0]
 
 

@@ -179,7 +179,7 @@ def test_a_lock_ends_with_the_process_that_held_it(run):
 
 def test_rows_come_back_and_make_the_csv(run):
     known = {"task": "digits", "method": "dss", "status": "LEVEL_NOT_REACHED", "set": "dss-1"}
-    known |= {"grad_evals": 0, "reason": "", "facts": {"epsilon": 1.0}}
+    known |= {"grad_evals": 0, "loss_evals": 0, "reason": "", "facts": {"epsilon": 1.0}}
     string = {"w": np.array([[0], [1], [2]], np.float32)}
     profile = np.array([[0, 0.1], [0.5, 0.2], [1, 0.1]])
     for level, a, b in ((0.1, 0, 1), (0.5, 0, 2), (0.1, 0, 10)):
@@ -194,7 +194,7 @@ def test_rows_come_back_and_make_the_csv(run):
     lines = run.results_file.read_text().splitlines()
     assert lines[0].startswith(
         "task,method,level,a,b,status,beads,length,chord,normalized_length,max_loss,barrier,"
-        "rounds,grad_evals,seconds"
+        "rounds,grad_evals,loss_evals,seconds"
     )
     assert len(lines) == 4
     points, kept, film = run.load_connection(rows[0])

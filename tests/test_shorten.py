@@ -12,7 +12,7 @@ from landscape.core.certificate import certify, segment_evaluator
 from landscape.core.task import Task, bind, energy_task
 from landscape.measures.lengths import turning
 from landscape.search.shorten import Ended, Shortener, doubled, finish, pruned, subdivided
-from landscape.search.shorten_qp import extra_places, linearise_constraints, moved, qp_step
+from landscape.search.shorten_qp import first_places, linearise_constraints, moved, qp_step
 from landscape.stages.build import build_landscape
 from landscape.stages.checkpoints import _pack, _unpack
 from tests.analytic import CONVEX, ring_energy
@@ -27,8 +27,9 @@ def polygon(axes=(1.0, 1.0), beads=16):
 def shortened(landscape, points, limit, ends=(0.0, 0.0), max_beads=129, **settings):
     settings = {"tolerance": 3e-3, "max_sweeps": 400} | settings
     peaks = segment_evaluator(landscape, 50)
-    shortener = Shortener(landscape, peaks, max_beads=max_beads, **settings)
-    (string,) = finish(shortener, [shortener.start("0-1", points, limit, list(ends))])
+    shortener = Shortener(landscape, peaks, settings["tolerance"])
+    begun = shortener.start("0-1", points, limit, list(ends), max_beads, settings["max_sweeps"])
+    (string,) = finish(shortener, [begun])
     assert certify(string.kept, peaks, limit).holds(limit)
     for end in (0, -1):
         assert np.array_equal(string.kept["params"][end], points["params"][end])
@@ -113,9 +114,9 @@ def test_without_a_gradient_a_length_that_stops_moving_is_not_called_converged()
 def test_refused_steps_are_not_called_converged():
     """A plateau whose gradient is 0: the linearised level allows what the level does not."""
     landscape = plane(lambda x: 100.0 * (jnp.sum(x**2) < 0.81))
-    shortener = Shortener(landscape, segment_evaluator(landscape, 50), 3e-3, 129, 400)
+    shortener = Shortener(landscape, segment_evaluator(landscape, 50), 3e-3)
     points = {"params": 1.3 * polygon(beads=8)["params"]}
-    string = shortener.start("0-1", points, 50.0, [0.0, 0.0])
+    string = shortener.start("0-1", points, 50.0, [0.0, 0.0], 129, 400)
     shortener.sweep([string])
     shortener._stop(string)
     assert string.ended == Ended.STALLED and "refused" in string.reason
@@ -160,10 +161,10 @@ def test_a_network_resumes_to_the_same_string():
     }
     bent = {n: x + 0.3 * rng.normal(size=x.shape).astype("f") for n, x in line.items()}
     limit = float(certify(bent, segment_evaluator(landscape, 50), 1.0).maximum) * 1.001
-    shortener = Shortener(landscape, segment_evaluator(landscape, 50), 3e-3, 65, 200)
+    shortener = Shortener(landscape, segment_evaluator(landscape, 50), 3e-3)
     ends = [limit / 2, limit / 2]
-    whole = finish(shortener, [shortener.start("x", bent, limit, ends)])[0]
-    cut = shortener.start("x", bent, limit, ends)
+    whole = finish(shortener, [shortener.start("x", bent, limit, ends, 65, 200)])[0]
+    cut = shortener.start("x", bent, limit, ends, 65, 200)
     for _ in range(5):
         shortener.sweep([cut])
     arrays = {}
@@ -186,12 +187,14 @@ def test_subdividing_and_doubling_leave_the_path():
 def test_beads_that_are_not_needed_are_left_out():
     points, landscape, limit = polygon(beads=64), plane(ring_energy), 0.1
     peaks = segment_evaluator(landscape, 50)
-    fewer = pruned(points, peaks, limit)
+    coarse = segment_evaluator(landscape, 4)
+    fewer, losses = pruned(points, peaks, coarse, limit)
     assert 2 < trees.count(fewer) < 16 and certify(fewer, peaks, limit).holds(limit)
+    assert losses >= 51 * (64 - trees.count(fewer))
     left = {tuple(bead) for bead in fewer["params"]}
     assert left < {tuple(bead) for bead in points["params"]}
     assert np.array_equal(fewer["params"][[0, -1]], points["params"][[0, -1]])
-    again = pruned(fewer, peaks, limit)
+    again, _ = pruned(fewer, peaks, coarse, limit)
     assert np.array_equal(again["params"], fewer["params"])
 
 
@@ -202,7 +205,7 @@ def test_a_refused_steps_constraints_say_the_same_where_it_began(float64):
     before, after = ({"params": rng.normal(size=(6, 3))} for _ in range(2))
     after["params"][[0, -1]] = before["params"][[0, -1]]
     looks = linearise_constraints(landscape)
-    here, there = looks([(at, extra_places(5), np.zeros(6)) for at in (before, after)])
+    here, there = looks([(at, first_places(5), np.zeros(6)) for at in (before, after)])
     back = moved(there, after, before)
     inner = (here["segment"] > 0) & (here["segment"] < 4)
     left, right = (before["params"][there["segment"] + side] for side in (0, 1))
@@ -221,7 +224,7 @@ def test_a_step_is_the_quadratic_programs(float64):
     segment = np.arange(8) // 2
     seen = {"excess": rng.normal(size=8) * 0.1, "place": place, "segment": segment}
     seen["slope.params"] = slopes
-    pulled, multipliers = qp_step({"params": x}, seen, np.full(5, 0.7))
+    pulled, multipliers = qp_step({"params": x}, seen, np.full(5, 0.7), np.zeros(5, bool))
     left = np.where(segment == 0, 0, np.where(segment == 3, 1, 1 - place))
     right = np.where(segment == 3, 0, np.where(segment == 0, 1, place))
 

@@ -12,7 +12,14 @@ from landscape.core.task import bind, energy_task
 from landscape.search.descend import Descender
 from landscape.search.gauss_newton import RADIUS, gauss_newton
 from landscape.search.polyak import STRIDE, polyak
-from landscape.search.trust import LONGEST, NEAR, SHORTEST, WINDOW, near_start, within_radius
+from landscape.search.trust import (
+    FIRST_RADIUS,
+    LONGEST,
+    SHORTEST,
+    WINDOW,
+    near_start,
+    within_radius,
+)
 
 
 def places(optimizer: Any, loss: Any, start: Any, steps: int, reach: float, target: float = 0.0):
@@ -54,7 +61,7 @@ def test_no_way_down_steps_farther_than_its_part_of_the_reach_nor_at_once_out_of
     assert 0 < steps.max() <= longest * reach * 1.001
     if name != "gauss-newton":  # lower and lower: the ball grows when it has cut WINDOW steps
         away = np.linalg.norm(found - found[0], axis=1)
-        assert away.max() <= NEAR * reach * 1.001
+        assert away.max() <= FIRST_RADIUS * reach * 1.001
 
 
 def test_the_radius_shrinks_where_the_loss_does_not_fall_and_grows_again_where_it_does():
@@ -80,7 +87,7 @@ def test_a_bead_that_can_only_come_down_far_away_is_let_go_farther():
         near_start(within_radius(optax.adam(0.02))), lambda x: jnp.abs(x[0] - 4.0), [0.0], 3000, 1.0
     )
     away = np.abs(found[:, 0])
-    assert away[2 * WINDOW] <= NEAR * 1.001
+    assert away[2 * WINDOW] <= FIRST_RADIUS * 1.001
     assert found[-1, 0] == pytest.approx(4.0, abs=0.1)
 
 

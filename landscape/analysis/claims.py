@@ -19,7 +19,7 @@ SUPPORTED = "supported"
 NOT_SUPPORTED = "not supported"
 CANNOT_TELL = "cannot tell at this sample size"
 
-SURE = 0.95  # of intervals, and of resamples that must agree
+CONFIDENCE = 0.95  # of intervals, and of resamples that must agree
 MOST, NEARLY_ALL = 0.5, 0.9  # shares of pairs that a verdict on connectedness must exclude
 FEWEST_MODELS, FEWEST_LEVELS = 5, 4
 RESAMPLES = 1000
@@ -43,75 +43,77 @@ class Tried(NamedTuple):
 def connectedness(tried: Iterable[Tried]) -> dict[str, Any]:
     """The claim that level sets stay connected: {verdict, reason, levels}.
 
-    levels, from high to low: {level, models, pairs, joined, failed, share, independent, interval}.
-    A pair is asked about where a chain of tried pairs links its models, and joined where a chain of
-    connected ones does: certified paths follow on one another. It has failed where it was tried
-    itself and is not joined; the others, as a tree leaves them, are missing data. Pairs that share
-    models are not independent: the 95 % Wilson intervals of the share count only as many pairs as
-    can be had without a model in two, ⌊models/2⌋ of each chain (Hoeffding 1963, section 5a: a
-    U-statistic is a mean of means over that many independent terms). `interval` begins where it
-    does if none of the missing pairs is joined, and ends where it does if all are (Manski 1990),
-    with the chains that they would make.
+    levels, from high to low: {level, models, pairs, connected, failed, share, independent,
+    interval}. A pair is asked about where a chain of tried pairs links its models, and connected
+    where a chain of certified paths does: paths follow on one another. It has failed where it was
+    tried itself and is not connected; the others, as a tree leaves them, are missing data. Pairs
+    that share models are not independent: the 95 % Wilson intervals of the share count only as many
+    pairs as can be had without a model in two, ⌊models/2⌋ of each chain (Hoeffding 1963, section
+    5a: a U-statistic is a mean of means over that many independent terms). `interval` begins where
+    it does if none of the missing pairs is connected, and ends where it does if all are (Manski
+    1990), with the chains that they would make.
 
-    supported: at every level tried all pairs are joined, and the interval excludes a share of MOST.
-    not supported: at some level the interval lies below NEARLY_ALL; that says what was found, as
-    a search that fails shows nothing. Everything else cannot be told.
+    supported: at every level tried all pairs are connected, and the interval excludes a share of
+    MOST. not supported: at some level the interval lies below NEARLY_ALL; that says what was found,
+    as a search that fails shows nothing. Everything else cannot be told.
     """
     rows = list(tried)
     levels = [
-        _joined(level, [row for row in rows if row.level == level])
+        _at_level(level, [row for row in rows if row.level == level])
         for level in sorted({row.level for row in rows}, reverse=True)
     ]
     if not levels:
         return {"verdict": CANNOT_TELL, "reason": "no pair was tried", "levels": []}
     low = [level for level in levels if level["interval"][1] < NEARLY_ALL]
-    some = [level for level in levels if level["joined"] < level["pairs"]]
+    some = [level for level in levels if level["connected"] < level["pairs"]]
     least = min(levels, key=lambda level: level["interval"][0])
     if low:
         worst = min(low, key=lambda level: level["share"])
         verdict = NOT_SUPPORTED
-        reason = f"{worst['joined']} of {worst['pairs']} pairs were joined at {worst['level']:g}"
+        reason = (
+            f"{worst['connected']} of {worst['pairs']} pairs were connected at {worst['level']:g}"
+        )
     elif some:
         verdict = CANNOT_TELL
         reason = f"searches failed at {len(some)} of {len(levels)} levels, which shows nothing"
     elif least["interval"][0] <= MOST:
         verdict = CANNOT_TELL
         reason = (
-            f"all were joined, but {least['models']} models make "
+            f"all were connected, but {least['models']} models make "
             f"{independent_pairs(least['independent'])}, {_needed()} are needed"
         )
     else:
         several = f"every level tried ({len(levels)})"
         where = several if len(levels) > 1 else "the one level tried"
-        verdict, reason = SUPPORTED, f"all pairs were joined at {where}"
+        verdict, reason = SUPPORTED, f"all pairs were connected at {where}"
     return {"verdict": verdict, "reason": reason, "levels": levels}
 
 
-def _joined(level: float, rows: Sequence[Tried]) -> dict[str, Any]:
+def _at_level(level: float, rows: Sequence[Tried]) -> dict[str, Any]:
     models = sorted({model for row in rows for model in (row.a, row.b)})
     places = np.searchsorted(models, [sorted((row.a, row.b)) for row in rows])
     asked = _chains(len(models), places)
-    connected = places[[row.connected for row in rows]]
-    found = _chains(len(models), connected)
+    links = places[[row.connected for row in rows]]
+    found = _chains(len(models), links)
     sizes = np.bincount(asked)
-    pairs, joined = _pairs_within(sizes), _pairs_within(np.bincount(found))
+    pairs, connected = _pairs_within(sizes), _pairs_within(np.bincount(found))
     apart = np.flatnonzero(found[places[:, 0]] != found[places[:, 1]])
     failed = len(np.unique(places[apart], axis=0))
     missing = np.triu(asked[:, None] == asked, 1)
     missing[tuple(places.T)] = False
-    perhaps = _chains(len(models), np.concatenate([connected, np.argwhere(missing)]))
+    perhaps = _chains(len(models), np.concatenate([links, np.argwhere(missing)]))
     most = _pairs_within(np.bincount(perhaps))
     independent = int((sizes // 2).sum())
     return {
         "level": level,
         "models": len(models),
         "pairs": pairs,
-        "joined": joined,
+        "connected": connected,
         "failed": failed,
-        "share": joined / pairs,
+        "share": connected / pairs,
         "independent": independent,
         "interval": [
-            wilson(joined / pairs, independent)[0],
+            wilson(connected / pairs, independent)[0],
             wilson(most / pairs, independent)[1],
         ],
     }
@@ -180,10 +182,10 @@ def growth(values: Sequence[Value], seed: int = 0, resamples: int = RESAMPLES) -
     resampling whole models, with all their pairs and levels (pairs, where no model is in two):
     a pair counts as often as both its models were drawn, never one model with itself.
 
-    supported: in at least SURE of the resamples the exponential is the best of all shapes, with y
-    growing as λ falls. not supported: in at most 1 − SURE. Neither, if counting the failed pairs
-    as WORSE times the worst value of any level (`bound`) gives another verdict. Fewer models than
-    FEWEST_MODELS or levels than FEWEST_LEVELS cannot tell.
+    supported: in at least CONFIDENCE of the resamples the exponential is the best of all shapes,
+    with y growing as λ falls. not supported: in at most 1 − CONFIDENCE. Neither, if counting the
+    failed pairs as WORSE times the worst value of any level (`bound`) gives another verdict. Fewer
+    models than FEWEST_MODELS or levels than FEWEST_LEVELS cannot tell.
 
     Returns {verdict, reason, models, resampled, levels, means, left_out, failed, factor: {value,
     interval}, spread, best, shapes: {name: {formula, A, its parameter, error,
@@ -310,7 +312,13 @@ def _compared(levels: np.ndarray, logs: np.ndarray) -> dict[str, Any]:
             "error": float(error[0]),
             "best": float((winners[1:] == shape).mean()),
         }
-    verdict = SUPPORTED if share >= SURE else NOT_SUPPORTED if share <= 1 - SURE else CANNOT_TELL
+    verdict = (
+        SUPPORTED
+        if share >= CONFIDENCE
+        else NOT_SUPPORTED
+        if share <= 1 - CONFIDENCE
+        else CANNOT_TELL
+    )
     return {
         "verdict": verdict,
         "reason": f"the exponential was best in {100 * share:.0f} % of {len(agree):,} resamples",
@@ -322,7 +330,7 @@ def _compared(levels: np.ndarray, logs: np.ndarray) -> dict[str, Any]:
 
 def _interval(values: np.ndarray) -> dict[str, Any]:
     """The first value, and the percentiles of the rest."""
-    low, high = np.quantile(values[1:], [(1 - SURE) / 2, (1 + SURE) / 2])
+    low, high = np.quantile(values[1:], [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return {"value": float(values[0]), "interval": [float(low), float(high)]}
 
 

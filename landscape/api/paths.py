@@ -17,7 +17,6 @@ from landscape.api.problem import Problem, Tree, as_landscape, as_params, like, 
 from landscape.core import paths, trees
 from landscape.core.certificate import (
     Certificate,
-    Evaluations,
     memoized,
     segment_evaluator,
 )
@@ -43,6 +42,7 @@ from landscape.search.driver import judge, restore_ends, start, steps
 from landscape.search.shorten import Shortener
 from landscape.search.state import Problem as Bound
 from landscape.search.state import Search
+from landscape.search.tighten import TOLERANCE, tightened
 
 CHECK_EVERY = 10  # steps of a bead between two looks at its level
 LEARNING_RATE = 1e-3  # of `adam` and `sgd`, where none is given
@@ -68,6 +68,10 @@ class PathResult:
         rounds: Rounds of the search.
         grad_evals: Gradients that beads took.
         loss_evals: Losses along segments, of the search and the certificate.
+        tightening_grad_evals: Gradients that drawing it tight took besides.
+        tightening_loss_evals: Losses along segments, likewise.
+        length_found: Its length before it was drawn tight.
+        beads_found: Its points before it was drawn tight.
         seconds: Of wall time.
     """
 
@@ -82,6 +86,10 @@ class PathResult:
     rounds: int
     grad_evals: int
     loss_evals: int
+    tightening_grad_evals: int
+    tightening_loss_evals: int
+    length_found: float
+    beads_found: int
     seconds: float
 
     @property
@@ -110,6 +118,7 @@ class PathResult:
             "length / chord": number(self.normalized_length),
             "gradients": f"{self.grad_evals:,}",
             "losses": f"{self.loss_evals:,} along segments",
+            "drawn tight": self._tightening(),
         } | ({"reason": self.reason} if self.reason else {})
 
     def __repr__(self) -> str:
@@ -123,6 +132,15 @@ class PathResult:
                 f"{self.grad_evals:,} gradients",
                 self.reason,
             ),
+        )
+
+    def _tightening(self) -> str:
+        if not self.tightening_loss_evals:
+            return "no"
+        before = self.length_found / self.chord if self.chord > 0 else None
+        return (
+            f"from length/chord {display.number(before)} and {self.beads_found} beads, by "
+            f"{self.tightening_grad_evals:,} gradients and {self.tightening_loss_evals:,} losses"
         )
 
     def _repr_html_(self) -> str:
@@ -148,6 +166,7 @@ def find_path(
     learning_rate: float | None = None,
     max_steps_per_bead: int = 20_000,
     length_over: str = "*",
+    tighten: bool = True,
     seed: int = 0,
     progress: bool | None = None,
 ) -> PathResult:
@@ -170,6 +189,7 @@ def find_path(
         learning_rate: Of `polyak` (where it stalls), `adam` and `sgd`.
         max_steps_per_bead: A bead's budget.
         length_over: Globs of the parameters' names that lengths are over.
+        tighten: Draw a path that connects tight, for at most what the search took once more.
         seed: All randomness comes from it.
         progress: Show a bar; None: in a terminal or a notebook.
 
@@ -196,11 +216,8 @@ def find_path(
     if not trees.matching(landscape.shapes, length_over):
         allowed = ", ".join(landscape.shapes)
         raise ValueError(f"length_over: '{length_over}' matches none of: {allowed}")
-    counted = Evaluations()
     descend = _descend(landscape, optimizer, learning_rate, max_steps_per_bead)
-    bound = Bound(
-        landscape, memoized(segment_evaluator(landscape, grid, counted)), descend, grid, seed
-    )
+    bound = Bound(landscape, memoized(segment_evaluator(landscape, grid)), descend, grid, seed)
     search = Search([start("0-1", *ends)])
     (string,) = search.strings
     losses = np.asarray(each(landscape.level)(trees.stack(ends)), float)
@@ -218,7 +235,11 @@ def find_path(
         )
     with display.progress("searching", progress) as tell:
         if string.ended is None:
-            for _ in steps(finder.bind(bound, at), search):
+            stepper = finder.bind(bound, at)
+            if tighten and finder.searches:
+                shortener = Shortener(landscape, bound.evaluate, TOLERANCE)
+                stepper = tightened(stepper, shortener, bound.evaluate, at, length_over)
+            for _ in steps(stepper, search):
                 tell(_told(search))
     restore_ends(string, *ends)
     found = judge(string, bound.evaluate, at, length_over)
@@ -233,7 +254,11 @@ def find_path(
         chord=found.chord,
         rounds=string.rounds,
         grad_evals=string.grad_evals,
-        loss_evals=counted.losses,
+        loss_evals=string.loss_evals,
+        tightening_grad_evals=string.tightening.grad_evals if string.tightening else 0,
+        tightening_loss_evals=string.tightening.loss_evals if string.tightening else 0,
+        length_found=found.length_found,
+        beads_found=found.beads_found,
         seconds=string.seconds,
     )
 
@@ -419,9 +444,9 @@ def shorten(
         raise ValueError(
             f"the path is not below {level:g}: {before.maximum:.6g} at {before.max_at:.3f}"
         )
-    shortener = Shortener(landscape, evaluate, tolerance, max_beads, max_sweeps)
+    shortener = Shortener(landscape, evaluate, tolerance)
     ends = [float(before.profile[0, 1]), float(before.profile[-1, 1])]
-    string = shortener.start("0-1", points, level, ends)
+    string = shortener.start("0-1", points, level, ends, max_beads, max_sweeps)
     with display.progress("shortening", progress) as tell:
         while string.ended is None:
             shortener.sweep([string])

@@ -234,6 +234,9 @@ class Searches(Settings):
     """Points a segment at which a path is evaluated, before its maxima are refined."""
     max_steps_per_bead: Count = 20_000
     """A bead's budget."""
+    tighten: bool = True
+    """Draw a path that connects tight, at no more than its search has cost; the path of a method
+    that does not search stays as it is."""
     chain: bool = True
     """Search a pair that was missed again, from its path at another level, if the method can;
     not with `pairs: tree`."""

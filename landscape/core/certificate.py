@@ -17,10 +17,10 @@ from landscape.core.paths import fractions, segment_lengths
 from landscape.core.task import Landscape
 from landscape.core.trees import Params
 
-ZOOM = 4  # new points in the bracket of a local maximum, each time it is refined
-ZOOMS = 12
-MOVED = 1e-4
-QUIET = 3
+REFINED_POINTS = 4  # new points in the bracket of a local maximum, each time it is refined
+MOST_REFINEMENTS = 12
+SETTLED_CHANGE = 1e-4  # of the level: it has settled where it moved by no more than that, so often:
+SETTLED_TIMES = 3
 
 Index = np.ndarray | slice
 
@@ -31,13 +31,14 @@ class SegmentMaxima:
 
     values [n, grid + 1] on the grid; maximum [n] and place [n], its t; change [n], how much
     higher the maximum would be if one of the segment's local maxima rose by its last change once
-    more. A loss that is not finite counts as infinite.
+    more; losses [n], how many were evaluated for it. A loss that is not finite counts as infinite.
     """
 
     values: np.ndarray
     maximum: np.ndarray
     place: np.ndarray
     change: np.ndarray
+    losses: np.ndarray
 
 
 class SegmentEvaluator(Protocol):
@@ -49,13 +50,6 @@ class SegmentEvaluator(Protocol):
     def __call__(
         self, lefts: Params, rights: Params, limit: float, only_below: bool = False
     ) -> SegmentMaxima: ...
-
-
-@dataclass
-class Evaluations:
-    """How many losses were evaluated along segments."""
-
-    losses: int = 0
 
 
 def local_maxima(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -70,13 +64,8 @@ def local_maxima(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray
     return owner[local], first[local], last[local]
 
 
-def segment_evaluator(
-    landscape: Landscape, grid: int, counted: Evaluations | None = None
-) -> SegmentEvaluator:
-    """The evaluator of a landscape's segments, on grid + 1 points of each and finer at maxima.
-
-    `counted` is told of every loss that is evaluated.
-    """
+def segment_evaluator(landscape: Landscape, grid: int) -> SegmentEvaluator:
+    """The evaluator of a landscape's segments, on grid + 1 points of each and finer at maxima."""
 
     def evaluate(item: Any) -> jax.Array:
         left, right, places = item
@@ -90,8 +79,6 @@ def segment_evaluator(
         dtype = jax.tree.leaves(lefts)[0].dtype
 
         def values_at(owner: Index, places: np.ndarray) -> np.ndarray:
-            if counted is not None:
-                counted.losses += places.size
             return profile((*trees.take((lefts, rights), owner), places.astype(dtype)))
 
         return _refined(values_at, trees.count(lefts), grid, limit, only_below)
@@ -126,15 +113,18 @@ def _refined(
 ) -> SegmentMaxima:
     """The highest loss on each of `count` segments, by the rules of every certificate.
 
-    Every segment is evaluated at t = 0, 1/grid, …, 1; then every local maximum is bracketed by
-    its neighbours and `ZOOM` new points are put into the bracket, again and again, until it has
-    moved by less than `MOVED`·max(|limit|, |maximum|) `QUIET` times running (one zoom can miss
-    what the next finds), or `ZOOMS` times. Its last change is the largest of those last moves.
-    A plateau of equal values is one maximum: an error rate has many.
+    Every segment is evaluated at t = 0, 1/grid, …, 1; then every local maximum is bracketed by its
+    neighbours and `REFINED_POINTS` new points are put into the bracket, again and again, until it
+    has moved by less than `SETTLED_CHANGE`·max(|limit|, |maximum|) `SETTLED_TIMES` times running
+    (one zoom can miss what the next finds), or `MOST_REFINEMENTS` times. Its last change is the
+    largest of those last moves. A plateau of equal values is one maximum: an error rate has many.
     evaluate: an index of n segments, and places [n, p] on them → losses [n, p].
     """
 
+    losses = np.zeros(count, int)
+
     def values_at(owner: Index, places: np.ndarray) -> np.ndarray:
+        np.add.at(losses, np.arange(count)[owner], places.shape[1])
         values = np.asarray(evaluate(owner, places), np.float64)
         return np.where(np.isfinite(values), values, np.inf)
 
@@ -151,31 +141,33 @@ def _refined(
     low, high = ts[np.maximum(first - 1, 0)], ts[np.minimum(last + 1, grid)]
     moving = np.arange(len(owner))
     wall = np.full((len(owner), 1), -np.inf)
-    for _ in range(ZOOMS):
+    for _ in range(MOST_REFINEMENTS):
         if not len(moving):
             break
         m = moving
-        new = low[m, None] + (high - low)[m, None] * np.arange(1, ZOOM + 1) / (ZOOM + 1)
+        new = low[m, None] + (high - low)[m, None] * np.arange(1, REFINED_POINTS + 1) / (
+            REFINED_POINTS + 1
+        )
         found = values_at(owner[m], new)
         xs = np.concatenate([low[m, None], new, at[m, None], high[m, None]], 1)
         vs = np.concatenate([wall[m], found, top[m, None], wall[m]], 1)
         order = np.argsort(xs, axis=1, kind="stable")
         xs, vs = np.take_along_axis(xs, order, 1), np.take_along_axis(vs, order, 1)
-        row, stay = np.arange(len(m)), (order == ZOOM + 1).argmax(1)
+        row, stay = np.arange(len(m)), (order == REFINED_POINTS + 1).argmax(1)
         best = np.where(vs.max(1) > top[m], vs.argmax(1), stay)
         move, top[m] = vs[row, best] - top[m], vs[row, best]
         low[m], at[m], high[m] = xs[row, best - 1], xs[row, best], xs[row, best + 1]
-        calm = move <= MOVED * np.maximum(abs(limit), abs(top[m]))
+        calm = move <= SETTLED_CHANGE * np.maximum(abs(limit), abs(top[m]))
         rise[m] = np.where(calm & (quiet[m] > 0), np.maximum(rise[m], move), move)
         quiet[m] = np.where(calm, quiet[m] + 1, 0)
-        moving = m[np.isfinite(top[m]) & (quiet[m] < QUIET)]
+        moving = m[np.isfinite(top[m]) & (quiet[m] < SETTLED_TIMES)]
 
     order = np.argsort(top, kind="stable")  # the highest of an owner is assigned last
     maximum[owner[order]], place[owner[order]] = top[order], at[order]
     np.maximum.at(upper, owner, np.where(np.isfinite(rise), top + rise, np.inf))
     finite = np.isfinite(maximum)
     change = np.where(finite, upper, 0.0) - np.where(finite, maximum, 0.0)
-    return SegmentMaxima(values, maximum, place, change)
+    return SegmentMaxima(values, maximum, place, change, losses)
 
 
 def memoized(evaluate: SegmentEvaluator, most: int = 4096) -> SegmentEvaluator:
@@ -207,7 +199,8 @@ def memoized(evaluate: SegmentEvaluator, most: int = 4096) -> SegmentEvaluator:
             for i, row in enumerate(index):
                 one = SegmentMaxima(*(part[i] for part in vars(fresh).values()))
                 whole = not only_below or bool(one.maximum <= limit)
-                memory[keys[row]], found[keys[row]] = (whole, one), one
+                found[keys[row]] = one
+                memory[keys[row]] = whole, one
         while len(memory) > most:
             memory.popitem(last=False)
         rows = (vars(found[k]).values() for k in keys)
@@ -232,6 +225,7 @@ class Certificate:
         profile: Fraction and loss on the grid, [p, 2].
         barrier: The maximum over the path of its loss less the straight interpolation, by the
             fraction, of the loss at the ends.
+        loss_evals: Losses that it is of, on each segment, [segments].
 
     References:
         Frankle et al. 2020 (the barrier).
@@ -245,6 +239,7 @@ class Certificate:
     grid: int
     profile: np.ndarray
     barrier: float
+    loss_evals: np.ndarray
 
     def __repr__(self) -> str:
         return (
@@ -287,4 +282,5 @@ def certify(points: Params, evaluate: SegmentEvaluator, limit: float) -> Certifi
         grid=len(ts) - 1,
         profile=profile,
         barrier=float((loss - ends).max()) if finite else np.inf,
+        loss_evals=found.losses,
     )

@@ -28,7 +28,9 @@ from landscape.measures.lanczos import (
 
 NORMAL_STEPS = 20  # of Lanczos, for the spread of the normal curvatures
 ALONG = 1e-3  # a tangent's least part within the level set
-NEAR = 0.05  # of the chord: how far from a saddle, by its smallest eigenvalue, a peak may be
+SADDLE_DISTANCE = (
+    0.05  # of the chord: how far from a saddle, by its smallest eigenvalue, a peak may be
+)
 
 
 def extremes(hessian: Hessian, points: Params, steps: int, key: np.ndarray) -> Eigenvalues:
@@ -148,18 +150,18 @@ def classify_peak(gradient: float, values: np.ndarray, errors: np.ndarray, chord
 
     The gradient's norm over the magnitude of an eigenvalue is how far away a critical point can be
     along its eigenvector. Near a saddle: the smallest eigenvalue is negative by more than its
-    error, and that distance is at most NEAR of the path's chord. Near a minimum: the distance by
-    the largest is at most NEAR, and no eigenvalue is negative by more than CLOSE of the largest;
-    not resolved, where their errors leave that open. Everything else is on a slope: the level, not
-    a saddle, is what stops the path. A path of one point has no highest one.
+    error, and that distance is at most SADDLE_DISTANCE of the path's chord. Near a minimum: the
+    distance by the largest is at most SADDLE_DISTANCE, and no eigenvalue is negative by more than
+    CLOSE of the largest; not resolved, where their errors leave that open. Everything else is on a
+    slope: the level, not a saddle, is what stops the path. A path of one point has no highest one.
     """
     smallest, largest = values
     if chord == 0 or not np.isfinite([gradient, smallest, largest]).all():
         return "unknown"
     if smallest < -errors[0]:
-        near = gradient <= NEAR * chord * -smallest
+        near = gradient <= SADDLE_DISTANCE * chord * -smallest
         return "near a saddle" if near else "on a slope"
-    if gradient > NEAR * chord * abs(largest):
+    if gradient > SADDLE_DISTANCE * chord * abs(largest):
         return "on a slope"
     known = smallest - errors[0] >= -CLOSE * abs(largest)
     return "near a minimum" if known else "not resolved"

@@ -16,7 +16,7 @@ from landscape.core.trees import Params
 
 PARTS = 4  # of a piece of a segment that one call measures
 HALVINGS = 5  # of the pieces, at most
-MOVED = 1e-3  # relative, that the length may still move in the last halving
+HALVING_TOLERANCE = 1e-3  # relative, that the length may still move in the last halving
 
 
 class FunctionLength(NamedTuple):
@@ -79,7 +79,7 @@ def make_function_length(
     outputs.
 
     Every segment is cut in PARTS, then these in halves until the length has grown by less than
-    MOVED of itself, or HALVINGS times.
+    HALVING_TOLERANCE of itself, or HALVINGS times.
     """
     if landscape.outputs is None:
         return None
@@ -126,7 +126,7 @@ def make_function_length(
         if len(moving):
             length, change = measured(lefts, rights, 1), np.inf
         for halving in range(1, HALVINGS + 1):
-            if change < MOVED:
+            if change < HALVING_TOLERANCE:
                 break
             finer = measured(lefts, rights, 2**halving)
             length, change = finer, abs(finer - length) / finer if finer > 0 else 0.0

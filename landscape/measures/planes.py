@@ -14,7 +14,7 @@ from landscape.core.principal import principal
 from landscape.core.task import Landscape, Scalar
 from landscape.core.trees import Params
 
-FLAT = 1e-3  # of the first side: a point nearer to its line spans no plane with it
+COLLINEAR = 1e-3  # of the first side: a point nearer to its line spans no plane with it
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def through(w0: Params, w1: Params, w2: Params) -> Plane:
     """The plane of Garipov et al. 2018 (section 3, "visualisation"): the origin is w0, u points to
     w2, v is what is left of w1 − w0 without its part along u; both of length 1.
 
-    Raises ValueError where the three are on a line, to within FLAT of ‖w2 − w0‖.
+    Raises ValueError where the three are on a line, to within COLLINEAR of ‖w2 − w0‖.
     """
     w0, w1, w2 = map(_exact, (w0, w1, w2))
     u = {name: w2[name] - w0[name] for name in w0}
@@ -53,7 +53,7 @@ def through(w0: Params, w1: Params, w2: Params) -> Plane:
     along = sum(float(np.vdot(u[name], v[name])) for name in v)
     v = {name: v[name] - along * u[name] for name in v}
     height = float(np.sqrt(_norm2(v)))
-    if height <= FLAT * side:
+    if height <= COLLINEAR * side:
         raise ValueError("the three points are on a line")
     return Plane(w0, u, {name: leaf / height for name, leaf in v.items()})
 
@@ -106,11 +106,11 @@ def principal_plane(points: Params, ends: Params) -> tuple[Plane, np.ndarray]:
 
     Each axis points from the first point to the first end.
 
-    Raises ValueError where the points are on a line, to within FLAT of their spread along it.
+    Raises ValueError where the points are on a line, to within COLLINEAR of their spread along it.
     """
     points, ends = _exact(points), _exact(ends)
     found = principal(points, 2)
-    if found.shares[1] <= FLAT**2 * found.shares[0]:
+    if found.shares[1] <= COLLINEAR**2 * found.shares[0]:
         raise ValueError(f"the {trees.count(points)} points are on a line, or are one")
     ahead = {name: leaf[0] - points[name][0] for name, leaf in ends.items()}
     sides = []

@@ -40,7 +40,7 @@ from landscape.search.strings import (
 )
 
 FALL = 0.5  # of what the instantaneous level still has to fall, each time
-NEAR = 0.05  # of the level: from here on, the level itself
+LAST_FALL = 0.05  # of the level: from here on, the level itself
 EPSILON = 1e-7
 PERSISTENT = 2  # splits: one alone also happens where a path is found
 ROUNDED = 0.05  # of the chord: where the cosine's 0/0 at the midpoint is rounded off
@@ -215,7 +215,7 @@ class _Search:
                 string.terminate(Status.CONNECTED, why)
                 return []
             ahead = (string.level - lowest) * FALL
-            near = ahead <= max(NEAR * abs(lowest), EPSILON)
+            near = ahead <= max(LAST_FALL * abs(lowest), EPSILON)
             string.level = lowest if near else lowest + ahead
             target = self.level.at(string.level).target
             above = 1 + np.flatnonzero(known.values[1:, 0] > target)

@@ -13,6 +13,8 @@ METHODS = Registry(
     {
         "dss": "landscape.methods.dss:DSS",
         "constrained": "landscape.methods.constrained:Constrained",
+        "bezier": "landscape.methods.bezier:Bezier",
+        "polygon": "landscape.methods.polygon:Polygon",
         "straight": "landscape.methods.straight:Straight",
         "linear-network": "landscape.methods.constructions.linear_network:LinearNetwork",
         "relu-construction": "landscape.methods.constructions.relu:ReluConstruction",

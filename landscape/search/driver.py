@@ -22,7 +22,8 @@ COINCIDE = "the ends coincide, in what lengths are over: there is no normalised 
 
 @dataclass(frozen=True)
 class Connection:
-    """A string with its verdict. Lengths are over the same parameters as the chord."""
+    """A string with its verdict. Lengths are over the same parameters as the chord; length_found:
+    before it was drawn tight."""
 
     string: String
     status: Status
@@ -30,6 +31,13 @@ class Connection:
     certificate: Certificate
     length: float
     chord: float
+    length_found: float
+
+    @property
+    def beads_found(self) -> int:
+        """Both ends counted, before it was drawn tight."""
+        tightening = self.string.tightening
+        return int(tightening.history[0][2]) if tightening else self.beads
 
     @property
     def beads(self) -> int:
@@ -74,8 +82,19 @@ class Connection:
             "verified": None,
             "chained_from": string.chained_from,
             "restarts": string.restarts,
+            "loss_evals": string.loss_evals,
+            **self._tightening(),
             "reason": self.reason,
             **({"facts": dict(string.facts)} if string.facts else {}),
+        }
+
+    def _tightening(self) -> dict[str, float | int | None]:
+        spent = self.string.tightening
+        return {
+            "length_found": self.length_found if spent else None,
+            "beads_found": self.beads_found if spent else None,
+            "tightening_grad_evals": spent.grad_evals if spent else None,
+            "tightening_loss_evals": spent.loss_evals if spent else None,
         }
 
 
@@ -97,17 +116,21 @@ def steps(stepper: Stepper, search: Search) -> Iterator[Search]:
     The wall time of a step is shared among the strings by the gradients it made for each, or
     evenly when it made none.
     """
-    while search.active:
-        active = search.active
-        before = [string.grad_evals for string in active]
+    while search.unfinished:
+        active = search.unfinished
+        before = [_gradients(string) for string in active]
         began = time.perf_counter()
         stepper(search)
         seconds = time.perf_counter() - began
-        made = np.array([s.grad_evals for s in active]) - before
+        made = np.array([_gradients(string) for string in active]) - before
         shares = made / made.sum() if made.any() else np.full(len(active), 1 / len(active))
         for string, share in zip(active, shares, strict=True):
             string.seconds += float(seconds * share)
         yield search
+
+
+def _gradients(string: String) -> int:
+    return string.grad_evals + (string.tightening.grad_evals if string.tightening else 0)
 
 
 def finish(stepper: Stepper, search: Search) -> Search:
@@ -155,6 +178,7 @@ def judge(
     began = time.perf_counter()
     lost = _leave_off(string, ~paths.finite_beads(string.points))
     certificate = certify(string.points, evaluate, level.limit)
+    string.loss_evals += int(certificate.loss_evals[~_known(string, level)].sum())
     string.seconds += time.perf_counter() - began
     status, reason = Status(string.ended or Status.NOT_FOUND), string.reason
     chord = paths.chord(string.points, length_over)
@@ -173,21 +197,30 @@ def judge(
             f"{reason}; worst {certificate.maximum:.6g} at {certificate.max_at:.4f} of the string "
             f"(segment {certificate.segment + 1} of {segments})"
         )
+    length = paths.length(string.points, length_over)
     return Connection(
         string,
         status,
         reason,
         certificate,
-        paths.length(string.points, length_over),
+        length,
         chord,
+        length if string.length_found is None else string.length_found,
     )
+
+
+def _known(string: String, level: LevelSpec) -> np.ndarray:
+    """The segments whose losses the search has seen, and counted."""
+    if string.segments is None:
+        return np.zeros(trees.count(string.points) - 1, bool)
+    return string.segments.upper <= level.limit
 
 
 def _leave_off(string: String, beads: np.ndarray) -> str:
     """Leave beads [beads] off a string; what to say of it, nothing where there are none."""
     if not beads.any():
         return ""
-    string.points = trees.take(string.points, ~beads)
+    string.points, string.segments = trees.take(string.points, ~beads), None
     string.ids = string.ids[~beads]
     numbers = ", ".join(str(bead + 1) for bead in np.flatnonzero(beads)[:NAMED])
     more = ", …" if beads.sum() > NAMED else ""

@@ -15,42 +15,51 @@ length moves by less than the tolerance. Only a certified string is kept.
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from landscape.core import paths, trees
-from landscape.core.certificate import SegmentMaxima
+from landscape.core.certificate import SegmentEvaluator, segment_evaluator
 from landscape.core.task import Landscape
 from landscape.core.trees import Params
 from landscape.search.shorten_qp import (
-    PIECES,
     LinearConstraints,
-    extra_places,
+    Places,
+    first_places,
     linearise_constraints,
     moved,
+    next_places,
     qp_step,
+    renewed,
     stacked,
 )
 
 MARGIN = 5e-3  # of |limit|: how far below the limit pieces are aimed; doubled if not certified
 HELD = 0.8  # of the margin: how far above its aim a string may be to be certified
 TUBE = 0.1  # of |limit|: how far above its aim it may be on its way; a quarter if it sticks there
-FAILURES = 3  # to be certified before more beads are tried
+FAILURES = 6  # to be certified before more beads are tried
 PENALTY = 1.5  # times the largest multiplier: the weight of what is too high, in the merit
 FORGIVEN = 4  # steps back that the merit may be compared with
 SHORTEST = 1 / 64  # nearest to a segment's ends that it is looked at
-FIRST = 8  # segments of the first string, at least
+BLIND = np.append((np.arange(6) + 0.5) / 6, 0.5)  # where, each time, if there is no gradient
+COARSE = 4  # points a segment that tell where a bead cannot be left out
+SEGMENTS = 8  # of the first string, at least
 STIFF = 1.0  # ρ at first; the Laplacian's eigenvalues lie between π²/n² and 4
 SOFTER, STIFFER = 0.4, 4.0  # after a step that is taken, after one that is not
 STIFFEST = 2.0**20
-LAST = 16  # sweeps of the budget, in which a string is brought below its aim and certified:
+WIDE = 4.0  # margins below the limit a tightening aims, as it cannot afford many certificates
+GRADIENT = 3  # what one costs, in losses
+CERTIFICATE = 60  # losses a segment, about; a tightening has two of them, and
+FEWEST = 6  # sweeps, or it moves nothing
+LAST = 16  # sweeps of the budget, a third of it at most, that bring a string below its aim:
 STILL = 1e3  # ρ then, so that it does nothing else
 CUTS = 6  # rows a segment that are kept of steps before, at most
 WINDOW = 10  # steps in which the length must move by less than
 CALM = 0.1  # of the tolerance, before beads are doubled
-SURE = 1.0  # of the tolerance: what the linearised level may still promise of a converged string
+MOST_PROMISED = (
+    1.0  # of the tolerance: what the linearised level may still promise of a converged string
+)
 
 
 class Ended(enum.StrEnum):
@@ -71,10 +80,13 @@ class Ended(enum.StrEnum):
 class Shortening:
     """A string that is being shortened: plain data, so that it can be kept and taken up again.
 
-    limit: what it must stay below; points: named arrays [beads, ...], as they stand; safe: as they
-    stood when they last held; kept: the shortest certified string; ends: the loss at its ends;
-    extra [pieces]: a place of each, to be looked at too; stiffness [beads]: ρ; seen: the
-    constraints of its pieces, cuts: those of steps before; tube: how far above its aim it may be;
+    limit: what it must stay below; max_beads, max_sweeps: its budget, and max_cost, in losses,
+    where there is one; points: named arrays [beads, ...], as they stand; safe: as they stood when
+    they last held; kept: the shortest certified string; ends: the loss at its ends; held [beads]:
+    which stand still, while what was too high beside the others is brought down;
+    extra [segments]: where a segment has to be looked at, or NaN; stiffness [beads]: ρ; seen: the
+    constraints of its segments, the first `fresh` of them seen where it stands, the others moved
+    with it; cuts: those of steps before; tube: how far above its aim it may be;
     recent: (energy, total excess) after the latest steps, penalty: the weight of excess in
     their merit; failures: to be certified with this number of beads; lengths: certified ones, one a
     number of beads; history: (sweeps, gradient evaluations, beads, length, 1 if certified or 0)
@@ -88,21 +100,32 @@ class Shortening:
     kept: Params
     ends: list[float]
     extra: np.ndarray
+    max_beads: int
+    max_sweeps: int
+    max_cost: int | None = None
     lengths: list[float] = field(default_factory=list)
     seen: LinearConstraints = field(default_factory=dict)
+    fresh: int = 0
     cuts: LinearConstraints = field(default_factory=dict)
     tube: float = TUBE
     margin: float = MARGIN
     stiffness: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    held: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
     penalty: float = 0.0
     recent: list[list[float]] = field(default_factory=list)
     failures: int = 0
     sweeps: int = 0
     grad_evals: int = 0
+    loss_evals: int = 0
     history: list[list[float]] = field(default_factory=list)
     ended: str | None = None
     reason: str = ""
     seconds: float = 0.0
+
+    def can_afford(self, segments: int) -> bool:
+        """Whether its cost leaves a certificate of so many segments."""
+        cost = GRADIENT * self.grad_evals + self.loss_evals + CERTIFICATE * segments
+        return self.max_cost is None or cost <= self.max_cost
 
     @property
     def change(self) -> float | None:
@@ -139,20 +162,31 @@ def doubled(points: Params) -> Params:
     return paths.insert(points, segments, middles)
 
 
-def pruned(points: Params, peaks: Callable[..., SegmentMaxima], limit: float) -> Params:
-    """A path below the limit without the beads that it can do without: every second one is left
-    out where the straight segment past it is certified, round by round."""
-    first, refused = 1, 0
-    while refused < 2 and trees.count(points) > 2:
+def pruned(
+    points: Params,
+    peaks: SegmentEvaluator,
+    coarse: SegmentEvaluator,
+    limit: float,
+    max_losses: float = np.inf,
+) -> tuple[Params, int]:
+    """A path below the limit without the beads that it can do without, and how many losses that
+    took: every second one is left out where the straight segment past it is certified, round by
+    round, while there were fewer than `max_losses`. `coarse` tells at less cost where it is not."""
+    first, refused, losses = 1, 0, 0
+    while refused < 2 and trees.count(points) > 2 and losses < max_losses:
         beads = np.arange(first, trees.count(points) - 1, 2)
         if len(beads):
-            sides = (trees.take(points, beads + side) for side in (-1, 1))
-            found = peaks(*sides, limit, only_below=True)
-            beads = beads[found.maximum + found.change <= limit]
+            for evaluate in (coarse, peaks):
+                sides = (trees.take(points, beads + side) for side in (-1, 1))
+                found = evaluate(*sides, limit, only_below=True)
+                losses += int(found.losses.sum())
+                beads = beads[found.maximum + found.change <= limit]
+                if not len(beads):
+                    break
             points = {name: np.delete(leaf, beads, axis=0) for name, leaf in points.items()}
         refused = 0 if len(beads) else refused + 1
         first = 3 - first
-    return points
+    return points, losses
 
 
 class Shortener:
@@ -164,41 +198,95 @@ class Shortener:
     def __init__(
         self,
         landscape: Landscape,
-        peaks: Callable[..., SegmentMaxima],
+        peaks: SegmentEvaluator,
         tolerance: float,
-        max_beads: int,
-        max_sweeps: int,
     ) -> None:
-        self.peaks = peaks
-        self.tolerance, self.max_beads, self.max_sweeps = tolerance, max_beads, max_sweeps
+        self.peaks, self.tolerance = peaks, tolerance
+        self.coarse = segment_evaluator(landscape, COARSE)
         self.differentiable = landscape.differentiable_level is not None
         self.looks = linearise_constraints(landscape)
 
-    def start(self, name: str, points: Params, limit: float, ends: list[float]) -> Shortening:
+    def start(
+        self,
+        name: str,
+        points: Params,
+        limit: float,
+        ends: list[float],
+        max_beads: int,
+        max_sweeps: int,
+    ) -> Shortening:
         """points: a string that is certified below the limit; ends: the loss at its ends."""
-        length = paths.length(points)
-        history = [[0.0, 0.0, float(trees.count(points)), length, 1.0]]
-        fewer = pruned(points, self.peaks, limit)
+        fewer, losses = pruned(points, self.peaks, self.coarse, limit)
         # a step that can only be refused takes beads that stand close
-        cut = subdivided(fewer if self.differentiable else points, FIRST)
-        extra = extra_places(trees.count(cut) - 1)
-        shortening = Shortening(name, limit, cut, cut, fewer, ends, extra, history=history)
-        shortening.stiffness = np.full(trees.count(cut), STIFF)
+        cut = subdivided(fewer if self.differentiable else points, SEGMENTS)
+        begun = self._begun(name, points, fewer, cut, limit, ends, max_beads, max_sweeps)
+        begun.loss_evals = losses
+        return begun
+
+    def tighten(
+        self,
+        name: str,
+        points: Params,
+        limit: float,
+        ends: list[float],
+        max_cost: int,
+    ) -> Shortening:
+        """The same with no more beads, at most at that cost in losses. Where the level has no
+        gradient only beads that it can do without are left out."""
+        fewer, losses = pruned(points, self.peaks, self.coarse, limit, max_cost / 4)
+        segments = trees.count(fewer) - 1
+        left = max_cost - losses - 2 * CERTIFICATE * segments
+        sweeps = max(0, left // (GRADIENT * segments)) if self.differentiable else 0
+        begun = self._begun(name, points, fewer, fewer, limit, ends, trees.count(fewer), sweeps)
+        begun.loss_evals, begun.max_cost = losses, max_cost
+        begun.margin = WIDE * MARGIN
+        if sweeps < FEWEST and begun.ended is None:
+            begun.lengths, begun.ended = [paths.length(fewer)], Ended.BUDGET
+        return begun
+
+    def _begun(
+        self,
+        name: str,
+        points: Params,
+        fewer: Params,
+        cut: Params,
+        limit: float,
+        ends: list[float],
+        max_beads: int,
+        max_sweeps: int,
+    ) -> Shortening:
+        """points: as found; fewer: without the beads that it can do without; cut: in the segments
+        that are to move."""
+        length, beads = paths.length(points), trees.count(cut)
+        shortening = Shortening(
+            name, limit, cut, cut, fewer, ends, np.full(beads - 1, np.nan), max_beads, max_sweeps,
+            stiffness=np.full(beads, STIFF), held=np.zeros(beads, bool),
+            history=[[0.0, 0.0, float(trees.count(points)), length, 1.0]],
+        )  # fmt: skip
         if trees.count(fewer) == 2 or length == 0:  # nothing is shorter than a straight segment
             shortening.lengths, shortening.ended = [paths.length(fewer)] * 2, Ended.CONVERGED
         return shortening
 
     def sweep(self, strings: list[Shortening]) -> None:
         """A step of every string that has not ended, taken where it does not rise too high."""
-        new = [s for s in strings if s.ended is None and not s.seen]
-        for string, seen in zip(new, self._look(new, [s.points for s in new]), strict=True):
-            string.seen = seen
+        new = [s for s in strings if s.ended is None and not s.fresh]
+        places = [self._places(s, s.points, s.seen) for s in new]
+        looked = self._look(new, [s.points for s in new], places)
+        for string, seen in zip(new, looked, strict=True):
+            string.seen = renewed(seen, string.seen) if string.seen else seen
+            string.fresh = len(seen["place"])
         going = [s for s in strings if s.ended is None]
         for string in filter(self._is_last, going):
             string.stiffness = np.maximum(string.stiffness, STILL)
         rows = [stacked(s.seen, s.cuts) for s in going]
-        steps = [qp_step(s.points, own, s.stiffness) for s, own in zip(going, rows, strict=True)]
-        looked = self._look(going, [points for points, _ in steps])
+        steps = [
+            qp_step(s.points, own, s.stiffness, s.held) for s, own in zip(going, rows, strict=True)
+        ]
+        places = [
+            self._places(s, points, moved(s.seen, s.points, points))
+            for s, (points, _) in zip(going, steps, strict=True)
+        ]
+        looked = self._look(going, [points for points, _ in steps], places)
         for string, own, (points, multipliers), seen in zip(
             going, rows, steps, looked, strict=True
         ):
@@ -207,14 +295,29 @@ class Shortener:
             string.sweeps += 1
             self._judge(string, points, seen, active)
             settled = self._settled(string)
-            if settled or string.sweeps >= self.max_sweeps:
+            if settled or string.sweeps >= string.max_sweeps:
                 self._certify(string)
-            if string.ended is None and string.sweeps >= self.max_sweeps:
+            if string.ended is None and string.sweeps >= string.max_sweeps:
                 self._spend(string)
+
+    def _places(self, string: Shortening, points: Params, seen: LinearConstraints) -> Places:
+        """Where the segments are looked at; `seen`: what is known of them, where they stand now."""
+        segments = trees.count(points) - 1
+        asked = np.isfinite(string.extra)
+        if not self.differentiable:
+            places = np.tile(BLIND, (segments, 1))
+            places[asked, -1] = string.extra[asked]
+            return np.repeat(np.arange(segments), len(BLIND)), places.ravel()
+        if not seen:
+            return first_places(segments)
+        segment, place = next_places(points, seen, self._allowed(string, points))
+        place[asked] = string.extra[asked]
+        string.extra = np.full(segments, np.nan)
+        return segment, place
 
     def _settled(self, string: Shortening) -> bool:
         """Whether nothing more is to be gained with this number of beads."""
-        if self._is_last(string):
+        if self._is_last(string) or string.held.any():
             return self._holds(string)
         if string.stiffness.min() > STIFFEST:
             return True
@@ -225,10 +328,11 @@ class Shortener:
         return gained < 2 * CALM * self.tolerance * string.recent[-1][0]  # energy goes as length²
 
     def _spend(self, string: Shortening) -> None:
-        string.ended, string.reason = Ended.BUDGET, f"max_sweeps ({self.max_sweeps}) spent"
+        string.ended, string.reason = Ended.BUDGET, f"max_sweeps ({string.max_sweeps}) spent"
 
     def _is_last(self, string: Shortening) -> bool:
-        return self.differentiable and string.sweeps >= self.max_sweeps - LAST
+        last = min(LAST, string.max_sweeps // 3)
+        return self.differentiable and string.sweeps >= string.max_sweeps - last
 
     def _merits(self, string: Shortening) -> np.ndarray:
         """Energy and penalised excess after the latest steps (the exact ℓ1 merit function)."""
@@ -240,13 +344,15 @@ class Shortener:
         held = HELD * string.margin * abs(string.limit) if self.differentiable else 0.0
         return bool(string.seen["above"].max() <= held)
 
-    def _look(self, strings: list[Shortening], points: list[Params]) -> list[dict]:
+    def _look(
+        self, strings: list[Shortening], points: list[Params], places: list[Places]
+    ) -> list[LinearConstraints]:
         if not strings:
             return []
-        for string, tried in zip(strings, points, strict=True):
-            string.grad_evals += PIECES * (trees.count(tried) - 1)
-        pairs = zip(strings, points, strict=True)
-        return self.looks([(tried, s.extra, self._allowed(s, tried)) for s, tried in pairs])
+        for string, (segment, _) in zip(strings, places, strict=True):
+            string.grad_evals += len(segment) if self.differentiable else 0
+        allowed = [self._allowed(s, tried) for s, tried in zip(strings, points, strict=True)]
+        return self.looks(list(zip(points, places, allowed, strict=True)))
 
     def _allowed(self, string: Shortening, points: Params) -> np.ndarray:
         """Where an end is above the aim, the first segment comes down from it."""
@@ -259,20 +365,22 @@ class Shortener:
         self, string: Shortening, points: Params, seen: LinearConstraints, active: LinearConstraints
     ) -> None:
         """Take the step, or make the next one stiffer and, where it was too high, turn it."""
-        for at, found in ((string.points, string.seen), (points, seen)):
+        here = trees.take(string.seen, slice(string.fresh))
+        for at, found in ((string.points, here), (points, seen)):
             if at is points or not string.recent:
                 energy = 0.5 * float(np.sum(paths.segment_lengths(at) ** 2))
                 string.recent.append([energy, float(np.maximum(found["excess"], 0).sum())])
         merits, segments = self._merits(string), trees.count(points) - 1
         if self.differentiable:
-            tube = max(string.tube * abs(string.limit), string.seen["above"].max())
+            tube = max(string.tube * abs(string.limit), here["above"].max())
             taken = merits[-1] < merits[-1 - FORGIVEN : -1].max() and seen["above"].max() <= tube
         else:
             taken = seen["above"].max() <= 0
         most = slice(CUTS * segments)
         if taken:
             string.cuts = trees.take(moved(active, string.points, points), most)
-            string.points, string.seen = points, seen
+            string.seen = renewed(seen, moved(string.seen, string.points, points))
+            string.points, string.fresh = points, len(seen["place"])
             slowest = (np.pi / segments) ** 2  # eigenvalue of the Laplacian
             string.stiffness = np.maximum(string.stiffness * SOFTER, slowest / 100)
             string.recent = string.recent[-2 * WINDOW :]
@@ -295,12 +403,15 @@ class Shortener:
         """Keep the string if it holds, and double its beads or end; otherwise aim lower, and look
         where it was too high."""
         segments = slice(0, -1), slice(1, None)
-        found = self.peaks(*(trees.take(string.points, part) for part in segments), string.limit)
+        lefts, rights = (trees.take(string.points, part) for part in segments)
+        found = self.peaks(lefts, rights, string.limit)
         upper = found.maximum + found.change
+        string.loss_evals += int(found.losses[~(string.held[1:] & string.held[:-1])].sum())
         beads, length = trees.count(string.points), paths.length(string.points)
         stuck = not self._holds(string)
         string.recent, string.penalty = [], 0.0
         string.stiffness = np.minimum(string.stiffness, STIFF)
+        string.held = np.zeros(beads, bool)
         if upper.max() <= string.limit:
             string.history.append([string.sweeps, string.grad_evals, beads, length, 1])
             string.safe = string.points
@@ -315,22 +426,24 @@ class Shortener:
                 self._double(string, "max_beads ({}) spent")
             return
         string.failures += 1
-        if string.failures > FAILURES:
+        high = np.flatnonzero(upper > string.limit)
+        if string.failures > FAILURES or not string.can_afford(min(beads - 1, 3 * len(high))):
             self._double(string, "not certified with max_beads ({})")
             return
-        high = np.flatnonzero(upper > string.limit)
         place = np.clip(found.place[high], SHORTEST, 1 - SHORTEST)
-        string.extra[PIECES * high + (PIECES * place).astype(int)] = place
-        string.seen, string.cuts = {}, {}
+        string.extra[high], string.fresh = place, 0  # looked at once more where it stands
         if stuck or not self.differentiable:  # nothing would bring it down
             string.points, string.tube = string.safe, string.tube / 4
+            string.seen, string.cuts = {}, {}
         else:
             string.margin *= 2
+            string.held[:] = True
+            string.held[np.concatenate([high, high + 1])] = False
 
     def _stop(self, string: Shortening) -> None:
         """End where the length has stopped moving."""
         near = paths.length(string.kept) <= (1 + self.tolerance) * paths.chord(string.kept)
-        sure = self.differentiable and self._promised(string) < SURE * self.tolerance
+        sure = self.differentiable and self._promised(string) < MOST_PROMISED * self.tolerance
         string.ended = Ended.CONVERGED if near or sure else Ended.STALLED
         if string.ended == Ended.STALLED:
             why = "steps are refused" if self.differentiable else "the metric has no gradient"
@@ -340,7 +453,8 @@ class Shortener:
         """By which part the length would fall if the constraints were the level, at the least ρ
         at which the slowest mode still moves freely."""
         slowest = np.full(trees.count(string.points), (np.pi / trees.count(string.points)) ** 2)
-        points, _ = qp_step(string.points, stacked(string.seen, string.cuts), slowest)
+        rows = stacked(string.seen, string.cuts)
+        points, _ = qp_step(string.points, rows, slowest, string.held)
         after, now = (
             float(np.sum(paths.segment_lengths(at) ** 2)) for at in (points, string.points)
         )
@@ -349,14 +463,16 @@ class Shortener:
     def _double(self, string: Shortening, otherwise: str) -> None:
         """Go on with twice the segments, or end with this reason."""
         beads = 2 * trees.count(string.points) - 1
-        if beads > self.max_beads:
-            string.ended, string.reason = Ended.BUDGET, otherwise.format(self.max_beads)
+        if beads > string.max_beads:
+            string.ended, string.reason = Ended.BUDGET, otherwise.format(string.max_beads)
             return
         string.points, string.safe = doubled(string.points), doubled(string.safe)
         if not self.differentiable:
             string.points = string.safe
-        string.extra, string.seen, string.cuts = extra_places(beads - 1), {}, {}
+        string.extra, string.fresh = np.full(beads - 1, np.nan), 0
+        string.seen, string.cuts = {}, {}
         string.stiffness = np.full(beads, string.stiffness.max())
+        string.held = np.zeros(beads, bool)
         string.tube, string.margin, string.failures = TUBE, MARGIN, 0
 
 

@@ -7,9 +7,10 @@ least-squares problem in as many unknowns as there are constraints, however many
 are. Constraints are on segments, not on beads: between two beads on a convex obstacle the segment
 is what touches it.
 
-Where a segment is highest it has a constraint for each of its halves. A thin level set has walls
-that these do not see: what was seen at steps that were refused stays a constraint at its own place
-(a cutting plane; Lemaréchal, Nemirovskii and Nesterov 1995), so that the next step turns.
+A sweep costs a gradient a segment, where the segment is thought to be highest; what was seen
+elsewhere on it lately stays, moved with its linear model. A thin level set has walls that these do
+not see: what was seen at steps that were refused stays a constraint at its own place (a cutting
+plane; Lemaréchal, Nemirovskii and Nesterov 1995), so that the next step turns.
 """
 
 from __future__ import annotations
@@ -27,26 +28,72 @@ from landscape.core.devices import each
 from landscape.core.task import Landscape
 from landscape.core.trees import Params
 
-PIECES = 2  # of a segment, each with its constraint, where it is highest
-PLACES = 3  # where a piece is looked at, and at one place more:
-NEAR = 1 / 32  # so far from the string's ends at first, then where the certificate was highest
-FLAT = 1e-6  # of the largest: the least eigenvalue of the dual problem
+FIRST_NEAR_END = 1 / 32  # so far from the string's ends it is looked at first
+FIRST = (0.25, 0.75)  # and so on other segments
+APART = 1 / 8  # of a segment: a look is instead of an older one that is nearer
+KEPT = 4  # looks a segment, the latest
+GAP = 0.4  # of a segment: where a wider part was not looked at, its middle is next
+FINE = np.linspace(0, 1, 33)[1:-1]  # where the maximum between looks is looked for
+IMMOVABLE = 1e9  # ρ of a bead that is held
+SMALLEST_EIGENVALUE = 1e-6  # of the largest: the least eigenvalue of the dual problem
 
-# Constraints, arrays [rows]: `excess`, the loss above what is allowed, over the share of the move
-# that the place makes; `place`, t on `segment`; `slope.<name>` [rows, ...], the gradient there.
+# Constraints, arrays [rows]: `above`, the loss above what is allowed; `excess`, the same over the
+# share of the move that the place makes; `place`, t on `segment`; `slope.<name>` [rows, ...], the
+# gradient there.
 LinearConstraints = dict[str, np.ndarray]
+Places = tuple[np.ndarray, np.ndarray]  # segments, and t on them, [rows] each
 
 
-def grid() -> np.ndarray:
-    """Where the pieces of a segment are looked at, t [PIECES, PLACES]."""
-    count = PIECES * PLACES
-    return ((np.arange(count) + 0.5) / count).reshape(PIECES, PLACES)
+def first_places(segments: int) -> Places:
+    """Where a string is looked at of which nothing is known."""
+    places = np.tile(FIRST, (segments, 1))
+    places[0, 0], places[-1, -1] = FIRST_NEAR_END, 1 - FIRST_NEAR_END
+    return np.repeat(np.arange(segments), len(FIRST)), places.ravel()
 
 
-def extra_places(segments: int) -> np.ndarray:
-    places = np.tile(grid()[:, 0], segments)
-    places[0], places[-1] = NEAR, 1 - NEAR
-    return places
+def next_places(points: Params, seen: LinearConstraints, allowed: np.ndarray) -> Places:
+    """Where each segment is to be looked at next: in the middle of a part that is not known, or
+    where the cubics through what was seen (Hermite's) are highest."""
+    segments = trees.count(points) - 1
+    along = slopes_along(points, seen) - np.diff(allowed)[seen["segment"]]
+    places = np.full(segments, 0.5)
+    for segment in range(segments):
+        own = np.flatnonzero(seen["segment"] == segment)
+        own = own[np.argsort(seen["place"][own])]
+        t = np.asarray(seen["place"][own], float)
+        if not len(t):
+            continue
+        edges = np.concatenate([[0.0], t, [1.0]])
+        widest = int(np.diff(edges).argmax())
+        if edges[widest + 1] - edges[widest] > GAP:
+            places[segment] = (edges[widest] + edges[widest + 1]) / 2
+        else:
+            cubic = scipy.interpolate.CubicHermiteSpline(t, seen["above"][own], along[own])
+            places[segment] = FINE[cubic(FINE).argmax()]
+    return np.arange(segments), places
+
+
+def slopes_along(points: Params, seen: LinearConstraints) -> np.ndarray:
+    """The loss's derivative by t at the places, [rows]."""
+    total = np.zeros(len(seen["place"]))
+    for name, leaf in points.items():
+        moves = np.diff(leaf, axis=0)[seen["segment"]] * seen[f"slope.{name}"]
+        total += moves.sum(axis=tuple(range(1, moves.ndim)), dtype=float)
+    return total
+
+
+def renewed(fresh: LinearConstraints, before: LinearConstraints) -> LinearConstraints:
+    """The fresh looks, and of those before the latest of each segment that are apart from them."""
+    rows = stacked(fresh, before)
+    chosen: list[int] = []
+    places: dict[int, list[float]] = {}
+    for row, (segment, place) in enumerate(zip(rows["segment"], rows["place"], strict=True)):
+        own = places.setdefault(int(segment), [])
+        apart = all(abs(place - other) >= APART for other in own)
+        if row < len(fresh["place"]) or (apart and len(own) < KEPT):
+            own.append(float(place))
+            chosen.append(row)
+    return trees.take(rows, np.array(chosen))
 
 
 def shares(places: np.ndarray, segment: np.ndarray, last: int) -> tuple[np.ndarray, np.ndarray]:
@@ -61,47 +108,40 @@ def shares(places: np.ndarray, segment: np.ndarray, last: int) -> tuple[np.ndarr
 
 
 def linearise_constraints(landscape: Landscape) -> Callable[[list[tuple]], list[LinearConstraints]]:
-    """Looks at the pieces of several strings (points, extra, allowed [beads]) in one call.
+    """Looks at places of several strings (points, places, allowed [beads]) in one call, a gradient
+    a place.
 
-    What is allowed between two beads is the straight line between what is allowed at them; `above`
-    [pieces] is how far the loss is above it, at the most.
+    What is allowed between two beads is the straight line between what is allowed at them.
     """
     level: Any = landscape.differentiable_level or landscape.level
 
     def evaluate(item: Any) -> Any:
-        left, right, ts, allowed, share = item
-        values = jax.lax.map(lambda t: level(trees.lerp(left, right, t)), ts)
-        above = jnp.where(jnp.isfinite(values), values - allowed, jnp.inf)
-        excess = above / share
-        worst = excess.argmax()
-        at = trees.lerp(left, right, ts[worst])
-        slope = (
-            jax.grad(level)(at)
-            if landscape.differentiable_level
-            else jax.tree.map(jnp.zeros_like, at)
-        )
-        return excess[worst], above.max(), ts[worst], slope
+        left, right, t, allowed, share = item
+        at = trees.lerp(left, right, t)
+        if landscape.differentiable_level:
+            value, slope = jax.value_and_grad(level)(at)
+        else:
+            value, slope = level(at), jax.tree.map(jnp.zeros_like, at)
+        above = jnp.where(jnp.isfinite(value), value - allowed, jnp.inf)
+        return above / share, above, slope
 
     look = each(evaluate)
 
-    def items(points: Params, extra: np.ndarray, allowed: np.ndarray) -> tuple:
-        last = trees.count(points) - 2
-        segment = np.repeat(np.arange(last + 1), PIECES)
-        ts = np.concatenate([np.tile(grid(), (last + 1, 1)), extra[:, None]], axis=1)
-        low, high = allowed[segment, None], allowed[segment + 1, None]
-        share = np.ones_like(ts)
-        share[segment == 0], share[segment == last] = ts[segment == 0], 1 - ts[segment == last]
+    def items(points: Params, places: Places, allowed: np.ndarray) -> tuple:
+        (segment, t), last = places, trees.count(points) - 2
+        share = np.where(segment == 0, t, np.where(segment == last, 1 - t, 1.0))
         dtype = jax.tree.leaves(points)[0].dtype
         ends = trees.take(points, segment), trees.take(points, segment + 1)
-        return (*ends, *(x.astype(dtype) for x in (ts, (1 - ts) * low + ts * high, share)))
+        between = (1 - t) * allowed[segment] + t * allowed[segment + 1]
+        return (*ends, *(x.astype(dtype) for x in (t, between, share)))
 
     def looks(strings: list[tuple]) -> list[LinearConstraints]:
-        excess, above, place, slope = look(trees.concatenate([items(*s) for s in strings]))
-        pieces = [len(extra) for _, extra, _ in strings]
-        segment = np.concatenate([np.arange(count) // PIECES for count in pieces])
+        excess, above, slope = look(trees.concatenate([items(*s) for s in strings]))
+        segment, place = (np.concatenate([places[i] for _, places, _ in strings]) for i in (0, 1))
         seen = {"excess": excess, "above": above, "place": place, "segment": segment}
         seen |= {f"slope.{name}": leaf for name, leaf in slope.items()}
-        split = {name: np.split(array, np.cumsum(pieces)[:-1]) for name, array in seen.items()}
+        cuts = np.cumsum([len(places[0]) for _, places, _ in strings])[:-1]
+        split = {name: np.split(array, cuts) for name, array in seen.items()}
         return [{name: parts[i] for name, parts in split.items()} for i in range(len(strings))]
 
     return looks
@@ -125,12 +165,18 @@ def bead_weights(cuts: LinearConstraints, segments: int) -> np.ndarray:
 
 def moved(cuts: LinearConstraints, before: Params, after: Params) -> LinearConstraints:
     """The same linearised constraints, when the beads have moved."""
-    weights, excess = bead_weights(cuts, trees.count(before) - 1), cuts["excess"].astype(float)
+    segments = trees.count(before) - 1
+    weights, excess = bead_weights(cuts, segments), cuts["excess"].astype(float)
     moves = mixed(weights, {name: after[name] - before[name] for name in before})
     for name, leaf in moves.items():
         along = leaf * cuts[f"slope.{name}"]
         excess += along.sum(axis=tuple(range(1, along.ndim)))
-    return cuts | {"excess": excess}
+    return cuts | {"excess": excess, "above": excess * _share(cuts, segments)}
+
+
+def _share(cuts: LinearConstraints, segments: int) -> np.ndarray:
+    place, segment = np.asarray(cuts["place"], float), cuts["segment"]
+    return np.where(segment == 0, place, np.where(segment == segments - 1, 1 - place, 1.0))
 
 
 def gram(a: Params, b: Params) -> np.ndarray:
@@ -149,9 +195,9 @@ def mixed(matrix: np.ndarray, tree: Params) -> Params:
 
 
 def qp_step(
-    points: Params, cuts: LinearConstraints, stiffness: np.ndarray
+    points: Params, cuts: LinearConstraints, stiffness: np.ndarray, held: np.ndarray
 ) -> tuple[Params, np.ndarray]:
-    """Where the beads go, and the constraints' multipliers [rows]; the ends stay.
+    """Where the beads go, and the constraints' multipliers [rows]; the ends stay, and what is held.
 
     With M = K + ρ, K the Laplacian of the moving beads, P = −K θ their pull and A the constraints'
     rows, weights W of the beads times unit gradients: step = M⁻¹(P − Aᵀλ) where λ ≥ 0 minimises
@@ -161,7 +207,8 @@ def qp_step(
     steps = {name: np.diff(leaf, axis=0) for name, leaf in points.items()}
     pull = {name: np.diff(leaf, axis=0) for name, leaf in steps.items()}
     laplacian = 2 * np.eye(segments - 1) - np.eye(segments - 1, k=1) - np.eye(segments - 1, k=-1)
-    inverse = np.linalg.inv(laplacian + np.diag(stiffness[1:-1]))
+    inner = np.where(held, IMMOVABLE, stiffness)[1:-1]
+    inverse = np.linalg.inv(laplacian + np.diag(inner))
 
     slopes = {name: cuts[f"slope.{name}"] for name in points}
     norms = np.sqrt(np.diag(products := gram(slopes, slopes)))
@@ -175,7 +222,7 @@ def qp_step(
         pulled = (reach * gram(trees.take(slopes, bound), pull)).sum(1) / norms[bound]
         room = -np.asarray(cuts["excess"], float)[bound] / norms[bound]
         values, vectors = np.linalg.eigh(dual)
-        root = np.sqrt(np.maximum(values, FLAT * values.max()))
+        root = np.sqrt(np.maximum(values, SMALLEST_EIGENVALUE * values.max()))
         found = scipy.optimize.nnls(root[:, None] * vectors.T, vectors.T @ (pulled - room) / root)[
             0
         ]
@@ -186,4 +233,5 @@ def qp_step(
     result = {name: np.array(leaf) for name, leaf in points.items()}
     for name, leaf in result.items():
         leaf[1:-1] += moves[name]
+        leaf[held] = points[name][held]
     return result, multipliers

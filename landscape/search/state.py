@@ -14,6 +14,7 @@ from landscape.core.status import Status
 from landscape.core.task import Landscape
 from landscape.core.trees import Params
 from landscape.search.descend import Constraint, Descender, DescentState
+from landscape.search.shorten import Shortening
 
 
 @dataclass
@@ -71,6 +72,9 @@ class String:
         restarts: How many beads started again, off the string, because they could not leave their
             place.
         grad_evals: Gradients that its beads took.
+        loss_evals: Losses that were evaluated along its segments.
+        tightening: Once it is connected: how it is drawn tight, which is counted apart.
+        length_found: Its length before that, over what lengths are over.
         seconds: Of wall time.
     """
 
@@ -89,6 +93,9 @@ class String:
     rounds: int = 0
     restarts: int = 0
     grad_evals: int = 0
+    loss_evals: int = 0
+    tightening: Shortening | None = None
+    length_found: float | None = None
     seconds: float = 0.0
 
     def __post_init__(self) -> None:
@@ -100,6 +107,11 @@ class String:
         """What is known of the segments, of a string that was evaluated."""
         assert self.segments is not None, "its segments have not been evaluated"
         return self.segments
+
+    @property
+    def is_tightened(self) -> bool:
+        """Whether it is being drawn tight."""
+        return self.tightening is not None and self.tightening.ended is None
 
     def terminate(self, status: Status, reason: str) -> None:
         """End the search of this string."""
@@ -151,7 +163,13 @@ class Search:
 
     @property
     def active(self) -> list[String]:
+        """Those that a method has still to search."""
         return [string for string in self.strings if string.ended is None]
+
+    @property
+    def unfinished(self) -> list[String]:
+        """Those, and the ones that are being drawn tight."""
+        return [string for string in self.strings if string.ended is None or string.is_tightened]
 
 
 @dataclass(frozen=True)

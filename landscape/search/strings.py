@@ -42,8 +42,10 @@ def evaluate_new_segments(strings: list[String], evaluate: SegmentEvaluator, lim
         only_below=True,
     )
     cuts = np.cumsum([len(new) for _, new in pairs])[:-1]
-    split = (np.split(x, cuts) for x in (found.maximum + found.change, found.place, found.values))
-    for (string, new), upper, place, values in zip(pairs, *split, strict=True):
+    upper = found.maximum + found.change
+    split = (np.split(x, cuts) for x in (upper, found.place, found.values, found.losses))
+    for (string, new), upper, place, values, losses in zip(pairs, *split, strict=True):
+        string.loss_evals += int(losses.sum())
         if string.segments is None:
             string.segments = Segments(upper, place, values)
         else:
@@ -127,9 +129,7 @@ def insert_beads(string: String, segments: np.ndarray, beads: Params) -> None:
 def replace_beads(string: String, beads: np.ndarray, to: Params) -> None:
     """Move the beads of these numbers; where they were is kept for the history, the latest while
     that is small."""
-    left = trees.take(string.points, beads)
-    string.left = trees.concatenate([string.left, left]) if string.left else left
-    string.left_ids = np.concatenate([string.left_ids, string.ids[beads]])
+    _keep_left(string, beads)
     string.ids = string.ids.copy()
     string.ids[beads] = _fresh(string, len(beads))
     string.points = {name: np.array(leaf) for name, leaf in string.points.items()}
@@ -138,6 +138,23 @@ def replace_beads(string: String, beads: np.ndarray, to: Params) -> None:
     known, changed = string.seen, np.concatenate([beads - 1, beads])
     for measured in (known.upper, known.place, known.values):
         measured[changed] = np.nan
+
+
+def replace_path(string: String, points: Params, seen: Segments | None = None) -> None:
+    """Put other beads between the same ends [beads, ...], and what is known of them; where the old
+    ones were is kept for the history."""
+    _keep_left(string, np.arange(1, len(string.ids) - 1))
+    inner = _fresh(string, trees.count(points) - 2)
+    string.ids = np.concatenate([string.ids[:1], inner, string.ids[-1:]])
+    string.points, string.segments = points, seen
+
+
+def _keep_left(string: String, beads: np.ndarray) -> None:
+    if not len(beads):
+        return
+    left = trees.take(string.points, beads)
+    string.left = trees.concatenate([string.left, left]) if string.left else left
+    string.left_ids = np.concatenate([string.left_ids, string.ids[beads]])
     most = LEFT_BYTES // sum(leaf[0].nbytes for leaf in string.points.values())
     kept = slice(max(0, len(string.left_ids) - most), None)
     string.left, string.left_ids = trees.take(string.left, kept), string.left_ids[kept]

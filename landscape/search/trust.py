@@ -12,7 +12,7 @@ WINDOW = 20  # steps: their mean loss tells progress, of minibatches too
 LONGEST = 0.005  # of the reach: a step's longest (docs/descent.md has others)
 SHORTEST = 0.2  # of the longest: to this the radius shrinks
 GROWTH, SHRINKAGE = 2.0, 0.5
-NEAR = 0.5  # of the reach: how far a bead may go at first, as a half circle from its chord
+FIRST_RADIUS = 0.5  # of the reach: how far a bead may go at first, as a half circle from its chord
 FARTHER = 2.0
 
 
@@ -86,10 +86,10 @@ def near_start(inner: optax.GradientTransformation) -> optax.GradientTransformat
     inner = optax.with_extra_args_support(inner)
 
     def init(params: Any) -> NearState:
-        return NearState(inner.init(params), params, jnp.array(NEAR), jnp.int32(0))
+        return NearState(inner.init(params), params, jnp.array(FIRST_RADIUS), jnp.int32(0))
 
     def update(updates: Any, state: Any, params: Any = None, **seen: Any) -> Any:
-        scaled = {**seen, "reach": seen["reach"] * state.ball / NEAR}
+        scaled = {**seen, "reach": seen["reach"] * state.ball / FIRST_RADIUS}
         updates, memory = inner.update(updates, state.inner, params, **scaled)
         away = jax.tree.map(lambda p, u, s: p + u - s, params, updates, state.start)
         allowed = state.ball * seen["reach"]

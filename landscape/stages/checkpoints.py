@@ -13,6 +13,7 @@ import numpy as np
 from pydantic import Field, InstanceOf
 
 from landscape.search.descend import DescentState
+from landscape.search.shorten import Shortening
 from landscape.search.state import Beads, Round, Search, Segments, String
 from landscape.store.files import (
     Arrays,
@@ -158,6 +159,38 @@ class KeptSegments:
 
 
 @dataclass(frozen=True, kw_only=True)
+class KeptShortening:
+    name: str
+    limit: Number
+    points: Named
+    safe: Named
+    kept: Named
+    ends: Annotated[list[Number], Field(min_length=2, max_length=2)]
+    extra: Array
+    max_beads: Count
+    max_sweeps: Count
+    max_cost: Count | None
+    lengths: list[Amount]
+    seen: Named
+    fresh: Count
+    cuts: Named
+    tube: Number
+    margin: Number
+    stiffness: Array
+    held: Array
+    penalty: Number
+    recent: list[list[Number]]
+    failures: Count
+    sweeps: Count
+    grad_evals: Count
+    loss_evals: Count
+    history: list[Annotated[list[Number], Field(min_length=5, max_length=5)]]
+    ended: Literal["CONVERGED", "STALLED", "BUDGET", "OFF"] | None
+    reason: str
+    seconds: Amount
+
+
+@dataclass(frozen=True, kw_only=True)
 class KeptString:
     name: Annotated[str, Field(pattern=r"^\d+-\d+$")]
     points: Named
@@ -174,6 +207,9 @@ class KeptString:
     rounds: Count
     restarts: Count
     grad_evals: Count
+    loss_evals: Count
+    tightening: KeptShortening | None
+    length_found: Amount | None
     seconds: Amount
 
     def __post_init__(self) -> None:
@@ -224,6 +260,7 @@ def packed(search: Search) -> dict[str, Plain]:
             {
                 **vars(string),
                 "segments": string.segments and vars(string.segments),
+                "tightening": string.tightening and vars(string.tightening),
                 "history": [_packed_round(one) for one in string.history],
             }
             for string in search.strings
@@ -241,6 +278,7 @@ def unpacked(before: KeptSearch) -> Search:
             **{
                 **vars(string),
                 "segments": string.segments and Segments(**vars(string.segments)),
+                "tightening": string.tightening and Shortening(**vars(string.tightening)),
                 "history": [_round(one) for one in string.history],
             }
         )
@@ -265,32 +303,6 @@ def _packed_round(one: Round) -> dict[str, Plain]:
 def _round(kept: KeptRound) -> Round:
     number, level, highest, at = map(float, kept.facts)
     return Round(number, level, highest, at, kept.beads, kept.places, kept.profile)
-
-
-@dataclass(frozen=True, kw_only=True)
-class KeptShortening:
-    name: str
-    limit: Number
-    points: Named
-    safe: Named
-    kept: Named
-    ends: Annotated[list[Number], Field(min_length=2, max_length=2)]
-    extra: Array
-    lengths: list[Amount]
-    seen: Named
-    cuts: Named
-    tube: Number
-    margin: Number
-    stiffness: Array
-    penalty: Number
-    recent: list[list[Number]]
-    failures: Count
-    sweeps: Count
-    grad_evals: Count
-    history: list[Annotated[list[Number], Field(min_length=5, max_length=5)]]
-    ended: Literal["CONVERGED", "STALLED", "BUDGET", "OFF"] | None
-    reason: str
-    seconds: Amount
 
 
 @dataclass(frozen=True, kw_only=True)

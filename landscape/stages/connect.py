@@ -87,7 +87,12 @@ def tree_of(
     run: Run, overrides: Sequence[str] = (), levels: Sequence[float] | None = None
 ) -> list[TreeRecord]:
     """With `pairs: tree`, the records of the levels asked for of the set that `connect` made: what
-    was searched and joined (`topology.tree_record`). Otherwise []. Raises ConfigError, RunError."""
+    was searched and connected (`topology.tree_record`). Otherwise [].
+
+    Raises:
+        ConfigError: The settings cannot be used.
+        RunError: Files of the run are damaged.
+    """
     config = revised(config_of(run), overrides)
     chosen = config.chosen_levels(levels)
     records = run.tree(set_name(config.connect)) if config.connect.pairs == "tree" else []

@@ -16,7 +16,9 @@ from landscape.core.level import LevelSpec
 from landscape.core.task import Landscape
 from landscape.methods.registry import load_method
 from landscape.search.driver import warm_start
+from landscape.search.shorten import Shortener
 from landscape.search.state import Problem, Stepper
+from landscape.search.tighten import TOLERANCE, tightened
 from landscape.stages.build import (
     Progress,
     bead_optimizer,
@@ -58,6 +60,15 @@ class ConnectContext:
     def level_spec(self, level: float) -> LevelSpec:
         """A level with the tolerances of the settings."""
         return LevelSpec(level, self.config.connect.target, self.config.connect.tolerance)
+
+    def tight_stepper(self, at: LevelSpec) -> Stepper:
+        """The search at a level; what connects is drawn tight, if that is asked for."""
+        settings, evaluate = self.config.connect, self.problem.evaluate
+        search = self.stepper(at)
+        if not settings.tighten or not settings.finder.searches:
+            return search
+        shortener = Shortener(self.landscape, evaluate, TOLERANCE)
+        return tightened(search, shortener, evaluate, at, settings.length_over)
 
     def stepper(self, at: LevelSpec, max_rounds: int | None = None) -> Stepper:
         """The search at a level, with at most so many rounds."""

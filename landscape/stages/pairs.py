@@ -75,7 +75,8 @@ def chain(context: ConnectContext, links: Sequence[Link], progress: Progress) ->
             points = context.run.load_connection(found)[0]
             end_a, end_b = (context.end_points.params(model, level) for model in (a, b))
             string = chained(f"{a}-{b}", end_a, end_b, points, found.level)
-            string.grad_evals, string.seconds = missed.grad_evals, missed.seconds or 0.0
+            string.grad_evals, string.loss_evals = missed.grad_evals, missed.loss_evals
+            string.seconds = missed.seconds or 0.0
             strings.append(string)
         at = context.level_spec(level)
         _search_group(context, at, Search(strings), checkpoints, len(links), first, progress)
@@ -99,7 +100,7 @@ def _search_group(
 
     told = {string.name: len(string.history) for string in search.strings}
     progress(stage, before, total)
-    for _ in steps(context.stepper(at), search):
+    for _ in steps(context.tight_stepper(at), search):
         _tell_rounds(context, at, search, told)
         checkpoints.keep(state)
         ended = [s for s in search.strings if s.ended is not None]
@@ -173,6 +174,7 @@ def _save_unreached(context: ConnectContext, level: float, a: int, b: int) -> No
         {
             "status": Status.LEVEL_NOT_REACHED,
             "grad_evals": 0,
+            "loss_evals": 0,
             "reason": f"{who} did not reach the level in training ({why})",
         },
     )
@@ -191,6 +193,9 @@ def _facts(search: Search, before: int, total: int) -> dict[str, Fact]:
         "connected": sum(s.ended == Status.CONNECTED for s in ended),
         "beads": max(trees.count(s.points) for s in search.strings),
     }
+    tight = [s.tightening for s in search.strings if s.tightening]
+    if tight and not search.active:
+        facts["tight"] = f"{sum(one.ended is not None for one in tight)}/{len(tight)}"
     return facts | ({"worst": max(worst)} if worst else {})
 
 
@@ -213,6 +218,17 @@ def _row(
 
 
 def _verdict_event(row: StringRecord) -> dict[str, object]:
-    keys = ("level", "a", "b", "status", "reason", "beads", "rounds", "grad_evals", "max_loss")
+    keys = (
+        "level",
+        "a",
+        "b",
+        "status",
+        "reason",
+        "beads",
+        "rounds",
+        "grad_evals",
+        "loss_evals",
+        "max_loss",
+    )
     facts = {} if row.facts is None else {"facts": row.facts}
     return {"event": "verdict", **{key: getattr(row, key) for key in keys}, **facts}

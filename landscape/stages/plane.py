@@ -14,7 +14,7 @@ from landscape.core.keys import key_data
 from landscape.core.task import Landscape
 from landscape.measures.filters import filter_axes
 from landscape.measures.planes import (
-    FLAT,
+    COLLINEAR,
     Plane,
     off_line,
     random_directions,
@@ -227,7 +227,7 @@ def _with_highest(run: Run, pair: Sequence[int], level: float, strings: Sequence
     ((_, (points, profile, _)),) = strings
     along = _at(points, profile[:, 0])
     away = off_line(along)
-    off = away > 2 * FLAT * paths.chord(points)
+    off = away > 2 * COLLINEAR * paths.chord(points)
     if not off.any():
         raise ValueError("the string is straight, and spans no plane")
     highest = int(np.where(off, profile[:, 1], -np.inf).argmax())

@@ -1,8 +1,8 @@
-"""`pairs: tree`: search only what can still join components, from the lowest level up.
+"""`pairs: tree`: search only what can still connect components, from the lowest level up.
 
 A connection at a low level holds at every higher one through the models' own paths, so that N
-models joined at the lowest level cost N − 1 connections in all; what fails there is searched again
-higher up, where it is easier.
+models connected at the lowest level cost N − 1 connections in all; what fails there is searched
+again higher up, where it is easier.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ HELD_BYTES = 2**28  # of models, while distances are measured
 
 
 def connect_tree(context: ConnectContext, levels: Sequence[float], progress: Progress) -> None:
-    """Join what can be joined at each level, round by round; a record a level in the set's tree.
+    """Connect what can be connected at each level, round by round; a record a level in its tree.
 
     The pairs of a round depend on the rows alone that are there at
     this level and below, so that an interrupted tree grows on as it would have.

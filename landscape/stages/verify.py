@@ -11,7 +11,13 @@ from typing import NamedTuple
 import numpy as np
 
 from landscape.analysis.topology import Certified, edges, forest, upper_bound
-from landscape.core.certificate import MOVED, SegmentEvaluator, certify, memoized, segment_evaluator
+from landscape.core.certificate import (
+    SETTLED_CHANGE,
+    SegmentEvaluator,
+    certify,
+    memoized,
+    segment_evaluator,
+)
 from landscape.core.task import Landscape
 from landscape.stages.build import (
     Progress,
@@ -178,7 +184,7 @@ def _judged_again(
     arrays, header = load_arrays(kept.file)
     points = _path(kept, arrays, landscape)
     bound = upper_bound(kept.record)
-    known = bound + MOVED * abs(bound)
+    known = bound + SETTLED_CHANGE * abs(bound)
     limit = known if kept.limit is None else kept.limit
     found = certify(points, evaluate, limit)
     agreed, finite, reason = found.holds(limit), bool(np.isfinite(found.maximum)), ""

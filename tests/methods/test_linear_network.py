@@ -51,7 +51,7 @@ def excess(landscape, a, b):
     curve = curve_between(landscape)(a, b)
     assert jump(curve, a, b) < 1e-7  # the square root of rounding, in a balanced factorisation
     energy = float(np.square(landscape.data[1]).sum(1).mean())
-    facts = certified(curve, landscape, 50, 1.0)
+    facts = certified(curve, landscape, 50, 1.0)[0]
     higher = max(float(landscape.level(a)), float(landscape.level(b)))
     assert facts["bound"] == pytest.approx(higher, rel=1e-12)
     return (facts["curve_max"] - higher) / max(higher, energy)
@@ -120,9 +120,9 @@ def test_the_string_converges_to_the_curve_as_h_squared(turned):
 def test_a_string_is_sampled_until_it_is_below_the_limit(turned):
     landscape, level, curve = turned
     peaks, limit = segment_evaluator(landscape, 50), 1.001 * level
-    points, highest = sampled(curve, peaks, limit, 300)
+    points, highest, _ = sampled(curve, peaks, limit, 300)
     assert 3 < trees.count(points) < 300 and level < highest <= limit
-    points, highest = sampled(curve, peaks, limit, 4)
+    points, highest, _ = sampled(curve, peaks, limit, 4)
     assert trees.count(points) <= 4 and highest > limit
 
 

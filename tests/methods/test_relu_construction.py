@@ -68,7 +68,7 @@ def watched(count, seed):
         ends = [random_end(landscape, rng, number % 4 > 0) for _ in range(2)]
         curve = curve_between(landscape)(*ends)
         assert jump(curve, *ends) < 1e-9
-        found.append(certified(curve, landscape, 40, 1.0))
+        found.append(certified(curve, landscape, 40, 1.0)[0])
     return found
 
 
@@ -99,7 +99,7 @@ def test_with_too_few_units_the_way_goes_through_zero():
     landscape = rectified(2, 1, 1, 0.0)
     a = {"Dense_0.kernel": np.array([[1.0], [0.0]]), "Dense_1.kernel": np.array([[0.5]])}
     b = {"Dense_0.kernel": np.array([[-1.0], [0.2]]), "Dense_1.kernel": np.array([[0.5]])}
-    facts = certified(curve_between(landscape)(a, b), landscape, 40, 1.0)
+    facts = certified(curve_between(landscape)(a, b), landscape, 40, 1.0)[0]
     assert facts["l"] == 1
     assert facts["epsilon"] == pytest.approx(facts["E|Y|^2"], rel=1e-12)
 
@@ -190,7 +190,7 @@ def test_as_a_start_the_search_goes_on_from_the_constructed_string():
     rng = np.random.default_rng(1)
     a, b = (random_end(landscape, rng, True) for _ in range(2))
     peaks = segment_evaluator(landscape, 20)
-    made = certified(curve_between(landscape)(a, b), landscape, 20, 1.0)
+    made = certified(curve_between(landscape)(a, b), landscape, 20, 1.0)[0]
     band = LevelSpec(1.01 * made["curve_max"])
     problem = Problem(landscape, peaks, lambda held: None)  # type: ignore[arg-type]
     first, then = (method.bind(problem, band) for method in (ReluConstruction(), Straight()))

@@ -34,10 +34,13 @@ STRING = {
     "name": "0-1", "points": {"w": np.ones((3, 3))}, "segments": SEGMENTS, "level": None,
     "history": [ROUND], "ids": np.arange(3), "left": {}, "left_ids": np.arange(0),
     "chained_from": None, "facts": {"bound": 1.0}, "ended": None, "reason": "", "rounds": 1,
-    "restarts": 0, "grad_evals": 10, "seconds": 0.5,
+    "restarts": 0, "grad_evals": 10, "loss_evals": 20, "tightening": None, "length_found": None,
+    "seconds": 0.5,
 }  # fmt: skip
 SHORTENING = {
     "name": "dss-1/0.5/0-1", "limit": 0.5, "extra": np.ones(2), "stiffness": np.ones(3),
+    "held": np.zeros(3, bool), "max_beads": 9, "max_sweeps": 10, "max_cost": None, "fresh": 1,
+    "loss_evals": 20,
     **{key: {"w": np.ones((3, 3))} for key in ("points", "safe", "kept")}, "ends": [0.1, 0.1],
     "lengths": [1.0], "seen": {"above": np.ones(2)}, "cuts": {}, "tube": 0.1, "margin": 0.1,
     "penalty": 0.0, "recent": [[1.0, 0.0]], "failures": 0, "sweeps": 1, "grad_evals": 10,

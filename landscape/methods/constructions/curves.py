@@ -61,22 +61,27 @@ def reverse(pieces: Sequence[Piece]) -> list[Piece]:
     return [Piece(name, lambda t, at=at: at(1 - t)) for name, at in reversed(pieces)]
 
 
-def certified(curve: Curve, landscape: Landscape, grid: int, limit: float) -> dict[str, float]:
-    """The curve's facts, with `curve_max` and `curve_change`, as certified by the rules of every
-    certificate on `grid` points a piece and more, and `piece 1 (name)`, …, each one's maximum."""
+def certified(
+    curve: Curve, landscape: Landscape, grid: int, limit: float
+) -> tuple[dict[str, float], int]:
+    """The curve's facts, and how many losses they took.
+
+    Its maximum is `curve_max` and `curve_change`, by the rules of every certificate on `grid`
+    points a piece and more; those of the pieces are `piece 1 (name)`, ….
+    """
     found = curve_evaluator(landscape, grid)(curve.at, len(curve.pieces), limit)
     highest = float(found.maximum.max())
     facts = {**curve.facts, "curve_max": highest}
     facts["curve_change"] = float((found.maximum + found.change).max()) - highest
     for number, (piece, maximum) in enumerate(zip(curve.pieces, found.maximum, strict=True), 1):
         facts[f"piece {number} ({piece.name})"] = float(maximum)
-    return facts
+    return facts, int(found.losses.sum())
 
 
 def sampled(
     curve: Curve, evaluate: SegmentEvaluator, limit: float, most: int
-) -> tuple[Params, float]:
-    """A string [beads, ...] of points of the curve, and its highest loss.
+) -> tuple[Params, float, int]:
+    """A string [beads, ...] of points of the curve, its highest loss, and how many it took.
 
     Begun with the ends of the pieces; what rises above the limit between two beads is halved,
     until nothing does, or the string would have more than `most` beads.
@@ -89,14 +94,15 @@ def sampled(
         return curve.at(numbers, places - numbers)
 
     points = at(places)
-    new, upper = np.arange(pieces), np.zeros(pieces)
+    new, upper, losses = np.arange(pieces), np.zeros(pieces), 0
     while True:
         lefts, rights = (trees.take(points, new + step) for step in (0, 1))
         found = evaluate(lefts, rights, limit, only_below=True)
         upper[new] = found.maximum + found.change
+        losses += int(found.losses.sum())
         failing = np.flatnonzero(upper > limit)
         if not len(failing) or len(places) + len(failing) > most:
-            return points, float(upper.max())
+            return points, float(upper.max()), losses
         middles = (places[failing] + places[failing + 1]) / 2
         points = paths.insert(points, failing, at(middles))
         places = np.insert(places, failing + 1, middles)
@@ -119,9 +125,10 @@ def constructed(
         string = search.active[0]
         a, b = (trees.take(string.points, place) for place in (0, -1))
         curve = construct(_float64(a), _float64(b))
-        string.facts = facts = certified(
+        facts, string.loss_evals = certified(
             _typed(curve, a), problem.landscape, problem.grid, level.limit
         )
+        string.facts = facts
         highest = facts["curve_max"] + facts["curve_change"]
         if not np.isfinite(highest):
             string.terminate(Status.NON_FINITE, "the loss is not finite on the constructed curve")
@@ -129,9 +136,10 @@ def constructed(
         room = level.limit - highest
         facts["allowed"] = min(SAMPLING * abs(highest), room / 2 if room > 0 else np.inf)
         limit = highest + facts["allowed"]
-        points, maximum = sampled(_typed(curve, a), problem.evaluate, limit, max_beads)
+        points, maximum, losses = sampled(_typed(curve, a), problem.evaluate, limit, max_beads)
         for name, leaf in points.items():
             leaf[0], leaf[-1] = a[name], b[name]
+        string.loss_evals += losses
         facts["sampling"] = maximum - facts["curve_max"]
         string.points, string.ids = points, np.arange(trees.count(points))
         string.terminate(Status.CONNECTED, _why_not(string, level))

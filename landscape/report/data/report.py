@@ -128,7 +128,7 @@ def _notes(
             said_of |= {record.level for record in tree}
             searched, pairs = sum(one.searched for one in tree), sum(one.pairs for one in tree)
             notes.append(
-                f"{name}: pairs were chosen to join what was not joined ({searched} of {pairs} "
+                f"{name}: pairs were chosen to connect what was not yet ({searched} of {pairs} "
                 "pairs and levels searched): shares, lengths and beads are of these, not of all"
             )
     if not rows:

@@ -14,11 +14,11 @@ from landscape.store.records.strings import StringRecord
 RULE = (
     "The claims are those of J. Bruna's talk, and the rules are written in "
     "landscape/analysis/claims.py. "
-    "Connected: supported where all pairs are joined at every level tried, directly or by a chain "
-    "of certified paths, and the 95 % interval of the share, counted in independent pairs, "
+    "Connected: supported where all pairs are connected at every level tried, directly or by a "
+    "chain of certified paths, and the 95 % interval of the share, counted in independent pairs, "
     "excludes one half; not supported where it lies below 90 % even if the pairs that were not "
-    "searched are joined. Curvier: four shapes (constant, exponential, power law, saturating) are "
-    "fitted to the logarithm of the mean at each level, and compared by their error at a level "
+    "searched are connected. Curvier: four shapes (constant, exponential, power law, saturating) "
+    "are fitted to the logarithm of the mean at each level, and compared by their error at a level "
     "that was left out; intervals and shares are of resamples of whole models. A search that "
     "failed shows nothing; what it could change is the bound."
 )
@@ -29,7 +29,7 @@ def claims_of(
 ) -> list[dict[str, Any]]:
     """A record a set: {method, set, connected, curvier, sentences}.
 
-    connected: `connectedness` of the pairs whose models both reached the level, joined by the
+    connected: `connectedness` of the pairs whose models both reached the level, connected by the
     certified paths of any search of the run, of lower levels too where the models' own paths carry
     them (`landscape.topology.components`); curvier: {measure: `growth`}, also of the measured
     strings, at the levels where all that are connected were measured.
@@ -55,7 +55,7 @@ def claims_of(
 
 
 def _carried(rows: Sequence[StringRecord], topology: dict[str, Any]) -> list[Tried]:
-    """The components of the levels of these rows, as chains of joined models."""
+    """The components of the levels of these rows, as chains of connected models."""
     limits = {(row.level, row.limit) for row in rows}
     return [
         Tried(a, b, level["level"], True)
@@ -101,11 +101,11 @@ def _connected(found: dict[str, Any], rows: Sequence[StringRecord]) -> str:
         return f"{said}{_capital(found['reason'])}."
     lowest, least = levels[-1], min(levels, key=lambda level: level["interval"][0])
     said += f"{_capital(found['reason'])}; at the lowest level, {lowest['level']:g}, "
-    said += f"{lowest['joined']} of {lowest['pairs']} pairs were joined"
+    said += f"{lowest['connected']} of {lowest['pairs']} pairs were connected"
     own = [r for r in rows if r.level == lowest["level"] and r.status == CONNECTED]
-    if len(own) < lowest["joined"]:
+    if len(own) < lowest["connected"]:
         said += f", {len(own)} by this search itself, the others through more certified paths"
-    missing = lowest["pairs"] - lowest["joined"] - lowest["failed"]
+    missing = lowest["pairs"] - lowest["connected"] - lowest["failed"]
     if missing:
         said += f"; of the rest, {lowest['failed']} searched in vain and {missing} not at all"
     said += ". "

@@ -13,7 +13,7 @@ INDEPENDENT = "± is the standard error over connected pairs, which share no mod
 NO_ERROR = "no ± where one pair is connected, or one model is in every connected pair"
 NOT_FOUND = "a search that fails shows nothing: a longer one may find a path"
 
-SURE = 7  # digits of a mean whose error is smaller still
+MOST_DIGITS = 7  # digits of a mean whose error is smaller still
 
 Level = dict[str, Any]
 
@@ -29,7 +29,7 @@ def number(value: Any, decimals: int | None = None) -> str:
         return f"{mean:.4g} ± 0"
     places = max(0, 1 - math.floor(math.log10(error)))
     if places > 7:
-        digits = min(max(1, places + 1 + math.floor(math.log10(abs(mean) or error))), SURE)
+        digits = min(max(1, places + 1 + math.floor(math.log10(abs(mean) or error))), MOST_DIGITS)
         return f"{mean:.{digits}g} ± {error:.2g}"
     return f"{mean:.{places}f} ± " + f"{error:.{places}f}".removeprefix("0" if places else "")
 

@@ -47,8 +47,8 @@ def _length(report: dict[str, Any], rows: Rows, metric: str) -> Figure:
     return Figure(
         "length",
         f"Normalised length against level. {_said(levels, LENGTH)}",
-        "Normalised length of the connected strings as found: mean with its standard error; dots "
-        "are pairs. 1 is straight.",
+        "Normalised length of the connected strings, before any shortening: mean with its standard "
+        "error; dots are pairs. 1 is straight.",
         plot,
         _table(levels, LENGTH, pairs),
     )

@@ -193,7 +193,8 @@ def against_level(
                 [level["level"] for level in earlier],
                 [level[before]["mean"] for level in earlier],
                 [level[before]["se"] or 0 for level in earlier],
-                capsize=3, lw=0.8, label=f"{name}, as found", **style | {"ls": ":", "mfc": "none"},
+                capsize=3, lw=0.8, label=f"{name}, before shortening",
+                **style | {"ls": ":", "mfc": "none"},
             )  # fmt: skip
         for level in found:
             dots = np.sort(pairs(level))

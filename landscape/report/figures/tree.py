@@ -17,7 +17,7 @@ from matplotlib.ticker import MaxNLocator
 from landscape.report.figures.style import COLOURS, INK, MARKERS, _level_axis, log_values
 
 DECADES = 1.0  # of energies, from which on their axis is logarithmic
-FLAT = 0.2  # of the highest energy: where the axis spans less, the drawing says how much
+NARROW_SPAN = 0.2  # of the highest energy: where the axis spans less, the drawing says how much
 SPAN = 1e-3  # of it, at least on an axis: less is what a certificate may still move by
 NAMED = 40  # leaves that are named upright
 MOST_NAMED = 120
@@ -69,7 +69,7 @@ def disconnectivity(axes: Axes, topology: dict[str, Any], metric: str) -> None:
     if topology["unjoined"] > 1 and topology["merges"]:
         said += f"\nno path is known between {topology['unjoined']} groups"
     low, high = min(energy.values()), max([*energy.values(), *heights])
-    if 0 < high - low < FLAT * abs(high):
+    if 0 < high - low < NARROW_SPAN * abs(high):
         said += f"\nall is within {100 * (high - low) / abs(high):.2g} % of {high:.4g}: drawn large"
     axes.set_title(said, fontsize=8, loc="left")
 

@@ -152,7 +152,7 @@ def _against(
     metric: str,
     logarithmic: bool = False,
 ) -> Figure:
-    """Means against the level; of strings that were shortened, those as found beside them."""
+    """Means against the level; of strings that were shortened, those before it beside them."""
     before = f"{key}_found" if _are_shortened(strings) and f"{key}_found" in strings[0] else ""
 
     def pairs(level: dict[str, Any]) -> list[float]:
@@ -175,7 +175,7 @@ def _against(
         return found
 
     means = ", ".join(f"{number(level[key])} at {level['level']:g}" for level in strings)
-    caption += ". Open markers: as found; filled: shortened." if before else "."
+    caption += ". Open markers: before shortening; filled: after." if before else "."
     label = f"{title} against level: {means}"
     return Figure(key.replace("_", "-"), label, caption, plot, [line(at) for at in strings])
 
@@ -211,10 +211,10 @@ def _lengths(strings: Records, kept: Kept, metric: str) -> Part:
     columns = {}
     for key, name in {**LENGTHS, "function_length": "function-space, absolute"}.items():
         if shortened:
-            columns[f"{name}, as found"] = _mean(f"{key}_found")
+            columns[f"{name}, before shortening"] = _mean(f"{key}_found")
             columns[f"{name}, shortened"] = _mean(key)
         else:
-            columns[f"{name}, as found"] = _mean(key)
+            columns[f"{name}, before shortening"] = _mean(key)
     words = f"Lengths over the distance of the ends in their own metric; function-space {said}."
     return (
         "Lengths",
@@ -225,12 +225,14 @@ def _lengths(strings: Records, kept: Kept, metric: str) -> Part:
 
 def _shortening(strings: Records) -> str:
     if not _are_shortened(strings):
-        return html.paragraph("The strings are as found: they were not shortened.")
+        return html.paragraph(
+            "The strings are as their searches left them: they were not shortened."
+        )
     settled, tried = (sum(r[key] for r in strings) for key in ("converged", "shortened"))
     columns: dict[str, Column] = {
         "shortening": lambda r: ", ".join(f"{n} {status}" for status, n in r["shortening"].items()),
         "length moved at last, at most": _change,
-        "beads found": _mean("beads_found"),
+        "beads before": _mean("beads_found"),
         "beads": _mean("beads"),
         "sweeps": _mean("sweeps"),
     }
@@ -259,7 +261,7 @@ def _turning(strings: Records, kept: Kept, metric: str) -> Part:
     for suffix, title, levels, _ in _sets(strings, kept):
         drawn.append(_where(f"turning{suffix}", title, levels))
     columns = {
-        "total curvature, as found": _mean("total_curvature_found"),
+        "total curvature, before shortening": _mean("total_curvature_found"),
         "total curvature, shortened": _mean("total_curvature"),
         "per unit length": _mean("curvature_density"),
         "half is turned by": _mean("curvature_middle"),

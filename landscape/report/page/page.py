@@ -23,8 +23,8 @@ from landscape.report.figures import style
 from landscape.report.figures.overview import LINEAR, overview
 from landscape.report.figures.style import Figure
 from landscape.report.page import html, single, strings
+from landscape.report.page.components import component_figures, persistence
 from landscape.report.page.geometry import geometry
-from landscape.report.page.joined import joined_figures, persistence
 from landscape.report.page.single import metric_of
 from landscape.store.files import write_bytes
 from landscape.store.run import Run
@@ -37,8 +37,8 @@ MEANINGS = {
     "The resolution is the widest gap between evaluated points, as a fraction of the length; a "
     "finer grid can still find more, and lscape verify tries.",
     "normalised length": "the string's Euclidean length divided by the distance of its ends, over "
-    "the same parameters. 1 is straight. It is the length of the string that was found, an upper "
-    "bound on the shortest.",
+    "the same parameters. 1 is straight. It is the length of the string as its search left it, an "
+    "upper bound on the shortest.",
     "beads": "the string's points, both ends counted.",
     "max loss": "the highest loss on any connected path.",
     "barrier": "the maximum over the path of its loss less the straight interpolation of the "
@@ -99,7 +99,7 @@ def _page(
     metric = ", ".join(sorted({metric_of(about) for about in report["runs"]}))
     over = overview(report, rows, metric)
     topologies = {one["run"]: one for one in report["topology"]}
-    joined = joined_figures(topologies, metric)
+    connected = component_figures(topologies, metric)
     opened = {about["run"]: run for about, run in zip(report["runs"], runs, strict=True)}
     measured = geometry(report, opened, metric)
     linear = html.paragraph(LINEAR) * any(level["level"] <= 0 for level in levels)
@@ -112,7 +112,7 @@ def _page(
         html.bullets(report["notes"], "notes"),
         html.section("As the loss falls", html.grid(over) + linear),
         html.section("The claims", _claims(report)),
-        html.section("What is joined", html.grid(joined) + _topologies(topologies)),
+        html.section("Components and barriers", html.grid(connected) + _topologies(topologies)),
         html.section("Measured", _measured(measured, report)),
         html.section("By level", _table(levels)),
         html.section("Against the published figure", _against(report["against"])),
@@ -124,7 +124,7 @@ def _page(
         html.section("How to cite", CITE),
     ]
     of_measures = [one for _, drawn, _ in measured for one in drawn]
-    kept = [*over, *joined, *of_measures, *(one for part in parts for one in part.figures)]
+    kept = [*over, *connected, *of_measures, *(one for part in parts for one in part.figures)]
     return html.document(title, body), kept
 
 

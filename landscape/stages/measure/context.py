@@ -41,10 +41,7 @@ class MeasureContext:
 
     @functools.cache  # noqa: B019
     def shortener(self, grid: int) -> Shortener:
-        asked = self.settings
-        return Shortener(
-            self.landscape, self.evaluate(grid), asked.tolerance, asked.max_beads, asked.max_sweeps
-        )
+        return Shortener(self.landscape, self.evaluate(grid), self.settings.tolerance)
 
     @functools.cached_property
     def function_length(self) -> Callable[[Params], FunctionLength] | None:

@@ -94,7 +94,7 @@ def measure_strings(
             checkpoints.keep(lambda group=group: [vars(string) for string in group])
             ended = sum(string.ended is not None for string in group)
             beads = max(trees.count(string.points) for string in group)
-            part = sum(s.sweeps for s in group) / shortener.max_sweeps
+            part = sum(s.sweeps / max(s.max_sweeps, 1) for s in group)
             progress("shortening", done + max(ended, part), total, ended=done + ended, beads=beads)
         checkpoints.keep(lambda group=group: [vars(string) for string in group], now=True)
         for string in group:
@@ -115,9 +115,13 @@ def _certified(row: StringRecord) -> tuple[int, float, list[float]]:
 def _begun(context: MeasureContext, row: StringRecord) -> Shortening:
     points, (grid, limit, ends) = _points(context, row), _certified(row)
     if context.settings.shorten:
-        return context.shortener(grid).start(_key(row), points, limit, ends)
-    found = [0.0, 0.0, float(trees.count(points)), paths.length(points), 1.0]
-    string = Shortening(_key(row), limit, points, points, points, ends, np.zeros(0))
+        asked = context.settings
+        return context.shortener(grid).start(
+            _key(row), points, limit, ends, asked.max_beads, asked.max_sweeps
+        )
+    beads = trees.count(points)
+    found = [0.0, 0.0, float(beads), paths.length(points), 1.0]
+    string = Shortening(_key(row), limit, points, points, points, ends, np.zeros(0), beads, 0)
     return replace(string, history=[found], ended=OFF)
 
 

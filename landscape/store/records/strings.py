@@ -31,6 +31,9 @@ SearchStatus = Literal["CONNECTED", "NOT_FOUND", "STUCK", "NON_FINITE", "LEVEL_N
 class StringRecord(Record):
     """A row of results.csv; facts: what a construction says of its curve, by name.
 
+    grad_evals and loss_evals are of the search. length_found, beads_found: before the path was
+    drawn tight; tightening_*: what that took; None where it was not.
+
     What was searched has numbers, and what is CONNECTED all of them."""
 
     task: str
@@ -47,6 +50,7 @@ class StringRecord(Record):
     barrier: Number | None
     rounds: Count | None
     grad_evals: Count
+    loss_evals: Count
     seconds: Amount | None
     set: FileName
     limit: Number | None
@@ -61,6 +65,10 @@ class StringRecord(Record):
     restarts: Count | None
     curve_max: Number | None
     bound: Number | None
+    length_found: Amount | None
+    beads_found: Count | None
+    tightening_grad_evals: Count | None
+    tightening_loss_evals: Count | None
     reason: str
     facts: Annotated[dict[str, Number] | None, GIVEN] = field(default=None, metadata=OPTIONAL)
 

@@ -1,4 +1,4 @@
-"""The page's figures of what is joined: components by level, and the disconnectivity graphs."""
+"""The page's figures of connectedness: components by level, and the disconnectivity graphs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from landscape.report.page import html
 Topologies = dict[str, dict[str, Any]]
 
 
-def joined_figures(topologies: Topologies, metric: str) -> list[Figure]:
+def component_figures(topologies: Topologies, metric: str) -> list[Figure]:
     """topologies: `landscape.analysis.topology.describe`'s, by run."""
     with_levels = {name: one for name, one in topologies.items() if one["levels"]}
     found = [_components(with_levels, metric)] if with_levels else []
@@ -62,9 +62,9 @@ def _disconnectivity(topology: dict[str, Any], metric: str, run: str) -> Figure:
     highest = max(merge["height"] for merge in topology["merges"])
     return Figure(
         f"disconnectivity-{run}" if run else "disconnectivity",
-        f"Disconnectivity graph{of}, {len(topology['leaves'])} models: all joins known are at most "
-        f"at {number(highest)}",
-        f"Disconnectivity graph{of}: each model's deepest snapshot at its energy, joined at the "
+        f"Disconnectivity graph{of}, {len(topology['leaves'])} models: all known barriers are "
+        f"at most {number(highest)}",
+        f"Disconnectivity graph{of}: each model's deepest snapshot at its energy, connected at the "
         "lowest barrier known. Every barrier is an upper bound.",
         lambda axes: tree.disconnectivity(axes, topology, metric),
         tree.persistence_table(topology),

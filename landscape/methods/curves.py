@@ -1,0 +1,247 @@
+"""What the methods that train a curve of a few control points have in common.
+
+A curve is trained until it is below the level wherever it is looked at. Then a string of its points
+is certified, and the curve is made shorter as long as such strings are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated, ClassVar
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from landscape.core import paths, trees
+from landscape.core.keys import key_data
+from landscape.core.level import LevelSpec
+from landscape.core.settings import Count, Rate
+from landscape.core.status import Status
+from landscape.core.trees import Params
+from landscape.methods.base import Method
+from landscape.search.curves import (
+    LOOKS,
+    TARGET,
+    WEIGHT,
+    Basis,
+    adam_by_reach,
+    curve_landscape,
+    descends_level,
+    sampled,
+)
+from landscape.search.descend import Descender, DescentState
+from landscape.search.state import Beads, Problem, Search, Segments, Stepper, String
+from landscape.search.strings import evaluate_new_segments, record_round, replace_path
+
+CHECK = 20  # steps, after which a curve is looked at
+SHORTER = 4  # rounds of the second phase, each with shorter steps than the one before
+STRONGER = 10.0  # times `length`: its weight when the second phase begins
+EASED = 3.0  # by which the weight of the length is divided where a string is not certified
+ALIKE = 1e-3  # of the length: a string of twice the segments that differs by less is the curve
+NOT_SEEN = "the certificate found more than the search had seen"
+TRAINED = "trained"  # steps until a curve was certified first
+
+
+class Curve(Method):
+    """Settings of a curve between two models that is trained below the level."""
+
+    points: Annotated[int, Field(ge=3)] = 3
+    """Control points of the curve, its ends counted."""
+    steps: Count = 4000
+    """Of gradient descent at most, until the curve is below the level."""
+    batch: Count = 1
+    """Places on the curve that a step takes a gradient at, each drawn from its own part of it."""
+    rate: Rate = 0.02
+    """Of Adam: a step's length if all parameters move alike, in lengths of the straight line."""
+    jitter: Annotated[float, Field(ge=0)] = 0.01
+    """How far off the straight line the control points start, in lengths of the line."""
+    length: Annotated[float, Field(ge=0)] = 0.3
+    """The weight of the curve's length, in lengths of the straight line; it fades with the steps,
+    and begins again, larger, when the curve is below the level. 0: it is not made shorter."""
+
+    sampled: ClassVar[bool] = True
+    """Whether a string of the curve is sampled; else it is the control points."""
+
+    @model_validator(mode="after")
+    def _held_by_its_string(self) -> Curve:
+        if not self.sampled and self.points > self.max_beads:
+            raise ValueError(
+                f"points ({self.points}) are the beads of the path: at most max_beads "
+                f"({self.max_beads})"
+            )
+        return self
+
+    @property
+    def basis(self) -> Basis:
+        """The weights of the control points along the curve."""
+        raise NotImplementedError
+
+    def bind(self, problem: Problem, level: LevelSpec) -> Stepper:
+        return _Search(self, problem, level).step
+
+
+class _Search:
+    """The training of curves at one level."""
+
+    def __init__(self, settings: Curve, problem: Problem, level: LevelSpec) -> None:
+        self.settings, self.problem, self.level = settings, problem, level
+        landscape, basis = problem.landscape, settings.basis
+        self.names = tuple(landscape.shapes)
+        self.shortens = settings.length > 0 and descends_level(landscape)
+        self.descender = Descender(
+            curve_landscape(landscape, basis, settings.points, settings.batch, settings.steps),
+            adam_by_reach(settings.rate, trees.size(landscape.shapes), settings.steps),
+            CHECK,
+            settings.steps,
+        )
+
+    def step(self, search: Search) -> None:
+        """Begin all curves, or train them on, and take up those that have come to an end."""
+        if search.pending is None:
+            search.pending = self._begin(search.strings)
+            return
+        owners, before = search.pending.owner, search.pending.descent
+        after = self.descender.advance(before)
+        for owner, made in zip(owners, after.step - before.step, strict=True):
+            search.strings[owner].grad_evals += int(made) * self.settings.batch
+            search.strings[owner].loss_evals += LOOKS * -(-int(made) // CHECK)
+        ended = np.flatnonzero(~self.descender.going(after))
+        search.pending = replace(search.pending, descent=after)
+        if len(ended):
+            self._end_rounds([search.strings[n] for n in owners[ended]], after.settled(), ended)
+            left = [k for k, n in enumerate(owners) if search.strings[n].ended is None]
+            search.pending = search.pending.take(np.array(left)) if left else None
+
+    def _begin(self, strings: list[String]) -> Beads | None:
+        """The curves of all strings that are not certified as they are."""
+        active = [(number, s) for number, s in enumerate(strings) if s.ended is None]
+        evaluate_new_segments([s for _, s in active], self.problem.evaluate, self.level.limit)
+        owners, curves, keys, chords = [], [], [], []
+        for number, string in active:
+            record_round(string, self.level.level)
+            if self._holds(string.seen):
+                string.terminate(Status.CONNECTED, NOT_SEEN)
+                continue
+            owners.append(number)
+            curves.append(self._control_points(string))
+            keys.append(self._key(string))
+            chords.append(paths.chord(string.points))
+        if not owners:
+            return None
+        many = np.array(owners)
+        limits = np.full(len(many), self.level.limit)
+        descent = self.descender.start(
+            trees.stack(curves), np.stack(keys), limits, np.array(chords),
+            {TRAINED: np.zeros(len(many), np.int32)},
+        )  # fmt: skip
+        return Beads(many, np.zeros_like(many), np.ones(len(many), bool), descent)
+
+    def _control_points(self, string: String) -> Params:
+        """A curve's parameters: control points along a string, the inner ones a little off it."""
+        points, jitter = self.settings.points, self.settings.jitter
+        control = paths.at(string.points, np.linspace(0, 1, points))
+        for name, leaf in control.items():
+            leaf[[0, -1]] = string.points[name][[0, -1]]
+        if jitter:
+            inner = {name: leaf[1:-1] for name, leaf in control.items()}
+            off = jitter * paths.chord(string.points) * np.sqrt(points - 2)
+            for name, away in trees.random_move(inner, off, self._key(string)).items():
+                control[name][1:-1] += away
+        dtype = next(iter(control.values())).dtype
+        return control | {
+            TARGET: np.array(self.level.target, dtype),
+            WEIGHT: np.array(self.settings.length, dtype),
+        }
+
+    def _key(self, string: String) -> np.ndarray:
+        words = "curve", string.name, self.level.level, string.rounds
+        return key_data(self.problem.seed, *words)
+
+    def _end_rounds(self, strings: list[String], descent: DescentState, ended: np.ndarray) -> None:
+        """Judge curves, and set their descents to their next rounds, if there are any."""
+        for string, index in zip(strings, ended, strict=True):
+            if string.rounds:
+                self._after_shortening(string, descent, index)
+            else:
+                self._after_training(string, descent, index)
+
+    def _after_training(self, string: String, descent: DescentState, index: int) -> None:
+        value, made, most = descent.value[index], int(descent.step[index]), self.settings.steps
+        if not np.isfinite(value):
+            why = f"the loss on the curve became non-finite within {made} steps"
+            string.terminate(Status.NON_FINITE, f"{why}; a smaller connect.rate may help")
+            return
+        below = value <= self.level.limit
+        points, seen = self._string_of(string, descent, index, grows=bool(below))
+        if self._holds(seen):
+            replace_path(string, points, seen)
+            self._end_round(string)
+            descent.fixed[TRAINED][index] = made
+            self._shorten(string, descent, index)
+        elif made < most and descent.moved[index]:
+            # a look has missed what the certificate found: on to the next one
+            descent.value[index] = np.finfo(descent.value.dtype).max
+        else:
+            replace_path(string, points, seen)
+            self._end_round(string)
+            if descent.moved[index]:
+                help = "more of them, or more connect.points, may help"
+                string.terminate(Status.NOT_FOUND, f"steps ({most}) spent; {help}")
+            else:
+                why = "the loss has no gradient where the curve begins"
+                string.terminate(Status.STUCK, f"{why}; another connect.jitter may help")
+
+    def _after_shortening(self, string: String, descent: DescentState, index: int) -> None:
+        below = descent.value[index] <= self.level.limit
+        if below:
+            points, seen = self._string_of(string, descent, index, grows=True)
+            below = self._holds(seen)
+            if below and paths.length(points) < paths.length(string.points):
+                replace_path(string, points, seen)
+        if not below:
+            descent.params[WEIGHT][index] /= EASED
+        self._end_round(string)
+        self._shorten(string, descent, index)
+
+    def _shorten(self, string: String, descent: DescentState, index: int) -> None:
+        """Set a curve's descent to its next round of shortening; end the string after the last."""
+        part = int(descent.fixed[TRAINED][index]) // SHORTER
+        if not self.shortens or not part or string.rounds > SHORTER:
+            string.terminate(Status.CONNECTED, NOT_SEEN)
+            return
+        if string.rounds == 1:
+            descent.params[WEIGHT][index] = STRONGER * self.settings.length
+        left = 1 - (string.rounds - 1) / SHORTER
+        descent.reach[index] = left * paths.chord(string.points)
+        descent.step[index] = self.settings.steps - part
+        descent.target[index] = -np.inf
+        descent.key[index] = self._key(string)
+
+    def _string_of(
+        self, string: String, descent: DescentState, index: int, grows: bool
+    ) -> tuple[Params, Segments]:
+        """The string of the fewest beads 2ᵏ + 1 that is certified, or of so many that it is the
+        curve; without `grows` that at once."""
+        control = {name: descent.params[name][index] for name in self.names}
+        most, limit = self.settings.max_beads, self.level.limit
+        beads, before = 3, np.inf
+        while True:
+            exact = not self.settings.sampled
+            points = control if exact else sampled(control, self.settings.basis, min(beads, most))
+            length = paths.length(points)
+            last = exact or beads >= most or abs(length - before) <= ALIKE * length
+            if grows or last:
+                lefts, rights = trees.take(points, slice(-1)), trees.take(points, slice(1, None))
+                found = self.problem.evaluate(lefts, rights, limit, only_below=True)
+                string.loss_evals += int(found.losses.sum())
+                seen = Segments(found.maximum + found.change, found.place, found.values)
+                if last or self._holds(seen):
+                    return points, seen
+            beads, before = 2 * beads - 1, length
+
+    def _holds(self, seen: Segments) -> bool:
+        return bool((seen.upper <= self.level.limit).all())
+
+    def _end_round(self, string: String) -> None:
+        string.rounds += 1
+        record_round(string, self.level.level)
