@@ -30,8 +30,13 @@ def pytest_collection_modifyitems(config, items):
     items[:] = [item for item in items if item not in torch]
 
 
+@pytest.fixture(autouse=True)
+def float32_again():
+    """No test leaves its precision, or its devices' settings, to the next one."""
+    yield
+    devices.configure()
+
+
 @pytest.fixture
 def float64():
     jax.config.update("jax_enable_x64", True)
-    yield
-    jax.config.update("jax_enable_x64", False)
