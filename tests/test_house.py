@@ -60,6 +60,7 @@ WITHIN = {
         "begin": {"validation"},
         "load": {"sections", "validation", "yaml_source"},
         "schema": {"load", "sections", "validation"},
+        "sections": {"validation"},
         "yaml_source": {"validation"},
     },
     "stages": {

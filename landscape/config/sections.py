@@ -17,11 +17,11 @@ from pydantic import (
     SerializeAsAny,
     Tag,
     TypeAdapter,
-    ValidationError,
     ValidationInfo,
     field_validator,
 )
 
+from landscape.config.validation import validated
 from landscape.core.settings import Count, Rate, Seed, Settings
 from landscape.measures.base import Measure as OtherMeasure
 from landscape.measures.registry import MEASURES, load_measure
@@ -415,13 +415,11 @@ def _measure_of(entry: str | dict[str, Any]) -> OtherMeasure:
         raise ValueError(f"unknown measure '{name}' (allowed: {allowed}, module:Class)") from None
     except ImportError as error:
         raise ValueError(str(error)) from None
-    try:
-        return kind(**given)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
+    measure, problems = validated(kind, given, name)
+    for where, said in problems:
         allowed = ", ".join(kind.model_fields) or "no settings"
-        where = ".".join(map(str, first["loc"]))
-        raise ValueError(f"{name}: {where}: {first['msg']} (allowed: {allowed})") from None
+        raise ValueError(f"{where}: {said} (allowed: {allowed})")
+    return measure
 
 
 class Plane(Settings):

@@ -90,8 +90,9 @@ def test_other_settings_are_other_measures(run):
     ("also", "said"),
     [
         (["nomrs"], "unknown measure 'nomrs'"),
-        ([{"name": "norms", "fctor": 2}], "norms: fctor: .*allowed: factor"),
-        ([{"name": "norms", "factor": "two"}], "norms: factor: "),
+        ([{"name": "norms", "fctor": 2}], r"norms\.fctor: .*allowed: factor"),
+        ([{"name": "norms", "factor": "two"}], r"norms\.factor: "),
+        ([{"name": "norms", "factor": "3"}], r"norms\.factor: "),
         ([{"factor": 2}], "an entry is a name"),
         (["no_such_module:Norms"], "no module 'no_such_module'"),
         (["numpy:array"], "'numpy:array' is no measure"),
