@@ -109,6 +109,7 @@ def measured(run, rows, **more):
             "peak_gradient": 0.25, "peak_smallest": -0.5, "peak_smallest_error": 0.001,
             "peak_largest": 7.0, "peak_largest_error": 0.002, "max_loss": 0.99 * one.level,
             "limit": one.level, "beads_found": 5, "sweeps": 20, "grad_evals": 100,
+            "loss_evals": 300,
             "seconds": 0.5, "grid": 50, "reason": "",
             **{key: getattr(one, key) for key in ("set", "method", "level", "a", "b")}, **more,
         }  # fmt: skip

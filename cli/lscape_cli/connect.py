@@ -69,15 +69,18 @@ def connect(
 
 
 def _verdicts(rows: list[StringRecord]) -> list[str]:
-    """A line a level: level 0.05: 5 of 6 pairs connected (1 STUCK)."""
+    """A line a set and level: level 0.05: 5 of 6 pairs connected (1 STUCK); with the set's name
+    where there are several."""
     lines = []
-    levels = dict.fromkeys(row.level for row in rows)
-    width = max((len(f"{level:g}:") for level in levels), default=0)
-    for level in levels:
-        counts = Counter(str(row.status) for row in rows if row.level == level)
+    places = dict.fromkeys((row.set, row.level) for row in rows)
+    several = len({name for name, _ in places}) > 1
+    width = max((len(f"{level:g}:") for _, level in places), default=0)
+    for name, level in places:
+        counts = Counter(str(row.status) for row in rows if (row.set, row.level) == (name, level))
         pairs, connected = counts.total(), counts.pop("CONNECTED", 0)
         others = ", ".join(f"{number} {status}" for status, number in sorted(counts.items()))
         line = f"level {f'{level:g}:':<{width}} {connected} of {pairs} pairs connected"
+        line = f"{name}: {line}" if several else line
         lines.append(f"{line} ({others})" if others else line)
     return lines
 

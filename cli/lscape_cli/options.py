@@ -169,8 +169,10 @@ def exit_unless_connected(rows: list[StringRecord], tree: list[TreeRecord] | Non
         apart = [f"{record.level:g}" for record in tree if len(record.components) != 1]
         said = f"the models are not in one component at {', '.join(apart)}" if apart else ""
     else:
-        missing = sum(row.status != "CONNECTED" for row in rows)
-        said = f"{missing} of {len(rows)} were not connected" if missing else ""
+        tried = {(row.level, row.a, row.b) for row in rows}
+        found = {(row.level, row.a, row.b) for row in rows if row.status == "CONNECTED"}
+        missing = len(tried - found)  # by none of the searches
+        said = f"{missing} of {len(tried)} were not connected" if missing else ""
     if said:
         console.error(f"--require-connected: {said}")
         sys.exit(3)

@@ -29,6 +29,7 @@ from landscape.config.sections import (
     Sweep,
     Train,
     combination_name,
+    named_method,
     pair_list,
 )
 from landscape.config.validation import (
@@ -118,7 +119,8 @@ SECTIONS: dict[str, Any] = {
     "compute": Compute,
     "data": Data,
 }
-UNNAMED = {"pairs", "tries", "barriers"}  # keys that name neither a set nor measures
+# keys of a section that do not name a set, or measures
+UNNAMED = {"connect": {"pairs", "tries", "also"}, "measure": {"barriers"}}
 _ABSENT = {"seed": 0}  # any other section that is left out is an empty one
 
 
@@ -270,8 +272,18 @@ def revised(config: Config, overrides: Sequence[str]) -> Config:
     data = resolved(config)
     _override(source, data, overrides)
     asked = {override.partition("=")[0].strip() for override in overrides}
+    _forget_other_searches(config, data, asked)
     _forget_other_method(config, data, asked)
     return _resolve(source, data, config.name, ())
+
+
+def _forget_other_searches(config: Config, data: dict[str, Any], asked: set[str]) -> None:
+    """Where another method or a tree is chosen, that alone is meant, without `connect.also`."""
+    connect = data.get("connect")
+    if not isinstance(connect, dict) or "connect.also" in asked:
+        return
+    if connect.get("method") != config.connect.method or connect.get("pairs") == "tree":
+        connect.pop("also", None)
 
 
 def _forget_other_method(config: Config, data: dict[str, Any], asked: set[str]) -> None:
@@ -467,7 +479,30 @@ def _connect(given: Any) -> tuple[Connect | None, list[Problem]]:
         if start is None or not start.makes_start:
             said = unknown(connect.start_method, [*makers, f"FILE{PATH_FILE}"], "start")
             problems.append(("connect.start", said))
+    problems += _other_searches(connect)
     return (None if problems else connect), problems
+
+
+def _other_searches(connect: Connect) -> list[Problem]:
+    """What is wrong with `connect.also`."""
+    problems = []
+    for number, (name, given) in enumerate(map(named_method, connect.also)):
+        key = f"connect.also[{number}]"
+        kind, found = _method(name, f"{key}.method" if name is not None else key)
+        if kind is not None:
+            _, found = validated(kind, given, key)
+        problems += found
+    if problems:
+        return problems
+    if connect.also and connect.pairs == "tree":
+        said = "a tree chooses its pairs by what one search finds: [] with pairs: tree"
+        return [("connect.also", said)]
+    names = [set_name(one) for one in (connect, *connect.others)]
+    return [
+        (f"connect.also[{number}]", "this search is there already, with the same settings")
+        for number, name in enumerate(names[1:])
+        if name in names[: number + 1]
+    ]
 
 
 def _method(name: Any, key: str) -> tuple[type[Method] | None, list[Problem]]:
@@ -522,20 +557,20 @@ def changes(config: Config, own: Config, section: str) -> list[str]:
     return [
         f"{section}.{key}={json.dumps(value)}"
         for key, value in after.items()
-        if (key not in before or value != before[key]) and key not in UNNAMED
+        if (key not in before or value != before[key]) and key not in UNNAMED[section]
     ]
 
 
 def set_name(connect: Connect) -> str:
     """The name of a search's set of rows: its method, and a hash of all but which pairs."""
     settings = {key: value for key, value in connect.flat().items() if value is not None}
-    settings = {key: value for key, value in settings.items() if key not in UNNAMED}
+    settings = {key: value for key, value in settings.items() if key not in UNNAMED["connect"]}
     return f"{connect.finder.name}-{_digest(settings)[:6]}"
 
 
 def measures_name(measure: Measure) -> str:
     """The name of the measures of strings and models that these settings make."""
-    settings = measure.model_dump(mode="json", exclude=UNNAMED)
+    settings = measure.model_dump(mode="json", exclude=UNNAMED["measure"])
     return f"measures-{_digest(settings)[:6]}"
 
 

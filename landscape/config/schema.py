@@ -7,6 +7,7 @@ several keys together (`_disagreements` in load.py, say) has no words in a schem
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -16,6 +17,7 @@ from pydantic_core import core_schema
 from landscape.config.load import SECTIONS
 from landscape.config.sections import Connect, Searches, Sweep
 from landscape.config.validation import parameters_of
+from landscape.core.settings import Settings
 from landscape.data import Store
 from landscape.measures.registry import MEASURES, load_measure
 from landscape.methods.base import Method
@@ -38,7 +40,8 @@ def config_schema() -> Schema:
         name: _connect(definitions) if kind is Connect else _schema_of(kind, name, definitions)
         for name, kind in SECTIONS.items()
     }
-    sections["measure"]["properties"]["also"] |= _also(definitions)
+    also = _several("name", MEASURES.names(), load_measure, definitions)
+    sections["measure"]["properties"]["also"] |= also
     required = {name: part.pop("required", []) for name, part in sections.items()}
     task, task_required = _task(definitions)
     complete = {name: {"required": keys} for name, keys in required.items() if keys}
@@ -107,6 +110,7 @@ def _connect(definitions: Schema) -> Schema:
     """
     common = _schema_of(Searches, "connect", definitions)
     common["properties"]["method"] |= {"anyOf": [{"enum": METHODS.names()}, FROM_A_MODULE]}
+    common["properties"]["also"] |= _several("method", METHODS.names(), load_method, definitions)
     methods: dict[str, type[Method]] = {}
     for name in METHODS.names():
         try:
@@ -128,19 +132,21 @@ def _connect(definitions: Schema) -> Schema:
     return {**common, "allOf": known}
 
 
-def _also(definitions: Schema) -> Schema:
-    """Other measures: each a name, or a name and the settings of that measure."""
-    name: Schema = {"type": "string", "anyOf": [{"enum": MEASURES.names()}, FROM_A_MODULE]}
+def _several(
+    key: str, names: Sequence[str], load: Callable[[str], type[Settings]], definitions: Schema
+) -> Schema:
+    """Some of what has these names: each a name, or a name under this key and its settings."""
+    name: Schema = {"type": "string", "anyOf": [{"enum": names}, FROM_A_MODULE]}
     known = []
-    for measure in MEASURES.names():
+    for one in names:
         try:
-            kind = load_measure(measure)
+            kind = load(one)
         except ImportError:
             continue  # of a package that is broken: its settings are free
-        keys = _schema_of(kind, f"measure.{measure}", definitions)
-        keys["properties"] = {"name": True, **keys.get("properties", {})}
-        known.append({"if": {"properties": {"name": {"const": measure}}}, "then": keys})
-    section = {"type": "object", "properties": {"name": name}, "required": ["name"], "allOf": known}
+        keys = _schema_of(kind, f"also.{one}", definitions)
+        keys["properties"] = {key: True, **keys.get("properties", {})}
+        known.append({"if": {"properties": {key: {"const": one}}}, "then": keys})
+    section = {"type": "object", "properties": {key: name}, "required": [key], "allOf": known}
     entry = {"anyOf": [name, section]}
     return {"anyOf": [name, {"type": "array", "items": entry}]}
 

@@ -41,6 +41,13 @@ def _bytes(given: object) -> object:
 Bytes = Annotated[int, Field(ge=2**20), BeforeValidator(_bytes, json_schema_input_type=int | str)]
 
 
+def _listed(given: object) -> object:
+    """One text as a list of it."""
+    if isinstance(given, str):
+        return (given,)
+    return tuple(given) if isinstance(given, list) else given
+
+
 class Permute(Settings):
     """A permutation of a layer's units."""
 
@@ -217,6 +224,12 @@ class Searches(Settings):
 
     method: str = DEFAULT_METHOD
     """The path finder: its name, or `module:Class`."""
+    also: Annotated[
+        tuple[str | dict[str, Any], ...],
+        BeforeValidator(_listed, json_schema_input_type=str | tuple[str | dict[str, Any], ...]),
+    ] = ()
+    """More path finders, each by its name, or `method` and its settings. Each searches the same
+    pairs and levels as a set of its own: a second opinion on lengths. Not with `pairs: tree`."""
     start: str | None = None
     """The path that a search begins from: a construction's name, or a safetensors file of
     beads; null: the straight line."""
@@ -276,6 +289,21 @@ class Connect(Searches):
         finder = self.finder.model_dump(mode="json")
         rest = self.model_dump(mode="json", exclude={"finder"})
         return {"method": rest.pop("method"), **finder, **rest}
+
+    @property
+    def others(self) -> list[Connect]:
+        """The searches of `also`: other methods, at these settings of every search."""
+        found = []
+        for name, given in map(named_method, self.also):
+            finder = load_method(name)(**given)
+            found.append(self.model_copy(update={"method": name, "finder": finder, "also": ()}))
+        return found
+
+
+def named_method(entry: str | dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """The method's name that an entry of `connect.also` gives, and its settings."""
+    given = {"method": entry} if isinstance(entry, str) else dict(entry)
+    return given.pop("method", None), given
 
 
 Theory = Literal[
@@ -340,13 +368,6 @@ class Sweep(Settings):
                 if missing:
                     raise ValueError(f"{theory} needs sweep.{name} to have {missing}")
         return theory
-
-
-def _listed(given: object) -> object:
-    """One text as a list of it."""
-    if isinstance(given, str):
-        return (given,)
-    return tuple(given) if isinstance(given, list) else given
 
 
 class Measure(Settings):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 
 from landscape.config.load import Config, changes, dump_section, revised, set_name
 from landscape.config.sections import pair_list
@@ -23,7 +24,8 @@ def connect(
     levels: Sequence[float] | None = None,
     progress: Progress = silent,
 ) -> list[StringRecord]:
-    """Search a path for every pair and level of a trained run.
+    """Search a path for every pair and level of a trained run, by its method and by each of
+    `connect.also`.
 
     Rows that are there already are not searched again. An unfinished search is resumed with the
     same result.
@@ -36,7 +38,7 @@ def connect(
         progress: Is told how far this is.
 
     Returns:
-        The rows asked for; with `pairs: tree`, those there are (`Run.tree` has why there are no
+        The rows asked for, those of the config's method first; with `pairs: tree`, those there are (`Run.tree` has why there are no
         more).
 
     Raises:
@@ -45,9 +47,20 @@ def connect(
             losses, or another process holds the run.
         OSError: The disk is full, or the like.
     """
-    own = config_of(run)
-    config = revised(own, overrides)
-    settings, name = config.connect, set_name(config.connect)
+    config = revised(config_of(run), overrides)
+    searches = [config.connect, *config.connect.others]
+    return [
+        row
+        for search in searches
+        for row in _connect_set(run, replace(config, connect=search), levels, progress)
+    ]
+
+
+def _connect_set(
+    run: Run, config: Config, levels: Sequence[float] | None, progress: Progress
+) -> list[StringRecord]:
+    """The rows of one set, searched where they are not there."""
+    own, settings, name = config_of(run), config.connect, set_name(config.connect)
     pairs = pair_list(settings.pairs, config.train.models)
     chosen = config.chosen_levels(levels)
     if run.stage_status("train") != "done":

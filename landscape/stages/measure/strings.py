@@ -157,6 +157,7 @@ def _measure_string(
         "beads": trees.count(points),
         "sweeps": string.sweeps,
         "grad_evals": string.grad_evals,
+        "loss_evals": string.loss_evals,
         "length_found": length_found,
         "length": length,
         "chord": chord,

@@ -71,6 +71,7 @@ class StringMeasure(Record):
     beads: Count
     sweeps: Count
     grad_evals: Count
+    loss_evals: Count
     seconds: Amount
     length_found: Amount | None
     length: Amount | None
