@@ -102,6 +102,7 @@ def measured(run, rows, **more):
             "measures": "m", "shortening": "CONVERGED", "peak_verdict": "on a slope",
             "source": read_contents(path).arrays_sha256, "hessian_of": "train loss",
             "hessian_by": "derivatives, one-sided at kinks", "total_curvature": 1 + one.level,
+            "length_found": 2.4, "length": 2.2, "chord": 2.0,
             "normalized_length_found": 1.2, "normalized_length": 1.1, "level_curvature_mean": 0.5,
             "scaled_length_found": 3.0, "scaled_length": 2.6, "scaled_chord": 2.0,
             "function_length_found": 0.8, "function_length": 0.6, "function_chord": 0.1,

@@ -39,7 +39,7 @@ def planted(shape, models, noise, seed, pairs="all", levels=LEVELS):
     for a, b in every if pairs == "all" else ((i, i + 1) for i in range(0, models, 2)):
         e = 0.3 * noise * drawn.normal(size=len(levels))
         y = TRUTH[shape](levels) * np.exp(u[a] + u[b] + w[a] + w[b] + e)
-        values += [Value(a, b, float(x), float(v)) for x, v in zip(levels, y, strict=True)]
+        values += [Value(a, b, float(x), float(v), 0.0) for x, v in zip(levels, y, strict=True)]
     return values
 
 
@@ -122,7 +122,7 @@ def test_models_are_resampled_not_pairs():
         drawn = np.random.default_rng(seed)
         slope = 0.03 * drawn.normal(size=8)
         values = [
-            Value(a, b, float(x), float(np.exp((slope[a] + slope[b]) * np.log(x))))
+            Value(a, b, float(x), float(np.exp((slope[a] + slope[b]) * np.log(x))), 0.0)
             for a, b in itertools.combinations(range(8), 2)
             for x in LEVELS
         ]
@@ -136,7 +136,7 @@ def test_the_spread_tells_multiplicative_noise_from_additive():
     assert growth(planted("power law", 12, 0.1, 0))["spread"] == pytest.approx(1, abs=0.2)
     drawn = np.random.default_rng(0)
     added = [
-        Value(a, b, float(x), float(TRUTH["power law"](x) + 0.003 * drawn.normal()))
+        Value(a, b, float(x), float(TRUTH["power law"](x) + 0.003 * drawn.normal()), 0.0)
         for a, b in itertools.combinations(range(12), 2)
         for x in LEVELS
     ]
@@ -159,11 +159,11 @@ def test_the_same_every_time():
         ),
         (planted("exponential", 8, 0.1, 0, levels=LEVELS - 0.05), "not positive"),
         (
-            [Value(a, a + 1, x, 0.0) for a in range(8) for x in LEVELS],
+            [Value(a, a + 1, x, 0.0, 0.0) for a in range(8) for x in LEVELS],
             "that bend: 0",
         ),
         ([], "no path was found"),
-        ([Value(0, 1, 0.1, None)], "no path was found"),
+        ([Value(0, 1, 0.1, None, None)], "no path was found"),
     ],
 )
 def test_what_cannot_tell_says_why(values, reason):
@@ -193,6 +193,56 @@ def test_failed_pairs_can_take_a_verdict_back():
     at = [worst if v.value is None else v.value for v in lost if v.level == 0.01]
     first = [v.value for v in lost if v.level == 1]
     assert found["bound"]["factor"]["value"] == pytest.approx(np.mean(at) / np.mean(first))
+
+
+# -- the method error ------------------------------------------------------------------------------
+
+
+def with_errors(values, error):
+    return [v._replace(error=error(v)) for v in values]
+
+
+def test_an_error_of_nothing_changes_nothing():
+    values = planted("exponential", 8, 0.1, 0)
+    some = growth(with_errors(values, lambda v: None if v.a == 0 else 0.0))
+    assert some == growth(values) and some["method_errors"] == [0.0] * len(LEVELS)
+
+
+def test_a_method_error_is_in_the_intervals():
+    values = planted("exponential", 8, 0.1, 0)
+    sure, less = growth(values), growth(with_errors(values, lambda v: 0.3 * v.value))
+    assert less["factor"]["value"] == sure["factor"]["value"]
+    widths = [np.ptp(np.log(one["factor"]["interval"])) for one in (sure, less)]
+    # of the logarithm of a ratio of two uniforms, 1 ± 0.3 each
+    u = np.random.default_rng(0).uniform(0.7, 1.3, (2, 100_000))
+    alone = np.ptp(np.quantile(np.log(u[0] / u[1]), [0.025, 0.975]))
+    assert widths[1] > alone > 1.5 * widths[0]
+    assert widths[1] == pytest.approx(np.hypot(widths[0], alone), rel=0.15)
+    rates = [one["shapes"]["exponential"]["rate"]["interval"] for one in (sure, less)]
+    assert np.ptp(rates[1]) > 1.5 * np.ptp(rates[0])
+    assert less["shapes"]["exponential"]["best"] < sure["shapes"]["exponential"]["best"]
+
+
+def test_methods_that_disagree_by_more_than_the_effect_cannot_tell():
+    values = planted("exponential", 8, 0.05, 0)
+    effect = np.ptp(growth(values)["means"])
+    near, far = (growth(with_errors(values, lambda v, e=e: e * effect)) for e in (0.9, 1.1))
+    assert "methods differ" not in near["reason"]
+    assert far["verdict"] == CANNOT_TELL and "methods differ by" in far["reason"]
+    assert far["shapes"] and far["factor"]["value"] == near["factor"]["value"]
+
+
+def test_one_method_alone_cannot_tell():
+    values = planted("exponential", 8, 0.1, 0)
+    assert growth(values)["verdict"] == SUPPORTED
+    lost = with_errors(values, lambda v: None if v.level == 0.1 and v.a < 3 else 0.0)
+    found = growth(lost)
+    assert found["verdict"] == CANNOT_TELL
+    assert found["reason"].startswith("one method alone has connected 18 of 28 pairs at 0.1")
+    half = with_errors(values, lambda v: None if v.level == 0.1 and v.a < 2 else 0.0)
+    assert growth(half)["verdict"] == SUPPORTED
+    nothing = growth(with_errors(values, lambda v: None))
+    assert nothing["verdict"] == CANNOT_TELL and nothing["method_errors"] == [None] * len(LEVELS)
 
 
 # -- connected -------------------------------------------------------------------------------------

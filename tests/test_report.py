@@ -55,7 +55,7 @@ def test_the_page_stands_alone(run):
     inside = re.findall(r"(?:url\(#|href=\"#)([^)\"]+)", text)
     assert inside and set(inside) <= set(page.ids)
     labels = [value for name, value in page.attributes if name == "aria-label"]
-    assert len(labels) == page.tags.count("svg") == 3 + 2 + 2 + 1 + 3 and all(labels)
+    assert len(labels) == page.tags.count("svg") == 1 + 3 + 2 + 2 + 1 + 3 and all(labels)
     assert "All 6 pairs of digits networks were connected at all 2 levels" in text
     assert text.count("<details") == 6
 
@@ -189,7 +189,7 @@ def test_levels_of_any_sign(run):
     rows = [row(0, 1, level, max_loss=level - 0.1) for level in (1.0, 0.0, -1.0)]
     save(run, rows)
     text = page_of(run)
-    assert text.count("<figure>") == 3 + 1 + 3 + 1 + 3 and "level axes are linear" in text
+    assert text.count("<figure>") == 1 + 3 + 1 + 3 + 1 + 3 and "level axes are linear" in text
 
 
 def test_a_missing_error_is_explained():
@@ -223,7 +223,8 @@ def test_reading_does_not_start_jax(run):
 
 
 MANY = [
-    row(a, b, level, length=1 + 0.1 * np.exp(-level) * (1 + 0.01 * a), beads=3 + b)
+    row(a, b, level, length=1 + more * np.exp(-level) * (1 + 0.01 * a), **search)
+    for more, search in ((0.1, {}), (0.1001, {"method": "bezier", "set": "bezier-1"}))
     for level in (0.5, 0.4, 0.3, 0.2, 0.1)
     for a, b in itertools.combinations(range(8), 2)
 ]
@@ -233,23 +234,24 @@ def test_the_claims_are_in_sentences_and_in_the_data(run):
     save(run, MANY)
     found = report([run])
     (claim,) = found["claims"]
-    assert claim["run"] == run.directory.name and claim["set"] == "dss-1"
+    assert claim["run"] == run.directory.name and claim["set"] == "bezier-1, dss-1"
     assert claim["connected"]["verdict"] == "supported"
-    assert claim["curvier"]["normalised length − 1"]["verdict"] == "supported"
-    assert claim["curvier"]["beads"]["verdict"] == "not supported"
+    assert claim["curvier"]["best known length − 1"]["verdict"] == "supported"
+    errors = 0.0001 * np.exp(-np.array([0.5, 0.4, 0.3, 0.2, 0.1]))
+    found_errors = claim["curvier"]["best known length − 1"]["method_errors"]
+    assert found_errors == pytest.approx(errors, rel=0.05)
     assert json.loads(json.dumps(found, allow_nan=False)) == found
-    first, second, third = claim["sentences"]
+    first, second = claim["sentences"]
     assert first.startswith(
         "Level sets stay connected: supported. All pairs were connected at every"
     )
     assert "28 of 28" in first and "51 to 100 % at 0.5, counted in 4 independent pairs" in first
-    assert second.startswith("Normalised length − 1, exponential in the level: supported. ")
+    assert second.startswith("Best known length − 1, exponential in the level: supported. ")
     assert "by a factor of 1.49 [" in second and "best in 100 % of 1,000 resamples" in second
-    assert third.startswith("Beads, exponential in the level: not supported.")
     text = page_of(run)
     for sentence in claim["sentences"]:
         assert sentence.partition(". ")[2] in text
-    assert "rate 1 [" in text and "The best is, for dss: exponential" in text
+    assert "rate 1 [" in text and "The best is, for bezier, dss: exponential" in text
 
 
 def test_failed_pairs_are_in_the_claims(run):
@@ -278,7 +280,7 @@ def test_figures_are_kept_as_files_with_their_numbers(run):
     folder = run.directory / "figures"
     names = {path.stem for path in folder.iterdir()}
     assert names == {
-        "length", "beads", "share", "components", "disconnectivity", "training",
+        "best-known", "length", "beads", "share", "components", "disconnectivity", "training",
         "profiles-dss-1-0.5", "profiles-dss-1-0.1",
     }  # fmt: skip
     for name in names:
@@ -383,7 +385,7 @@ def test_joined_by_other_paths_is_told_from_connected(run):
     """By way of a third model: what the search itself has not found is not said to be its own."""
     save(run, [row(0, 1), row(1, 2), row(0, 2, status="STUCK", max_loss=0.9)])
     (claim,) = report([run])["claims"]
-    said = "3 of 3 pairs were connected, 2 by this search itself, the others through"
+    said = "3 of 3 pairs were connected, 2 by a search of their own, the others through"
     assert said in claim["sentences"][0]
 
 

@@ -153,7 +153,7 @@ def _show_table(report: dict[str, Any]) -> None:
 
     levels = report["levels"]
     failures = any(level["connected"] < level["pairs"] for level in levels)
-    head = ["search", "level", "connected", "normalised\nlength", "beads", "max loss", "barrier"]
+    head = ["search", "level", "connected", "length\nas found", "beads", "max loss", "barrier"]
     head += ["gradients", "seconds"] + ["no path found"] * failures
     rows = [
         [series(level, levels), f"{level['level']:g}", f"{level['connected']}/{level['pairs']}"]
@@ -164,11 +164,28 @@ def _show_table(report: dict[str, Any]) -> None:
     ]
     if rows:
         console.show_table(head, rows)
+    _show_best_known(report["best_known"])
     if report["against"]:
         console.show_table(COMPARED, [compared(r, report["against"]) for r in report["against"]])
         console.show(DIFFERENCE)
     said = [sentence for claim in report["claims"] for sentence in _sentences(claim, report)]
     console.show("\n".join([*footnotes(levels), *report["notes"], *said]))
+
+
+def _show_best_known(records: Sequence[dict[str, Any]]) -> None:
+    from landscape.report.data.known import COLUMNS, findings_of, row_of
+    from landscape.report.data.wording import series
+
+    some = [record for record in records if record["known"]]
+    if not some:
+        return
+    named = dict.fromkeys(series(record, some) for record in some)
+    several = len(named) > 1
+    rows = [[series(record, some)] * several + row_of(record) for record in some]
+    console.show_table(["search"] * several + list(COLUMNS), rows, texts=1)
+    for name in named:
+        own = [record for record in some if series(record, some) == name]
+        console.show("\n".join(f"{name}: " * several + said for said in findings_of(own)))
 
 
 def _sentences(claim: dict[str, Any], report: dict[str, Any]) -> list[str]:

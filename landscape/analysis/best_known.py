@@ -3,19 +3,22 @@
 No single search is to be believed: its lengths are of the paths that it happens to find. So paths
 of all searches of a run compete, as their searches left them and as they were shortened. Sublevel
 sets are nested: a path at a lower level, with the models' own paths from level to level at both
-ends, is a path at every higher one, certified already.
+ends, is a path at every higher one, certified already. A path competes where its certified bound
+is below the limit, whatever limit it was searched for.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from landscape.store.records.measures import StringMeasure
+from landscape.store.records.measures import OFF, StringMeasure
 from landscape.store.records.strings import SnapshotRecord, StringRecord
 
 CONNECTED = "CONNECTED"
 ALIKE = 0.02  # of the length: two methods agree where they differ by no more
+STRAIGHT = 1e-9  # of the chord, by which rounding alone makes a length differ
 
 Place = tuple[int, int, float]  # a pair at a level
 
@@ -34,6 +37,9 @@ class BestKnown:
         form: `found` by the search, `shortened`, or `extended` from a lower level.
         below: The level that it was extended from.
         methods: Each method's shortest, by its name, as it was at this level.
+        found: The shortest that a search of this level left, before shortening.
+        nested: The length of the shortest path known at a lower level, with the models' own paths.
+        shortened: Each method's shortest shortened path of this level, by its name.
     """
 
     a: int
@@ -45,6 +51,9 @@ class BestKnown:
     form: str
     below: float | None
     methods: Mapping[str, float]
+    found: float | None
+    nested: float | None
+    shortened: Mapping[str, StringMeasure]
 
     @property
     def normalized(self) -> float:
@@ -57,6 +66,40 @@ class BestKnown:
         method alone has found a path at this level."""
         others = sorted(length for name, length in self.methods.items() if name != self.method)
         return others[0] / self.length - 1 if others else None
+
+    @property
+    def error(self) -> float | None:
+        """The method error in units of the normalised length; 0 of a straight path, which is the
+        shortest there can be."""
+        if self.is_straight:
+            return 0.0
+        part = self.method_error
+        return None if part is None else part * self.normalized
+
+    @property
+    def is_straight(self) -> bool:
+        """Whether it is the chord itself: then it is the shortest there can be."""
+        return self.length <= (1 + STRAIGHT) * self.chord
+
+    @property
+    def missed(self) -> dict[str, float]:
+        """The methods whose shortest path is longer, by more than 2 %, than the one that a lower
+        level has: their searches of this level missed what there is."""
+        most = math.inf if self.nested is None else (1 + ALIKE) * self.nested
+        return {name: length for name, length in self.methods.items() if length > most}
+
+    def of_shortened(self, key: str) -> tuple[float, float | None] | None:
+        """A number of the shortest shortened path of this level, and by how much that of another
+        method's shortest differs, None where there is none; None where none was shortened."""
+        lengths = sorted(
+            (one.length, getattr(one, key))
+            for one in self.shortened.values()
+            if one.length is not None and getattr(one, key) is not None
+        )
+        if not lengths:
+            return None
+        values = [value for _, value in lengths]
+        return values[0], abs(values[1] - values[0]) if len(values) > 1 else None
 
     @property
     def agrees(self) -> bool | None:
@@ -73,62 +116,132 @@ class _Path:
     below: float | None = None
 
 
+@dataclass(frozen=True)
+class Question:
+    """What sets of searches ask for alike: paths below these limits, lengths over the same.
+
+    Attributes:
+        sets: Those that ask it.
+        over: The parameters that lengths and chords are over, as globs.
+        limits: Of each level.
+    """
+
+    sets: tuple[str, ...]
+    over: str
+    limits: Mapping[float, float]
+
+
+def questions(rows: Iterable[StringRecord], over: Mapping[str, str]) -> list[Question]:
+    """What the rows' sets ask for; over: the parameters of each set's lengths."""
+    limits: dict[str, dict[float, float]] = {}
+    for row in rows:
+        own = limits.setdefault(row.set, {})
+        if row.limit is not None:
+            own[row.level] = row.limit
+    found: list[Question] = []
+    for name, own in limits.items():
+        for number, other in enumerate(found):
+            common = own.keys() & other.limits.keys()
+            if other.over == over[name] and all(own[at] == other.limits[at] for at in common):
+                joined = {**other.limits, **own}
+                found[number] = Question((*other.sets, name), other.over, joined)
+                break
+        else:
+            found.append(Question((name,), over[name], own))
+    return found
+
+
 def best_known(
     rows: Sequence[StringRecord],
+    limits: Mapping[float, float],
     measures: Iterable[StringMeasure] = (),
     snapshots: Iterable[SnapshotRecord] = (),
 ) -> list[BestKnown]:
     """The shortest certified paths of a run, by level from high to low and by pair.
 
-    All lengths must be over the same parameters; the models' own paths are over all of them.
-    Pairs whose ends coincide are left out.
+    All lengths must be over the same parameters; the models' own paths are over all of them. Pairs
+    whose ends coincide are left out.
+
+    Args:
+        rows: Of any sets, whatever their limits.
+        limits: What a path must be below at each level asked about.
+        measures: The measured strings of these sets.
+        snapshots: The models' own paths.
     """
-    chords = {(r.a, r.b, r.level): r.chord for r in rows if r.chord}
+    chords = {(r.a, r.b, r.level): r.chord for r in rows if r.chord and r.level in limits}
     own: dict[Place, list[_Path]] = {}
     for row in rows:
-        if row.status == CONNECTED and row.length is not None:
+        if (
+            row.status == CONNECTED
+            and row.length is not None
+            and _holds(row, limits.get(row.level))
+        ):
             place = row.a, row.b, row.level
             own.setdefault(place, []).append(_Path(row.length, row.method, "found"))
+    shortened: dict[Place, dict[str, StringMeasure]] = {}
     for one in measures:
-        if one.length is not None and one.shortening != "OFF":
-            place = one.a, one.b, one.level
-            own.setdefault(place, []).append(_Path(one.length, one.method, "shortened"))
+        if one.length is None or one.shortening == OFF or not _holds(one, limits.get(one.level)):
+            continue
+        place = one.a, one.b, one.level
+        own.setdefault(place, []).append(_Path(one.length, one.method, "shortened"))
+        before = shortened.setdefault(place, {}).get(one.method)
+        if before is None or before.length is None or one.length < before.length:
+            shortened[place][one.method] = one
     steps = {
         (one.model, one.level): one
         for one in snapshots
         if one.status == CONNECTED and one.length is not None
     }
-    found: dict[Place, BestKnown] = {}
-    for a, b, level in sorted(chords, key=lambda place: (place[2], place[:2])):
-        candidates = own.get((a, b, level), [])
-        shortest = {
+    known: dict[Place, BestKnown] = {}
+    for place in sorted(chords, key=lambda place: (place[2], place[:2])):
+        a, b, level = place
+        candidates = own.get(place, [])
+        below = max((at for x, y, at in known if (x, y) == (a, b)), default=None)
+        extended = None
+        if below is not None:
+            extended = _extended(known[a, b, below], steps, level, limits[level])
+        every = candidates if extended is None else [*candidates, extended]
+        if not every:
+            continue
+        best = min(every, key=lambda path: path.length)
+        lengths = {
             name: min(path.length for path in candidates if path.method == name)
             for name in sorted({path.method for path in candidates})
         }
-        below = max((at for x, y, at in found if (x, y) == (a, b)), default=None)
-        extended = [] if below is None else _extended(found[a, b, below], steps, level)
-        if candidates or extended:
-            best = min([*candidates, *extended], key=lambda path: path.length)
-            found[a, b, level] = BestKnown(
-                a, b, level, chords[a, b, level], best.length, best.method, best.form, best.below,
-                shortest,
-            )  # fmt: skip
-    return sorted(found.values(), key=lambda one: (-one.level, one.a, one.b))
+        left = [path.length for path in candidates if path.form == "found"]
+        known[place] = BestKnown(
+            a, b, level, chords[place], best.length, best.method, best.form, best.below, lengths,
+            min(left, default=None), None if extended is None else extended.length,
+            shortened.get(place, {}),
+        )  # fmt: skip
+    return sorted(known.values(), key=lambda one: (-one.level, one.a, one.b))
+
+
+def _holds(record: StringRecord | StringMeasure | SnapshotRecord, limit: float | None) -> bool:
+    """Whether a path's certified bound, or the limit that it was found below, is low enough."""
+    bounds = [] if record.limit is None else [record.limit]
+    if record.max_loss is not None and record.last_change is not None:
+        bounds.append(record.max_loss + record.last_change)
+    return limit is not None and min(bounds, default=math.inf) <= limit
 
 
 def _extended(
-    lower: BestKnown, steps: Mapping[tuple[int, float], SnapshotRecord], level: float
-) -> list[_Path]:
-    """The path of a lower level with the models' own paths at its ends, where these are known."""
+    lower: BestKnown,
+    steps: Mapping[tuple[int, float], SnapshotRecord],
+    level: float,
+    limit: float,
+) -> _Path | None:
+    """The path of a lower level with the models' own paths at its ends, where these are known and
+    below the limit."""
     length = lower.length
     for model in (lower.a, lower.b):
         at = level
         while at > lower.level:
             step = steps.get((model, at))
-            if step is None or step.length is None:
-                return []
+            if step is None or step.length is None or not _holds(step, limit):
+                return None
             length, at = length + step.length, step.lower
         if at < lower.level:  # the model met no snapshot there
-            return []
+            return None
     below = lower.level if lower.below is None else lower.below
-    return [_Path(length, lower.method, "extended", below)]
+    return _Path(length, lower.method, "extended", below)

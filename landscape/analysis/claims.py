@@ -17,7 +17,7 @@ from scipy.sparse.csgraph import connected_components
 
 SUPPORTED = "supported"
 NOT_SUPPORTED = "not supported"
-CANNOT_TELL = "cannot tell at this sample size"
+CANNOT_TELL = "cannot tell"
 
 CONFIDENCE = 0.95  # of intervals, and of resamples that must agree
 MOST, NEARLY_ALL = 0.5, 0.9  # shares of pairs that a verdict on connectedness must exclude
@@ -25,6 +25,7 @@ FEWEST_MODELS, FEWEST_LEVELS = 5, 4
 RESAMPLES = 1000
 WORSE = 2.0  # a failed pair, in multiples of the worst value found at any level
 STRAIGHT = 1e-9  # a mean at most so large has no logarithm worth fitting
+KNOWN = 0.5  # share of a level's pairs of which the method error must be known
 NORMAL = 1.959964
 
 
@@ -149,12 +150,16 @@ def _needed() -> int:
 
 
 class Value(NamedTuple):
-    """What was measured on a pair's path at a level; None where no path was found."""
+    """What was measured on a pair's best known path at a level; None where no path was found.
+
+    error: by how much another method's path differs; None where one method alone has one.
+    """
 
     a: int
     b: int
     level: float
     value: float | None
+    error: float | None
 
 
 SHAPES = {
@@ -182,26 +187,36 @@ def growth(values: Sequence[Value], seed: int = 0, resamples: int = RESAMPLES) -
     resampling whole models, with all their pairs and levels (pairs, where no model is in two):
     a pair counts as often as both its models were drawn, never one model with itself.
 
+    The method error is in every resample: at each level the values of all pairs are moved by one
+    u ~ U(−1, 1) times their errors, since a method's bias is common to them, and not below 0. A
+    pair of which one method alone has a path has the mean error of its level.
+
     supported: in at least CONFIDENCE of the resamples the exponential is the best of all shapes,
     with y growing as λ falls. not supported: in at most 1 − CONFIDENCE. Neither, if counting the
-    failed pairs as WORSE times the worst value of any level (`bound`) gives another verdict. Fewer
-    models than FEWEST_MODELS or levels than FEWEST_LEVELS cannot tell.
+    failed pairs as WORSE times the worst value of any level (`bound`) gives another verdict; if at
+    some level the error is known of fewer than KNOWN of the pairs; or if its mean at some level is
+    above the difference of the means at the highest and the lowest level. Fewer models than
+    FEWEST_MODELS or levels than FEWEST_LEVELS cannot tell.
 
-    Returns {verdict, reason, models, resampled, levels, means, left_out, failed, factor: {value,
-    interval}, spread, best, shapes: {name: {formula, A, its parameter, error,
+    Returns {verdict, reason, models, resampled, levels, means, method_errors, left_out, failed,
+    factor: {value, interval}, spread, best, shapes: {name: {formula, A, its parameter, error,
     best: its share of resamples}}, bound: {verdict, factor, best}}; A and the parameter as
     {value, interval}, of 95 %. factor is the mean at the lowest level over that at the highest.
-    left_out are levels without a connected pair or with straight paths alone. bound is None where
+    method_errors are means over the pairs of each level, None where none is known. left_out are
+    levels without a connected pair or with straight paths alone. bound is None where
     no pair failed.
     """
-    found = _fitted(_known(values), seed, resamples)
-    failed = sum(value.value is None for value in values)
+    known = [value for value in values if value.value is not None]
+    errors = {value.level: _method_error(known, value.level) for value in known}
+    filled = [v._replace(error=errors[v.level] or 0.0) if v.error is None else v for v in known]
+    found = _fitted(filled, seed, resamples)
+    failed = len(values) - len(known)
     found |= {"failed": failed, "bound": None}
-    known = [value.value for value in values if value.value is not None]
+    found["method_errors"] = [errors[level] for level in found["levels"]]
     if failed and known:
-        worst = WORSE * max(known)
-        counted = [v._replace(value=worst if v.value is None else v.value) for v in values]
-        bound = _fitted(counted, seed, resamples)
+        worst = WORSE * max(value.value for value in known if value.value is not None)
+        lost = [v._replace(value=worst, error=0.0) for v in values if v.value is None]
+        bound = _fitted([*filled, *lost], seed, resamples)
         found["bound"] = {key: bound[key] for key in ("verdict", "factor", "best")}
         if bound["verdict"] != found["verdict"] != CANNOT_TELL:
             found["verdict"] = CANNOT_TELL
@@ -209,7 +224,35 @@ def growth(values: Sequence[Value], seed: int = 0, resamples: int = RESAMPLES) -
                 f"the {failed} failed pairs, counted as {WORSE:g} times the worst, change the "
                 "verdict"
             )
+    if found["shapes"] and (why := _in_doubt(known, found)):
+        found |= {"verdict": CANNOT_TELL, "reason": why}
     return found
+
+
+def _method_error(known: Sequence[Value], level: float) -> float | None:
+    errors = [one.error for one in known if one.level == level and one.error is not None]
+    return float(np.mean(errors)) if errors else None
+
+
+def _in_doubt(known: Sequence[Value], found: dict[str, Any]) -> str:
+    """Why the methods leave open what the fits say; nothing where they do not."""
+    for level in found["levels"]:
+        errors = [one.error for one in known if one.level == level]
+        alone = errors.count(None)
+        if alone > (1 - KNOWN) * len(errors):
+            return (
+                f"one method alone has connected {alone} of {len(errors)} pairs at {level:g}: how "
+                "far its paths are above the shortest is not known, and in no interval"
+            )
+    effect = abs(found["means"][-1] - found["means"][0])
+    pairs = zip(found["method_errors"], found["levels"], strict=True)
+    error, level = max((error, level) for error, level in pairs if error is not None)
+    if error <= effect:
+        return ""
+    return (
+        f"methods differ by {error:.2g} at {level:g}, more than the {effect:.2g} between the "
+        "highest and the lowest level"
+    )
 
 
 def predicted(shape: str, fitted: dict[str, Any], levels: np.ndarray) -> np.ndarray:
@@ -218,20 +261,18 @@ def predicted(shape: str, fitted: dict[str, Any], levels: np.ndarray) -> np.ndar
     return fitted["A"]["value"] * np.exp(_curve(shape, levels, parameter))
 
 
-def _known(values: Iterable[Value]) -> list[Value]:
-    return [value for value in values if value.value is not None]
-
-
 def _fitted(values: Sequence[Value], seed: int, resamples: int) -> dict[str, Any]:
     pairs = sorted({(value.a, value.b) for value in values})
     all_levels = sorted({value.level for value in values}, reverse=True)
     table = np.full((len(pairs), len(all_levels)), np.nan)
+    errors = np.zeros_like(table)
     rows, columns = {p: i for i, p in enumerate(pairs)}, {x: i for i, x in enumerate(all_levels)}
     for value in values:
-        table[rows[value.a, value.b], columns[value.level]] = value.value
+        place = rows[value.a, value.b], columns[value.level]
+        table[place], errors[place] = value.value, value.error
     with np.errstate(invalid="ignore"):
         kept = _means(np.ones((1, len(pairs))), table)[0] > STRAIGHT
-    table, levels = table[:, kept], np.array(all_levels)[kept]
+    table, errors, levels = table[:, kept], errors[:, kept], np.array(all_levels)[kept]
     ends = np.array(pairs, int).reshape(-1, 2)
     models, uses = np.unique(ends, return_counts=True)
     shared = bool((uses > 1).any())
@@ -261,18 +302,33 @@ def _fitted(values: Sequence[Value], seed: int, resamples: int) -> dict[str, Any
     drawn = _draws(
         ends if shared else np.arange(2 * len(pairs)).reshape(-1, 2) // 2, seed, resamples
     )
+    moved = np.random.default_rng([seed, 1]).uniform(-1, 1, (resamples, len(levels)))
     with np.errstate(invalid="ignore", divide="ignore"):
-        logs = np.log(_means(np.concatenate([np.ones((1, len(pairs))), drawn]), table))
+        first = _means(np.ones((1, len(pairs))), table)
+        logs = np.log(np.concatenate([first, _moved_means(drawn, table, errors, moved)]))
     usable = np.isfinite(logs).all(1)
     if usable.mean() < 0.5:
         return found | {"reason": "too few connected pairs: most resamples of the models lack some"}
-    return found | _compared(levels, logs[usable]) | {"spread": _spread(table)}
+    return found | _compared(levels, logs[usable], found["resampled"]) | {"spread": _spread(table)}
 
 
 def _means(weights: np.ndarray, table: np.ndarray) -> np.ndarray:
     """Weighted means [resamples, levels] over the pairs that have a value at the level."""
     there = np.isfinite(table)
     return weights @ np.where(there, table, 0.0) / (weights @ there)
+
+
+def _moved_means(
+    weights: np.ndarray, table: np.ndarray, errors: np.ndarray, moved: np.ndarray
+) -> np.ndarray:
+    """`_means`, the values of each level moved by so many of their errors [resamples, levels]."""
+    found = [
+        (weights * np.where(np.isfinite(value), shifted, 0.0)).sum(1)
+        / (weights @ np.isfinite(value))
+        for value, error, by in zip(table.T, errors.T, moved.T, strict=True)
+        for shifted in [np.maximum(value + by[:, None] * error, STRAIGHT)]
+    ]
+    return np.stack(found, 1)
 
 
 def _draws(units: np.ndarray, seed: int, resamples: int) -> np.ndarray:
@@ -294,7 +350,7 @@ def _spread(table: np.ndarray) -> float | None:
     return float(np.polyfit(x, y, 1)[0])
 
 
-def _compared(levels: np.ndarray, logs: np.ndarray) -> dict[str, Any]:
+def _compared(levels: np.ndarray, logs: np.ndarray, resampled: str) -> dict[str, Any]:
     """What the shapes make of log means [1 + resamples, levels], the first those of the data."""
     errors = np.stack([_left_out(shape, levels, logs) for shape in SHAPES])
     fits = {shape: _fit(shape, levels, logs) for shape in SHAPES}
@@ -321,7 +377,8 @@ def _compared(levels: np.ndarray, logs: np.ndarray) -> dict[str, Any]:
     )
     return {
         "verdict": verdict,
-        "reason": f"the exponential was best in {100 * share:.0f} % of {len(agree):,} resamples",
+        "reason": f"the exponential was best in {100 * share:.0f} % of {len(agree):,} resamples "
+        f"of the {resampled}",
         "factor": _interval(factor),
         "best": best,
         "shapes": shapes,

@@ -38,8 +38,8 @@ def connect(
         progress: Is told how far this is.
 
     Returns:
-        The rows asked for, those of the config's method first; with `pairs: tree`, those there are (`Run.tree` has why there are no
-        more).
+        The rows asked for, those of the config's method first; with `pairs: tree`, those there are
+        (`Run.tree` has why there are no more).
 
     Raises:
         ConfigError: The settings cannot be used.

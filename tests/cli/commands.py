@@ -93,6 +93,7 @@ def fake(monkeypatch):
     config = SimpleNamespace(connect=section, measure=measuring, compute=devices)
     fake = SimpleNamespace(calls=[], rows=[row()], tree=[], strings=[], sweep=None, measures={})
     fake.report = {"runs": [{}], "levels": [level()], "claims": [], "against": [], "notes": []}
+    fake.report["best_known"] = []
 
     def stage(name, result):
         def call(*arguments):

@@ -197,6 +197,6 @@ def test_ends_that_are_one_point(job):
     assert "6 strings have ends that coincide" in "\n".join(told["notes"])
     (claim,) = told["claims"]
     assert (
-        "or only between ends that coincide" in claim["curvier"]["shortened length − 1"]["reason"]
+        "or only between ends that coincide" in claim["curvier"]["best known length − 1"]["reason"]
     )
     write_html([run], told, run.report_file)

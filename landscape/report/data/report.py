@@ -9,6 +9,8 @@ from typing import Any
 from landscape.analysis.summary import UNREACHED, summarise
 from landscape.analysis.topology import describe
 from landscape.report.data.against import Published, compare
+from landscape.report.data.costs import costs_of
+from landscape.report.data.known import best_known_of, known_of
 from landscape.report.data.measured import measures_of
 from landscape.report.data.missing import missing_of, missing_said
 from landscape.report.data.verdicts import claims_of
@@ -19,18 +21,20 @@ from landscape.store.run import Run
 
 
 def report(runs: Sequence[Run], published: Sequence[Published] = ()) -> dict[str, Any]:
-    """{runs, levels, claims, topology, measured, missing, against, notes} of runs, as strict JSON
-    data.
+    """{runs, levels, best_known, claims, costs, topology, measured, missing, against, notes} of
+    runs, as strict JSON data.
 
     runs: one record a run, its directory, task, metric, split, levels, models and meta.json's
-    facts; levels: `summarise`'s records, claims: `claims_of`'s, topology:
-    `landscape.analysis.topology.describe`'s, measured: `measures_of`'s, missing: `missing_of`'s,
-    each with its `run`; against: `compare`'s, with the published figures of the task that a run's
-    config is named after; notes: what could mislead a reader.
+    facts; levels: `summarise`'s records, best_known: `best_known_of`'s, claims: `claims_of`'s,
+    costs: `costs_of`'s, topology: `landscape.analysis.topology.describe`'s, measured:
+    `measures_of`'s, missing: `missing_of`'s, each with its `run`; against: `compare`'s, with the
+    published figures of the task that a run's config is named after; notes: what could mislead a
+    reader.
     Raises RunError for damaged or altered files.
     """
     counts = Counter(run.directory.name for run in runs)
-    described, levels, claims, topologies, missing, notes = [], [], [], [], [], []
+    described, levels, best, claims, costs = [], [], [], [], []
+    topologies, missing, notes = [], [], []
     measured: dict[str, list[Any]] = {
         kind: [] for kind in ("strings", "minima", "parts", "top", "also")
     }
@@ -43,7 +47,10 @@ def report(runs: Sequence[Run], published: Sequence[Published] = ()) -> dict[str
         levels += [{"run": name, **level} for level in summarise(rows)]
         topology = describe(_trained(run), rows, run.snapshots(), run.barriers())
         topologies.append({"run": name, **topology})
-        claims += [{"run": name, **c} for c in claims_of(rows, run.string_measures(), topology)]
+        known = known_of(run)
+        best += [{"run": name, **record} for record in best_known_of(known)]
+        claims += [{"run": name, **c} for c in claims_of(known, topology)]
+        costs += [{"run": name, **c} for c in costs_of(rows, run.string_measures())]
         for kind, records in measures_of(run).items():
             measured[kind] += [{"run": name, **record} for record in records]
         prefix = f"{name}: " if len(runs) > 1 else ""
@@ -64,7 +71,8 @@ def report(runs: Sequence[Run], published: Sequence[Published] = ()) -> dict[str
         if len(found) > 1:
             notes.append(f"these runs differ in {key}: {', '.join(found)}")
     return {
-        "runs": described, "levels": levels, "claims": claims, "topology": topologies,
+        "runs": described, "levels": levels, "best_known": best, "claims": claims,
+        "costs": costs, "topology": topologies,
         "measured": measured, "missing": missing, "against": against, "notes": notes,
     }  # fmt: skip
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import groupby, pairwise
+from itertools import pairwise
 from typing import Any
 
+from landscape.analysis.best_known import BestKnown
 from landscape.analysis.claims import SHAPES, Tried, Value, connectedness, growth, independent_pairs
 from landscape.analysis.summary import CONNECTED, UNREACHED
-from landscape.store.records.measures import OFF, StringMeasure
+from landscape.report.data.known import Known
 from landscape.store.records.strings import StringRecord
 
 RULE = (
@@ -19,39 +20,34 @@ RULE = (
     "excludes one half; not supported where it lies below 90 % even if the pairs that were not "
     "searched are connected. Curvier: four shapes (constant, exponential, power law, saturating) "
     "are fitted to the logarithm of the mean at each level, and compared by their error at a level "
-    "that was left out; intervals and shares are of resamples of whole models. A search that "
+    "that was left out; intervals and shares are of resamples of whole models, in which the "
+    "lengths move by the method error. They are of the best known paths; not told where methods "
+    "disagree by more than the effect, or one method alone has most of the paths. A search that "
     "failed shows nothing; what it could change is the bound."
 )
+LENGTH, CURVATURE = "best known length − 1", "total curvature"
 
 
-def claims_of(
-    rows: Sequence[StringRecord], measures: Sequence[StringMeasure], topology: dict[str, Any]
-) -> list[dict[str, Any]]:
-    """A record a set: {method, set, connected, curvier, sentences}.
+def claims_of(known: Sequence[Known], topology: dict[str, Any]) -> list[dict[str, Any]]:
+    """A record a question that sets ask alike: {method, set, connected, curvier, sentences}.
 
     connected: `connectedness` of the pairs whose models both reached the level, connected by the
     certified paths of any search of the run, of lower levels too where the models' own paths carry
-    them (`landscape.topology.components`); curvier: {measure: `growth`}, also of the measured
-    strings, at the levels where all that are connected were measured.
+    them (`landscape.topology.components`); curvier: {measure: `growth`} of the shortest paths
+    known, and of the shortest shortened ones at the levels where there is one for all that are
+    known.
     """
-    ordered = sorted(rows, key=lambda row: row.set)
-    found = []
-    for name, group in groupby(ordered, key=lambda row: row.set):
-        own = [row for row in group if row.status != UNREACHED]
-        connected = connectedness(
-            [Tried(row.a, row.b, row.level, row.status == CONNECTED) for row in own]
-            + _carried(own, topology)
-        )
-        mine = [record for record in measures if record.set == name]
-        curvier = {measure: growth(values) for measure, values in _measured(own, mine).items()}
-        method = next(row.method for row in rows if row.set == name)
-        sentences = [_connected(connected, own)]
-        sentences += [_curvier(measure, found) for measure, found in curvier.items()]
-        found.append(
-            {"method": method, "set": name, "connected": connected, "curvier": curvier}
-            | {"sentences": sentences}
-        )
-    return found
+    return [_claims(one, topology) for one in known]
+
+
+def _claims(known: Known, topology: dict[str, Any]) -> dict[str, Any]:
+    own = [row for row in known.rows if row.status != UNREACHED]
+    tried = [Tried(row.a, row.b, row.level, row.status == CONNECTED) for row in own]
+    connected = connectedness(tried + _carried(own, topology))
+    curvier = {measure: growth(values) for measure, values in _measured(own, known.best).items()}
+    sentences = [_connected(connected, own)]
+    sentences += [_curvier(measure, found) for measure, found in curvier.items()]
+    return {**known.names, "connected": connected, "curvier": curvier, "sentences": sentences}
 
 
 def _carried(rows: Sequence[StringRecord], topology: dict[str, Any]) -> list[Tried]:
@@ -66,32 +62,23 @@ def _carried(rows: Sequence[StringRecord], topology: dict[str, Any]) -> list[Tri
     ]
 
 
-def _measured(
-    rows: Sequence[StringRecord], measures: Sequence[StringMeasure]
-) -> dict[str, list[Value]]:
-    def values(key: str, less: float = 0.0) -> list[Value]:
-        return [
-            Value(row.a, row.b, row.level,
-                  getattr(row, key) - less if row.status == CONNECTED else None)
-            for row in rows
-            if row.status != CONNECTED or getattr(row, key) is not None
-        ]  # fmt: skip
-
-    def shortened(key: str, less: float = 0.0) -> list[Value]:
-        every = [((m.a, m.b, m.level), getattr(m, key)) for m in measures]
-        beside = {pair: value for pair, value in every if value is not None}
-        apart = [row for row in rows if row.status == CONNECTED and row.chord != 0]
-        pairs = [(row.a, row.b, row.level) for row in apart]
-        missing = {pair[2] for pair in pairs if pair not in beside}  # a part of them could mislead
-        found = [v for v in values("beads") if v.value is None and v.level not in missing]
-        return found + [Value(*p, beside[p] - less) for p in pairs if p[2] not in missing]
-
-    found = {"normalised length − 1": values("normalized_length", 1.0), "beads": values("beads")}
-    if any(record.shortening != OFF for record in measures):
-        found["shortened length − 1"] = shortened("normalized_length", 1.0)
-    if measures:
-        found["total curvature"] = shortened("total_curvature")
-    return found
+def _measured(rows: Sequence[StringRecord], best: Sequence[BestKnown]) -> dict[str, list[Value]]:
+    apart = {(row.a, row.b, row.level) for row in rows if row.chord != 0}
+    found = [one for one in best if (one.a, one.b, one.level) in apart]
+    failed = apart - {(one.a, one.b, one.level) for one in found}
+    lost = [Value(*place, None, None) for place in sorted(failed)]
+    lengths = [Value(o.a, o.b, o.level, max(o.normalized - 1, 0.0), o.error) for o in found]
+    measured = {LENGTH: lost + lengths}
+    turned = [(one, one.of_shortened("total_curvature")) for one in found]
+    missing = {one.level for one, of in turned if of is None}  # a part of them could mislead
+    values = [
+        Value(one.a, one.b, one.level, of[0], 0.0 if one.is_straight else of[1])
+        for one, of in turned
+        if of and one.level not in missing
+    ]
+    if values:
+        measured[CURVATURE] = [one for one in lost if one.level not in missing] + values
+    return measured
 
 
 def _connected(found: dict[str, Any], rows: Sequence[StringRecord]) -> str:
@@ -102,9 +89,10 @@ def _connected(found: dict[str, Any], rows: Sequence[StringRecord]) -> str:
     lowest, least = levels[-1], min(levels, key=lambda level: level["interval"][0])
     said += f"{_capital(found['reason'])}; at the lowest level, {lowest['level']:g}, "
     said += f"{lowest['connected']} of {lowest['pairs']} pairs were connected"
-    own = [r for r in rows if r.level == lowest["level"] and r.status == CONNECTED]
-    if len(own) < lowest["connected"]:
-        said += f", {len(own)} by this search itself, the others through more certified paths"
+    at_lowest = [r for r in rows if r.level == lowest["level"] and r.status == CONNECTED]
+    own = len({(row.a, row.b) for row in at_lowest})
+    if own < lowest["connected"]:
+        said += f", {own} by a search of their own, the others through more certified paths"
     missing = lowest["pairs"] - lowest["connected"] - lowest["failed"]
     if missing:
         said += f"; of the rest, {lowest['failed']} searched in vain and {missing} not at all"
@@ -123,7 +111,7 @@ def _curvier(measure: str, found: dict[str, Any]) -> str:
     levels, factor = found["levels"], found["factor"]
     said += (
         f"From {levels[0]:g} to {levels[-1]:g} it changed by a factor of {interval(factor)}. "
-        f"{_capital(found['reason'])} of the {found['resampled']}; "
+        f"{_capital(found['reason'])}; "
     )
     errors = {shape: f"{100 * record['error']:.3g} %" for shape, record in found["shapes"].items()}
     if found["best"] == "exponential":

@@ -103,7 +103,7 @@ def footnotes(levels: Sequence[Level]) -> list[str]:
 
 
 def headline(levels: Sequence[Level]) -> str:
-    """The finding of one series in a sentence or two. Levels from high to low, at least one."""
+    """What of one series was connected, in a sentence or two. Levels from high to low, not none."""
     task, last = levels[0]["task"], levels[-1]
     if all(level["limit"] is None for level in levels):
         return "No pair could be tried: no two models reached a level in training."
@@ -120,12 +120,5 @@ def headline(levels: Sequence[Level]) -> str:
             f"At the lowest level, {last['level']:g}, {last['connected']} of {last['pairs']} pairs "
             f"of {task} networks were connected; at {len(whole)} of {len(levels)} levels all were. "
             "Where no path was found one may still exist."
-        )
-    lengths = [level for level in levels if level["normalized_length"]["mean"] is not None]
-    if len(lengths) > 1:
-        first, final = lengths[0], lengths[-1]
-        said += (
-            f" The mean normalised length was {number(first['normalized_length'])} at "
-            f"{first['level']:g} and {number(final['normalized_length'])} at {final['level']:g}."
         )
     return said

@@ -10,12 +10,13 @@ from matplotlib.axes import Axes
 
 from landscape.analysis.claims import predicted
 from landscape.analysis.summary import CONNECTED, PairValue
-from landscape.report.data.wording import number
+from landscape.report.data.verdicts import LENGTH as EXCESS
+from landscape.report.data.wording import number, series
 from landscape.report.figures import style
 from landscape.report.figures.style import Figure, Level
 from landscape.store.records.strings import StringRecord
 
-LENGTH, EXCESS = "normalized_length", "normalised length − 1"
+LENGTH = "normalized_length"
 LINEAR = "The level axes are linear: a level that is not positive has no logarithm."
 
 
@@ -47,8 +48,8 @@ def _length(report: dict[str, Any], rows: Rows, metric: str) -> Figure:
     return Figure(
         "length",
         f"Normalised length against level. {_said(levels, LENGTH)}",
-        "Normalised length of the connected strings, before any shortening: mean with its standard "
-        "error; dots are pairs. 1 is straight.",
+        "Normalised length of the connected strings as each search left them, which says how far "
+        "the search went: mean with its standard error; dots are pairs. 1 is straight.",
         plot,
         _table(levels, LENGTH, pairs),
     )
@@ -90,19 +91,14 @@ def _share(levels: Sequence[Level], metric: str) -> Figure:
 
 
 def _fits(report: dict[str, Any], metric: str) -> Figure | None:
-    """The excess length with the shapes that were fitted to it, of the sets that have fits."""
+    """The excess length with the shapes that were fitted to it, where there are fits."""
     fitted = [c for c in report["claims"] if c["curvier"].get(EXCESS, {}).get("shapes")]
     if not fitted:
         return None
-    several = style.by_series(report["levels"])
-    own = {
-        (level["run"], level["set"]): name for name, levels in several.items() for level in levels
-    }
-    named = {own[claim["run"], claim["set"]]: claim["curvier"][EXCESS] for claim in fitted}
-    places = {name: list(several).index(name) for name in named}
+    named = {series(claim, report["claims"]): claim["curvier"][EXCESS] for claim in fitted}
 
     def plot(axes: Axes) -> None:
-        style.fits(axes, named, places, metric)
+        style.fits(axes, named, metric)
         axes.set_ylabel(EXCESS)
 
     best = ", ".join(f"{name}: {found['best']}" for name, found in named.items())
@@ -114,8 +110,8 @@ def _fits(report: dict[str, Any], metric: str) -> Figure | None:
     ]
     return Figure(
         "fits",
-        f"Normalised length less 1 and the shapes fitted to it. The best is, for {best}",
-        "Mean of the normalised length less 1, with the shapes fitted to its logarithm: the best "
+        f"Best known length less 1 and the shapes fitted to it. The best is, for {best}",
+        "Mean of the best known length less 1, with the shapes fitted to its logarithm: the best "
         "at a level that was left out is drawn thick.",
         plot,
         table,

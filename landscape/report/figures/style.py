@@ -151,7 +151,7 @@ def by_series(levels: Sequence[Level]) -> dict[str, list[Level]]:
     return found
 
 
-def _level_axis(axes: Axes, levels: Sequence[Level], metric: str) -> None:
+def level_axis(axes: Axes, levels: Sequence[Level], metric: str) -> None:
     """From high to low, as the loss falls."""
     values = [level["level"] for level in levels]
     if min(values) > 0:
@@ -206,7 +206,7 @@ def against_level(
             [level[key]["se"] or 0 for level in found],
             capsize=3, label=f"{name}, shortened" if before else name, **style,
         )  # fmt: skip
-    _level_axis(axes, levels, metric)
+    level_axis(axes, levels, metric)
     legend(axes)
 
 
@@ -252,12 +252,10 @@ def log_values(axes: Axes) -> None:
     axes.yaxis.set_minor_locator(NullLocator())
 
 
-def fits(
-    axes: Axes, found: Mapping[str, dict[str, Any]], places: Mapping[str, int], metric: str
-) -> None:
+def fits(axes: Axes, found: Mapping[str, dict[str, Any]], metric: str) -> None:
     """Means at the levels and the shapes of `claims.growth` through them, by series."""
-    for name, record in found.items():
-        style = {**look(places[name]), "ls": "none"}
+    for place, (name, record) in enumerate(found.items()):
+        style = {**look(place), "ls": "none"}
         axes.plot(record["levels"], record["means"], label=name, **style)
         levels = np.geomspace(record["levels"][0], record["levels"][-1], POINTS)
         for number, (shape, fit) in enumerate(record["shapes"].items()):
@@ -268,7 +266,7 @@ def fits(
                 color=style["color"] if best else INK, label=label,
             )  # fmt: skip
     values = [{"level": level} for record in found.values() for level in record["levels"]]
-    _level_axis(axes, values, metric)
+    level_axis(axes, values, metric)
     log_values(axes)
     legend(axes)
 
@@ -300,7 +298,7 @@ def share_connected(axes: Axes, levels: Sequence[Level], metric: str) -> None:
         )  # fmt: skip
     axes.set_ylim(-0.05, 1.05)
     axes.set_ylabel("share of pairs connected")
-    _level_axis(axes, levels, metric)
+    level_axis(axes, levels, metric)
     legend(axes)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from landscape.report.figures.style import COLOURS, INK, MARKERS, _level_axis, log_values
+from landscape.report.figures.style import COLOURS, INK, MARKERS, level_axis, log_values
 
 DECADES = 1.0  # of energies, from which on their axis is logarithmic
 NARROW_SPAN = 0.2  # of the highest energy: where the axis spans less, the drawing says how much
@@ -126,7 +126,7 @@ def components(axes: Axes, topologies: dict[str, dict[str, Any]], metric: str) -
     axes.set_ylim(bottom=0)
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylabel("components among the models")
-    _level_axis(axes, [level for t in topologies.values() for level in t["levels"]], metric)
+    level_axis(axes, [level for t in topologies.values() for level in t["levels"]], metric)
     axes.legend()
 
 

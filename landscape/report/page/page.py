@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from landscape.core.versions import version_of
+from landscape.report.data.known import lengths_said
 from landscape.report.data.verdicts import RULE, interval
 from landscape.report.data.wording import (
     COMPARED,
@@ -20,11 +21,13 @@ from landscape.report.data.wording import (
     series,
 )
 from landscape.report.figures import style
+from landscape.report.figures.known import known_figures
 from landscape.report.figures.overview import LINEAR, overview
 from landscape.report.figures.style import Figure
 from landscape.report.page import html, single, strings
 from landscape.report.page.components import component_figures, persistence
 from landscape.report.page.geometry import geometry
+from landscape.report.page.known import cost_table, known
 from landscape.report.page.single import metric_of
 from landscape.store.files import write_bytes
 from landscape.store.run import Run
@@ -37,8 +40,11 @@ MEANINGS = {
     "The resolution is the widest gap between evaluated points, as a fraction of the length; a "
     "finer grid can still find more, and lscape verify tries.",
     "normalised length": "the string's Euclidean length divided by the distance of its ends, over "
-    "the same parameters. 1 is straight. It is the length of the string as its search left it, an "
-    "upper bound on the shortest.",
+    "the same parameters. 1 is straight.",
+    "length as found": "the normalised length of the string as its search left it. It says how far "
+    "the search went; how far one has to go, the best known length says.",
+    "method error": "by how much another method's shortest path is longer. Methods that agree can "
+    "still have missed the same shorter path.",
     "beads": "the string's points, both ends counted.",
     "max loss": "the highest loss on any connected path.",
     "barrier": "the maximum over the path of its loss less the straight interpolation of the "
@@ -98,6 +104,7 @@ def _page(
     rows = {about["run"]: run.rows() for about, run in zip(report["runs"], runs, strict=True)}
     metric = ", ".join(sorted({metric_of(about) for about in report["runs"]}))
     over = overview(report, rows, metric)
+    best = known_figures(report["best_known"], metric)
     topologies = {one["run"]: one for one in report["topology"]}
     connected = component_figures(topologies, metric)
     opened = {about["run"]: run for about, run in zip(report["runs"], runs, strict=True)}
@@ -110,11 +117,13 @@ def _page(
     body = [
         f"<header><h1>Are these networks connected?</h1>{_headlines(report)}</header>",
         html.bullets(report["notes"], "notes"),
+        html.section("How long the paths are: best known", known(report, best)),
         html.section("As the loss falls", html.grid(over) + linear),
         html.section("The claims", _claims(report)),
         html.section("Components and barriers", html.grid(connected) + _topologies(topologies)),
         html.section("Measured", _measured(measured, report)),
         html.section("By level", _table(levels)),
+        html.section("What it cost", cost_table(report)),
         html.section("Against the published figure", _against(report["against"])),
         *(
             html.section(about["run"], part.content)
@@ -124,7 +133,13 @@ def _page(
         html.section("How to cite", CITE),
     ]
     of_measures = [one for _, drawn, _ in measured for one in drawn]
-    kept = [*over, *connected, *of_measures, *(one for part in parts for one in part.figures)]
+    kept = [
+        *best,
+        *over,
+        *connected,
+        *of_measures,
+        *(one for part in parts for one in part.figures),
+    ]
     return html.document(title, body), kept
 
 
@@ -169,11 +184,16 @@ def _headlines(report: dict[str, Any]) -> str:
     found = style.by_series(report["levels"])
     if not found:
         return html.paragraph("No pair has been tried yet.", "headline")
-    several = len(found) > 1
+    said = {name: headline(levels) for name, levels in found.items()}
+    lengths = {
+        name: lengths_said(own) for name, own in style.by_series(report["best_known"]).items()
+    }
+    if len(said) == 1:
+        return html.paragraph(" ".join([*said.values(), *lengths.values()]), "headline")
     return "".join(
-        f"<p class=headline>{f'<b>{escape(name)}</b>: ' if several else ''}"
-        f"{escape(headline(levels))}</p>"
-        for name, levels in found.items()
+        f"<p class=headline>{f'<b>{escape(name)}</b>: '}{escape(text)}</p>"
+        for name, text in [*said.items(), *lengths.items()]
+        if text
     )
 
 
@@ -206,7 +226,7 @@ def _table(levels: Sequence[dict[str, Any]]) -> str:
     if not levels:
         return ""
     failures = any(level["connected"] < level["pairs"] for level in levels)
-    head = ["search", "level", "connected", "normalised length", "beads", "max loss", "barrier"]
+    head = ["search", "level", "connected", "length as found", "beads", "max loss", "barrier"]
     head += ["resolution", "gradients", "seconds"] + ["no path found"] * failures
     rows = [
         [series(level, levels), f"{level['level']:g}", f"{level['connected']}/{level['pairs']}"]

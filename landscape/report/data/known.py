@@ -1,0 +1,260 @@
+"""The shortest paths that are known, by level, as data and in sentences.
+
+Lengths are the landscape's only as far as methods agree on them: each mean stands beside its
+sampling error and its method error.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from landscape.analysis.best_known import BestKnown, Question, best_known, questions
+from landscape.analysis.summary import UNREACHED, PairValue, mean_over_pairs
+from landscape.report.data.wording import number
+from landscape.store.records.strings import StringRecord
+from landscape.store.run import Run
+
+EVERYTHING = "*"  # all parameters, as globs
+CURVATURES = {"total_curvature": "total curvature", "level_curvature_mean": "level-set curvature"}
+
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Known:
+    """The rows of the sets that ask a question, and the shortest paths known by any set's."""
+
+    question: Question
+    rows: list[StringRecord]
+    best: list[BestKnown]
+
+    @property
+    def names(self) -> dict[str, str]:
+        """Of the sets and of their methods, for a reader."""
+        methods = dict.fromkeys(row.method for row in self.rows)
+        return {"set": ", ".join(self.question.sets), "method": ", ".join(methods)}
+
+
+def known_of(run: Run) -> list[Known]:
+    """The shortest paths known of a run: one answer for all sets that ask the same. Raises
+    RunError."""
+    rows, measures, over = run.rows(), run.string_measures(), {}
+    for name in dict.fromkeys(row.set for row in rows):
+        over[name] = run.length_over(name)
+    found = []
+    for question in questions(rows, over):
+        alike = [row for row in rows if over[row.set] == question.over]
+        measured = [one for one in measures if over[one.set] == question.over]
+        paths = run.snapshots() if question.over == EVERYTHING else []
+        best = best_known(alike, question.limits, measured, paths)
+        found.append(Known(question, [r for r in rows if r.set in question.sets], best))
+    return found
+
+
+def best_known_of(known: Sequence[Known]) -> list[Record]:
+    """A record a question and level, levels from high to low.
+
+    {set, method: the names of all the sets and methods; over, level, limit; pairs: that were tried
+    and have ends apart; known: of how many a path is; lower_bound: 1, the chord's; chord; length:
+    over the chord; found: the same as the searches left it; total_curvature and
+    level_curvature_mean: of the shortest shortened paths, as far as they were measured; both: pairs
+    of which two methods have a path; agree: of these, those that differ by at most 2 %; straight:
+    paths that are the chord; sources: {method and form: paths}; shortening: {how it ended: paths};
+    longer_than_known: [{a, b, method, length, nested}], over the chord: the method's shortest path
+    is longer than the one that a lower level has}. A number is a `mean_over_pairs` with its
+    method_error {mean, largest, n}: by how much another method's differs.
+    """
+    return [
+        _record(one, level)
+        for one in known
+        for level in sorted(one.question.limits, reverse=True)
+        if _tried(one.rows, level)
+    ]
+
+
+def _tried(rows: Sequence[StringRecord], level: float) -> set[tuple[int, int]]:
+    return {
+        (row.a, row.b)
+        for row in rows
+        if row.level == level and row.status != UNREACHED and row.chord != 0
+    }
+
+
+def _record(known: Known, level: float) -> Record:
+    best = [one for one in known.best if one.level == level]
+    tried = _tried(known.rows, level)
+    best = [one for one in best if (one.a, one.b) in tried]
+    ended = [
+        "straight"
+        if one.is_straight
+        else one.shortened[one.method].shortening
+        if one.form == "shortened"
+        else "not shortened"
+        for one in best
+    ]
+    return {
+        **known.names,
+        "over": known.question.over,
+        "level": level,
+        "limit": known.question.limits[level],
+        "pairs": len(tried),
+        "known": len(best),
+        "lower_bound": 1.0,
+        "chord": mean_over_pairs(PairValue(one.a, one.b, one.chord) for one in best),
+        "length": _mean(best, [(one.normalized, one.error) for one in best]),
+        "found": mean_over_pairs(
+            PairValue(one.a, one.b, None if one.found is None else one.found / one.chord)
+            for one in best
+        ),
+        **{key: _mean(best, [one.of_shortened(key) for one in best]) for key in CURVATURES},
+        "both": sum(one.agrees is not None for one in best),
+        "agree": sum(one.agrees is True for one in best),
+        "straight": sum(one.is_straight for one in best),
+        "sources": dict(Counter(map(_source, best)).most_common()),
+        "shortening": dict(Counter(ended).most_common()),
+        "longer_than_known": [
+            {"a": one.a, "b": one.b, "method": name, "length": length / one.chord}
+            | {"nested": (one.nested or math.nan) / one.chord}
+            for one in best
+            for name, length in one.missed.items()
+        ],
+    }
+
+
+def _source(one: BestKnown) -> str:
+    return f"extended from {one.below:g}" if one.below is not None else f"{one.method} {one.form}"
+
+
+def _mean(
+    best: Sequence[BestKnown], numbers: Sequence[tuple[float, float | None] | None]
+) -> Record:
+    """A mean with its sampling error, and the method error."""
+    pairs = zip(best, numbers, strict=True)
+    mean = mean_over_pairs(PairValue(one.a, one.b, of[0] if of else None) for one, of in pairs)
+    errors = [of[1] for of in numbers if of is not None and of[1] is not None]
+    average = math.fsum(errors) / len(errors) if errors else None
+    error = {"mean": average, "largest": max(errors, default=None), "n": len(errors)}
+    return {**mean, "method_error": error}
+
+
+# -- in words --------------------------------------------------------------------------------------
+
+COLUMNS = (
+    "level", "pairs", "best known length", "method error", "agree within 2 %",
+    "as found", "best from", "shortening",
+)  # fmt: skip
+CURVATURE_COLUMNS = (
+    "level", "pairs", "total curvature", "method error", "level-set curvature", "method error",
+)  # fmt: skip
+WHAT = (
+    "Best known: the shortest certified path of any method, as found or shortened, or of a lower "
+    "level with the models' own paths at its ends, over the distance of the ends; the mean over "
+    "pairs ± its sampling error. It is an upper bound; the lower bound is 1, a straight line. "
+    "Method error: by how much the next method's shortest path is longer, the mean over the pairs "
+    "of which two methods have one."
+)
+
+
+def method_error(error: Record, of: int) -> str:
+    """.012, at most .030 (6 of 8 pairs); that it is not known, where one method alone has paths."""
+    if error["mean"] is None:
+        return "not known"
+    said = f"{error['mean']:.2g}, at most {error['largest']:.2g}"
+    return said + f" ({error['n']} of {of} pairs)" * (error["n"] < of)
+
+
+def row_of(record: Record) -> list[str]:
+    """A row of the table of lengths, by COLUMNS."""
+    both = record["both"]
+    return [
+        f"{record['level']:g}",
+        f"{record['known']}/{record['pairs']}",
+        number(record["length"]),
+        method_error(record["length"]["method_error"], record["known"]) if record["known"] else "–",
+        f"{record['agree']} of {both}" if both else "–",
+        number(record["found"]),
+        counts(record["sources"]),
+        counts(record["shortening"]),
+    ]
+
+
+def curvature_row_of(record: Record) -> list[str]:
+    """A row of the table of curvatures, by CURVATURE_COLUMNS."""
+    row = [f"{record['level']:g}", f"{record['total_curvature']['n']}/{record['pairs']}"]
+    for key in CURVATURES:
+        found = record[key]
+        row += [number(found), method_error(found["method_error"], found["n"])]
+    return row
+
+
+def counts(found: dict[str, int]) -> str:
+    return ", ".join(f"{n} {what}" for what, n in found.items()) or "–"
+
+
+def lengths_said(records: Sequence[Record]) -> str:
+    """The lengths of one question in a sentence or two; records from high to low."""
+    some = [record for record in records if record["known"]]
+    if not some:
+        return ""
+    ends = [some[0], some[-1]] if len(some) > 1 else some
+    said = "The shortest paths known are on average "
+    said += (
+        f"{number(ends[0]['length'])} times as long as the straight line at {ends[0]['level']:g}"
+    )
+    if len(ends) > 1:
+        said += f", and {number(ends[1]['length'])} times at {ends[1]['level']:g}"
+    return f"{said}. {_trust(ends[-1])}"
+
+
+def _trust(record: Record) -> str:
+    """What is known of how far one level's lengths are above the shortest."""
+    known, both, straight = record["known"], record["both"], record["straight"]
+    if straight == known:
+        return f"At {record['level']:g} they are straight: none is shorter."
+    if not both:
+        return "One method alone has paths: how far they are above the shortest is not known."
+    error = method_error(record["length"]["method_error"], known)
+    return (
+        f"At {record['level']:g} two methods agree within 2 % on {record['agree']} of {both} pairs"
+        f" and differ by {error}."
+    )
+
+
+def findings_of(records: Sequence[Record]) -> list[str]:
+    """What is the landscape's, and what is not known, of one question."""
+    some = [record for record in records if record["known"]]
+    if not some:
+        return []
+    lowest = some[-1]
+    said = [
+        f"Best known {number(lowest['length'])} at {lowest['level']:g} ({lowest['known']} of "
+        f"{lowest['pairs']} pairs). " + _trust(lowest)
+    ]
+    if not any(record["both"] for record in some) and lowest["straight"] < lowest["known"]:
+        other = "dss" if lowest["method"] != "dss" else "bezier"
+        said.append(f"A second method would tell. `connect.also: [{other}]` asks one.")
+    shortened = sum(sum(one["shortening"].values()) for one in some)
+    unsettled = sum(n for one in some for how, n in one["shortening"].items() if how not in SETTLED)
+    if unsettled:
+        said.append(
+            f"{unsettled} of {shortened} can be shortened on. They are as a search left them, or "
+            "their shortening has not settled; `lscape measure` shortens"
+        )
+    longer = [(one["level"], pair) for one in some for pair in one["longer_than_known"]]
+    if longer:
+        where = ", ".join(
+            f"{p['method']} {p['a']}-{p['b']} at {level:g}" for level, p in longer[:5]
+        )
+        more = f" and {len(longer) - 5} more" * (len(longer) > 5)
+        said.append(
+            f"{len(longer)} searches missed a shorter path. A lower level has one that is below "
+            f"this level, too, shorter by more than 2 %: {where}{more}"
+        )
+    return said
+
+
+SETTLED = ("straight", "CONVERGED")  # of the shortening: not to be shortened on
