@@ -8,7 +8,6 @@ from landscape.store.records.measures import StringMeasure
 from landscape.store.records.strings import SnapshotRecord
 from tests.pages import row
 
-
 LIMITS = {1.0: 1.0, 0.5: 0.5, 0.1: 0.1}
 
 

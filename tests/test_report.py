@@ -223,8 +223,15 @@ def test_reading_does_not_start_jax(run):
 
 
 MANY = [
-    row(a, b, level, length=1 + more * np.exp(-level) * (1 + 0.01 * a), **search)
-    for more, search in ((0.1, {}), (0.1001, {"method": "bezier", "set": "bezier-1"}))
+    row(
+        a,
+        b,
+        level,
+        length=1 + more * np.exp(-level) * (1 + 0.01 * a),
+        method=method,
+        set=f"{method}-1",
+    )
+    for more, method in ((0.1, "dss"), (0.1001, "bezier"))
     for level in (0.5, 0.4, 0.3, 0.2, 0.1)
     for a, b in itertools.combinations(range(8), 2)
 ]

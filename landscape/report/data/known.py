@@ -163,8 +163,12 @@ def method_error(error: Record, of: int) -> str:
     """.012, at most .030 (6 of 8 pairs); that it is not known, where one method alone has paths."""
     if error["mean"] is None:
         return "not known"
-    said = f"{error['mean']:.2g}, at most {error['largest']:.2g}"
+    said = f"{_small(error['mean'])}, at most {_small(error['largest'])}"
     return said + f" ({error['n']} of {of} pairs)" * (error["n"] < of)
+
+
+def _small(value: float) -> str:
+    return "< 0.0001" if 0 < value < 1e-4 else f"{value:.2g}"
 
 
 def row_of(record: Record) -> list[str]:
@@ -212,15 +216,15 @@ def lengths_said(records: Sequence[Record]) -> str:
 
 def _trust(record: Record) -> str:
     """What is known of how far one level's lengths are above the shortest."""
-    known, both, straight = record["known"], record["both"], record["straight"]
-    if straight == known:
+    both = record["both"]
+    if record["straight"] == record["known"]:
         return f"At {record['level']:g} they are straight: none is shorter."
     if not both:
         return "One method alone has paths: how far they are above the shortest is not known."
-    error = method_error(record["length"]["method_error"], known)
+    error = record["length"]["method_error"]
     return (
-        f"At {record['level']:g} two methods agree within 2 % on {record['agree']} of {both} pairs"
-        f" and differ by {error}."
+        f"At {record['level']:g} two methods agree within 2 % on {record['agree']} of {both} pairs,"
+        f" and differ by {_small(error['mean'])} on average, {_small(error['largest'])} at most."
     )
 
 
@@ -230,31 +234,54 @@ def findings_of(records: Sequence[Record]) -> list[str]:
     if not some:
         return []
     lowest = some[-1]
+    known, pairs, both = (lowest[key] for key in ("known", "pairs", "both"))
     said = [
-        f"Best known {number(lowest['length'])} at {lowest['level']:g} ({lowest['known']} of "
-        f"{lowest['pairs']} pairs). " + _trust(lowest)
+        f"Known. At {lowest['level']:g} the shortest paths are at most {number(lowest['length'])} "
+        f"times as long as the straight line, the mean of {known} of {pairs} pairs, and at least "
+        "1. " + _trust(lowest) * bool(both or lowest["straight"] == known)
     ]
-    if not any(record["both"] for record in some) and lowest["straight"] < lowest["known"]:
-        other = "dss" if lowest["method"] != "dss" else "bezier"
-        said.append(f"A second method would tell. `connect.also: [{other}]` asks one.")
-    shortened = sum(sum(one["shortening"].values()) for one in some)
-    unsettled = sum(n for one in some for how, n in one["shortening"].items() if how not in SETTLED)
-    if unsettled:
-        said.append(
-            f"{unsettled} of {shortened} can be shortened on. They are as a search left them, or "
-            "their shortening has not settled; `lscape measure` shortens"
+    if lowest["straight"] < known:
+        said.append(f"Not known. {_not_known(lowest)}.")
+    said += [f"{why}. {what}." for why, what in _loose_ends(some)]
+    return [" ".join(one.split()) for one in said]
+
+
+def _not_known(record: Record) -> str:
+    if not record["both"]:
+        other = "dss" if record["method"] != "dss" else "bezier"
+        return (
+            "How far these lengths are above the shortest, since one method alone has paths; "
+            f"`connect.also: [{other}]` asks a second"
         )
-    longer = [(one["level"], pair) for one in some for pair in one["longer_than_known"]]
+    alone = record["known"] - record["length"]["method_error"]["n"]
+    said = "Whether the methods have missed the same shorter path"
+    return said + f"; of {alone} pairs one method alone has a path" * bool(alone)
+
+
+def _loose_ends(records: Sequence[Record]) -> list[tuple[str, str]]:
+    """What could still be made shorter: a finding, and more of it."""
+    ended: Counter[str] = Counter()
+    for record in records:
+        ended.update(record["shortening"])
+    every = ended.total()
+    found = []
+    if left := ended["not shortened"]:
+        found.append(
+            (f"{left} of {every} are not shortened", "`lscape measure` shortens what is connected")
+        )
+    if open_ones := every - left - ended["straight"] - ended["CONVERGED"]:
+        found.append(
+            (f"The shortening of {open_ones} of {every} has not settled",
+             "They are upper bounds, as all are, that more sweeps may lower")
+        )  # fmt: skip
+    longer = [(one["level"], pair) for one in records for pair in one["longer_than_known"]]
     if longer:
-        where = ", ".join(
+        first = ", ".join(
             f"{p['method']} {p['a']}-{p['b']} at {level:g}" for level, p in longer[:5]
         )
         more = f" and {len(longer) - 5} more" * (len(longer) > 5)
-        said.append(
-            f"{len(longer)} searches missed a shorter path. A lower level has one that is below "
-            f"this level, too, shorter by more than 2 %: {where}{more}"
-        )
-    return said
-
-
-SETTLED = ("straight", "CONVERGED")  # of the shortening: not to be shortened on
+        found.append(
+            (f"{len(longer)} searches missed a path that is shorter by more than 2 %",
+             f"A lower level has it, and so has this one: {first}{more}")
+        )  # fmt: skip
+    return found

@@ -190,8 +190,10 @@ def _headlines(report: dict[str, Any]) -> str:
     }
     if len(said) == 1:
         return html.paragraph(" ".join([*said.values(), *lengths.values()]), "headline")
+    if len(lengths) == 1:
+        lengths = dict(zip(["all"], lengths.values(), strict=True))
     return "".join(
-        f"<p class=headline>{f'<b>{escape(name)}</b>: '}{escape(text)}</p>"
+        f"<p class=headline><b>{escape(name)}</b>: {escape(text)}</p>"
         for name, text in [*said.items(), *lengths.items()]
         if text
     )

@@ -1,0 +1,128 @@
+"""The best known lengths of a run, in its report: over sets, with their companions."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from landscape.report import report
+from landscape.report.data.known import findings_of, lengths_said
+from landscape.store.records.base import made
+from landscape.store.records.strings import SnapshotRecord
+from tests.pages import measured, page_of, row, save, tables
+
+pytestmark = pytest.mark.usefixtures("unpainted")
+
+OTHER = {"method": "bezier", "set": "bezier-1"}
+
+
+def best(run):
+    return report([run])["best_known"]
+
+
+def test_two_sets_have_one_answer_with_its_method_error(run):
+    save(
+        run,
+        [
+            row(0, 1, length=1.2), row(0, 1, length=1.21, **OTHER),
+            row(2, 3, length=1.4), row(2, 3, length=1.3, **OTHER),
+            row(0, 2, length=1.5), row(0, 2, status="NOT_FOUND", **OTHER),
+            row(1, 3, status="STUCK"), row(1, 2, status="LEVEL_NOT_REACHED", limit=None),
+        ],
+    )  # fmt: skip
+    (found,) = best(run)
+    assert (found["set"], found["method"], found["level"]) == (
+        "bezier-1, dss-1",
+        "bezier, dss",
+        0.5,
+    )
+    assert (found["pairs"], found["known"], found["both"], found["agree"]) == (4, 3, 2, 1)
+    assert found["length"]["mean"] == pytest.approx((1.2 + 1.3 + 1.5) / 3)
+    error = found["length"]["method_error"]
+    assert (error["n"], error["mean"], error["largest"]) == (
+        2, pytest.approx((0.01 + 0.1) / 2), pytest.approx(0.1)
+    )  # fmt: skip
+    assert found["sources"] == {"dss found": 2, "bezier found": 1}
+    assert found["shortening"] == {"not shortened": 3} and found["longer_than_known"] == []
+    assert (found["lower_bound"], found["chord"]["mean"]) == (1.0, 2.0)
+    assert found["total_curvature"]["n"] == 0
+
+
+def test_sets_that_ask_something_else_have_answers_of_their_own(run):
+    save(run, [row(0, 1, length=1.3)])
+    save(run, [row(0, 1, length=1.1, set="dss-2", limit=0.6, max_loss=0.55)])
+    save(run, [row(0, 1, length=1.05, set="dss-3")], length_over="*/kernel")
+    found = {one["set"]: one for one in best(run)}
+    assert {name: one["length"]["mean"] for name, one in found.items()} == {
+        "dss-1": 1.3, "dss-2": 1.1, "dss-3": 1.05,
+    }  # fmt: skip
+    assert found["dss-2"]["limit"] == 0.6 and found["dss-3"]["over"] == "*/kernel"
+    assert "1.3" in findings_of([found["dss-1"]])[0]
+    page_of(run)
+
+
+def test_what_a_lower_level_has_is_known_above_and_what_missed_it_is_named(run):
+    save(run, [row(0, 1, 0.1, length=1.2), row(0, 1, 0.5, length=1.5)])
+    for model in (0, 1):
+        path = run.snapshot_file(model, 0.5)
+        record = made(
+            SnapshotRecord, model=model, level=0.5, lower=0.1, limit=0.5, status="CONNECTED",
+            max_loss=0.5, last_change=0.0, max_at=0.0, resolution=0.01, grid=50, beads=2,
+            length=0.02, chord=0.02, normalized_length=1.0, grad_evals=0, seconds=0.1, reason="",
+        )  # fmt: skip
+        run.save_path(path, record, {}, [[0, 0.5], [1, 0.1]])
+    high, low = best(run)
+    assert high["sources"] == {"extended from 0.1": 1} and low["sources"] == {"dss found": 1}
+    assert high["length"]["mean"] == pytest.approx(1.22)
+    (missed,) = high["longer_than_known"]
+    assert missed == {"a": 0, "b": 1, "method": "dss", "length": 1.5, "nested": pytest.approx(1.22)}
+    assert low["longer_than_known"] == []
+    assert any("dss 0-1 at 0.5" in said for said in findings_of([high, low]))
+
+
+def test_curvatures_are_beside_their_method_errors(run):
+    rows = [row(0, 1), row(0, 1, **OTHER), row(2, 3)]
+    save(run, rows)
+    measured(run, rows[:1], length=2.21, total_curvature=1.0)
+    measured(run, rows[1:2], length=2.2, total_curvature=1.5, level_curvature_mean=0.25)
+    (found,) = best(run)
+    assert found["sources"] == {"bezier shortened": 1, "dss found": 1}
+    for key, mean, error in (("total_curvature", 1.5, 0.5), ("level_curvature_mean", 0.25, 0.25)):
+        assert (found[key]["mean"], found[key]["n"]) == (mean, 1)
+        assert found[key]["method_error"] == {"mean": error, "largest": error, "n": 1}
+
+
+def test_one_method_alone_says_that_it_does_not_know(run):
+    save(run, [row(0, 1), row(2, 3)])
+    (found,) = best(run)
+    assert found["length"]["method_error"] == {"mean": None, "largest": None, "n": 0}
+    known, unknown, shorten = findings_of([found])
+    assert known.startswith("Known.") and unknown.startswith("Not known.")
+    assert "connect.also: [bezier]" in unknown and "lscape measure" in shorten
+    lines = next(lines for head, lines in tables(page_of(run)) if "best known length" in head)
+    assert lines[0]["method error"] == "not known"
+
+
+def test_straight_paths_leave_nothing_open(run):
+    save(run, [row(0, 1, length=1.0), row(2, 3, length=1.0)])
+    (found,) = best(run)
+    assert found["straight"] == 2 and found["length"]["method_error"]["mean"] == 0
+    assert len(findings_of([found])) == 1 and "none is shorter" in lengths_said([found])
+
+
+def test_costs_stand_apart(run):
+    rows = [
+        row(0, 1, tightening_grad_evals=7, tightening_loss_evals=9),
+        row(2, 3, tightening_grad_evals=1, tightening_loss_evals=2),
+        row(0, 2, status="NOT_FOUND"), row(0, 1, **OTHER),
+    ]  # fmt: skip
+    save(run, rows)
+    measured(run, rows[:1])
+    found = report([run])
+    other, main = found["costs"]
+    assert main["searching"] == {"paths": 3, "gradients": 300, "losses": 1200}
+    assert main["tightening"] == {"paths": 2, "gradients": 8, "losses": 11}
+    assert main["shortening"] == {"paths": 1, "gradients": 100, "losses": 300}
+    assert other["tightening"]["paths"] == other["shortening"]["paths"] == 0
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
