@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
+import numpy as np
 import pytest
 
 from landscape.report import report
@@ -14,7 +16,7 @@ from tests.pages import measured, page_of, row, save, tables
 
 pytestmark = pytest.mark.usefixtures("unpainted")
 
-OTHER = {"method": "bezier", "set": "bezier-1"}
+OTHER: dict[str, Any] = {"method": "bezier", "set": "bezier-1"}
 
 
 def best(run):
@@ -71,7 +73,7 @@ def test_what_a_lower_level_has_is_known_above_and_what_missed_it_is_named(run):
             max_loss=0.5, last_change=0.0, max_at=0.0, resolution=0.01, grid=50, beads=2,
             length=0.02, chord=0.02, normalized_length=1.0, grad_evals=0, seconds=0.1, reason="",
         )  # fmt: skip
-        run.save_path(path, record, {}, [[0, 0.5], [1, 0.1]])
+        run.save_path(path, record, {}, np.array([[0, 0.5], [1, 0.1]]))
     high, low = best(run)
     assert high["sources"] == {"extended from 0.1": 1} and low["sources"] == {"dss found": 1}
     assert high["length"]["mean"] == pytest.approx(1.22)
