@@ -238,11 +238,22 @@ def test_one_method_alone_cannot_tell():
     lost = with_errors(values, lambda v: None if v.level == 0.1 and v.a < 3 else 0.0)
     found = growth(lost)
     assert found["verdict"] == CANNOT_TELL
-    assert found["reason"].startswith("one method alone has connected 18 of 28 pairs at 0.1")
+    assert found["reason"].startswith("one method alone has connected 18 of 28 bent pairs at 0.1")
     half = with_errors(values, lambda v: None if v.level == 0.1 and v.a < 2 else 0.0)
     assert growth(half)["verdict"] == SUPPORTED
     nothing = growth(with_errors(values, lambda v: None))
     assert nothing["verdict"] == CANNOT_TELL and nothing["method_errors"] == [None] * len(LEVELS)
+
+
+def test_straight_paths_tell_nothing_of_the_error_of_others():
+    values = [
+        v._replace(value=0.0, error=0.0) if v.level == 1 and v.a > 0 else v
+        for v in with_errors(
+            planted("exponential", 8, 0.1, 0), lambda v: None if v.level == 1 else 0.0
+        )
+    ]
+    found = growth(values)
+    assert found["method_errors"][0] is None and "7 of 7 bent pairs at 1" in found["reason"]
 
 
 # -- connected -------------------------------------------------------------------------------------

@@ -194,17 +194,17 @@ def growth(values: Sequence[Value], seed: int = 0, resamples: int = RESAMPLES) -
     supported: in at least CONFIDENCE of the resamples the exponential is the best of all shapes,
     with y growing as λ falls. not supported: in at most 1 − CONFIDENCE. Neither, if counting the
     failed pairs as WORSE times the worst value of any level (`bound`) gives another verdict; if at
-    some level the error is known of fewer than KNOWN of the pairs; or if its mean at some level is
-    above the difference of the means at the highest and the lowest level. Fewer models than
-    FEWEST_MODELS or levels than FEWEST_LEVELS cannot tell.
+    some level the error is known of fewer than KNOWN of the bent paths; or if its mean at some
+    level is above the difference of the means at the highest and the lowest level. Fewer models
+    than FEWEST_MODELS or levels than FEWEST_LEVELS cannot tell.
 
     Returns {verdict, reason, models, resampled, levels, means, method_errors, left_out, failed,
     factor: {value, interval}, spread, best, shapes: {name: {formula, A, its parameter, error,
     best: its share of resamples}}, bound: {verdict, factor, best}}; A and the parameter as
     {value, interval}, of 95 %. factor is the mean at the lowest level over that at the highest.
-    method_errors are means over the pairs of each level, None where none is known. left_out are
-    levels without a connected pair or with straight paths alone. bound is None where
-    no pair failed.
+    method_errors are means over the bent paths of each level, None where none is known. left_out
+    are levels without a connected pair or with straight paths alone. bound is None where no pair
+    failed.
     """
     known = [value for value in values if value.value is not None]
     errors = {value.level: _method_error(known, value.level) for value in known}
@@ -229,19 +229,24 @@ def growth(values: Sequence[Value], seed: int = 0, resamples: int = RESAMPLES) -
     return found
 
 
+def _bent(known: Sequence[Value], level: float) -> list[Value]:
+    """The values of a level that a method could have wrong: of a straight path there is none."""
+    return [one for one in known if one.level == level and (one.value or 0) > STRAIGHT]
+
+
 def _method_error(known: Sequence[Value], level: float) -> float | None:
-    errors = [one.error for one in known if one.level == level and one.error is not None]
+    errors = [one.error for one in _bent(known, level) if one.error is not None]
     return float(np.mean(errors)) if errors else None
 
 
 def _in_doubt(known: Sequence[Value], found: dict[str, Any]) -> str:
     """Why the methods leave open what the fits say; nothing where they do not."""
     for level in found["levels"]:
-        errors = [one.error for one in known if one.level == level]
+        errors = [one.error for one in _bent(known, level)]
         alone = errors.count(None)
         if alone > (1 - KNOWN) * len(errors):
             return (
-                f"one method alone has connected {alone} of {len(errors)} pairs at {level:g}: how "
+                f"one method alone has connected {alone} of {len(errors)} bent pairs at {level:g}: how "
                 "far its paths are above the shortest is not known, and in no interval"
             )
     effect = abs(found["means"][-1] - found["means"][0])
@@ -326,7 +331,7 @@ def _moved_means(
         (weights * np.where(np.isfinite(value), shifted, 0.0)).sum(1)
         / (weights @ np.isfinite(value))
         for value, error, by in zip(table.T, errors.T, moved.T, strict=True)
-        for shifted in [np.maximum(value + by[:, None] * error, STRAIGHT)]
+        for shifted in [np.maximum(value + by[:, None] * error, np.minimum(value, STRAIGHT))]
     ]
     return np.stack(found, 1)
 

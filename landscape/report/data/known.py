@@ -66,7 +66,8 @@ def best_known_of(known: Sequence[Known]) -> list[Record]:
     paths that are the chord; sources: {method and form: paths}; shortening: {how it ended: paths};
     longer_than_known: [{a, b, method, length, nested}], over the chord: the method's shortest path
     is longer than the one that a lower level has}. A number is a `mean_over_pairs` with its
-    method_error {mean, largest, n}: by how much another method's differs.
+    method_error {mean, largest, n}: by how much another method's differs; of lengths, over the
+    paths that are not straight, which are the shortest there can be.
     """
     return [
         _record(one, level)
@@ -88,6 +89,7 @@ def _record(known: Known, level: float) -> Record:
     best = [one for one in known.best if one.level == level]
     tried = _tried(known.rows, level)
     best = [one for one in best if (one.a, one.b) in tried]
+    bent = [one for one in best if not one.is_straight] or best  # what a method can have wrong
     ended = [
         "straight"
         if one.is_straight
@@ -105,7 +107,9 @@ def _record(known: Known, level: float) -> Record:
         "known": len(best),
         "lower_bound": 1.0,
         "chord": mean_over_pairs(PairValue(one.a, one.b, one.chord) for one in best),
-        "length": _mean(best, [(one.normalized, one.error) for one in best]),
+        "length": _mean(
+            best, [(one.normalized, one.error if one in bent else None) for one in best]
+        ),
         "found": mean_over_pairs(
             PairValue(one.a, one.b, None if one.found is None else one.found / one.chord)
             for one in best
@@ -163,8 +167,14 @@ def method_error(error: Record, of: int) -> str:
     """.012, at most .030 (6 of 8 pairs); that it is not known, where one method alone has paths."""
     if error["mean"] is None:
         return "not known"
-    said = f"{_small(error['mean'])}, at most {_small(error['largest'])}"
+    said, most = _small(error["mean"]), _small(error["largest"])
+    said += f", at most {most}" * (most != said)
     return said + f" ({error['n']} of {of} pairs)" * (error["n"] < of)
+
+
+def _bent(record: Record) -> int:
+    """Of how many pairs a method error can be known: straight paths, if not all are, have none."""
+    return record["known"] - record["straight"] or record["known"]
 
 
 def _small(value: float) -> str:
@@ -178,7 +188,7 @@ def row_of(record: Record) -> list[str]:
         f"{record['level']:g}",
         f"{record['known']}/{record['pairs']}",
         number(record["length"]),
-        method_error(record["length"]["method_error"], record["known"]) if record["known"] else "–",
+        method_error(record["length"]["method_error"], _bent(record)) if record["known"] else "–",
         f"{record['agree']} of {both}" if both else "–",
         number(record["found"]),
         counts(record["sources"]),
@@ -253,7 +263,7 @@ def _not_known(record: Record) -> str:
             "How far these lengths are above the shortest, since one method alone has paths; "
             f"`connect.also: [{other}]` asks a second"
         )
-    alone = record["known"] - record["length"]["method_error"]["n"]
+    alone = _bent(record) - record["length"]["method_error"]["n"]
     said = "Whether the methods have missed the same shorter path"
     return said + f"; of {alone} pairs one method alone has a path" * bool(alone)
 
