@@ -246,8 +246,8 @@ def _in_doubt(known: Sequence[Value], found: dict[str, Any]) -> str:
         alone = errors.count(None)
         if alone > (1 - KNOWN) * len(errors):
             return (
-                f"one method alone has connected {alone} of {len(errors)} bent pairs at {level:g}: how "
-                "far its paths are above the shortest is not known, and in no interval"
+                f"one method alone has connected {alone} of {len(errors)} bent pairs at {level:g}: "
+                "how far its paths are above the shortest is not known, and in no interval"
             )
     effect = abs(found["means"][-1] - found["means"][0])
     pairs = zip(found["method_errors"], found["levels"], strict=True)
