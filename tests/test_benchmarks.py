@@ -45,8 +45,8 @@ def test_the_same_strings_from_the_same_models(jobs, sequential, tmp_path):
         "train": {"models": 4, "learning_rate": 1e-2, "check_every": 15},
         "levels": {"metric": "mae", "split": "test", "values": [0.1]},
         "connect": {
-            "pairs": "disjoint", "tolerance": 1.1, "optimizer": "adam", "insert": "midpoint", "tighten": False,
-            "first_midpoint": True, "grid": 30, "max_steps_per_bead": 20000,
+            "pairs": "disjoint", "tolerance": 1.1, "optimizer": "adam", "insert": "midpoint",
+            "tighten": False, "first_midpoint": True, "grid": 30, "max_steps_per_bead": 20000,
         },
     }  # fmt: skip
     config = config_from(given)

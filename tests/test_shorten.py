@@ -11,8 +11,10 @@ from landscape.core import paths, trees
 from landscape.core.certificate import certify, segment_evaluator
 from landscape.core.task import Task, bind, energy_task
 from landscape.measures.lengths import turning
-from landscape.search.shorten import Ended, Shortener, doubled, finish, pruned, subdivided
+from landscape.search.prune import pruned
+from landscape.search.shorten import Shortener, finish
 from landscape.search.shorten_qp import first_places, linearise_constraints, moved, qp_step
+from landscape.search.shortening import Ended, doubled, subdivided
 from landscape.stages.build import build_landscape
 from landscape.stages.checkpoints import _pack, _unpack
 from tests.analytic import CONVEX, ring_energy

@@ -238,7 +238,7 @@ def find_path(
             stepper = finder.bind(bound, at)
             if tighten and finder.searches:
                 shortener = Shortener(landscape, bound.evaluate, TOLERANCE)
-                stepper = tightened(stepper, shortener, bound.evaluate, at, length_over)
+                stepper = tightened(stepper, shortener, at, length_over)
             for _ in steps(stepper, search):
                 tell(_told(search))
     restore_ends(string, *ends)

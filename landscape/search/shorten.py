@@ -3,7 +3,9 @@
 First the beads go that a path below the limit can do without. Then the string is drawn taut, step
 by step (landscape/search/shorten_qp.py). A step is as long as the landscape lets it be: ρ adapts to
 the exact ℓ1 merit, and no step is taken that rises far above what is allowed (TUBE), so that the
-string slides along the level set and does not jump across what surrounds it. Where the level's
+string does not jump across what surrounds the level set. It begins with few beads: a sweep is cheap
+then, and moves the string far. When its length hardly moves any more it lands: it comes below the
+limit, and does nothing else. Where the level's
 metric has no gradient there are no constraints, and ρ grows at the beads beside a piece that rises
 too high, until they hardly move and the others do: a slower way, which leaves more of the excess
 length.
@@ -14,15 +16,13 @@ length moves by less than the tolerance. Only a certified string is kept.
 
 from __future__ import annotations
 
-import enum
-from dataclasses import dataclass, field
-
 import numpy as np
 
 from landscape.core import paths, trees
 from landscape.core.certificate import SegmentEvaluator, segment_evaluator
 from landscape.core.task import Landscape
 from landscape.core.trees import Params
+from landscape.search.prune import pruned
 from landscape.search.shorten_qp import (
     LinearConstraints,
     Places,
@@ -34,159 +34,39 @@ from landscape.search.shorten_qp import (
     renewed,
     stacked,
 )
+from landscape.search.shortening import (
+    CERTIFICATE,
+    GRADIENT,
+    MARGIN,
+    TUBE,
+    Ended,
+    Shortening,
+    doubled,
+    subdivided,
+)
 
-MARGIN = 5e-3  # of |limit|: how far below the limit pieces are aimed; doubled if not certified
 HELD = 0.8  # of the margin: how far above its aim a string may be to be certified
-TUBE = 0.1  # of |limit|: how far above its aim it may be on its way; a quarter if it sticks there
 FAILURES = 6  # to be certified before more beads are tried
 PENALTY = 1.5  # times the largest multiplier: the weight of what is too high, in the merit
 FORGIVEN = 4  # steps back that the merit may be compared with
 SHORTEST = 1 / 64  # nearest to a segment's ends that it is looked at
 BLIND = np.append((np.arange(6) + 0.5) / 6, 0.5)  # where, each time, if there is no gradient
 COARSE = 4  # points a segment that tell where a bead cannot be left out
-SEGMENTS = 8  # of the first string, at least
+SEGMENTS = 4  # of the first string, at least: few are cheap, and move far
+BLIND_SEGMENTS = 8  # the same, if there is no gradient
 STIFF = 1.0  # ρ at first; the Laplacian's eigenvalues lie between π²/n² and 4
 SOFTER, STIFFER = 0.4, 4.0  # after a step that is taken, after one that is not
 STIFFEST = 2.0**20
 WIDE = 4.0  # margins below the limit a tightening aims, as it cannot afford many certificates
-GRADIENT = 3  # what one costs, in losses
-CERTIFICATE = 60  # losses a segment, about; a tightening has two of them, and
-FEWEST = 6  # sweeps, or it moves nothing
-LAST = 16  # sweeps of the budget, a third of it at most, that bring a string below its aim:
-STILL = 1e3  # ρ then, so that it does nothing else
+NARROW = 0.1  # its tube: it has no time to come back from afar
+FEWEST = 6  # sweeps of a tightening, or it moves nothing
+LAST = 16  # sweeps of the budget, a third of it at most, that bring a string below its aim
+STILL = 1e3  # ρ of a string that only comes below its aim
+AGAIN = 1.25  # times the margin, after a certificate that failed
 CUTS = 6  # rows a segment that are kept of steps before, at most
 WINDOW = 10  # steps in which the length must move by less than
-CALM = 0.1  # of the tolerance, before beads are doubled
-MOST_PROMISED = (
-    1.0  # of the tolerance: what the linearised level may still promise of a converged string
-)
-
-
-class Ended(enum.StrEnum):
-    """How shortening ended. All keep the shortest certified string.
-
-    STALLED: that the length has stopped moving does not say that it is near the least. So where
-    steps are refused though the level, linearised at all places that were seen, allows more than
-    the tolerance; and where the level has no gradient, a step that rises too high can only be
-    refused, not turned along it. Within the tolerance of the straight line it is CONVERGED.
-    """
-
-    CONVERGED = "CONVERGED"  # doubling the beads moved the length by less than the tolerance
-    STALLED = "STALLED"  # so it did, but a string that is much shorter may well be there
-    BUDGET = "BUDGET"  # the beads or the sweeps were spent first, or no shorter one was certified
-
-
-@dataclass
-class Shortening:
-    """A string that is being shortened: plain data, so that it can be kept and taken up again.
-
-    limit: what it must stay below; max_beads, max_sweeps: its budget, and max_cost, in losses,
-    where there is one; points: named arrays [beads, ...], as they stand; safe: as they stood when
-    they last held; kept: the shortest certified string; ends: the loss at its ends; held [beads]:
-    which stand still, while what was too high beside the others is brought down;
-    extra [segments]: where a segment has to be looked at, or NaN; stiffness [beads]: ρ; seen: the
-    constraints of its segments, the first `fresh` of them seen where it stands, the others moved
-    with it; cuts: those of steps before; tube: how far above its aim it may be;
-    recent: (energy, total excess) after the latest steps, penalty: the weight of excess in
-    their merit; failures: to be certified with this number of beads; lengths: certified ones, one a
-    number of beads; history: (sweeps, gradient evaluations, beads, length, 1 if certified or 0)
-    after every step that was taken.
-    """
-
-    name: str
-    limit: float
-    points: Params
-    safe: Params
-    kept: Params
-    ends: list[float]
-    extra: np.ndarray
-    max_beads: int
-    max_sweeps: int
-    max_cost: int | None = None
-    lengths: list[float] = field(default_factory=list)
-    seen: LinearConstraints = field(default_factory=dict)
-    fresh: int = 0
-    cuts: LinearConstraints = field(default_factory=dict)
-    tube: float = TUBE
-    margin: float = MARGIN
-    stiffness: np.ndarray = field(default_factory=lambda: np.zeros(0))
-    held: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
-    penalty: float = 0.0
-    recent: list[list[float]] = field(default_factory=list)
-    failures: int = 0
-    sweeps: int = 0
-    grad_evals: int = 0
-    loss_evals: int = 0
-    history: list[list[float]] = field(default_factory=list)
-    ended: str | None = None
-    reason: str = ""
-    seconds: float = 0.0
-
-    def can_afford(self, segments: int) -> bool:
-        """Whether its cost leaves a certificate of so many segments."""
-        cost = GRADIENT * self.grad_evals + self.loss_evals + CERTIFICATE * segments
-        return self.max_cost is None or cost <= self.max_cost
-
-    @property
-    def change(self) -> float | None:
-        """By which part of itself the certified length moved when the beads were last doubled;
-        None of a length of 0, too."""
-        if len(self.lengths) < 2 or self.lengths[-1] == 0:
-            return None
-        return abs(self.lengths[-1] - self.lengths[-2]) / self.lengths[-1]
-
-
-def subdivided(points: Params, segments: int) -> Params:
-    """The same path with at least so many segments, the longer ones cut into more; repeated beads
-    are left out."""
-    lengths = paths.segment_lengths(points)
-    moving = np.flatnonzero(lengths > 0)
-    if not len(moving):
-        return points
-    pieces = np.maximum(1, np.ceil(lengths[moving] / lengths.sum() * segments)).astype(int)
-    owner = np.repeat(moving, pieces)
-    place = np.concatenate([np.arange(count) / count for count in pieces])
-    result = {}
-    for name, leaf in points.items():
-        t = place.astype(leaf.dtype).reshape(-1, *[1] * (leaf.ndim - 1))
-        inner = trees.lerp(leaf[owner], leaf[owner + 1], t)
-        inner[place == 0] = leaf[owner[place == 0]]
-        result[name] = np.concatenate([inner, leaf[-1:]])
-    return result
-
-
-def doubled(points: Params) -> Params:
-    segments = np.arange(trees.count(points) - 1)
-    lefts, rights = trees.take(points, segments), trees.take(points, segments + 1)
-    middles = {n: np.asarray(0.5 * (lefts[n] + rights[n]), lefts[n].dtype) for n in lefts}
-    return paths.insert(points, segments, middles)
-
-
-def pruned(
-    points: Params,
-    peaks: SegmentEvaluator,
-    coarse: SegmentEvaluator,
-    limit: float,
-    max_losses: float = np.inf,
-) -> tuple[Params, int]:
-    """A path below the limit without the beads that it can do without, and how many losses that
-    took: every second one is left out where the straight segment past it is certified, round by
-    round, while there were fewer than `max_losses`. `coarse` tells at less cost where it is not."""
-    first, refused, losses = 1, 0, 0
-    while refused < 2 and trees.count(points) > 2 and losses < max_losses:
-        beads = np.arange(first, trees.count(points) - 1, 2)
-        if len(beads):
-            for evaluate in (coarse, peaks):
-                sides = (trees.take(points, beads + side) for side in (-1, 1))
-                found = evaluate(*sides, limit, only_below=True)
-                losses += int(found.losses.sum())
-                beads = beads[found.maximum + found.change <= limit]
-                if not len(beads):
-                    break
-            points = {name: np.delete(leaf, beads, axis=0) for name, leaf in points.items()}
-        refused = 0 if len(beads) else refused + 1
-        first = 3 - first
-    return points, losses
+CALM = 0.2  # of the tolerance, before beads are doubled
+MOST_PROMISED = 1.0  # of the tolerance: what the linearised level may promise of a converged string
 
 
 class Shortener:
@@ -218,10 +98,14 @@ class Shortener:
         """points: a string that is certified below the limit; ends: the loss at its ends."""
         fewer, losses = pruned(points, self.peaks, self.coarse, limit)
         # a step that can only be refused takes beads that stand close
-        cut = subdivided(fewer if self.differentiable else points, SEGMENTS)
-        begun = self._begun(name, points, fewer, cut, limit, ends, max_beads, max_sweeps)
-        begun.loss_evals = losses
-        return begun
+        cut = (
+            subdivided(fewer, SEGMENTS)
+            if self.differentiable
+            else subdivided(points, BLIND_SEGMENTS)
+        )
+        started = self._started(name, points, fewer, cut, limit, ends, max_beads, max_sweeps)
+        started.loss_evals = losses
+        return started
 
     def tighten(
         self,
@@ -237,14 +121,14 @@ class Shortener:
         segments = trees.count(fewer) - 1
         left = max_cost - losses - 2 * CERTIFICATE * segments
         sweeps = max(0, left // (GRADIENT * segments)) if self.differentiable else 0
-        begun = self._begun(name, points, fewer, fewer, limit, ends, trees.count(fewer), sweeps)
-        begun.loss_evals, begun.max_cost = losses, max_cost
-        begun.margin = WIDE * MARGIN
-        if sweeps < FEWEST and begun.ended is None:
-            begun.lengths, begun.ended = [paths.length(fewer)], Ended.BUDGET
-        return begun
+        started = self._started(name, points, fewer, fewer, limit, ends, trees.count(fewer), sweeps)
+        started.loss_evals, started.max_cost = losses, max_cost
+        started.margin, started.tube = WIDE * MARGIN, NARROW
+        if sweeps < FEWEST and started.ended is None:
+            started.lengths, started.ended = [paths.length(fewer)], Ended.BUDGET
+        return started
 
-    def _begun(
+    def _started(
         self,
         name: str,
         points: Params,
@@ -276,7 +160,7 @@ class Shortener:
             string.seen = renewed(seen, string.seen) if string.seen else seen
             string.fresh = len(seen["place"])
         going = [s for s in strings if s.ended is None]
-        for string in filter(self._is_last, going):
+        for string in filter(self._lands, going):
             string.stiffness = np.maximum(string.stiffness, STILL)
         rows = [stacked(s.seen, s.cuts) for s in going]
         steps = [
@@ -310,22 +194,25 @@ class Shortener:
             return np.repeat(np.arange(segments), len(BLIND)), places.ravel()
         if not seen:
             return first_places(segments)
-        segment, place = next_places(points, seen, self._allowed(string, points))
+        oldest = string.sweeps % 2 == 1
+        segment, place = next_places(points, seen, self._allowed(string, points), oldest)
         place[asked] = string.extra[asked]
         string.extra = np.full(segments, np.nan)
         return segment, place
 
     def _settled(self, string: Shortening) -> bool:
         """Whether nothing more is to be gained with this number of beads."""
-        if self._is_last(string) or string.held.any():
-            return self._holds(string)
         if string.stiffness.min() > STIFFEST:
             return True
+        if self._lands(string):
+            return self._holds(string)
         merits = self._merits(string)
-        if len(merits) <= WINDOW or not self._holds(string):
+        if len(merits) <= WINDOW:
             return False
         gained = merits[:-WINDOW].min() - merits[-WINDOW:].min()
-        return gained < 2 * CALM * self.tolerance * string.recent[-1][0]  # energy goes as length²
+        calm = gained < 2 * CALM * self.tolerance * string.recent[-1][0]  # energy goes as length²
+        string.landing = bool(calm and self.differentiable)
+        return bool(calm and self._holds(string))
 
     def _spend(self, string: Shortening) -> None:
         string.ended, string.reason = Ended.BUDGET, f"max_sweeps ({string.max_sweeps}) spent"
@@ -333,6 +220,9 @@ class Shortener:
     def _is_last(self, string: Shortening) -> bool:
         last = min(LAST, string.max_sweeps // 3)
         return self.differentiable and string.sweeps >= string.max_sweeps - last
+
+    def _lands(self, string: Shortening) -> bool:
+        return string.landing or self._is_last(string)
 
     def _merits(self, string: Shortening) -> np.ndarray:
         """Energy and penalised excess after the latest steps (the exact ℓ1 merit function)."""
@@ -365,12 +255,12 @@ class Shortener:
         self, string: Shortening, points: Params, seen: LinearConstraints, active: LinearConstraints
     ) -> None:
         """Take the step, or make the next one stiffer and, where it was too high, turn it."""
-        here = trees.take(string.seen, slice(string.fresh))
-        for at, found in ((string.points, here), (points, seen)):
-            if at is points or not string.recent:
-                energy = 0.5 * float(np.sum(paths.segment_lengths(at) ** 2))
-                string.recent.append([energy, float(np.maximum(found["excess"], 0).sum())])
-        merits, segments = self._merits(string), trees.count(points) - 1
+        here, there, segments = string.seen, seen, trees.count(points) - 1
+        if self.differentiable:
+            there = renewed(seen, moved(here, string.points, points))
+        # where it stands is judged by what is known now, as where it goes is
+        string.recent = [*string.recent[:-1], _merit(string.points, here), _merit(points, there)]
+        merits = self._merits(string)
         if self.differentiable:
             tube = max(string.tube * abs(string.limit), here["above"].max())
             taken = merits[-1] < merits[-1 - FORGIVEN : -1].max() and seen["above"].max() <= tube
@@ -379,7 +269,7 @@ class Shortener:
         most = slice(CUTS * segments)
         if taken:
             string.cuts = trees.take(moved(active, string.points, points), most)
-            string.seen = renewed(seen, moved(string.seen, string.points, points))
+            string.seen = there
             string.points, string.fresh = points, len(seen["place"])
             slowest = (np.pi / segments) ** 2  # eigenvalue of the Laplacian
             string.stiffness = np.maximum(string.stiffness * SOFTER, slowest / 100)
@@ -410,7 +300,8 @@ class Shortener:
         beads, length = trees.count(string.points), paths.length(string.points)
         stuck = not self._holds(string)
         string.recent, string.penalty = [], 0.0
-        string.stiffness = np.minimum(string.stiffness, STIFF)
+        if not self.differentiable:
+            string.stiffness = np.minimum(string.stiffness, STIFF)
         string.held = np.zeros(beads, bool)
         if upper.max() <= string.limit:
             string.history.append([string.sweeps, string.grad_evals, beads, length, 1])
@@ -427,16 +318,22 @@ class Shortener:
             return
         string.failures += 1
         high = np.flatnonzero(upper > string.limit)
-        if string.failures > FAILURES or not string.can_afford(min(beads - 1, 3 * len(high))):
+        left = string.affordable_sweeps(min(beads - 1, 3 * len(high))) - 1  # it is looked at again
+        string.max_sweeps = min(string.max_sweeps, string.sweeps + max(left, 0))
+        if string.failures > FAILURES or left < 1:
             self._double(string, "not certified with max_beads ({})")
             return
         place = np.clip(found.place[high], SHORTEST, 1 - SHORTEST)
         string.extra[high], string.fresh = place, 0  # looked at once more where it stands
         if stuck or not self.differentiable:  # nothing would bring it down
             string.points, string.tube = string.safe, string.tube / 4
+            string.landing = False
+            if self.differentiable:
+                string.stiffness = np.full(beads, STIFF)
             string.seen, string.cuts = {}, {}
         else:
-            string.margin *= 2
+            string.margin *= AGAIN
+            string.landing = True
             string.held[:] = True
             string.held[np.concatenate([high, high + 1])] = False
 
@@ -471,9 +368,16 @@ class Shortener:
             string.points = string.safe
         string.extra, string.fresh = np.full(beads - 1, np.nan), 0
         string.seen, string.cuts = {}, {}
-        string.stiffness = np.full(beads, string.stiffness.max())
-        string.held = np.zeros(beads, bool)
+        string.stiffness = np.full(beads, STIFF if self.differentiable else string.stiffness.max())
+        string.held, string.landing = np.zeros(beads, bool), False
         string.tube, string.margin, string.failures = TUBE, MARGIN, 0
+
+
+def _merit(points: Params, seen: LinearConstraints) -> list[float]:
+    """The energy ½ Σ ‖θ_{i+1} − θ_i‖², and the excess of all segments, each where it is worst."""
+    worst = np.zeros(trees.count(points) - 1)
+    np.maximum.at(worst, seen["segment"], np.asarray(seen["excess"], float))
+    return [0.5 * float(np.sum(paths.segment_lengths(points) ** 2)), float(worst.sum())]
 
 
 def finish(shortener: Shortener, strings: list[Shortening]) -> list[Shortening]:

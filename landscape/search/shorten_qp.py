@@ -51,22 +51,28 @@ def first_places(segments: int) -> Places:
     return np.repeat(np.arange(segments), len(FIRST)), places.ravel()
 
 
-def next_places(points: Params, seen: LinearConstraints, allowed: np.ndarray) -> Places:
+def next_places(
+    points: Params, seen: LinearConstraints, allowed: np.ndarray, oldest: bool
+) -> Places:
     """Where each segment is to be looked at next: in the middle of a part that is not known, or
-    where the cubics through what was seen (Hermite's) are highest."""
+    where it was not looked at for longest (`oldest`), or where the cubics through what was seen
+    (Hermite's) are highest."""
     segments = trees.count(points) - 1
     along = slopes_along(points, seen) - np.diff(allowed)[seen["segment"]]
     places = np.full(segments, 0.5)
     for segment in range(segments):
         own = np.flatnonzero(seen["segment"] == segment)
+        if not len(own):
+            continue
+        oldest_place = seen["place"][own[-1]]
         own = own[np.argsort(seen["place"][own])]
         t = np.asarray(seen["place"][own], float)
-        if not len(t):
-            continue
         edges = np.concatenate([[0.0], t, [1.0]])
         widest = int(np.diff(edges).argmax())
         if edges[widest + 1] - edges[widest] > GAP:
             places[segment] = (edges[widest] + edges[widest + 1]) / 2
+        elif oldest:
+            places[segment] = oldest_place
         else:
             cubic = scipy.interpolate.CubicHermiteSpline(t, seen["above"][own], along[own])
             places[segment] = FINE[cubic(FINE).argmax()]

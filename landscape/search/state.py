@@ -14,7 +14,7 @@ from landscape.core.status import Status
 from landscape.core.task import Landscape
 from landscape.core.trees import Params
 from landscape.search.descend import Constraint, Descender, DescentState
-from landscape.search.shorten import Shortening
+from landscape.search.shortening import Shortening
 
 
 @dataclass

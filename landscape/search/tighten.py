@@ -1,9 +1,9 @@
 """Connected strings are drawn tight before they are judged: a search leaves them as it found them.
 
 Beads that a string can do without go, and the others are drawn towards straight lines as far as the
-level lets them (landscape/search/shorten.py), at no more than the search has cost, in gradients and
-losses along segments. The string stays below the limit: only what is certified is
-taken.
+level lets them (landscape/search/shorten.py), at no more than the search has cost: a budget in
+losses along segments, a gradient as three. The string stays below the limit: only what is certified
+is taken.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from landscape.core import paths, trees
 from landscape.core.certificate import SegmentEvaluator
 from landscape.core.level import LevelSpec
 from landscape.core.status import Status
-from landscape.search.shorten import GRADIENT, Shortener
+from landscape.search.shorten import Shortener
+from landscape.search.shortening import GRADIENT
 from landscape.search.state import Search, Stepper, String
 from landscape.search.strings import evaluate_new_segments, record_round, replace_path
 
@@ -22,12 +23,12 @@ TOLERANCE = 3e-3  # of the length: where it moves by less, it is tight
 def tightened(
     stepper: Stepper,
     shortener: Shortener,
-    evaluate: SegmentEvaluator,
     level: LevelSpec,
     length_over: str = "*",
 ) -> Stepper:
     """The stepper that draws the strings tight that `stepper` has connected. A constructed curve
     stays as it is."""
+    evaluate = shortener.peaks
 
     def begin(strings: list[String]) -> None:
         evaluate_new_segments(strings, evaluate, level.limit)
@@ -40,7 +41,7 @@ def tightened(
                     string.name, string.points, level.limit, ends,
                     GRADIENT * string.grad_evals + string.loss_evals,
                 )  # fmt: skip
-                _take_up(string, evaluate, level)
+                _use_tight(string, evaluate, level)
 
     def step(search: Search) -> None:
         if search.active:
@@ -51,7 +52,7 @@ def tightened(
         going = [s for s in search.strings if s.is_tightened]
         shortener.sweep([s.tightening for s in going if s.tightening])
         for string in going:
-            _take_up(string, evaluate, level)
+            _use_tight(string, evaluate, level)
 
     return step
 
@@ -61,7 +62,7 @@ def _can_be_tightened(string: String) -> bool:
     return connected and trees.count(string.points) > 2
 
 
-def _take_up(string: String, evaluate: SegmentEvaluator, level: LevelSpec) -> None:
+def _use_tight(string: String, evaluate: SegmentEvaluator, level: LevelSpec) -> None:
     """Make what was kept of an ended tightening the string."""
     ended = string.tightening
     if ended is None or ended.ended is None:

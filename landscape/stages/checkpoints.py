@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import Field, InstanceOf
 
 from landscape.search.descend import DescentState
-from landscape.search.shorten import Shortening
+from landscape.search.shortening import Shortening
 from landscape.search.state import Beads, Round, Search, Segments, String
 from landscape.store.files import (
     Arrays,
@@ -181,6 +181,7 @@ class KeptShortening:
     penalty: Number
     recent: list[list[Number]]
     failures: Count
+    landing: bool
     sweeps: Count
     grad_evals: Count
     loss_evals: Count

@@ -40,14 +40,16 @@ Pair = tuple[int, int]
 class ConnectContext:
     """What the searches of a set share.
 
-    name: the set's; optimizer: what beads descend by; group: how many strings are searched
-    together; start_paths: the paths that were given for levels and pairs, arrays [beads, ...].
+    name: the set's; shortener: what draws strings tight, compiled once; optimizer: what beads
+    descend by; group: how many strings are searched together; start_paths: the paths that were
+    given for levels and pairs, arrays [beads, ...].
     """
 
     run: Run
     config: Config
     name: str
     problem: Problem
+    shortener: Shortener
     optimizer: str
     end_points: EndPoints
     group: int
@@ -63,12 +65,10 @@ class ConnectContext:
 
     def tight_stepper(self, at: LevelSpec) -> Stepper:
         """The search at a level; what connects is drawn tight, if that is asked for."""
-        settings, evaluate = self.config.connect, self.problem.evaluate
-        search = self.stepper(at)
+        settings, search = self.config.connect, self.stepper(at)
         if not settings.tighten or not settings.finder.searches:
             return search
-        shortener = Shortener(self.landscape, evaluate, TOLERANCE)
-        return tightened(search, shortener, evaluate, at, settings.length_over)
+        return tightened(search, self.shortener, at, settings.length_over)
 
     def stepper(self, at: LevelSpec, max_rounds: int | None = None) -> Stepper:
         """The search at a level, with at most so many rounds."""
@@ -113,9 +113,10 @@ def connect_context(
         settings.grid,
         config.seed if settings.seed is None else settings.seed,
     )
+    shortener = Shortener(landscape, problem.evaluate, TOLERANCE)
     group = group_size(trees.size(landscape.shapes), config)
     end_points = EndPoints(run, config, landscape)
-    return ConnectContext(run, config, name, problem, optimizer, end_points, group)
+    return ConnectContext(run, config, name, problem, shortener, optimizer, end_points, group)
 
 
 def group_size(parameters: int, config: Config) -> int:

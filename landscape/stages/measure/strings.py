@@ -18,7 +18,7 @@ from landscape.measures.curvature import classify_peak, curvatures, points_along
 from landscape.measures.hessian import Hessian
 from landscape.measures.spectrum import spectrum, whole_spectrum
 from landscape.search.driver import COINCIDE
-from landscape.search.shorten import Shortening
+from landscape.search.shortening import Shortening
 from landscape.stages.build import Progress, check_and_cast_params
 from landscape.stages.checkpoints import Checkpoints, KeptShortening, kept
 from landscape.stages.measure.also import measured_also
