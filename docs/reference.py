@@ -27,6 +27,7 @@ LIMITS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
 WORDS = {int: "whole number", float: "number", bool: "`true` or `false`", str: "text", Any: "value"}
 ROOMS = {
     "landscape.api.paths": "Paths",
+    "landscape.api.shortening": "Paths",
     "landscape.api.measuring": "Measuring",
     "landscape.api.training": "Training models",
     "landscape.api.graph": "Components",

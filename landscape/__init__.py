@@ -28,7 +28,8 @@ if TYPE_CHECKING:
         plane,
         spectrum,
     )
-    from landscape.api.paths import PathResult, ShortenResult, certify, find_path, shorten
+    from landscape.api.paths import PathResult, certify, find_path
+    from landscape.api.shortening import ShortenResult, shorten
     from landscape.api.training import TrainedModel, train_models
     from landscape.config.load import Config, config_from, load_config
     from landscape.config.validation import ConfigError
@@ -41,10 +42,12 @@ if TYPE_CHECKING:
     from landscape.data import DataError
     from landscape.measures.base import Measure, Quantity, Subject
     from landscape.methods.base import Method
+    from landscape.methods.bezier import Bezier
     from landscape.methods.constrained import Constrained
     from landscape.methods.constructions.linear_network import LinearNetwork
     from landscape.methods.constructions.relu import ReluConstruction
     from landscape.methods.dss import DSS
+    from landscape.methods.polygon import Polygon
     from landscape.methods.straight import Straight
     from landscape.search.state import Problem, Search, Stepper, String
     from landscape.stages.check import check
@@ -64,7 +67,8 @@ _HOMES = {
         "CurvatureResult", "HessianExtremes", "Lengths", "PlaneResult", "SpectrumResult",
         "curvature", "hessian_extremes", "lengths", "plane", "spectrum",
     ),
-    "landscape.api.paths": ("PathResult", "ShortenResult", "certify", "find_path", "shorten"),
+    "landscape.api.paths": ("PathResult", "certify", "find_path"),
+    "landscape.api.shortening": ("ShortenResult", "shorten"),
     "landscape.api.training": ("TrainedModel", "train_models"),
     "landscape.config.load": ("Config", "config_from", "load_config"),
     "landscape.config.validation": ("ConfigError",),
@@ -77,10 +81,12 @@ _HOMES = {
     "landscape.data": ("DataError",),
     "landscape.measures.base": ("Measure", "Quantity", "Subject"),
     "landscape.methods.base": ("Method",),
+    "landscape.methods.bezier": ("Bezier",),
     "landscape.methods.constrained": ("Constrained",),
     "landscape.methods.constructions.linear_network": ("LinearNetwork",),
     "landscape.methods.constructions.relu": ("ReluConstruction",),
     "landscape.methods.dss": ("DSS",),
+    "landscape.methods.polygon": ("Polygon",),
     "landscape.methods.straight": ("Straight",),
     "landscape.search.state": ("Problem", "Search", "Stepper", "String"),
     "landscape.stages.check": ("check",),
@@ -93,15 +99,15 @@ _HOMES = {
 }  # fmt: skip
 
 __all__ = [
-    "DSS", "Certificate", "Components", "Config", "ConfigError", "Constrained", "CurvatureResult",
-    "DataError", "DisconnectivityGraph", "HessianExtremes", "Landscape", "Lengths", "LevelSpec",
-    "LinearNetwork", "Measure", "Method", "Outputs", "PathResult", "PlaneResult", "Problem",
-    "Quantity",
-    "ReluConstruction", "Run", "RunError", "Search", "ShortenResult", "SpectrumResult", "Status",
-    "Stepper", "Straight", "String", "Subject", "Task", "TrainedModel", "bind", "certify", "check",
-    "components", "config_from", "configure", "connect", "curvature", "disconnectivity_graph",
-    "energy_task", "find_path", "hessian_extremes", "lengths", "load_config", "measure", "open_run",
-    "permuted", "plane", "shorten", "spectrum", "train", "train_models", "verify",
+    "DSS", "Bezier", "Certificate", "Components", "Config", "ConfigError", "Constrained",
+    "CurvatureResult", "DataError", "DisconnectivityGraph", "HessianExtremes", "Landscape",
+    "Lengths", "LevelSpec", "LinearNetwork", "Measure", "Method", "Outputs", "PathResult",
+    "PlaneResult", "Polygon", "Problem", "Quantity", "ReluConstruction", "Run", "RunError",
+    "Search", "ShortenResult", "SpectrumResult", "Status", "Stepper", "Straight", "String",
+    "Subject", "Task", "TrainedModel", "bind", "certify", "check", "components", "config_from",
+    "configure", "connect", "curvature", "disconnectivity_graph", "energy_task", "find_path",
+    "hessian_extremes", "lengths", "load_config", "measure", "open_run", "permuted", "plane",
+    "shorten", "spectrum", "train", "train_models", "verify",
 ]  # fmt: skip
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class Command(click.Command):
     """A command whose foreseeable failures are messages and exit codes; a bug is a traceback.
 
-    resumes: whether the same command takes up what it has begun.
+    resumes: whether the same command goes on where it was interrupted.
     """
 
     resumes = True

@@ -47,7 +47,7 @@ STRICT = {"int", "float", "bool"}
 OWN_WORDS = {"metadata", "default", "serialization", "expected"}  # of a schema; no schemas in them
 
 
-@lru_cache(64)  # the type of a task's keys is made anew each time: not all can be kept
+@lru_cache(64)  # the type of a task's keys is made again each time: not all can be kept
 def _validator(kind: Any) -> SchemaValidator:
     """What takes lists for tuples and keys with values for models, but neither "3" for 3 nor true
     for 1: pydantic's strict mode would refuse all four, its other mode none."""

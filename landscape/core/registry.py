@@ -5,6 +5,7 @@ No JAX here: names are known without importing what they name.
 
 from __future__ import annotations
 
+import inspect
 import re
 import sys
 import traceback
@@ -16,7 +17,9 @@ from importlib import import_module, invalidate_caches
 from importlib.machinery import PathFinder
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+Base = TypeVar("Base")
 
 _sources: dict[str, bytes | None] = {}  # what the modules of `module:name` were when loaded
 
@@ -58,6 +61,23 @@ class Registry:
                     f"the {self.kind} '{name}' of {_package(found)}: {said}"
                 ) from error
         raise KeyError(name)
+
+
+def subclass_of(base: type[Base], found: object, name: str) -> type[Base]:
+    """A class that was named in a config, where it can be used as a `base`.
+
+    Raises:
+        ImportError: it is none, or lacks methods that it must define.
+    """
+    kind = base.__name__
+    if not (isinstance(found, type) and issubclass(found, base)):
+        raise ImportError(
+            f"'{name}' is no {kind.lower()}: it must be a subclass of landscape.{kind}"
+        )
+    if inspect.isabstract(found):
+        missing = ", ".join(sorted(getattr(found, "__abstractmethods__", ())))
+        raise ImportError(f"'{name}' must define {missing}, as landscape.{kind} says")
+    return found
 
 
 def _package(entry_point: Any) -> str:

@@ -5,6 +5,7 @@ This module does not import JAX.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
@@ -66,6 +67,6 @@ class Measure(Settings):
             ValueError: the message says why.
         """
 
+    @abstractmethod
     def bind(self, landscape: Landscape) -> Callable[[Subject], Mapping[str, Quantity]]:
         """What measures a subject: its quantities by name."""
-        raise NotImplementedError

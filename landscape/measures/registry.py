@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from landscape.core.registry import Registry
+from landscape.core.registry import Registry, subclass_of
 from landscape.measures.base import Measure
 
 MEASURES = Registry(
@@ -20,6 +20,4 @@ def load_measure(name: str) -> type[Measure]:
         ImportError: the class cannot be imported, or is no measure.
     """
     found = MEASURES.load(name)
-    if not (isinstance(found, type) and issubclass(found, Measure)):
-        raise ImportError(f"'{name}' is no measure: it must be a subclass of landscape.Measure")
-    return found
+    return subclass_of(Measure, found, name)

@@ -6,6 +6,7 @@ A method never says that it has connected anything: the certificate alone does
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Annotated, ClassVar, Self
 
 from pydantic import Field
@@ -49,9 +50,9 @@ class Method(Settings):
             ValueError: the message names the hypothesis that is not met.
         """
 
+    @abstractmethod
     def bind(self, problem: Problem, level: LevelSpec) -> Stepper:
         """The search with these settings, for one problem and level."""
-        raise NotImplementedError
 
     def brief(self, rounds: int) -> Self:
         """The same, with at most so many rounds where the method has `max_rounds`."""

@@ -2,7 +2,7 @@
 
 All beads of a string stand at one instantaneous level, which falls from the straight segment's
 maximum to the level asked for. A bead is held on the hyperplane equidistant from its neighbours,
-which every path between them crosses: a bead that cannot come down on it hints at a barrier there
+which every path between them crosses: a bead that cannot descend on it hints at a barrier there
 long before a budget is spent, though it may only be a poor minimum of the hyperplane.
 """
 
@@ -191,7 +191,7 @@ class _Search:
         elif failed.any():
             string.terminate(
                 Status.STUCK,
-                f"{failed.sum()} of {len(beads)} beads did not come down to the instantaneous "
+                f"{failed.sum()} of {len(beads)} beads did not reach the instantaneous "
                 f"level {string.level:.6g} in {self.descender.max_steps} steps (worst "
                 f"{descent.value[failed].max():.6g}){sign}"
                 f"{failure_hint(stayed[failed], HIGH_HELP)}",

@@ -6,6 +6,7 @@ is certified, and the curve is made shorter as long as such strings are.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import replace
 from typing import Annotated, ClassVar
 
@@ -72,9 +73,9 @@ class Curve(Method):
         return self
 
     @property
+    @abstractmethod
     def basis(self) -> Basis:
         """The weights of the control points along the curve."""
-        raise NotImplementedError
 
     def bind(self, problem: Problem, level: LevelSpec) -> Stepper:
         return _Search(self, problem, level).step
@@ -96,7 +97,7 @@ class _Search:
         )
 
     def step(self, search: Search) -> None:
-        """Begin all curves, or train them on, and take up those that have come to an end."""
+        """Start all curves, or train them on, and judge those that have ended."""
         if search.pending is None:
             search.pending = self._begin(search.strings)
             return

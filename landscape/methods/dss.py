@@ -68,7 +68,7 @@ class DSS(Method):
     @classmethod
     def _elsewhere(cls, retries: int, info: ValidationInfo) -> int:
         if retries and not info.data.get("jitter"):
-            raise ValueError("goes with a jitter above 0: a bead begun anew must begin elsewhere")
+            raise ValueError("goes with a jitter above 0, or a bead would start again where it was")
         return retries
 
     def bind(self, problem: Problem, level: LevelSpec) -> Stepper:
@@ -196,5 +196,5 @@ class _Search:
 
 def _unsuccessful(tries: np.ndarray) -> str:
     often, count = int(tries.max()), int((tries > 0).sum())
-    said = f"; {count} of the last round's beads did not come down, tried up to {often} times"
+    said = f"; {count} of the last round's beads did not reach the level, tried up to {often} times"
     return said if count else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from landscape.core.registry import Registry
+from landscape.core.registry import Registry, subclass_of
 from landscape.methods.base import Method
 
 DEFAULT_METHOD = "dss"
@@ -30,6 +30,4 @@ def load_method(name: str) -> type[Method]:
         ImportError: the class cannot be imported, or is no method.
     """
     found = METHODS.load(name)
-    if not (isinstance(found, type) and issubclass(found, Method)):
-        raise ImportError(f"'{name}' is no method: it must be a subclass of landscape.Method")
-    return found
+    return subclass_of(Method, found, name)

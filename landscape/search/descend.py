@@ -1,6 +1,6 @@
 """Train many models at once, each down to its own target or to the end of its budget.
 
-End points and beads both come down this way.
+End points and beads both descend this way.
 """
 
 from __future__ import annotations

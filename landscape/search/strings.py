@@ -15,7 +15,7 @@ from landscape.search.state import Beads, Round, Search, Segments, Stepper, Stri
 
 LEFT_BYTES = 2**26  # of the positions that a string's beads have left
 
-# A bead that cannot leave its start (DescentState.stayed) begins anew off its segment:
+# A bead that cannot leave its start (DescentState.stayed) starts again off its segment:
 RESTARTS = 3  # times at most, and
 OFF = 0.05  # of the segment, doubled each time, where there is no jitter
 FARTHEST = 1.0  # lengths of the segment
@@ -103,7 +103,7 @@ def _fresh(string: String, count: int) -> np.ndarray:
 def insert_beads(string: String, segments: np.ndarray, beads: Params) -> None:
     """Put bead i (named arrays [n, ...]) on segment `segments[i]`.
 
-    Both halves inherit what is known of the segment, but for what has to be looked at anew.
+    Both halves inherit what is known of the segment, but for what has to be looked at again.
     """
     string.ids = np.insert(string.ids, segments + 1, _fresh(string, len(segments)))
     string.points = paths.insert(string.points, segments, beads)
@@ -161,7 +161,7 @@ def _keep_left(string: String, beads: np.ndarray) -> None:
 
 
 def drop_beads(string: String, beads: np.ndarray) -> None:
-    """Leave the beads of these numbers off; all that is left has to be looked at anew."""
+    """Leave the beads of these numbers off; all that is left has to be looked at again."""
     kept = ~np.isin(np.arange(len(string.ids)), beads)
     string.points, string.ids = trees.take(string.points, kept), string.ids[kept]
     string.segments = None

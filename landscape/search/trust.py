@@ -79,9 +79,10 @@ class NearState(NamedTuple):
 def near_start(inner: optax.GradientTransformation) -> optax.GradientTransformationExtraArgs:
     """The inner optimiser's updates, kept in a ball around the parameters at the start.
 
-    A bead that can come down nearby shall do so, since the string that has to follow it is as much
-    longer. The ball grows, and with it the reach that the inner optimiser is given, when it has cut
-    WINDOW steps. `update` needs `reach`, the length of the segment that the bead was put on.
+    A bead that can reach the level nearby shall do so, since the string that has to follow it is as
+    much longer. The ball grows, and with it the reach that the inner optimiser is given, when it
+    has cut WINDOW steps. `update` needs `reach`, the length of the segment that the bead was put
+    on.
     """
     inner = optax.with_extra_args_support(inner)
 

@@ -45,7 +45,7 @@ from landscape.tasks.registry import load_builder
 
 log = logging.getLogger("lscape")
 
-BEAD_RATE = 1e-3  # of Adam, at least: a bead has only to come down, not to be trained well
+BEAD_RATE = 1e-3  # of Adam, at least: a bead has only to reach the level, not to be trained well
 SLOPES = 4  # random points at which a metric that beads are to descend is tried
 PACKAGES = ("lscape", "jax", "jaxlib", "flax", "optax", "numpy")
 

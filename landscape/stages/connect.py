@@ -119,7 +119,7 @@ def _unfinished(run: Run, name: str, levels: Sequence[float]) -> bool:
 def _links(
     run: Run, config: Config, levels: Sequence[float], pairs: Sequence[Pair], below: bool = True
 ) -> list[Link]:
-    """What `connect.chain` has still to do: each pair missed begins anew from its string at the
+    """What `connect.chain` has still to do: each pair missed starts again from its string at the
     nearest level above that has one; if that misses as well, or there is none, from below."""
     settings = config.connect
     if not settings.chain or not settings.finder.chains:

@@ -62,7 +62,7 @@ def _begin(context: ConnectContext, level: float, pair: Pair) -> String:
 
 
 def chain(context: ConnectContext, links: Sequence[Link], progress: Progress) -> None:
-    """Begin the pairs of a level that were missed anew, from a string of another level; their
+    """Start the pairs of a level that were missed again, from a string of another level; their
     rows replace the old ones and include what those took."""
     if not links:
         return
@@ -219,16 +219,8 @@ def _row(
 
 def _verdict_event(row: StringRecord) -> dict[str, object]:
     keys = (
-        "level",
-        "a",
-        "b",
-        "status",
-        "reason",
-        "beads",
-        "rounds",
-        "grad_evals",
-        "loss_evals",
+        "level", "a", "b", "status", "reason", "beads", "rounds", "grad_evals", "loss_evals",
         "max_loss",
-    )
+    )  # fmt: skip
     facts = {} if row.facts is None else {"facts": row.facts}
     return {"event": "verdict", **{key: getattr(row, key) for key in keys}, **facts}

@@ -96,6 +96,7 @@ def test_other_settings_are_other_measures(run):
         ([{"factor": 2}], "an entry is a name"),
         (["no_such_module:Norms"], "no module 'no_such_module'"),
         (["numpy:array"], "'numpy:array' is no measure"),
+        (["landscape:Measure"], "'landscape:Measure' must define bind"),
     ],
 )
 def test_a_mistake_is_named(ring, norms, also, said):

@@ -44,7 +44,8 @@ SHORTENING = {
     **{key: {"w": np.ones((3, 3))} for key in ("points", "safe", "kept")}, "ends": [0.1, 0.1],
     "lengths": [1.0], "seen": {"above": np.ones(2)}, "cuts": {}, "tube": 0.1, "margin": 0.1,
     "penalty": 0.0, "recent": [[1.0, 0.0]], "failures": 0, "landing": False, "sweeps": 1,
-    "grad_evals": 10, "history": [[1.0, 2.0, 3.0, 4.0, 1.0]], "ended": None, "reason": "", "seconds": 0.5,
+    "grad_evals": 10, "history": [[1.0, 2.0, 3.0, 4.0, 1.0]],
+    "ended": None, "reason": "", "seconds": 0.5,
 }  # fmt: skip
 PENDING = {
     "owner": np.array([0, 0]), "place": np.array([0, 1]), "fresh": np.array([True, False]),

@@ -437,7 +437,7 @@ def test_long_paths_leave_room_for_fewer_pairs(monkeypatch, beads, together):
     monkeypatch.setattr(devices, "memory", lambda: SHARE_OF_BANDS * 2 * short * 2 * 4)
     string = SimpleNamespace(points={"x": np.zeros((beads, 2), np.float32)})
     barrier = SimpleNamespace(best=SimpleNamespace(string=string))
-    monkeypatch.setattr(stages, "_begun", lambda context, a, b: barrier)
+    monkeypatch.setattr(stages, "_started", lambda context, a, b: barrier)
     context: Any = SimpleNamespace(landscape=SimpleNamespace(shapes={"x": np.zeros(2, np.float32)}))
     pairs = [(0, 1), (0, 2), (0, 3), (1, 2)]
     assert [len(batch) for batch in stages._batches(context, pairs)] == together

@@ -32,7 +32,7 @@ BEADS = (5, 9, 17, 33, 65)  # of a band: not fewer than its stretch had, as far 
 USUAL = 17  # at least, where it does
 SHARE_OF_BANDS = 2  # memory's part for bands that are lowered together, at their longest
 COPIES = 13  # of a band's bead: it and its momentum, given, held and returned; and 7 in a step:
-# gradient, tangent, force, what it moves by, and it and its momentum anew, before they are spread
+# gradient, tangent, force, what it moves by, and it and its momentum again, before they are spread
 PATHS = 5  # of a path's bead: the best, cut in three, lowered, and both ends of its segments
 STEPS = 100  # a cycle, of one gradient a bead
 GRADIENTS = 10_000  # a pair: after the cycle in which they are spent there is no other
@@ -41,7 +41,7 @@ BETWEEN = 0.25  # of the height above the ends: that much above all beads, beads
 TOLERANCE = 0.01  # of what a barrier is above the ends: how far above a pass it may be at the most
 FINEST = 1e-3  # of the level: where it does not matter any more
 SLOWER = 0.25  # of a step's length, after a cycle that did not lower a barrier
-RESTARTS = 3  # times that a band is begun anew off its line, if nothing moves it across, or the
+RESTARTS = 3  # times that a band starts again off its line, if nothing moves it across, or the
 OFF = 0.05  # loss on it is not finite: so far off its length, doubled each time
 HELD = 1e-5  # of the steepest gradient: a smaller force across a band is rounding
 TIGHT = 0.01  # of the barrier: above the ends by less, it is not lowered further
@@ -68,7 +68,7 @@ def measure_barriers(context: ConnectContext, progress: Progress = silent) -> li
     near the ends' losses, or converged, or GRADIENTS are spent. It has converged where, within
     TOLERANCE of its height above the ends or FINEST of the level, a cycle does not lower it, and it
     is no higher than the band's highest bead, nor that above a stationary point, as its gradient
-    says. A band that nothing moves off its line, or whose loss is not finite, begins anew off it.
+    says. A band that nothing moves off its line, or whose loss is not finite, starts again off it.
     Lowered barriers can change the tree, so until every merge's pair has been lowered. A path that
     is worse than the one before is never kept. As many pairs together, and beads a band, as their
     share of the memory holds beside the paths: `band` records the most beads of a band, on which
@@ -168,7 +168,7 @@ def _batches(context: ConnectContext, pairs: Sequence[topology.Pair]) -> Iterato
     """The pairs' barriers, begun, as many together as have room for bands of any size."""
     batch: list[_Barrier] = []
     for pair in pairs:
-        barrier = _begun(context, *pair)
+        barrier = _started(context, *pair)
         if len(batch) == BATCH or (batch and _room(context, [*batch, barrier], GROWN) < BEADS[-1]):
             yield batch
             batch = []
@@ -341,7 +341,7 @@ def _fixed(context: ConnectContext) -> str:
     return ""
 
 
-def _begun(context: ConnectContext, a: int, b: int) -> _Barrier:
+def _started(context: ConnectContext, a: int, b: int) -> _Barrier:
     """The lowest path known between the deepest snapshots of two models, or the straight one."""
     run = context.run
     minima = topology.leaves(run.models())

@@ -81,7 +81,7 @@ def measure_strings(
     while pending:
         grid = next(iter(pending.values())).grid
         alike = [key for key, row in pending.items() if row.grid == grid]
-        group = begun or [_begun(context, pending[key]) for key in alike[: context.group]]
+        group = begun or [_started(context, pending[key]) for key in alike[: context.group]]
         begun = []
         shortener = context.shortener(_certified(pending[group[0].name])[0])
         while any(string.ended is None for string in group):
@@ -112,7 +112,7 @@ def _certified(row: StringRecord) -> tuple[int, float, list[float]]:
     return row.grid, row.limit, [row.loss_a, row.loss_b]
 
 
-def _begun(context: MeasureContext, row: StringRecord) -> Shortening:
+def _started(context: MeasureContext, row: StringRecord) -> Shortening:
     points, (grid, limit, ends) = _points(context, row), _certified(row)
     if context.settings.shorten:
         asked = context.settings

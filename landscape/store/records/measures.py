@@ -48,17 +48,20 @@ DOWNGRADED = "DOWNGRADED"  # of a shortened string that a finer grid found above
 EigenvalueStatus = Literal["CONVERGED", "ROUNDING", "BUDGET", "NON_FINITE"]
 
 
-def _check_errors(record: Record) -> None:
+@dataclass(frozen=True, kw_only=True)
+class _WithErrors(Record):
     """No eigenvalue is without its error."""
-    known = vars(record)
-    for key, value in known.items():
-        prefix = "" if key == "value" else f"{key}_"
-        if f"{prefix}status" in known and (value is None) != (known[f"{prefix}error"] is None):
-            raise ValueError(f"{key} and {prefix}error are both known or neither is")
+
+    def __post_init__(self) -> None:
+        known = vars(self)
+        for key, value in known.items():
+            prefix = "" if key == "value" else f"{key}_"
+            if f"{prefix}status" in known and (value is None) != (known[f"{prefix}error"] is None):
+                raise ValueError(f"{key} and {prefix}error are both known or neither is")
 
 
 @dataclass(frozen=True, kw_only=True)
-class StringMeasure(Record):
+class StringMeasure(_WithErrors):
     measures: FileName
     set: FileName
     method: str
@@ -125,12 +128,9 @@ class StringMeasure(Record):
     source: Checksum
     reason: str
 
-    def __post_init__(self) -> None:
-        _check_errors(self)
-
 
 @dataclass(frozen=True, kw_only=True)
-class ModelMeasure(Record):
+class ModelMeasure(_WithErrors):
     measures: FileName
     level: Number
     model: Count
@@ -156,12 +156,9 @@ class ModelMeasure(Record):
     source: Checksum
     reason: str
 
-    def __post_init__(self) -> None:
-        _check_errors(self)
-
 
 @dataclass(frozen=True, kw_only=True)
-class PartMeasure(Record):
+class PartMeasure(_WithErrors):
     """Of the Hessian's diagonal block of the parameters that match `over`, at a model."""
 
     level: Number
@@ -180,12 +177,9 @@ class PartMeasure(Record):
     trace_error: Amount | None
     probes: OneOrMore
 
-    def __post_init__(self) -> None:
-        _check_errors(self)
-
 
 @dataclass(frozen=True, kw_only=True)
-class TopMeasure(Record):
+class TopMeasure(_WithErrors):
     """One of the largest eigenvalues at a model, counted with multiplicity; rank: 1 is the largest;
     products: of all ranks together."""
 
@@ -196,9 +190,6 @@ class TopMeasure(Record):
     error: Amount | None
     status: EigenvalueStatus
     products: Count
-
-    def __post_init__(self) -> None:
-        _check_errors(self)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -127,7 +127,7 @@ class BarrierRecord(_Certified):
     start: the bound of the path that was lowered; origin: its set and level, or `straight`;
     gradient: its norm at the last band's highest bead, None where no band was made; band: the most
     beads of a band, which is as many as compute.memory holds, None the same; restarts: how often it
-    was begun anew off its line; status: TIGHT (near the ends' losses), CONVERGED, BUDGET, KEPT (not
+    started again off its line; status: TIGHT (near the ends' losses), CONVERGED, BUDGET, KEPT (not
     lowered: reason), or RAISED (`lscape verify` has found it higher than it was known to be:
     reason).
     """
