@@ -151,7 +151,10 @@ def test_a_method_takes_the_settings_that_it_shares_with_the_one_before(tmp_path
 
 
 def test_a_method_must_not_take_the_names_that_every_search_has(tmp_path, factory):
-    source = "from landscape import Method\nclass M(Method):\n    name = 'm'\n    tries: int = 3\n"
+    source = (
+        "from landscape import Method\nclass M(Method):\n    name = 'm'\n    tries: int = 3\n"
+        "    def bind(self, problem, level): ...\n"
+    )
     text = VALID + f"connect: {{method: '{factory(source)}:M'}}\n"
     (problem,) = problems(tmp_path, text)
     assert "connect.method: " in problem and "tries" in problem
