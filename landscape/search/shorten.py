@@ -65,7 +65,7 @@ STILL = 1e3  # ρ of a string that only comes below its aim
 AGAIN = 1.25  # times the margin, after a certificate that failed
 CUTS = 6  # rows a segment that are kept of steps before, at most
 WINDOW = 10  # steps in which the length must move by less than
-CALM = 0.3  # of the tolerance, before beads are doubled
+CALM = 0.2  # of the tolerance, before beads are doubled
 MOST_PROMISED = 1.0  # of the tolerance: what the linearised level may promise of a converged string
 
 
