@@ -93,7 +93,8 @@ def check(config: Config, progress: Progress = silent) -> dict[str, Any]:
     progress("measuring", 5, 5)
 
     given = bool(config.train.files)
-    searches = pairs * len(levels) if connect.finder.searches else 0
+    sets = [connect, *connect.others]
+    searches = pairs * len(levels) * sum(one.finder.searches for one in sets)
     scalar = 8 if config.compute.precision == "float64" else 4
     size = trees.size(landscape.shapes)
     bead = size * scalar + kept_of_bead
@@ -112,14 +113,14 @@ def check(config: Config, progress: Progress = silent) -> dict[str, Any]:
         "plane_seconds": plane_seconds,
         "train_seconds": 0.0 if given else step_seconds * models * train.max_steps,
         "connect_seconds": searches * TYPICAL_GRADIENTS * bead_seconds
-        + pairs * len(levels) * 2 * (TYPICAL_BEADS - 1) * profile_seconds,
+        + len(sets) * pairs * len(levels) * 2 * (TYPICAL_BEADS - 1) * profile_seconds,
         "memory_bytes": models * (size * scalar + kept) + strings,
-        "disk_bytes": (models + pairs * TYPICAL_BEADS) * len(levels) * size * scalar,
+        "disk_bytes": (models + len(sets) * pairs * TYPICAL_BEADS) * len(levels) * size * scalar,
         "notes": [
             *filter(None, [early]),
             f"training time is at most: every model spends its {train.max_steps} steps",
             f"connecting time and disk suppose {TYPICAL_GRADIENTS} gradients and {TYPICAL_BEADS} "
-            "beads a pair and level; low levels can take ten times that",
+            "beads a pair and level of each method; low levels can take ten times that",
             f"a plane is of {GRID} × {GRID} points, without compiling; `--grid N` takes "
             f"(N/{GRID})² of its time",
             "memory is at most: every string of a group at its longest; data not counted",

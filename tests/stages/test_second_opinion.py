@@ -4,6 +4,7 @@ import pytest
 
 from landscape import connect, open_run
 from landscape.config.load import ConfigError, config_from, resolved, revised, set_name
+from landscape.stages.check import TYPICAL_BEADS, check
 from landscape.stages.sweep import run as run_whole
 
 TASK = {"task": {"name": "digits"}, "levels": {"values": [1.0]}}
@@ -81,3 +82,9 @@ def test_it_searches_the_same_pairs_and_resumes(ring, tmp_path):
 
 def as_before(row):
     return row.set, row.level, row.a, row.b, row.status, row.length, row.grad_evals
+
+
+def test_a_check_counts_it_too():
+    alone, both = check(config(pairs="0-1")), check(config(pairs="0-1", also=["bezier"]))
+    beads = (both["disk_bytes"] - alone["disk_bytes"]) / (4 * alone["parameters"])
+    assert beads == TYPICAL_BEADS
