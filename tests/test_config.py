@@ -22,8 +22,8 @@ from landscape.config.load import (
     revised,
     run_hash,
     run_name,
-    set_name,
 )
+from landscape.config.naming import set_name
 from landscape.config.sections import Connect, pair_list
 from landscape.methods.constrained import Constrained
 from tests.configs import MINIMAL, TOY, VALID, Noise, problem_of, problems, read, toy, yaml_value

@@ -8,70 +8,38 @@ import inspect
 import itertools
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict
 from pydantic_core import to_jsonable_python
 
+from landscape.config.connect_section import connect_of, method_of
+from landscape.config.naming import UNNAMED, digest, plain
 from landscape.config.sections import (
-    PATH_FILE,
     Compute,
     Connect,
     Data,
     Levels,
     Measure,
     Plane,
-    Searches,
     Sweep,
     Train,
     combination_name,
-    named_method,
     pair_list,
 )
+from landscape.config.task_section import TaskSpec, no_task, task_of
 from landscape.config.validation import (
-    RESERVED,
     ConfigError,
     Problem,
-    parameters_of,
     shown,
     unknown,
     validated,
 )
 from landscape.config.yaml_source import Source, read_file, to_yaml
 from landscape.core.settings import Seed
-from landscape.data import Store
-from landscape.methods.base import Method
-from landscape.methods.registry import DEFAULT_METHOD, METHODS, load_method
-from landscape.tasks.registry import TASKS, load_builder
-
-
-@dataclass(frozen=True)
-class TaskSpec:
-    """A built-in task's name or a user's factory, and all the keys that its builder takes.
-
-    coordinates: `all` where arrays that look like state, not parameters, are meant to be searched.
-    """
-
-    name: str | None
-    factory: str | None
-    keys: dict[str, Any]
-    coordinates: Literal["all"] | None = None
-
-    def builder(self) -> Callable[..., Any]:
-        """The function that makes the task. Raises ImportError for a factory that is gone."""
-        return load_builder(self.factory or str(self.name))
-
-    def build_kwargs(self) -> dict[str, Any]:
-        """The keys as the builder's annotations want them: tuples, models of nested sections."""
-        kind, _ = parameters_of(self.builder(), Store)
-        kwargs, problems = validated(kind, self.keys, "task")
-        if problems:
-            raise ConfigError(*map(": ".join, problems))
-        return kwargs
+from landscape.methods.registry import DEFAULT_METHOD
 
 
 @dataclass(frozen=True)
@@ -119,8 +87,6 @@ SECTIONS: dict[str, Any] = {
     "compute": Compute,
     "data": Data,
 }
-# keys of a section that do not name a set, or measures
-UNNAMED = {"connect": {"pairs", "tries", "also"}, "measure": {"barriers"}}
 _ABSENT = {"seed": 0}  # any other section that is left out is an empty one
 
 
@@ -262,7 +228,7 @@ def _labelled(values: Mapping[str, Any]) -> str:
 def sweep_name(config: SweepConfig) -> str:
     """The name of the sweep's directory, from what its runs' training depends on."""
     hashes = sorted({run_hash(run) for _, run in config.runs})
-    return f"{config.name}-{_digest(hashes)[:8]}"
+    return f"{config.name}-{digest(hashes)[:8]}"
 
 
 def revised(config: Config, overrides: Sequence[str]) -> Config:
@@ -291,7 +257,7 @@ def _forget_other_method(config: Config, data: dict[str, Any], asked: set[str]) 
     connect = data.get("connect")
     if not isinstance(connect, dict) or connect.get("method") == config.connect.method:
         return
-    kind, _ = _method(connect.get("method", DEFAULT_METHOD), "connect.method")
+    kind, _ = method_of(connect.get("method", DEFAULT_METHOD), "connect.method")
     for key in type(config.connect.finder).model_fields:
         if f"connect.{key}" not in asked and (kind is None or key not in kind.model_fields):
             connect.pop(key, None)
@@ -310,11 +276,6 @@ def resolved(config: Config) -> dict[str, Any]:
 def dump_config(config: Config) -> str:
     """The resolved config as YAML that loads back to an equal config."""
     return to_yaml(resolved(config))
-
-
-def plain(section: Any) -> Any:
-    """A section as plain data, every key of it, as it stands in a config."""
-    return section.flat() if isinstance(section, Connect) else to_jsonable_python(section)
 
 
 def dump_section(section: Connect | Measure) -> str:
@@ -345,12 +306,12 @@ def _judged(source: Source, data: dict[str, Any], name: str) -> Config:
     problems: list[Problem] = []
     allowed = ["task", *SECTIONS, "sweep"]
     problems += [(key, unknown(key, allowed)) for key in data if key not in allowed]
-    task, found = _task(data["task"]) if "task" in data else (None, [("task", _no_task())])
+    task, found = task_of(data["task"]) if "task" in data else (None, [("task", no_task())])
     problems += found
     sections: dict[str, Any] = {}
     for key, kind in SECTIONS.items():
         given = data.get(key, _ABSENT.get(key, {}))
-        value, found = _connect(given) if kind is Connect else validated(kind, given, key)
+        value, found = connect_of(given) if kind is Connect else validated(kind, given, key)
         problems += found
         if not found:
             sections[key] = value
@@ -404,125 +365,6 @@ def _error(places: Mapping[str, str], problems: Iterable[Problem]) -> ConfigErro
     return ConfigError(*dict.fromkeys(said))
 
 
-# -- the task's keys -------------------------------------------------------------------------------
-
-
-def _no_task() -> str:
-    allowed = ", ".join(TASKS.names())
-    return f"missing; give a name (allowed: {allowed}) or a factory: 'module:function'"
-
-
-def _task(given: Any) -> tuple[TaskSpec | None, list[Problem]]:
-    head, problems = validated(_TaskHead, given, "task")
-    if problems:
-        return None, problems
-    name, factory = head.name, head.factory
-    if name is not None and factory is not None:
-        return None, [("task.factory", "give either a name or a factory, not both")]
-    if name is not None and name not in TASKS.names():
-        return None, [("task.name", unknown(name, TASKS.names(), "task"))]
-    if name is None and factory is None:
-        typos = [key for key in given if get_close_matches(key, ("name", "factory"), 1)]
-        found = [(f"task.{key}", unknown(key, ("name", "factory"))) for key in typos]
-        return None, found or [("task", _no_task())]
-    key, spec = ("task.factory", factory) if factory is not None else ("task.name", str(name))
-    if factory is not None and ":" not in factory:
-        return None, [(key, f"expected 'module:function', got '{factory}'")]
-    try:
-        build = load_builder(spec)
-    except ImportError as error:
-        return None, [(key, str(error))]
-    try:
-        kind, defaults = parameters_of(build, Store)
-    except Exception as error:  # evaluating annotations runs the user's code
-        return None, [(key, f"its parameters cannot be keys of a config: {error}")]
-    rest = {key: value for key, value in given.items() if key not in RESERVED}
-    keys, problems = validated(kind, {**defaults, **rest}, "task")
-    if problems:
-        return None, problems
-    return TaskSpec(name, factory, to_jsonable_python(keys), head.coordinates), []
-
-
-def _connect(given: Any) -> tuple[Connect | None, list[Problem]]:
-    """The section of the searches: their common settings, and those of the method that it names.
-
-    A setting of another method is left for where that method is chosen, by a sweep or by --method.
-    """
-    if not isinstance(given, dict):
-        return None, validated(Searches, given, "connect")[1]
-    name = given.get("method", DEFAULT_METHOD)
-    kind, problems = _method(name, "connect.method")
-    if kind is None:
-        return None, problems
-    if clash := Searches.model_fields.keys() & kind.model_fields.keys():
-        said = f"its settings {', '.join(sorted(clash))} are names that every search has already"
-        return None, [("connect.method", f"{name}: {said}")]
-    allowed = [*Searches.model_fields, *kind.model_fields]
-    others = given.keys() - set(allowed)
-    if others:
-        known = {key for other in METHODS.names() for key in load_method(other).model_fields}
-        problems += [
-            (f"connect.{key}", unknown(key, allowed)) for key in given if key in others - known
-        ]
-    own = {key: value for key, value in given.items() if key in kind.model_fields}
-    finder, found = validated(kind, own, "connect")
-    problems += found
-    rest = {key: value for key, value in given.items() if key in Searches.model_fields}
-    common, found = validated(Searches, rest, "connect")
-    problems += found
-    if common is None or finder is None:
-        return None, problems
-    connect = Connect(**dict(common), finder=finder)
-    if connect.start_method is not None:
-        start, found = _method(connect.start_method, "connect.start")
-        makers = [name for name in METHODS.names() if load_method(name).makes_start]
-        if start is None or not start.makes_start:
-            said = unknown(connect.start_method, [*makers, f"FILE{PATH_FILE}"], "start")
-            problems.append(("connect.start", said))
-    problems += _other_searches(connect)
-    return (None if problems else connect), problems
-
-
-def _other_searches(connect: Connect) -> list[Problem]:
-    """What is wrong with `connect.also`."""
-    problems = []
-    for number, (name, given) in enumerate(map(named_method, connect.also)):
-        key = f"connect.also[{number}]"
-        kind, found = _method(name, f"{key}.method" if name is not None else key)
-        if kind is not None:
-            _, found = validated(kind, given, key)
-        problems += found
-    if problems:
-        return problems
-    if connect.also and connect.pairs == "tree":
-        said = "a tree chooses its pairs by what one search finds: [] with pairs: tree"
-        return [("connect.also", said)]
-    names = [set_name(one) for one in (connect, *connect.others)]
-    return [
-        (f"connect.also[{number}]", "this search is there already, with the same settings")
-        for number, name in enumerate(names[1:])
-        if name in names[: number + 1]
-    ]
-
-
-def _method(name: Any, key: str) -> tuple[type[Method] | None, list[Problem]]:
-    if not isinstance(name, str):
-        return None, [(key, f"expected text, got {shown(name)}")]
-    try:
-        return load_method(name), []
-    except KeyError:
-        return None, [(key, unknown(name, METHODS.names(), "method"))]
-    except ImportError as error:
-        return None, [(key, str(error))]
-
-
-class _TaskHead(BaseModel):
-    model_config = ConfigDict(extra="allow")
-    name: str | None = None
-    factory: str | None = None
-    coordinates: Literal["all"] | None = None
-
-
 # -- names -----------------------------------------------------------------------------------------
 
 
@@ -542,7 +384,7 @@ def run_hash(config: Config) -> str:
         except OSError as error:
             message = f"{path}: cannot be read: {error.strerror}"
             raise config.problem(f"{config.train.files_key}[{number}]", message) from error
-    return _digest(kept)[:8]
+    return digest(kept)[:8]
 
 
 def run_name(config: Config) -> str:
@@ -559,24 +401,6 @@ def changes(config: Config, own: Config, section: str) -> list[str]:
         for key, value in after.items()
         if (key not in before or value != before[key]) and key not in UNNAMED[section]
     ]
-
-
-def set_name(connect: Connect) -> str:
-    """The name of a search's set of rows: its method, and a hash of all but which pairs."""
-    settings = {key: value for key, value in connect.flat().items() if value is not None}
-    settings = {key: value for key, value in settings.items() if key not in UNNAMED["connect"]}
-    return f"{connect.finder.name}-{_digest(settings)[:6]}"
-
-
-def measures_name(measure: Measure) -> str:
-    """The name of the measures of strings and models that these settings make."""
-    settings = measure.model_dump(mode="json", exclude=UNNAMED["measure"])
-    return f"measures-{_digest(settings)[:6]}"
-
-
-def _digest(data: Any) -> str:
-    canonical = json.dumps(data, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def _source_hash(task: TaskSpec) -> str | None:

@@ -6,7 +6,8 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 
-from landscape.config.load import Config, changes, dump_section, revised, set_name
+from landscape.config.load import Config, changes, dump_section, revised
+from landscape.config.naming import set_name
 from landscape.config.sections import pair_list
 from landscape.stages.build import Progress, config_of, log, silent
 from landscape.stages.context import Pair, connect_context

@@ -5,15 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from landscape.config.load import (
-    Config,
-    ConfigError,
-    SweepConfig,
-    plain,
-    run_name,
-    set_name,
-    sweep_name,
-)
+from landscape.config.load import Config, ConfigError, SweepConfig, run_name, sweep_name
+from landscape.config.naming import plain, set_name
 from landscape.config.sections import combination_name
 from landscape.stages.build import Progress, log, renamed, silent
 from landscape.stages.classify_models import classify_models

@@ -13,7 +13,8 @@ from itertools import combinations
 import numpy as np
 
 from landscape.analysis.topology import Pair, next_pairs, reached, tree_record
-from landscape.config.load import Config, set_name
+from landscape.config.load import Config
+from landscape.config.naming import set_name
 from landscape.core.level import LevelSpec
 from landscape.stages.build import Progress, renamed
 from landscape.stages.context import ConnectContext

@@ -3,7 +3,8 @@
 import pytest
 
 from landscape import connect, open_run
-from landscape.config.load import ConfigError, config_from, resolved, revised, set_name
+from landscape.config.load import ConfigError, config_from, resolved, revised
+from landscape.config.naming import set_name
 from landscape.stages.check import TYPICAL_BEADS, check
 from landscape.stages.sweep import run as run_whole
 

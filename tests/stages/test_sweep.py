@@ -12,14 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from landscape.config.load import (
-    ConfigError,
-    load_config,
-    load_sweep,
-    run_name,
-    set_name,
-    sweep_name,
-)
+from landscape.config.load import ConfigError, load_config, load_sweep, run_name, sweep_name
+from landscape.config.naming import set_name
 from landscape.measures.lanczos import CLOSE
 from landscape.report.data import sweep as sweep_module
 from landscape.report.data.series import rates_of

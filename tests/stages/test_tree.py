@@ -17,7 +17,8 @@ from scipy.ndimage import label
 from scipy.spatial.distance import squareform
 
 from landscape.analysis import topology
-from landscape.config.load import config_from, set_name
+from landscape.config.load import config_from
+from landscape.config.naming import set_name
 from landscape.core import devices
 from landscape.report import report
 from landscape.search.elastic_band import Elastic

@@ -12,14 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from landscape.config.load import (
-    ConfigError,
-    changes,
-    dump_section,
-    measures_name,
-    revised,
-    set_name,
-)
+from landscape.config.load import ConfigError, changes, dump_section, revised
+from landscape.config.naming import measures_name, set_name
 from landscape.stages.build import Progress, config_of, log, silent
 from landscape.stages.context import connect_context
 from landscape.stages.measure.barriers import measure_barriers, measure_snapshots, pending_barriers
