@@ -58,9 +58,14 @@ WITHIN = {
     },
     "config": {
         "begin": {"validation"},
-        "load": {"sections", "validation", "yaml_source"},
+        "connect_section": {"naming", "sections", "validation"},
+        "load": {
+            "connect_section", "naming", "sections", "task_section", "validation", "yaml_source",
+        },
+        "naming": {"sections"},
         "schema": {"load", "sections", "validation"},
         "sections": {"validation"},
+        "task_section": {"validation"},
         "yaml_source": {"validation"},
     },
     "stages": {
