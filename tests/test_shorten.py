@@ -13,7 +13,13 @@ from landscape.core.task import Task, bind, energy_task
 from landscape.measures.lengths import turning
 from landscape.search.prune import pruned
 from landscape.search.shorten import Shortener, finish
-from landscape.search.shorten_qp import first_places, linearise_constraints, moved, qp_step
+from landscape.search.shorten_qp import (
+    dual_solution,
+    first_places,
+    linearise_constraints,
+    moved,
+    qp_step,
+)
 from landscape.search.shortening import Ended, doubled, subdivided
 from landscape.stages.build import build_landscape
 from landscape.stages.checkpoints import _pack, _unpack
@@ -244,3 +250,17 @@ def test_a_step_is_the_quadratic_programs(float64):
     wanted = minimize(cost, np.zeros(9), constraints={"type": "ineq", "fun": room}, tol=1e-12)
     assert wanted.success and multipliers.max() > 0
     np.testing.assert_allclose((pulled["params"] - x)[1:-1].ravel(), wanted.x, atol=2e-4)
+
+
+def test_a_step_is_held_by_all_constraints_though_few_are_solved_for():
+    """Optimality (Karush, Kuhn and Tucker): λ ≥ 0, nothing violated, and no force of what is not
+    touched."""
+    random = np.random.default_rng(0)
+    for rows in (1, 5, 60):
+        root = random.normal(size=(rows, 80))
+        dual, violated = root @ root.T, random.normal(size=rows) + 0.5
+        found = dual_solution(dual, violated)
+        left = violated - dual @ found
+        scale = max(violated.max(), 0)
+        assert found.min() >= 0 and left.max() <= 1e-5 * scale
+        assert abs(found @ left) <= 1e-5 * scale * found.sum() + 1e-12

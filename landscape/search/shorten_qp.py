@@ -35,6 +35,7 @@ KEPT = 4  # looks a segment, the latest
 GAP = 0.4  # of a segment: where a wider part was not looked at, its middle is next
 FINE = np.linspace(0, 1, 33)[1:-1]  # where the maximum between looks is looked for
 IMMOVABLE = 1e9  # ρ of a bead that is held
+LEFT = 1e-6  # of the worst violation: what a solution may leave of any
 SMALLEST_EIGENVALUE = 1e-6  # of the largest: the least eigenvalue of the dual problem
 
 # Constraints, arrays [rows]: `above`, the loss above what is allowed; `excess`, the same over the
@@ -200,6 +201,28 @@ def mixed(matrix: np.ndarray, tree: Params) -> Params:
     }
 
 
+def dual_solution(dual: np.ndarray, violated: np.ndarray) -> np.ndarray:
+    """The λ ≥ 0 [rows] that minimises ½ λᵀ dual λ − λᵀ violated.
+
+    Few constraints hold the step: it is solved for those that it would violate, and again with
+    those that the solution violates, until there are none (a column generation).
+    """
+    found = np.zeros(len(violated))
+    rows = violated > 0
+    while rows.any():
+        among = np.flatnonzero(rows)
+        values, vectors = np.linalg.eigh(dual[np.ix_(among, among)])
+        root = np.sqrt(np.maximum(values, SMALLEST_EIGENVALUE * values.max()))
+        factor, aim = root[:, None] * vectors.T, vectors.T @ violated[among] / root
+        found[among] = scipy.optimize.nnls(factor, aim)[0]
+        left = violated - dual @ found
+        more = ~rows & (left > LEFT * violated.max())
+        if not more.any():
+            break
+        rows |= more
+    return found
+
+
 def qp_step(
     points: Params, cuts: LinearConstraints, stiffness: np.ndarray, held: np.ndarray
 ) -> tuple[Params, np.ndarray]:
@@ -227,12 +250,7 @@ def qp_step(
         dual = (reach @ weights[bound].T) * unit
         pulled = (reach * gram(trees.take(slopes, bound), pull)).sum(1) / norms[bound]
         room = -np.asarray(cuts["excess"], float)[bound] / norms[bound]
-        values, vectors = np.linalg.eigh(dual)
-        root = np.sqrt(np.maximum(values, SMALLEST_EIGENVALUE * values.max()))
-        found = scipy.optimize.nnls(root[:, None] * vectors.T, vectors.T @ (pulled - room) / root)[
-            0
-        ]
-        multipliers[bound] = found / norms[bound]
+        multipliers[bound] = dual_solution(dual, pulled - room) / norms[bound]
         push = mixed(weights.T * multipliers, slopes)
         forces = {name: pull[name] - push[name] for name in pull}
     moves = mixed(inverse, forces)
