@@ -258,10 +258,13 @@ def findings_of(records: Sequence[Record]) -> list[str]:
 
 def _not_known(record: Record) -> str:
     if not record["both"]:
-        other = "dss" if record["method"] != "dss" else "bezier"
+        why = "How far these lengths are above the shortest, since one method alone has paths"
+        methods = record["method"].split(", ")
+        other = "bezier" if methods == ["dss"] else "dss"
         return (
-            "How far these lengths are above the shortest, since one method alone has paths; "
-            f"`connect.also: [{other}]` asks a second"
+            f"{why}: of {record['method']} the others found none"
+            if len(methods) > 1
+            else f"{why}; `connect.also: [{other}]` asks a second"
         )
     alone = _bent(record) - record["length"]["method_error"]["n"]
     said = "Whether the methods have missed the same shorter path"
