@@ -262,7 +262,7 @@ def _not_known(record: Record) -> str:
         methods = record["method"].split(", ")
         other = "bezier" if methods == ["dss"] else "dss"
         return (
-            f"{why}: of {record['method']} the others found none"
+            f"{why}: of {record['method']} the others have none"
             if len(methods) > 1
             else f"{why}; `connect.also: [{other}]` asks a second"
         )
