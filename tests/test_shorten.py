@@ -176,7 +176,9 @@ def test_a_network_resumes_to_the_same_string():
     for _ in range(5):
         shortener.sweep([cut])
     arrays = {}
-    cut = type(cut)(**_unpack(_pack(vars(cut), arrays), arrays))
+    back = _unpack(_pack(vars(cut), arrays), arrays)
+    assert isinstance(back, dict)
+    cut = type(cut)(**back)
     finish(shortener, [cut])
     assert whole.history == cut.history and whole.grad_evals == cut.grad_evals
     assert paths.length(whole.kept) < 0.9 * paths.length(bent)

@@ -5,10 +5,9 @@ by step (landscape/search/shorten_qp.py). A step is as long as the landscape let
 the exact ℓ1 merit, and no step is taken that rises far above what is allowed (TUBE), so that the
 string does not jump across what surrounds the level set. It begins with few beads: a sweep is cheap
 then, and moves the string far. When its length hardly moves any more it lands: it comes below the
-limit, and does nothing else. Where the level's
-metric has no gradient there are no constraints, and ρ grows at the beads beside a piece that rises
-too high, until they hardly move and the others do: a slower way, which leaves more of the excess
-length.
+limit, and does nothing else. Where the level's metric has no gradient there are no constraints, and
+ρ grows at the beads beside a piece that rises too high, until they hardly move and the others do: a
+slower way, which leaves more of the excess length.
 
 Then the string is certified, its beads are doubled, and it is shortened again, until its certified
 length moves by less than the tolerance. Only a certified string is kept.

@@ -210,7 +210,8 @@ def bead_optimizer(config: Config, landscape: Landscape) -> str:
 def _check_slope(config: Config, landscape: Landscape) -> None:
     """Raise ConfigError for a metric that can be differentiated but has no slope, as an error rate:
     its gradient is zero at each of SLOPES random points, and it is above the lowest level there."""
-    objective: Any = landscape.train_objective
+    objective = landscape.train_objective
+    assert objective is not None, "only of a metric that can be differentiated"
 
     def slope(key: jax.Array) -> tuple[jax.Array, jax.Array]:
         key, draw = jax.random.split(jax.random.wrap_key_data(key))

@@ -50,7 +50,7 @@ class Checkpoints:
         self.every = float(os.environ.get("LSCAPE_CHECKPOINT_SECONDS", every))
         self._due = time.monotonic() + self.every
 
-    def load(self) -> Any | None:
+    def load(self) -> object:
         """What was kept last, or None. Raises RunError for a damaged file."""
         if not self.path.exists():
             return None
@@ -84,7 +84,7 @@ def _pack(value: Plain, arrays: Arrays) -> Packed:
     return {"value": value}
 
 
-def _unpack(packed: Packed, arrays: Arrays) -> Any:
+def _unpack(packed: Packed, arrays: Arrays) -> object:
     ((kind, value),) = packed.items()
     if kind == "array":
         return arrays[value]

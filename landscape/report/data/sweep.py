@@ -181,10 +181,10 @@ def _models(run: Run) -> Values:
     models = run.models()
     ends = {model.model: model.value for model in models if model.value is not None}
     found: Values = {"final_loss": mean_of(list(ends.values()))}
-    begun = {line.model: line.value for line in reversed(run.history())}
-    if not begun or not ends:
+    first_values = {line.model: line.value for line in reversed(run.history())}
+    if not first_values or not ends:
         return found
-    best, first = min(ends.values()), float(np.mean([*begun.values()]))
+    best, first = min(ends.values()), float(np.mean([*first_values.values()]))
     poor = [model for model, value in ends.items() if value - best > POOR * first]
     found["poor"] = share_of([model in poor for model in ends])
     found["poor_ends"] = [_judged(end, best) for end in run.final_states() if end.model in poor]

@@ -165,7 +165,7 @@ class _Barrier:
 
 
 def _batches(context: ConnectContext, pairs: Sequence[topology.Pair]) -> Iterator[list[_Barrier]]:
-    """The pairs' barriers, begun, as many together as have room for bands of any size."""
+    """The pairs' barriers at their start, as many together as have room for bands of any size."""
     batch: list[_Barrier] = []
     for pair in pairs:
         barrier = _started(context, *pair)

@@ -75,14 +75,13 @@ def measure_strings(
     pending = {_key(row): row for row in pending_strings(context, connected, levels)}
     with_spectrum = _first_of_each_level(connected, context.settings.spectrum)
     before = kept(checkpoints, list[KeptShortening]) or []
-    # a group that was interrupted
-    begun = [Shortening(**vars(one)) for one in before if one.name in pending]
+    interrupted = [Shortening(**vars(one)) for one in before if one.name in pending]
     total, done = len(pending), 0
     while pending:
         grid = next(iter(pending.values())).grid
         alike = [key for key, row in pending.items() if row.grid == grid]
-        group = begun or [_started(context, pending[key]) for key in alike[: context.group]]
-        begun = []
+        group = interrupted or [_started(context, pending[key]) for key in alike[: context.group]]
+        interrupted = []
         shortener = context.shortener(_certified(pending[group[0].name])[0])
         while any(string.ended is None for string in group):
             before = [string.ended is None for string in group]
