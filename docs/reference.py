@@ -29,6 +29,7 @@ ROOMS = {
     "landscape.api.paths": "Paths",
     "landscape.api.shortening": "Paths",
     "landscape.api.measuring": "Measuring",
+    "landscape.api.planes": "Measuring",
     "landscape.api.training": "Training models",
     "landscape.api.graph": "Components",
     "landscape.core": "Tasks, levels and verdicts",

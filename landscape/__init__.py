@@ -20,15 +20,14 @@ if TYPE_CHECKING:
         CurvatureResult,
         HessianExtremes,
         Lengths,
-        PlaneResult,
         SpectrumResult,
         curvature,
         hessian_extremes,
         lengths,
-        plane,
         spectrum,
     )
     from landscape.api.paths import PathResult, certify, find_path
+    from landscape.api.planes import PlaneResult, plane
     from landscape.api.shortening import ShortenResult, shorten
     from landscape.api.training import TrainedModel, train_models
     from landscape.config.load import Config, config_from, load_config
@@ -64,10 +63,11 @@ _HOMES = {
         "Components", "DisconnectivityGraph", "components", "disconnectivity_graph",
     ),
     "landscape.api.measuring": (
-        "CurvatureResult", "HessianExtremes", "Lengths", "PlaneResult", "SpectrumResult",
-        "curvature", "hessian_extremes", "lengths", "plane", "spectrum",
+        "CurvatureResult", "HessianExtremes", "Lengths", "SpectrumResult", "curvature",
+        "hessian_extremes", "lengths", "spectrum",
     ),
     "landscape.api.paths": ("PathResult", "certify", "find_path"),
+    "landscape.api.planes": ("PlaneResult", "plane"),
     "landscape.api.shortening": ("ShortenResult", "shorten"),
     "landscape.api.training": ("TrainedModel", "train_models"),
     "landscape.config.load": ("Config", "config_from", "load_config"),

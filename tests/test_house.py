@@ -60,12 +60,14 @@ WITHIN = {
         "begin": {"validation"},
         "connect_section": {"naming", "sections", "validation"},
         "load": {
-            "connect_section", "naming", "sections", "task_section", "validation", "yaml_source",
+            "connect_section", "naming", "sections", "task_section", "train_section",
+            "validation", "yaml_source",
         },
         "naming": {"sections"},
         "schema": {"load", "sections", "validation"},
-        "sections": {"validation"},
+        "sections": {"train_section", "validation"},
         "task_section": {"validation"},
+        "train_section": {"validation"},
         "yaml_source": {"validation"},
     },
     "stages": {

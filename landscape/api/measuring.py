@@ -1,4 +1,4 @@
-"""Measure a path or a point: lengths, curvatures, eigenvalues, spectra, planes."""
+"""Measure a path or a point: lengths, curvatures, eigenvalues, spectra."""
 
 # pyright: strict, reportUnknownMemberType=false, reportUnknownArgumentType=false
 # pyright: reportUnknownVariableType=false, reportUnknownLambdaType=false
@@ -14,8 +14,6 @@ from landscape.api import display
 from landscape.api.problem import (
     Problem,
     Tree,
-    as_landscape,
-    as_params,
     check_beads,
     path_of,
     point_of,
@@ -27,7 +25,6 @@ from landscape.measures.curvature import classify_peak, curvatures, extremes, po
 from landscape.measures.function_space import make_function_length
 from landscape.measures.hessian import Hessian
 from landscape.measures.lengths import scaled_distance, scaled_length, turning
-from landscape.measures.planes import row_evaluator, through
 from landscape.measures.spectrum import spectrum as random_spectrum
 from landscape.measures.spectrum import whole_spectrum
 
@@ -378,74 +375,3 @@ def spectrum(
         float(density.trace_error[0]),
         exact,
     )
-
-
-@dataclass(frozen=True)
-class PlaneResult:
-    """The loss on the plane through three points.
-
-    Attributes:
-        x: [n], parameter distance along the side from the first point to the third.
-        y: [m], across it, towards the second.
-        loss: [m, n].
-        points: [3, 2], where the three are.
-    """
-
-    x: np.ndarray
-    y: np.ndarray
-    loss: np.ndarray
-    points: np.ndarray
-
-    def _repr_html_(self) -> str:
-        return display.heat_figure(self.x, self.y, self.loss, self.points)
-
-    def __repr__(self) -> str:
-        low, high = np.nanmin(self.loss), np.nanmax(self.loss)
-        return display.one_line(
-            "PlaneResult",
-            (f"{len(self.x)} × {len(self.y)} points", f"loss {low:.4g} to {high:.4g}"),
-        )
-
-
-def plane(
-    problem: Problem,
-    a: Tree,
-    b: Tree,
-    c: Tree,
-    *,
-    metric: str = "loss",
-    split: str = "train",
-    grid: int = 31,
-    margin: float = 0.2,
-) -> PlaneResult:
-    """Evaluate the loss on the plane through three points.
-
-    Args:
-        problem: As for `find_path`.
-        a: The origin.
-        b: A second point.
-        c: A third, on the x axis.
-        metric: Of a task.
-        split: Of a task.
-        grid: Points each way.
-        margin: How far beyond the three, as a part of their extent.
-
-    Returns:
-        The loss on a grid.
-
-    Raises:
-        ValueError: The points do not fit the problem, or are on a line.
-
-    References:
-        Garipov et al. 2018, Sec. 3.
-    """
-    landscape = as_landscape(problem, a, metric, split)
-    named = [as_params(landscape, tree, what) for tree, what in zip((a, b, c), "abc", strict=True)]
-    flat = through(*named)
-    at, _ = flat.coordinates(trees.stack(named))
-    low, high = at.min(0), at.max(0)
-    reach = margin * (high - low)
-    x, y = (np.linspace(low[axis] - reach[axis], high[axis] + reach[axis], grid) for axis in (0, 1))
-    losses = row_evaluator(landscape, flat)
-    rows = [losses(np.stack([x, np.full(grid, height)], axis=1)) for height in y]
-    return PlaneResult(x, y, np.stack(rows), at)

@@ -25,11 +25,11 @@ from landscape.config.sections import (
     Measure,
     Plane,
     Sweep,
-    Train,
     combination_name,
     pair_list,
 )
 from landscape.config.task_section import TaskSpec, no_task, task_of
+from landscape.config.train_section import Train
 from landscape.config.validation import (
     ConfigError,
     Problem,

@@ -9,7 +9,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from landscape.config.load import Config
-from landscape.config.sections import Endpoints
+from landscape.config.train_section import Endpoints
 from landscape.core import trees
 from landscape.core.task import Landscape
 from landscape.stages.build import check_and_cast_params

@@ -1,0 +1,159 @@
+"""What a config may say of training, and of end points that come from elsewhere."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    Discriminator,
+    Field,
+    Tag,
+    ValidationInfo,
+    field_validator,
+)
+
+from landscape.core.settings import Count, Rate, Settings
+
+Optimizer = Literal["adam", "sgd"]
+
+
+class Permute(Settings):
+    """A permutation of a layer's units."""
+
+    units: Annotated[tuple[int, ...], Field(min_length=2)]
+    """The old place of each unit."""
+    axes: Annotated[dict[str, int | tuple[int, ...]], Field(min_length=1)]
+    """Array → the axis, or axes, that these units are of it."""
+
+    @field_validator("units")
+    @classmethod
+    def _permutation(cls, units: tuple[int, ...]) -> tuple[int, ...]:
+        if sorted(units) != list(range(len(units))):
+            last = len(units) - 1
+            raise ValueError(f"must hold each of 0 to {last} once, got {list(units)}")
+        return units
+
+
+class RateDecay(Settings):
+    """The learning rate falls by a factor, again and again."""
+
+    after: Annotated[int, Field(ge=0)]
+    """The first step at which it falls."""
+    every: Count
+    """Steps between two falls."""
+    factor: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    """What it is multiplied by."""
+
+
+class WeightDecay(Settings):
+    """Weight decay: rate·θ is added to the gradient, so ½·rate·‖θ‖² to the loss."""
+
+    rate: Annotated[float, Field(ge=0)]
+    """Its strength."""
+    over: str = "*"
+    """Comma-separated globs of the parameters' names that decay."""
+
+
+Files = Annotated[tuple[str, ...], Field(min_length=2)]
+
+
+class Endpoints(Settings):
+    """Networks trained elsewhere whose files have other arrays than the task."""
+
+    files: Files
+    """safetensors files, one a network."""
+    ignore: str = ""
+    """Comma-separated globs of the arrays that are left out."""
+    rename: dict[str, str] = Field(default_factory=dict)
+    """Regular expressions → what they are replaced by in the names of the others."""
+
+    @field_validator("rename")
+    @classmethod
+    def _expressions(cls, rename: dict[str, str]) -> dict[str, str]:
+        for pattern, replacement in rename.items():
+            try:
+                re.sub(pattern, replacement, "")
+            except (re.error, IndexError) as error:
+                said = f"'{pattern}: {replacement}' is no regular expression and its replacement"
+                raise ValueError(f"{said}: {error}") from None
+        return rename
+
+
+def _form(endpoints: object) -> str:
+    """Which of its forms `train.endpoints` has, so that errors are told of that one alone."""
+    if isinstance(endpoints, dict | Endpoints):
+        return "section"
+    return "word" if isinstance(endpoints, str) else "list"
+
+
+class Train(Settings):
+    """How the models are trained."""
+
+    endpoints: (
+        Annotated[
+            Annotated[Files, Tag("list")]
+            | Annotated[Literal["permuted"], Tag("word")]
+            | Annotated[Endpoints, Tag("section")],
+            Discriminator(_form),
+        ]
+        | None
+    ) = None
+    """Networks trained elsewhere: their safetensors files, or a section with `files`; or
+    `permuted`: each odd model is the one before it with its units permuted."""
+    models: int = Field(default_factory=lambda train: len(_files(train)) or 4, ge=2)
+    """How many independent models; the number of endpoints' files where these are given, else 4."""
+    optimizer: Optimizer = "adam"
+    """What training descends by."""
+    learning_rate: Rate = 1e-3
+    """Its step size."""
+    rate_decay: RateDecay | None = None
+    """How the learning rate falls; null: it does not."""
+    clip: Rate | None = None
+    """The largest norm of a gradient; null: any."""
+    weight_decay: WeightDecay | None = None
+    """Weight decay; null: none."""
+    batch_size: Count | None = None
+    """Samples a step, drawn with replacement; null: all."""
+    max_steps: Count = 20_000
+    """A model's budget."""
+    check_every: Count = 10
+    """Steps between two checks of the metric."""
+    permute: Permute | None = Field(default=None, validate_default=True)
+    """With `endpoints: permuted`: how."""
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The end points' files, if the models are not trained here."""
+        return _files(vars(self))
+
+    @property
+    def files_key(self) -> str:
+        """Where the config names them."""
+        return "train.endpoints" + ".files" * isinstance(self.endpoints, Endpoints)
+
+    @field_validator("models")
+    @classmethod
+    def _one_an_endpoint(cls, models: int, info: ValidationInfo) -> int:
+        files = _files(info.data)
+        if files and models != len(files):
+            count = len(files)
+            raise ValueError(f"must be left out or {count}, as the endpoints are; got {models}")
+        if info.data.get("endpoints") == "permuted" and models % 2:
+            raise ValueError(f"must be even, a model and its permuted twin; got {models}")
+        return models
+
+    @field_validator("permute")
+    @classmethod
+    def _if_permuted(cls, permute: Permute | None, info: ValidationInfo) -> Permute | None:
+        if "endpoints" in info.data and (permute is None) is (info.data["endpoints"] == "permuted"):
+            raise ValueError("goes with endpoints: permuted, which needs it")
+        return permute
+
+
+def _files(train: Mapping[str, Any]) -> tuple[str, ...]:
+    endpoints = train.get("endpoints")
+    if isinstance(endpoints, Endpoints):
+        return endpoints.files
+    return endpoints if isinstance(endpoints, tuple) else ()
