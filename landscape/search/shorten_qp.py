@@ -59,25 +59,50 @@ def next_places(
     where it was not looked at for longest (`oldest`), or where the cubics through what was seen
     (Hermite's) are highest."""
     segments = trees.count(points) - 1
+    rows = rows_by_segment(seen["segment"], segments)
+    known = rows >= 0
+    t = np.where(known, np.asarray(seen["place"], float)[rows], np.inf)
+    oldest_place = t[np.arange(segments), np.maximum(known.sum(1), 1) - 1]
+    order = np.argsort(t, axis=1, kind="stable")
+    rows, t = (np.take_along_axis(array, order, axis=1) for array in (rows, t))
+    edges = np.pad(np.minimum(t, 1.0), ((0, 0), (1, 1)), constant_values=((0, 0), (0, 1)))
+    gaps = np.diff(edges, axis=1)
+    widest = gaps.argmax(1)[:, None]
+    middle = np.take_along_axis((edges[:, :-1] + edges[:, 1:]) / 2, widest, axis=1)[:, 0]
+    if oldest:
+        return np.arange(segments), np.where(gaps.max(1) > GAP, middle, oldest_place)
     along = slopes_along(points, seen) - np.diff(allowed)[seen["segment"]]
-    places = np.full(segments, 0.5)
-    for segment in range(segments):
-        own = np.flatnonzero(seen["segment"] == segment)
-        if not len(own):
-            continue
-        oldest_place = seen["place"][own[-1]]
-        own = own[np.argsort(seen["place"][own])]
-        t = np.asarray(seen["place"][own], float)
-        edges = np.concatenate([[0.0], t, [1.0]])
-        widest = int(np.diff(edges).argmax())
-        if edges[widest + 1] - edges[widest] > GAP:
-            places[segment] = (edges[widest] + edges[widest + 1]) / 2
-        elif oldest:
-            places[segment] = oldest_place
-        else:
-            cubic = scipy.interpolate.CubicHermiteSpline(t, seen["above"][own], along[own])
-            places[segment] = FINE[cubic(FINE).argmax()]
-    return np.arange(segments), places
+    highest = highest_of_cubics(t, np.asarray(seen["above"], float)[rows], along[rows])
+    return np.arange(segments), np.where(gaps.max(1) > GAP, middle, highest)
+
+
+def rows_by_segment(segment: np.ndarray, segments: int) -> np.ndarray:
+    """The rows of each segment in their order, [segments, most rows], −1 where there are fewer."""
+    order = np.argsort(segment, kind="stable")
+    counts = np.bincount(segment, minlength=segments)
+    slot = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)
+    rows = np.full((segments, max(1, counts.max())), -1)
+    rows[segment[order], slot] = order
+    return rows
+
+
+def highest_of_cubics(t: np.ndarray, values: np.ndarray, slopes: np.ndarray) -> np.ndarray:
+    """Where the cubics through values and slopes at t [segments, n], ascending, inf where there is
+    none, are highest (Hermite's), among FINE."""
+    finite = np.isfinite(t)
+    rows, pieces = np.arange(len(t))[:, None], np.maximum(finite.sum(1) - 2, 0)[:, None]
+    piece = np.minimum((t[:, :, None] <= FINE).sum(1) - 1, pieces).clip(0)
+    right = np.minimum(piece + 1, np.maximum(finite.sum(1) - 1, 0)[:, None])
+    start, width = t[rows, piece], t[rows, right] - t[rows, piece]
+    width = np.where(np.isfinite(width) & (width > 0), width, 1.0)
+    u = np.where(np.isfinite(start), (FINE - start) / width, 0.0)
+    heights = (
+        (1 + 2 * u) * (1 - u) ** 2 * values[rows, piece]
+        + u * (1 - u) ** 2 * width * slopes[rows, piece]
+        + u**2 * (3 - 2 * u) * values[rows, right]
+        + u**2 * (u - 1) * width * slopes[rows, right]
+    )
+    return FINE[heights.argmax(1)]
 
 
 def slopes_along(points: Params, seen: LinearConstraints) -> np.ndarray:
@@ -92,15 +117,15 @@ def slopes_along(points: Params, seen: LinearConstraints) -> np.ndarray:
 def renewed(fresh: LinearConstraints, before: LinearConstraints) -> LinearConstraints:
     """The fresh looks, and of those before the latest of each segment that are apart from them."""
     rows = stacked(fresh, before)
-    chosen: list[int] = []
-    places: dict[int, list[float]] = {}
-    for row, (segment, place) in enumerate(zip(rows["segment"], rows["place"], strict=True)):
-        own = places.setdefault(int(segment), [])
-        apart = all(abs(place - other) >= APART for other in own)
-        if row < len(fresh["place"]) or (apart and len(own) < KEPT):
-            own.append(float(place))
-            chosen.append(row)
-    return trees.take(rows, np.array(chosen))
+    by_segment = rows_by_segment(rows["segment"], int(rows["segment"].max()) + 1)
+    places = np.asarray(rows["place"], float)[by_segment]
+    chosen = (by_segment >= 0) & (by_segment < len(fresh["place"]))
+    for slot in range(1, by_segment.shape[1]):
+        apart = np.abs(places[:, :slot] - places[:, slot, None]) >= APART
+        new = (apart | ~chosen[:, :slot]).all(1) & (chosen[:, :slot].sum(1) < KEPT)
+        chosen[:, slot] |= new & (by_segment[:, slot] >= 0)
+    chosen[:, 0] |= by_segment[:, 0] >= 0
+    return trees.take(rows, np.sort(by_segment[chosen]))
 
 
 def shares(places: np.ndarray, segment: np.ndarray, last: int) -> tuple[np.ndarray, np.ndarray]:
