@@ -11,7 +11,9 @@ from tests.analytic import RING, search
 
 
 def known():
-    return Segments(np.ones(2), np.full(2, 0.5), np.ones((2, 3)))
+    return Segments(
+        np.ones(2), np.full(2, 0.5), np.tile(np.linspace(0, 1, 3), (2, 1)), np.ones((2, 3))
+    )
 
 
 def frames_of(arrays):
@@ -89,6 +91,7 @@ def test_what_beads_have_left_is_forgotten_before_it_is_large(monkeypatch):
         strings.record_round(string, 1.0)
         strings.replace_beads(string, np.array([1]), {"x": np.array([[1.0, turn]])})
     assert trees.count(string.left) * 16 <= 100
+    string.segments = known()
     strings.record_round(string, 1.0)
     arrays = search_history(string, None, 1.0)  # type: ignore[arg-type]
     shown = arrays["bead_counts"]

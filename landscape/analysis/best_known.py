@@ -13,6 +13,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from landscape.analysis.topology import upper_bound
 from landscape.store.records.measures import OFF, StringMeasure
 from landscape.store.records.strings import SnapshotRecord, StringRecord
 
@@ -220,8 +221,7 @@ def best_known(
 def _holds(record: StringRecord | StringMeasure | SnapshotRecord, limit: float | None) -> bool:
     """Whether a path's certified bound, or the limit that it was found below, is low enough."""
     bounds = [] if record.limit is None else [record.limit]
-    if record.max_loss is not None and record.last_change is not None:
-        bounds.append(record.max_loss + record.last_change)
+    bounds.append(upper_bound(record))
     return limit is not None and min(bounds, default=math.inf) <= limit
 
 

@@ -63,11 +63,11 @@ class Merge(NamedTuple):
 
 
 def upper_bound(record: Certified) -> float:
-    """The certificate's bound on the loss along a path: its maximum and its last change; infinite
-    where there is none."""
+    """The certificate's bound on the loss along a path: its maximum, its last change and its
+    rounding; infinite where there is none."""
     if record.max_loss is None or record.last_change is None:
         return math.inf
-    return record.max_loss + record.last_change
+    return record.max_loss + record.last_change + (record.rounding or 0.0)
 
 
 def edges(

@@ -126,9 +126,6 @@ def disconnectivity_graph(
 def _edges(found: Mapping[Pair, PathResult]) -> tuple[list[Edge], list[int]]:
     if not found:
         raise ValueError("there are no paths")
-    edges = [
-        Edge((a, 0.0), (b, 0.0), result.certificate.maximum + result.certificate.last_change)
-        for (a, b), result in found.items()
-    ]
+    edges = [Edge((a, 0.0), (b, 0.0), result.certificate.bound) for (a, b), result in found.items()]
     finite = [edge for edge in edges if edge.upper < float("inf")]
     return finite, sorted({model for pair in found for model in pair})

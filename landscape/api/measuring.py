@@ -21,6 +21,7 @@ from landscape.api.problem import (
 from landscape.core import paths, trees
 from landscape.core.certificate import certify, segment_evaluator
 from landscape.core.keys import key_data
+from landscape.core.segments import ADAPTIVE
 from landscape.measures.curvature import classify_peak, curvatures, extremes, points_along
 from landscape.measures.function_space import make_function_length
 from landscape.measures.hessian import Hessian
@@ -184,7 +185,7 @@ def curvature(
     split: str = "train",
     points: int = 3,
     steps: int = 60,
-    grid: int = 50,
+    grid: int = ADAPTIVE,
     seed: int = 0,
 ) -> CurvatureResult:
     """Measure second derivatives along a path, and how the level set bends along it.
@@ -197,7 +198,7 @@ def curvature(
         split: Of a task.
         points: At so many beads, evenly spread, and at the highest point.
         steps: Of Lanczos, at most.
-        grid: Points a segment at which the highest point is looked for.
+        grid: Points a segment at which the highest point is looked for; 0: as many as are needed.
         seed: Of the random vectors.
 
     Returns:

@@ -15,16 +15,11 @@ import optax
 from landscape.api import display
 from landscape.api.problem import Problem, Tree, as_landscape, as_params, like, path_of
 from landscape.core import trees
-from landscape.core.certificate import (
-    Certificate,
-    memoized,
-    segment_evaluator,
-)
-from landscape.core.certificate import (
-    certify as certify_points,
-)
+from landscape.core.certificate import Certificate, segment_evaluator
+from landscape.core.certificate import certify as certify_points
 from landscape.core.devices import each
 from landscape.core.level import LevelSpec
+from landscape.core.segments import ADAPTIVE, Memoized
 from landscape.core.status import Status
 from landscape.core.task import Landscape
 from landscape.methods.base import Method
@@ -161,7 +156,7 @@ def find_path(
     split: str = "train",
     target: float = 0.95,
     tolerance: float = 1.0,
-    grid: int = 50,
+    grid: int = ADAPTIVE,
     optimizer: str | optax.GradientTransformation | None = None,
     learning_rate: float | None = None,
     max_steps_per_bead: int = 20_000,
@@ -182,7 +177,8 @@ def find_path(
         split: Of a task: on which of its splits.
         target: What beads descend to, as a part of a positive level.
         tolerance: How far above the level the path may rise, as a multiple of a positive level.
-        grid: Points a segment at which it is evaluated before its maxima are refined.
+        grid: Points a segment at which it is evaluated before its maxima are refined; 0: as many
+            as the cubics through them need.
         optimizer: How beads descend: `gauss-newton` or `polyak` on the level's own metric, `adam`,
             `sgd` or an optax transformation on the training loss. None chooses the first where
             samples and parameters are few, the second where the metric has a gradient, else adam.
@@ -217,7 +213,7 @@ def find_path(
         allowed = ", ".join(landscape.shapes)
         raise ValueError(f"length_over: '{length_over}' matches none of: {allowed}")
     descend = _descend(landscape, optimizer, learning_rate, max_steps_per_bead)
-    bound = Bound(landscape, memoized(segment_evaluator(landscape, grid)), descend, grid, seed)
+    bound = Bound(landscape, Memoized(segment_evaluator(landscape, grid)), descend, grid, seed)
     search = Search([start("0-1", *ends)])
     (string,) = search.strings
     losses = np.asarray(each(landscape.level)(trees.stack(ends)), float)
@@ -326,7 +322,7 @@ def certify(
     *,
     metric: str = "loss",
     split: str = "train",
-    grid: int = 50,
+    grid: int = ADAPTIVE,
 ) -> Certificate:
     """Judge a path from anywhere, by the rules of every search.
 
@@ -336,7 +332,8 @@ def certify(
         level: What it shall stay below; maxima are refined to a part of it.
         metric: Of a task: what the level bounds.
         split: Of a task: on which of its splits.
-        grid: Points a segment at which it is evaluated before its maxima are refined.
+        grid: Points a segment at which it is evaluated before its maxima are refined; 0: as many
+            as the cubics through them need.
 
     Returns:
         The loss along the path; `certificate.holds(level)` says whether it stays below.

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from landscape.api import display
 from landscape.api.problem import Problem, Tree, like, path_of
 from landscape.core import paths
-from landscape.core.certificate import Certificate, memoized, segment_evaluator
+from landscape.core.certificate import Certificate, segment_evaluator
 from landscape.core.certificate import certify as certify_points
+from landscape.core.segments import ADAPTIVE, Memoized
 from landscape.search.shorten import Shortener
 
 
@@ -85,7 +86,7 @@ def shorten(
     tolerance: float = 3e-3,
     max_beads: int = 65,
     max_sweeps: int = 400,
-    grid: int = 50,
+    grid: int = ADAPTIVE,
     progress: bool | None = None,
 ) -> ShortenResult:
     """Shorten a path as far as the level allows.
@@ -99,7 +100,7 @@ def shorten(
         tolerance: How little the length may move when the beads are doubled.
         max_beads: At which no more are doubled.
         max_sweeps: The budget of steps.
-        grid: Points a segment of the certificate.
+        grid: Points a segment of the certificate; 0: as many as are needed.
         progress: Show a bar; None: in a terminal or a notebook.
 
     Returns:
@@ -109,7 +110,7 @@ def shorten(
         ValueError: The path does not fit the problem, or is not below the level.
     """
     landscape, points = path_of(problem, path, metric, split)
-    evaluate = memoized(segment_evaluator(landscape, grid))
+    evaluate = Memoized(segment_evaluator(landscape, grid))
     before = certify_points(points, evaluate, level)
     if not before.holds(level):
         raise ValueError(

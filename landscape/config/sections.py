@@ -21,6 +21,7 @@ from pydantic import (
 
 from landscape.config.train_section import Optimizer, WeightDecay
 from landscape.config.validation import validated
+from landscape.core.segments import ADAPTIVE
 from landscape.core.settings import Count, Rate, Seed, Settings
 from landscape.measures.base import Measure as OtherMeasure
 from landscape.measures.registry import MEASURES, load_measure
@@ -100,8 +101,9 @@ class Searches(Settings):
     """Beads descend to level − (1 − target)·|level|."""
     tolerance: Annotated[float, Field(ge=1)] = 1.0
     """A path may rise to level + (tolerance − 1)·|level|."""
-    grid: Annotated[int, Field(ge=2)] = 50
-    """Points a segment at which a path is evaluated, before its maxima are refined."""
+    grid: Annotated[int, Field(ge=2)] | Literal[0] = ADAPTIVE
+    """Points of a fixed grid on each segment, before maxima are refined; 0: as many as the cubics
+    through them need (a grid of 50 for a metric without gradient)."""
     max_steps_per_bead: Count = 20_000
     """A bead's budget."""
     tighten: bool = True

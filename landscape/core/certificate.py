@@ -2,88 +2,60 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import jax
 import numpy as np
 
-from landscape.core import trees
+from landscape.core import devices, trees
+from landscape.core.adaptive import adaptive_maxima
 from landscape.core.devices import each
+from landscape.core.grid import grid_maxima
 from landscape.core.paths import fractions, segment_lengths
+from landscape.core.rounding import rounding_of
+from landscape.core.segments import ADAPTIVE, SegmentEvaluator, SegmentMaxima
 from landscape.core.task import Landscape
 from landscape.core.trees import Params
 
-REFINED_POINTS = 4  # new points in the bracket of a local maximum, each time it is refined
-MOST_REFINEMENTS = 12
-SETTLED_CHANGE = 1e-4  # of the level: it has settled where it moved by no more than that, so often:
-SETTLED_TIMES = 3
-
-Index = np.ndarray | slice
+SHARE = 4  # of memory, for the points that are looked at in one call
+LOOKS = 64  # points of tiny models in one call: what a call costs is small beside them
+STEPS_GRID = 50  # of a metric that goes in steps, which no cubic follows
 
 
-@dataclass(frozen=True)
-class SegmentMaxima:
-    """The loss on n segments: where each is highest, and how sure that is.
+class _Segments:
+    def __init__(self, landscape: Landscape, grid: int) -> None:
+        self.grid, self._grid = grid, _rule(landscape, grid)
+        self.rounding = rounding_of(landscape)
 
-    values [n, grid + 1] on the grid; maximum [n] and place [n], its t; change [n], how much
-    higher the maximum would be if one of the segment's local maxima rose by its last change once
-    more; losses [n], how many were evaluated for it. A loss that is not finite counts as infinite.
-    """
+        def level(item: Any) -> jax.Array:
+            left, right, t = item
+            return landscape.level(trees.lerp(left, right, t))
 
-    values: np.ndarray
-    maximum: np.ndarray
-    place: np.ndarray
-    change: np.ndarray
-    losses: np.ndarray
-
-
-class SegmentEvaluator(Protocol):
-    """The loss on straight segments from `lefts` to `rights`, named arrays [n, ...] each.
-
-    `only_below` leaves a segment at the grid where it is above the limit there already.
-    """
+        self._level = each(level, LOOKS)
 
     def __call__(
         self, lefts: Params, rights: Params, limit: float, only_below: bool = False
-    ) -> SegmentMaxima: ...
+    ) -> SegmentMaxima:
+        dtype = jax.tree.leaves(lefts)[0].dtype
+        bytes_each = 2 * sum(leaf[0].nbytes for leaf in lefts.values())
+        most = max(1, devices.memory() // SHARE // max(1, bytes_each))
 
+        def evaluate(rows: np.ndarray, t: np.ndarray) -> np.ndarray:
+            found = [
+                self._level((*trees.take((lefts, rights), rows[part]), t[part].astype(dtype)))
+                for part in (slice(at, at + most) for at in range(0, len(rows), most))
+            ]
+            return _finite(np.concatenate(found)) if found else np.zeros(0)
 
-def local_maxima(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The maxima of profiles [n, points] as (profile, first point, last point), each [maxima]: runs
-    of equal values with lower neighbours; beyond the ends it is lower everywhere."""
-    differ = values[:, 1:] != values[:, :-1]
-    owner, first = np.nonzero(np.pad(differ, ((0, 0), (1, 0)), constant_values=True))
-    _, last = np.nonzero(np.pad(differ, ((0, 0), (0, 1)), constant_values=True))
-    walled = np.pad(values, ((0, 0), (1, 1)), constant_values=-np.inf)
-    height = values[owner, first]
-    local = (height > walled[owner, first]) & (height > walled[owner, last + 2])
-    return owner[local], first[local], last[local]
+        return _maxima(evaluate, trees.count(lefts), self._grid, limit, only_below)
 
 
 def segment_evaluator(landscape: Landscape, grid: int) -> SegmentEvaluator:
-    """The evaluator of a landscape's segments, on grid + 1 points of each and finer at maxima."""
-
-    def evaluate(item: Any) -> jax.Array:
-        left, right, places = item
-        return jax.lax.map(lambda t: landscape.level(trees.lerp(left, right, t)), places)
-
-    profile = each(evaluate)
-
-    def maxima(
-        lefts: Params, rights: Params, limit: float, only_below: bool = False
-    ) -> SegmentMaxima:
-        dtype = jax.tree.leaves(lefts)[0].dtype
-
-        def values_at(owner: Index, places: np.ndarray) -> np.ndarray:
-            return profile((*trees.take((lefts, rights), owner), places.astype(dtype)))
-
-        return _refined(values_at, trees.count(lefts), grid, limit, only_below)
-
-    return maxima
+    """The evaluator of a landscape's segments, on grid + 1 points of each and finer at maxima, or
+    by the `ADAPTIVE` rule, where the metric does not go in steps."""
+    return _Segments(landscape, grid)
 
 
 def curve_evaluator(landscape: Landscape, grid: int) -> Callable[..., SegmentMaxima]:
@@ -91,141 +63,66 @@ def curve_evaluator(landscape: Landscape, grid: int) -> Callable[..., SegmentMax
 
     curve: pieces [p] and places [p] in 0 … 1 on them → parameters, named arrays [p, ...].
     """
-    level = each(landscape.level)
+    level, rule = each(landscape.level, LOOKS), _rule(landscape, grid)
 
     def maxima(curve: Callable[..., Params], pieces: int, limit: float) -> SegmentMaxima:
-        def values_at(owner: Index, places: np.ndarray) -> np.ndarray:
-            numbers = np.repeat(np.arange(pieces)[owner], places.shape[1])
-            points = curve(numbers, places.ravel())
-            return level(points).reshape(places.shape)
+        def evaluate(rows: np.ndarray, t: np.ndarray) -> np.ndarray:
+            return _finite(level(curve(rows, t))) if len(rows) else np.zeros(0)
 
-        return _refined(values_at, pieces, grid, limit)
+        return _maxima(evaluate, pieces, rule, limit)
 
     return maxima
 
 
-def _refined(
-    evaluate: Callable[[Index, np.ndarray], np.ndarray],
+def _rule(landscape: Landscape, grid: int) -> int:
+    in_steps = landscape.differentiable_level is None
+    return STEPS_GRID if grid == ADAPTIVE and in_steps else grid
+
+
+def _finite(losses: np.ndarray) -> np.ndarray:
+    values = np.asarray(losses, np.float64)
+    return np.where(np.isfinite(values), values, np.inf)
+
+
+def _maxima(
+    evaluate: Callable[[np.ndarray, np.ndarray], np.ndarray],
     count: int,
     grid: int,
     limit: float,
     only_below: bool = False,
 ) -> SegmentMaxima:
-    """The highest loss on each of `count` segments, by the rules of every certificate.
-
-    Every segment is evaluated at t = 0, 1/grid, …, 1; then every local maximum is bracketed by its
-    neighbours and `REFINED_POINTS` new points are put into the bracket, again and again, until it
-    has moved by less than `SETTLED_CHANGE`·max(|limit|, |maximum|) `SETTLED_TIMES` times running
-    (one zoom can miss what the next finds), or `MOST_REFINEMENTS` times. Its last change is the
-    largest of those last moves. A plateau of equal values is one maximum: an error rate has many.
-    evaluate: an index of n segments, and places [n, p] on them → losses [n, p].
-    """
-
-    losses = np.zeros(count, int)
-
-    def values_at(owner: Index, places: np.ndarray) -> np.ndarray:
-        np.add.at(losses, np.arange(count)[owner], places.shape[1])
-        values = np.asarray(evaluate(owner, places), np.float64)
-        return np.where(np.isfinite(values), values, np.inf)
-
-    ts = np.linspace(0, 1, grid + 1)
-    values = values_at(slice(None), np.tile(ts, (count, 1)))
-    maximum, place = values.max(1), ts[values.argmax(1)]
-    upper = maximum.copy()
-
-    refined = maximum <= limit if only_below else np.isfinite(maximum)
-    owner, first, last = local_maxima(values)
-    owner, first, last = (index[refined[owner]] for index in (owner, first, last))
-    at, top = ts[(first + last) // 2], values[owner, first]
-    rise, quiet = np.zeros(len(owner)), np.zeros(len(owner), int)
-    low, high = ts[np.maximum(first - 1, 0)], ts[np.minimum(last + 1, grid)]
-    moving = np.arange(len(owner))
-    wall = np.full((len(owner), 1), -np.inf)
-    for _ in range(MOST_REFINEMENTS):
-        if not len(moving):
-            break
-        m = moving
-        new = low[m, None] + (high - low)[m, None] * np.arange(1, REFINED_POINTS + 1) / (
-            REFINED_POINTS + 1
-        )
-        found = values_at(owner[m], new)
-        xs = np.concatenate([low[m, None], new, at[m, None], high[m, None]], 1)
-        vs = np.concatenate([wall[m], found, top[m, None], wall[m]], 1)
-        order = np.argsort(xs, axis=1, kind="stable")
-        xs, vs = np.take_along_axis(xs, order, 1), np.take_along_axis(vs, order, 1)
-        row, stay = np.arange(len(m)), (order == REFINED_POINTS + 1).argmax(1)
-        best = np.where(vs.max(1) > top[m], vs.argmax(1), stay)
-        move, top[m] = vs[row, best] - top[m], vs[row, best]
-        low[m], at[m], high[m] = xs[row, best - 1], xs[row, best], xs[row, best + 1]
-        calm = move <= SETTLED_CHANGE * np.maximum(abs(limit), abs(top[m]))
-        rise[m] = np.where(calm & (quiet[m] > 0), np.maximum(rise[m], move), move)
-        quiet[m] = np.where(calm, quiet[m] + 1, 0)
-        moving = m[np.isfinite(top[m]) & (quiet[m] < SETTLED_TIMES)]
-
-    order = np.argsort(top, kind="stable")  # the highest of an owner is assigned last
-    maximum[owner[order]], place[owner[order]] = top[order], at[order]
-    np.maximum.at(upper, owner, np.where(np.isfinite(rise), top + rise, np.inf))
-    finite = np.isfinite(maximum)
-    change = np.where(finite, upper, 0.0) - np.where(finite, maximum, 0.0)
-    return SegmentMaxima(values, maximum, place, change, losses)
+    if grid == ADAPTIVE:
+        return adaptive_maxima(evaluate, count, limit, only_below)
+    return grid_maxima(evaluate, count, grid, limit, only_below)
 
 
-def memoized(evaluate: SegmentEvaluator, most: int = 4096) -> SegmentEvaluator:
-    """An evaluator that does not evaluate again what it evaluated among its last segments.
-
-    The search looks at a segment and the certificate looks again; the key is the segment's bytes.
-    """
-    memory: OrderedDict[bytes, tuple[bool, SegmentMaxima]] = OrderedDict()
-
-    def key(left: Params, right: Params, limit: float) -> bytes:
-        digest = hashlib.blake2b(str(limit).encode(), digest_size=16)
-        for end in (left, right):
-            for name in sorted(end):
-                digest.update(np.ascontiguousarray(end[name]).data)
-        return digest.digest()
-
-    def looked_up(
-        lefts: Params, rights: Params, limit: float, only_below: bool = False
-    ) -> SegmentMaxima:
-        count = trees.count(lefts)
-        segments = (trees.take((lefts, rights), i) for i in range(count))
-        keys = [key(left, right, limit) for left, right in segments]
-        new = [i for i, k in enumerate(keys) if k not in memory or not (only_below or memory[k][0])]
-        found = {k: memory[k][1] for k in keys if k in memory}
-        if new:
-            index = np.array(new)
-            left, right = trees.take((lefts, rights), index)
-            fresh = evaluate(left, right, limit, only_below)
-            for i, row in enumerate(index):
-                one = SegmentMaxima(*(part[i] for part in vars(fresh).values()))
-                whole = not only_below or bool(one.maximum <= limit)
-                found[keys[row]] = one
-                memory[keys[row]] = whole, one
-        while len(memory) > most:
-            memory.popitem(last=False)
-        rows = (vars(found[k]).values() for k in keys)
-        return SegmentMaxima(*map(np.stack, zip(*rows, strict=True)))
-
-    return looked_up
+def profile_of(where: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Fractions and losses [p, 2] of segments' points [segments, points], each place once."""
+    place, loss = where.ravel(), values.ravel()
+    new = np.diff(place, prepend=-1.0) > 0
+    return np.stack([place[new], loss[new]], axis=1)
 
 
 @dataclass(frozen=True)
 class Certificate:
     """The loss along a whole path, from the path alone.
 
-    A path holds below a limit when maximum + last_change ≤ limit.
+    A path holds below a limit when maximum + last_change + rounding ≤ limit.
 
     Attributes:
         maximum: The highest loss that was found.
-        last_change: How much the maximum moved when it was last refined.
+        last_change: How far above that the loss may be: the highest that a cubic and its error
+            reach, or, on a fixed grid, how much the maximum moved when it was last refined.
         max_at: Where the maximum is, as a fraction of the path's length in all parameters.
         segment: The segment that the maximum is on.
         resolution: The widest gap between two evaluated points, as a fraction of that length.
-        grid: Points a segment, before maxima are refined.
-        profile: Fraction and loss on the grid, [p, 2].
+        grid: Points a segment before maxima are refined; 0 for as many as its cubics needed.
+        profile: Fraction and loss at points in order, [p, 2].
         barrier: The maximum over the path of its loss less the straight interpolation, by the
             fraction, of the loss at the ends.
         loss_evals: Losses that it is of, on each segment, [segments].
+        rounding: How far the maximum is from the loss there in float64; None where that is not
+            known, since the task or the device computes in float32 whatever it is given.
 
     References:
         Frankle et al. 2020 (the barrier).
@@ -240,16 +137,24 @@ class Certificate:
     profile: np.ndarray
     barrier: float
     loss_evals: np.ndarray
+    rounding: float | None = None
 
     def __repr__(self) -> str:
+        how = f"{self.grid} points a segment and finer at maxima" if self.grid else "adaptive"
         return (
-            f"<Certificate maximum {self.maximum:.6g} (+ at most {self.last_change:.2g}) at "
-            f"{self.max_at:.4f} of the length, {self.grid} points a segment and finer at maxima>"
+            f"<Certificate maximum {self.maximum:.6g} (+ at most {self.last_change:.2g}, rounding "
+            f"{'not known' if self.rounding is None else f'{self.rounding:.2g}'}) at "
+            f"{self.max_at:.4f} of the length, {how}>"
         )
+
+    @property
+    def bound(self) -> float:
+        """What the loss on the whole path is at most."""
+        return self.maximum + self.last_change + (self.rounding or 0.0)
 
     def holds(self, limit: float) -> bool:
         """Whether the loss on the whole path is at most that."""
-        return self.maximum + self.last_change <= limit
+        return self.bound <= limit
 
 
 def certify(points: Params, evaluate: SegmentEvaluator, limit: float) -> Certificate:
@@ -259,11 +164,8 @@ def certify(points: Params, evaluate: SegmentEvaluator, limit: float) -> Certifi
         trees.take(points, slice(0, segments)), trees.take(points, slice(1, None)), limit
     )
     lengths = segment_lengths(points)
-    ts = np.linspace(0, 1, found.values.shape[1])
-    where = fractions(lengths, ts)
-    last = np.array([[where[-1, -1], found.values[-1, -1]]])
-    inner = np.stack([where[:, :-1].ravel(), found.values[:, :-1].ravel()], axis=1)
-    profile = np.concatenate([inner, last])
+    where = fractions(lengths, found.ts)
+    profile = profile_of(where, found.values)
 
     worst = int(found.maximum.argmax())
     maximum = float(found.maximum[worst])
@@ -273,14 +175,17 @@ def certify(points: Params, evaluate: SegmentEvaluator, limit: float) -> Certifi
     ends = np.interp(at, [0, 1], profile[[0, -1], 1])
     upper = found.maximum + found.change
     finite = bool(np.isfinite(maximum))
+    left, right = (trees.take(points, worst + side) for side in (0, 1))
+    t = np.asarray(found.place[worst], jax.tree.leaves(points)[0].dtype)
     return Certificate(
         maximum=maximum,
         last_change=float(upper.max() - maximum) if finite else 0.0,
         max_at=float(peak_at[worst]),
         segment=worst,
         resolution=float(np.diff(where).max()),
-        grid=len(ts) - 1,
+        grid=evaluate.grid,
         profile=profile,
         barrier=float((loss - ends).max()) if finite else np.inf,
         loss_evals=found.losses,
+        rounding=evaluate.rounding(trees.lerp(left, right, t), maximum),
     )

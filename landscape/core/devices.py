@@ -147,7 +147,8 @@ class Each:
     batch, bit for bit. With `vmap`, all items at once, padded to a power of two.
     """
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+    def __init__(self, function: Callable[..., Any], tiny_models: int) -> None:
+        self._tiny_models = tiny_models
         self._devices = jax.devices()[: _plan.devices]
         shape, kinds = (len(self._devices),), (AxisType.Auto,)
         mesh = jax.make_mesh(shape, ("models",), axis_types=kinds, devices=self._devices)
@@ -228,7 +229,7 @@ class Each:
         """A device's share of one call: few on a CPU, so that a call stays short."""
         item_bytes = max(1, sum(leaf[0].nbytes for leaf in jax.tree.leaves(items)))
         if exact_in_any_batch():
-            return max(1, min(TINY_MODELS, TINY_BYTES // item_bytes))
+            return max(1, min(self._tiny_models, TINY_BYTES // item_bytes))
         fits = max(1, memory() // SHARE_ON_DEVICE // (item_bytes * len(self._devices)))
         needed = -(-total // len(self._devices))
         return min(
@@ -236,9 +237,12 @@ class Each:
         )
 
 
-def each(function: Callable[..., Any]) -> Each:
-    """`function(item, *shared)` over a leading axis of any length, as the devices do it best."""
-    return Each(function)
+def each(function: Callable[..., Any], tiny_models: int = TINY_MODELS) -> Each:
+    """`function(item, *shared)` over a leading axis of any length, as the devices do it best.
+
+    tiny_models: how many tiny ones share a call on a CPU: more where one takes little time.
+    """
+    return Each(function, tiny_models)
 
 
 class Pace:

@@ -52,7 +52,8 @@ def insert(points: Params, segments: np.ndarray, beads: Params) -> Params:
 
 
 def fractions(lengths: np.ndarray, t: np.ndarray) -> np.ndarray:
-    """Places t [p] of every segment as fractions [segments, p] of the whole path's length."""
+    """Places t [p] of every segment, or [segments, p], as fractions [segments, p] of the whole
+    path's length."""
     ends = np.concatenate([[0], np.cumsum(lengths)])
     return (ends[:-1, None] + lengths[:, None] * t) / (ends[-1] if ends[-1] > 0 else 1.0)
 

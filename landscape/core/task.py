@@ -52,7 +52,8 @@ class Task:
     """What is trained, and what a level bounds. Parameters may be any pytree of floats.
 
     They are held in one type, the widest of theirs and at least float32. They are rounded to their
-    own types wherever the task's functions are called. So between two points the loss of a task in
+    own types wherever the task's functions are called, but for once a path, in double precision, to
+    tell what rounding does. So between two points the loss of a task in
     bfloat16 goes in steps as coarse as bfloat16.
 
     Attributes:
@@ -160,6 +161,8 @@ class Landscape(NamedTuple):
         outputs: The task's, over params and such data.
         falls: Whether the task says that the level's metric falls as models get better.
         filters: The task's.
+        double_level: The level's metric of params in float64, given to the task as they are but for
+            those that it takes in less than float32.
     """
 
     init: Callable[[jax.Array], Params]
@@ -178,6 +181,7 @@ class Landscape(NamedTuple):
     outputs: Outputs | None = None
     falls: bool = True
     filters: Mapping[str, Axes] = MappingProxyType({})
+    double_level: Callable[[Params], Scalar] | None = None
 
     def __repr__(self) -> str:
         count = f"{trees.size(self.shapes):,} parameters in {len(self.shapes)} arrays"
@@ -256,6 +260,11 @@ def bind(
     def level(params: Params) -> Scalar:
         return _at_least_float32(measure(given(params), measured))
 
+    def double_level(params: Params) -> Scalar:
+        few = {name: shape for name, shape in own.items() if shape.dtype.itemsize < 4}
+        rounded = {name: _rounded(params[name], shape.dtype) for name, shape in few.items()}
+        return measure(trees.from_named(template, {**params, **rounded}), measured)
+
     def descent(params: Params) -> Scalar:
         return _at_least_float32(measure(given(params), drawn))
 
@@ -300,6 +309,7 @@ def bind(
         task.outputs and task.outputs._replace(predict=predict),
         has_gradient or task.higher_is_better is not None,
         task.filters,
+        double_level,
     )
 
 

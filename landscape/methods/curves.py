@@ -235,7 +235,7 @@ class _Search:
                 lefts, rights = trees.take(points, slice(-1)), trees.take(points, slice(1, None))
                 found = self.problem.evaluate(lefts, rights, limit, only_below=True)
                 string.loss_evals += int(found.losses.sum())
-                seen = Segments(found.maximum + found.change, found.place, found.values)
+                seen = Segments(found.maximum + found.change, found.place, found.ts, found.values)
                 if last or self._holds(seen):
                     return points, seen
             beads, before = 2 * beads - 1, length

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from landscape.core import paths, trees
-from landscape.core.certificate import Certificate, SegmentEvaluator, certify
+from landscape.core.certificate import Certificate, certify
 from landscape.core.level import LevelSpec
+from landscape.core.segments import SegmentEvaluator
 from landscape.core.status import Status
 from landscape.core.trees import Params
 from landscape.search.state import Search, Stepper, String
@@ -52,7 +53,7 @@ class Connection:
     @property
     def upper(self) -> float:
         """The certificate's upper bound on the loss along the path."""
-        return self.certificate.maximum + self.certificate.last_change
+        return self.certificate.bound
 
     def record(self) -> dict[str, Any]:
         """What is known of the path as plain data; None for a number that is not finite."""
@@ -69,6 +70,7 @@ class Connection:
             "max_at": certificate.max_at,
             "last_change": certificate.last_change,
             "resolution": certificate.resolution,
+            "rounding": certificate.rounding,
             "curve_max": string.facts.get("curve_max"),
             "bound": string.facts.get("bound"),
         }
@@ -179,6 +181,7 @@ def judge(
     lost = _leave_off(string, ~paths.finite_beads(string.points))
     certificate = certify(string.points, evaluate, level.limit)
     string.loss_evals += int(certificate.loss_evals[~_known(string, level)].sum())
+    string.loss_evals += certificate.rounding is not None  # which took one in float64
     string.seconds += time.perf_counter() - began
     status, reason = Status(string.ended or Status.NOT_FOUND), string.reason
     chord = paths.chord(string.points, length_over)

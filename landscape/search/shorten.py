@@ -18,7 +18,7 @@ from __future__ import annotations
 import numpy as np
 
 from landscape.core import paths, trees
-from landscape.core.certificate import SegmentEvaluator, segment_evaluator
+from landscape.core.segments import SegmentEvaluator, typical_losses
 from landscape.core.task import Landscape
 from landscape.core.trees import Params
 from landscape.search.prune import pruned
@@ -34,7 +34,6 @@ from landscape.search.shorten_qp import (
     stacked,
 )
 from landscape.search.shortening import (
-    CERTIFICATE,
     GRADIENT,
     MARGIN,
     TUBE,
@@ -50,7 +49,6 @@ PENALTY = 1.5  # times the largest multiplier: the weight of what is too high, i
 FORGIVEN = 4  # steps back that the merit may be compared with
 SHORTEST = 1 / 64  # nearest to a segment's ends that it is looked at
 BLIND = np.append((np.arange(6) + 0.5) / 6, 0.5)  # where, each time, if there is no gradient
-COARSE = 4  # points a segment that tell where a bead cannot be left out
 SEGMENTS = 4  # of the first string, at least: few are cheap, and move far
 BLIND_SEGMENTS = 8  # the same, if there is no gradient
 STIFF = 1.0  # ρ at first; the Laplacian's eigenvalues lie between π²/n² and 4
@@ -81,7 +79,7 @@ class Shortener:
         tolerance: float,
     ) -> None:
         self.peaks, self.tolerance = peaks, tolerance
-        self.coarse = segment_evaluator(landscape, COARSE)
+        self.losses = typical_losses(peaks.grid)
         self.differentiable = landscape.differentiable_level is not None
         self.looks = linearise_constraints(landscape)
 
@@ -95,7 +93,7 @@ class Shortener:
         max_sweeps: int,
     ) -> Shortening:
         """points: a string that is certified below the limit; ends: the loss at its ends."""
-        fewer, losses = pruned(points, self.peaks, self.coarse, limit)
+        fewer, losses = pruned(points, self.peaks, limit)
         # a step that can only be refused takes beads that stand close
         cut = (
             subdivided(fewer, SEGMENTS)
@@ -116,9 +114,9 @@ class Shortener:
     ) -> Shortening:
         """The same with no more beads, at most at that cost in losses. Where the level has no
         gradient only beads that it can do without are left out."""
-        fewer, losses = pruned(points, self.peaks, self.coarse, limit, max_cost / 4)
+        fewer, losses = pruned(points, self.peaks, limit, max_cost / 4)
         segments = trees.count(fewer) - 1
-        left = max_cost - losses - 2 * CERTIFICATE * segments
+        left = max_cost - losses - 2 * self.losses * segments
         sweeps = max(0, left // (GRADIENT * segments)) if self.differentiable else 0
         started = self._started(name, points, fewer, fewer, limit, ends, trees.count(fewer), sweeps)
         started.loss_evals, started.max_cost = losses, max_cost
@@ -317,7 +315,8 @@ class Shortener:
             return
         string.failures += 1
         high = np.flatnonzero(upper > string.limit)
-        left = string.affordable_sweeps(min(beads - 1, 3 * len(high))) - 1  # it is looked at again
+        again = self.losses * min(beads - 1, 3 * len(high))  # looked at once more
+        left = string.affordable_sweeps(again) - 1
         string.max_sweeps = min(string.max_sweeps, string.sweeps + max(left, 0))
         if string.failures > FAILURES or left < 1:
             self._double(string, "not certified with max_beads ({})")

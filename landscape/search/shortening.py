@@ -14,7 +14,6 @@ from landscape.search.shorten_qp import LinearConstraints
 MARGIN = 5e-3  # of |limit|: how far below the limit pieces are aimed, at first
 TUBE = 1.5  # of |limit|: how far above its aim it may be on its way; a quarter if it sticks there
 GRADIENT = 3  # what one costs, in losses
-CERTIFICATE = 66  # losses a segment, about
 
 
 class Ended(enum.StrEnum):
@@ -79,12 +78,12 @@ class Shortening:
     reason: str = ""
     seconds: float = 0.0
 
-    def affordable_sweeps(self, certified: int) -> int:
+    def affordable_sweeps(self, certificate: int) -> int:
         """Sweeps, a gradient a segment, that its cost leaves beside a certificate of so many
-        segments; negative if not even that."""
+        losses; negative if not even that."""
         if self.max_cost is None:
             return self.max_sweeps
-        spent = GRADIENT * self.grad_evals + self.loss_evals + CERTIFICATE * certified
+        spent = GRADIENT * self.grad_evals + self.loss_evals + certificate
         return (self.max_cost - spent) // (GRADIENT * (trees.count(self.points) - 1))
 
     @property

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from landscape.core import trees
-from landscape.core.certificate import SegmentEvaluator
+from landscape.core.segments import ADAPTIVE, SegmentEvaluator
 from landscape.core.status import Status
 from landscape.core.task import Landscape
 from landscape.core.trees import Params
@@ -21,13 +21,13 @@ from landscape.search.shortening import Shortening
 class Segments:
     """What is known of a string's segments, arrays [segments, ...]; NaN where it has to be found.
 
-    upper: a segment's maximum with its last change, or on the grid alone where that is above the
-    limit already; place: the maximum's t; values [segments, grid + 1]: the loss on the grid;
-    own: the method's own numbers, by name.
+    upper: how high a segment may be; place: the maximum's t; ts, values [segments, points]: where
+    it was looked at, and the loss there; own: the method's own numbers, by name.
     """
 
     upper: np.ndarray
     place: np.ndarray
+    ts: np.ndarray
     values: np.ndarray
     own: dict[str, np.ndarray] = field(default_factory=dict)
 
@@ -180,14 +180,14 @@ class Problem:
         landscape: The function, and what is known of it.
         evaluate: The loss along straight segments; each is evaluated once.
         descend: Makes the descender of beads, under a constraint or None.
-        grid: Points a segment of a certificate.
+        grid: Points a segment of a certificate; 0 for as many as are needed.
         seed: All randomness comes from it and the strings' names.
     """
 
     landscape: Landscape
     evaluate: SegmentEvaluator
     descend: Callable[[Constraint | None], Descender]
-    grid: int = 50
+    grid: int = ADAPTIVE
     seed: int = 0
 
 

@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from landscape.core import paths, trees
-from landscape.core.certificate import SegmentEvaluator
+from landscape.core.certificate import profile_of
+from landscape.core.segments import SegmentEvaluator
 from landscape.core.trees import Params
 from landscape.search.descend import Descender
 from landscape.search.state import Beads, Round, Search, Segments, Stepper, String
@@ -43,19 +44,21 @@ def evaluate_new_segments(strings: list[String], evaluate: SegmentEvaluator, lim
     )
     cuts = np.cumsum([len(new) for _, new in pairs])[:-1]
     upper = found.maximum + found.change
-    split = (np.split(x, cuts) for x in (upper, found.place, found.values, found.losses))
-    for (string, new), upper, place, values, losses in zip(pairs, *split, strict=True):
+    parts = upper, found.place, found.ts, found.values, found.losses
+    split = (np.split(part, cuts) for part in parts)
+    for (string, new), upper, place, ts, values, losses in zip(pairs, *split, strict=True):
         string.loss_evals += int(losses.sum())
         if string.segments is None:
-            string.segments = Segments(upper, place, values)
+            string.segments = Segments(upper, place, ts, values)
         else:
             known = string.segments
-            known.upper[new], known.place[new], known.values[new] = upper, place, values
+            known.upper[new], known.place[new] = upper, place
+            known.ts[new], known.values[new] = ts, values
 
 
 def highest_at(string: String, segment: int) -> float:
     """Where a segment is highest, as a fraction of the string."""
-    place = string.seen.place[[segment]]
+    place = string.seen.place[:, None]
     return float(paths.fractions(paths.segment_lengths(string.points), place)[segment, 0])
 
 
@@ -63,8 +66,7 @@ def record_round(string: String, level: float) -> None:
     """Keep a round, once its segments are evaluated, for the history."""
     known = string.seen
     worst = int(known.upper.argmax())
-    ts = np.linspace(0, 1, known.values.shape[1])
-    where = paths.fractions(paths.segment_lengths(string.points), ts)
+    where = paths.fractions(paths.segment_lengths(string.points), known.ts)
     string.history.append(
         Round(
             number=string.rounds,
@@ -73,7 +75,7 @@ def record_round(string: String, level: float) -> None:
             at=highest_at(string, worst),
             beads=string.ids.copy(),
             places=paths.bead_places(string.points),
-            profile=np.stack([where.ravel(), known.values.ravel()], 1).astype(np.float32),
+            profile=profile_of(where, known.values).astype(np.float32),
         )
     )
 
@@ -121,6 +123,7 @@ def insert_beads(string: String, segments: np.ndarray, beads: Params) -> None:
     string.segments = Segments(
         unknown(known.upper),
         unknown(known.place),
+        unknown(known.ts),
         unknown(known.values),
         {name: split(numbers) for name, numbers in known.own.items()},
     )
@@ -136,7 +139,7 @@ def replace_beads(string: String, beads: np.ndarray, to: Params) -> None:
     for name, leaf in string.points.items():
         leaf[beads] = to[name]
     known, changed = string.seen, np.concatenate([beads - 1, beads])
-    for measured in (known.upper, known.place, known.values):
+    for measured in (known.upper, known.place, known.ts, known.values):
         measured[changed] = np.nan
 
 

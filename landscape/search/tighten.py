@@ -9,8 +9,8 @@ is taken.
 from __future__ import annotations
 
 from landscape.core import paths, trees
-from landscape.core.certificate import SegmentEvaluator
 from landscape.core.level import LevelSpec
+from landscape.core.segments import SegmentEvaluator
 from landscape.core.status import Status
 from landscape.search.shorten import Shortener
 from landscape.search.shortening import GRADIENT

@@ -154,6 +154,7 @@ class KeptRound:
 class KeptSegments:
     upper: Array
     place: Array
+    ts: Array
     values: Array
     own: Named
 
@@ -218,7 +219,8 @@ class KeptString:
         if beads != {self.ids.shape} or len(self.ids) < 2:
             raise ValueError("points and ids have an item a bead, of two or more")
         if segments := self.segments:
-            known = [segments.upper, segments.place, segments.values, *segments.own.values()]
+            known = [segments.upper, segments.place, segments.ts, segments.values]
+            known += segments.own.values()
             if any(part.shape[:1] != (len(self.ids) - 1,) for part in known):
                 raise ValueError("segments has an item a segment")
 

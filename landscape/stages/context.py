@@ -10,9 +10,10 @@ import numpy as np
 
 from landscape.config.load import Config
 from landscape.core import devices, trees
-from landscape.core.certificate import memoized, segment_evaluator
+from landscape.core.certificate import segment_evaluator
 from landscape.core.devices import each
 from landscape.core.level import LevelSpec
+from landscape.core.segments import Memoized
 from landscape.core.task import Landscape
 from landscape.methods.registry import load_method
 from landscape.search.driver import warm_start
@@ -108,7 +109,7 @@ def connect_context(
     optimizer = bead_optimizer(config, landscape)
     problem = Problem(
         landscape,
-        memoized(segment_evaluator(landscape, settings.grid)),
+        Memoized(segment_evaluator(landscape, settings.grid)),
         functools.cache(build_beads(config, landscape, optimizer)),
         settings.grid,
         config.seed if settings.seed is None else settings.seed,

@@ -11,13 +11,9 @@ from typing import NamedTuple
 import numpy as np
 
 from landscape.analysis.topology import Certified, edges, forest, upper_bound
-from landscape.core.certificate import (
-    SETTLED_CHANGE,
-    SegmentEvaluator,
-    certify,
-    memoized,
-    segment_evaluator,
-)
+from landscape.core.certificate import certify, segment_evaluator
+from landscape.core.grid import SETTLED_CHANGE
+from landscape.core.segments import Memoized, SegmentEvaluator
 from landscape.core.task import Landscape
 from landscape.stages.build import (
     Progress,
@@ -35,6 +31,7 @@ from landscape.store.records.strings import RAISED, BarrierRecord, StringRecord
 from landscape.store.run import Run
 
 FINER = 4
+BASIS = 50  # the grid that certificates are taken for which chose their points
 
 
 class Kept(NamedTuple):
@@ -56,7 +53,7 @@ class Kept(NamedTuple):
     @property
     def grid(self) -> int:
         """What the path is certified on."""
-        return self.record.grid or 0
+        return self.record.grid or BASIS
 
     @property
     def limit(self) -> float | None:
@@ -127,7 +124,8 @@ def verify(run: Run, grid: int | None = None, progress: Progress = silent) -> li
 
     Args:
         run: A run with paths.
-        grid: Points a segment; None: four times the search's.
+        grid: Points a segment, a fixed grid; None: four times the search's, 200 where its
+            certificates chose their points.
         progress: Is told how far this is.
 
     Returns:
@@ -141,14 +139,16 @@ def verify(run: Run, grid: int | None = None, progress: Progress = silent) -> li
     others = [*_shortened(run), *_holding(run)]
     coarsest = max((kept.grid for kept in (*first, *others)), default=0)
     if grid is not None and grid < coarsest:
-        raise RunError(f"{run.directory}: certified at grid {coarsest}; {grid} is coarser")
+        raise RunError(
+            f"{run.directory}: certified on a grid of {coarsest} or as good; {grid} is coarser"
+        )
     if not first and not others:
         return []
     landscape = build_landscape(config, progress)
 
     @functools.cache
     def evaluate(finer: int) -> SegmentEvaluator:
-        return memoized(segment_evaluator(landscape, finer))
+        return Memoized(segment_evaluator(landscape, finer))
 
     verdicts: list[Verdict] = []
     with run.stage("verify"):
@@ -194,6 +194,7 @@ def _judged_again(
         "max_at": found.max_at,
         "last_change": found.last_change,
         "resolution": found.resolution,
+        "rounding": found.rounding,
         "verified": grid,
     }
     known_of = columns(type(kept.record))
@@ -244,7 +245,7 @@ def _string(run: Run, row: StringRecord, kind: str = "strings") -> Kept:
     said = f"{name} at {level:g}, pair {a}-{b}"
     ends = run.model_file(a, level), run.model_file(b, level)
     file = run.connection_file(name, level, a, b)
-    return Kept(kind, said, file, ends, row, row.grid or 0, "row")
+    return Kept(kind, said, file, ends, row, row.grid or BASIS, "row")
 
 
 def _strings(run: Run) -> Iterator[Kept]:
@@ -275,7 +276,7 @@ def _snapshots(run: Run) -> Iterator[Kept]:
         ends = run.model_file(model, level), run.model_file(model, lower)
         if np.isfinite(upper_bound(record)):
             file = run.snapshot_file(model, level)
-            yield Kept("snapshots", said, file, ends, record, record.grid, "path")
+            yield Kept("snapshots", said, file, ends, record, record.grid or BASIS, "path")
 
 
 def _barriers(run: Run) -> Iterator[Kept]:
@@ -284,7 +285,7 @@ def _barriers(run: Run) -> Iterator[Kept]:
         ends = run.model_file(a, record.level_a), run.model_file(b, record.level_b)
         if np.isfinite(upper_bound(record)):
             said, file = f"the barrier of pair {a}-{b}", run.barrier_file(a, b)
-            yield Kept("barriers", said, file, ends, record, record.grid, "path")
+            yield Kept("barriers", said, file, ends, record, record.grid or BASIS, "path")
 
 
 def _shortened(run: Run) -> Iterator[Kept]:

@@ -28,7 +28,8 @@ ROUND = {
     "facts": np.ones(4), "beads": np.arange(3), "places": np.ones(3), "profile": np.ones((5, 2)),
 }  # fmt: skip
 SEGMENTS = {
-    "upper": np.ones(2), "place": np.ones(2), "values": np.ones((2, 3)), "own": {"x": np.ones(2)},
+    "upper": np.ones(2), "place": np.ones(2), "ts": np.ones((2, 3)), "values": np.ones((2, 3)),
+    "own": {"x": np.ones(2)},
 }  # fmt: skip
 STRING = {
     "name": "0-1", "points": {"w": np.ones((3, 3))}, "segments": SEGMENTS, "level": None,

@@ -194,7 +194,7 @@ def test_verify_agrees(finished):
     records = verify(finished)
     assert len(records) == 18
     assert all(record.agreed and record.grid == 200 for record in records)
-    with pytest.raises(RunError, match="certified at grid 50; 10 is coarser"):
+    with pytest.raises(RunError, match="certified on a grid of 50 or as good; 10 is coarser"):
         verify(finished, grid=10)
 
 

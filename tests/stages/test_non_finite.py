@@ -45,8 +45,9 @@ def spoil(array, rng):
 
 def changed(segments, change):
     own = {name: change(numbers) for name, numbers in segments.own.items()}
-    upper, place, values = map(change, (segments.upper, segments.place, segments.values))
-    return Segments(upper, place, values, own)
+    known = segments.upper, segments.place, segments.ts, segments.values
+    upper, place, ts, values = map(change, known)
+    return Segments(upper, place, ts, values, own)
 
 
 def ruin(string, rng):

@@ -143,7 +143,7 @@ def test_a_failed_string_that_the_graph_rests_on(run):
         save_arrays(file, arrays, {**record, "row": replace(row, **failed)})
         high = tampered(file)
     found = lost(run)
-    assert found.keys() == {"failed"} and found["failed"].limit == 0.5
+    assert found.keys() == {"failed"} and found["failed"].limit == pytest.approx(0.5)
     assert max(m["height"] for m in described(run)["merges"]) == pytest.approx(high, rel=1e-3)
     stuck = [row for row in run.rows() if row.status == "STUCK"]
     assert len(stuck) == 2 and all("stuck; verify at grid 200" in row.reason for row in stuck)
@@ -181,7 +181,7 @@ def test_a_run_in_which_nothing_was_connected(run):
     for row in run.rows():
         low = {"status": "STUCK", "reason": "stuck", "max_loss": 0.5 * row.max_loss}
         rewritten(file_of(run, row), **low)
-    with pytest.raises(RunError, match="certified at grid 50; 20 is coarser"):
+    with pytest.raises(RunError, match="certified on a grid of 50 or as good; 20 is coarser"):
         verify(run, grid=20)
     found = verify(run)
     assert found and {record.kind for record in found} == {"failed"}
@@ -241,7 +241,7 @@ def test_a_downgraded_string_is_measured_again_on_the_finer_grid(run):
     measure(run)
     again = run.string_measures()[0]
     assert len(run.string_measures()) == 6 and not run.measures_left_out()
-    assert (first.grid, again.grid) == (50, 200)
+    assert (first.grid, again.grid) == (0, 200)
     assert again.length == pytest.approx(first.length, rel=0.05)
     grids = [record.grid for record in verify(run) if record.kind == "shortened"]
     assert grids == [200] * 6, "the basis is the search's grid"

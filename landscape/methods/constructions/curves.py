@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from landscape.core import paths, trees
-from landscape.core.certificate import SegmentEvaluator, curve_evaluator
+from landscape.core.certificate import curve_evaluator
 from landscape.core.level import LevelSpec
+from landscape.core.segments import SegmentEvaluator
 from landscape.core.status import Status
 from landscape.core.task import Form, Landscape
 from landscape.core.trees import Params

@@ -152,8 +152,16 @@ def _training(run: Run, levels: Sequence[float], metric: str, ids: str) -> list[
 
 def _pairs(rows: Sequence[StringRecord]) -> str:
     head = ["set", "status", "level", "pair", "beads", "normalised length", "max loss", "barrier"]
-    head += ["last change", "resolution", "gradients", "reason"]
-    keys = ("beads", "normalized_length", "max_loss", "barrier", "last_change", "resolution")
+    head += ["last change", "rounding", "resolution", "gradients", "reason"]
+    keys = (
+        "beads",
+        "normalized_length",
+        "max_loss",
+        "barrier",
+        "last_change",
+        "rounding",
+        "resolution",
+    )
     lines = (
         [row.set, str(row.status), f"{row.level:g}", f"{row.a}-{row.b}"]
         + [number(getattr(row, key)) for key in keys]

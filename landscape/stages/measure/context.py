@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from landscape.config.load import Config
 from landscape.core import devices, trees
-from landscape.core.certificate import SegmentEvaluator, memoized, segment_evaluator
+from landscape.core.certificate import segment_evaluator
+from landscape.core.segments import Memoized, SegmentEvaluator
 from landscape.core.task import Landscape
 from landscape.core.trees import Params
 from landscape.measures.base import Measure as OtherMeasure
@@ -37,7 +38,7 @@ class MeasureContext:
     @functools.cache  # noqa: B019  a run's context live as long as the stage
     def evaluate(self, grid: int) -> SegmentEvaluator:
         """The loss along straight segments, on so many points and finer at maxima."""
-        return memoized(segment_evaluator(self.landscape, grid))
+        return Memoized(segment_evaluator(self.landscape, grid))
 
     @functools.cache  # noqa: B019
     def shortener(self, grid: int) -> Shortener:

@@ -168,6 +168,7 @@ def _measure_string(
         "last_change": certificate.last_change,
         "resolution": certificate.resolution,
         "grid": certificate.grid,
+        "rounding": certificate.rounding,
         "scaled_length_found": lengths.scaled_length(found),
         "scaled_length": lengths.scaled_length(points),
         "scaled_chord": lengths.scaled_distance(points),

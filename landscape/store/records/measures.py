@@ -26,10 +26,11 @@ nodes of one weight; the trace's error is 0.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from landscape.store.records.base import (
+    OPTIONAL,
     Amount,
     Checksum,
     Count,
@@ -86,7 +87,7 @@ class StringMeasure(_WithErrors):
     max_at: Part | None
     last_change: Amount | None
     resolution: Part | None
-    grid: OneOrMore
+    grid: Count
     verified: OneOrMore | None
     scaled_length_found: Amount | None
     scaled_length: Amount | None
@@ -127,6 +128,7 @@ class StringMeasure(_WithErrors):
     hessian_step: Number | None
     source: Checksum
     reason: str
+    rounding: Amount | None = field(default=None, metadata=OPTIONAL)
 
 
 @dataclass(frozen=True, kw_only=True)

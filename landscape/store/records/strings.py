@@ -1,6 +1,6 @@
 """The records of paths: strings, the models' own paths, barriers, and trees of strings.
 
-Of snapshots and barriers, max_loss + last_change bounds the loss on the whole path;
+Of snapshots and barriers, max_loss + last_change + rounding bounds the loss on the whole path;
 landscape/analysis/topology.py makes components, the disconnectivity graph and persistence of them
 and the rows.
 """
@@ -59,7 +59,7 @@ class StringRecord(Record):
     max_at: Part | None
     last_change: Amount | None
     resolution: Part | None
-    grid: OneOrMore | None
+    grid: Count | None
     verified: OneOrMore | None
     chained_from: Number | None
     restarts: Count | None
@@ -70,6 +70,7 @@ class StringRecord(Record):
     tightening_grad_evals: Count | None
     tightening_loss_evals: Count | None
     reason: str
+    rounding: Amount | None = field(default=None, metadata=OPTIONAL)
     facts: Annotated[dict[str, Number] | None, GIVEN] = field(default=None, metadata=OPTIONAL)
 
     def __post_init__(self) -> None:
@@ -92,7 +93,7 @@ class _Certified(Record):
     last_change: Amount | None
     max_at: Part | None
     resolution: Part | None
-    grid: OneOrMore
+    grid: Count
     verified: OneOrMore | None
     beads: Count
     length: Amount | None
@@ -101,6 +102,7 @@ class _Certified(Record):
     grad_evals: Count
     seconds: Amount
     reason: str
+    rounding: Amount | None = field(default=None, metadata=OPTIONAL)
 
 
 @dataclass(frozen=True, kw_only=True)
