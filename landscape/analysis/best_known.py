@@ -76,10 +76,29 @@ class BestKnown:
         part = self.method_error
         return None if part is None else part * self.normalized
 
+    def error_of(self, length: float) -> float | None:
+        """The method error of the normalised length of any path of the pair at this level: by how
+        much it is longer than the shortest known; of that one itself, its own."""
+        longer = length - self.length
+        return longer / self.chord if longer > STRAIGHT * self.length else self.error
+
+    def other(self, method: str) -> StringMeasure | None:
+        """The shortest shortened path of any other method; None where there is none."""
+        others = [
+            (one.length, one)
+            for name, one in self.shortened.items()
+            if name != method and one.length is not None
+        ]
+        return min(others, key=lambda pair: pair[0])[1] if others else None
+
     @property
     def is_straight(self) -> bool:
         """Whether it is the chord itself: then it is the shortest there can be."""
-        return self.length <= (1 + STRAIGHT) * self.chord
+        return self.is_chord(self.length)
+
+    def is_chord(self, length: float) -> bool:
+        """Whether a path of this length is the straight line."""
+        return length <= (1 + STRAIGHT) * self.chord
 
     @property
     def missed(self) -> dict[str, float]:

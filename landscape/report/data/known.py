@@ -8,13 +8,19 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from landscape.analysis.best_known import BestKnown, Question, best_known, questions
-from landscape.analysis.summary import UNREACHED, PairValue, mean_over_pairs
-from landscape.report.data.wording import number
+from landscape.analysis.best_known import CONNECTED, BestKnown, Question, best_known, questions
+from landscape.analysis.summary import (
+    UNREACHED,
+    PairValue,
+    mean_over_pairs,
+    method_error_of,
+    summarise,
+)
+from landscape.report.data.wording import method_error, number, small
 from landscape.store.records.strings import StringRecord
 from landscape.store.run import Run
 
@@ -55,6 +61,44 @@ def known_of(run: Run) -> list[Known]:
     return found
 
 
+Place = tuple[str, float, int, int]  # a set, a level and a pair
+
+
+def by_place(known: Iterable[Known]) -> dict[Place, BestKnown]:
+    """The shortest path known of each pair and level, for every set that asks for it."""
+    return {
+        (name, best.level, best.a, best.b): best
+        for one in known
+        for name in one.question.sets
+        for best in one.best
+    }
+
+
+def method_errors(paths: Sequence[tuple[BestKnown, float]]) -> Record:
+    """The `method_error_of` paths of these lengths, each beside the shortest known of its pair and
+    level. Straight ones are left out where there are others, since none is shorter."""
+    bent = [(one, length) for one, length in paths if not one.is_chord(length)]
+    return method_error_of([one.error_of(length) for one, length in bent or paths])
+
+
+def levels_of(rows: Sequence[StringRecord], known: Iterable[Known]) -> list[Record]:
+    """`summarise`'s records, with the method error of the lengths as the searches left them."""
+    best, found = by_place(known), []
+    for record in summarise(rows):
+        at = record["set"], record["level"]
+        paths = [
+            (best[row.set, row.level, row.a, row.b], row.length)
+            for row in rows
+            if (row.set, row.level) == at
+            and row.status == CONNECTED
+            and row.length is not None
+            and (row.set, row.level, row.a, row.b) in best
+        ]
+        length = record["normalized_length"] | {"method_error": method_errors(paths)}
+        found.append(record | {"normalized_length": length})
+    return found
+
+
 def best_known_of(known: Sequence[Known]) -> list[Record]:
     """A record a question and level, levels from high to low.
 
@@ -66,8 +110,8 @@ def best_known_of(known: Sequence[Known]) -> list[Record]:
     paths that are the chord; sources: {method and form: paths}; shortening: {how it ended: paths};
     longer_than_known: [{a, b, method, length, nested}], over the chord: the method's shortest path
     is longer than the one that a lower level has}. A number is a `mean_over_pairs` with its
-    method_error {mean, largest, n}: by how much another method's differs; of lengths, over the
-    paths that are not straight, which are the shortest there can be.
+    `method_error_of`: by how much another method's differs; of lengths, over the paths that are
+    not straight, which are the shortest there can be.
     """
     return [
         _record(one, level)
@@ -89,7 +133,6 @@ def _record(known: Known, level: float) -> Record:
     best = [one for one in known.best if one.level == level]
     tried = _tried(known.rows, level)
     best = [one for one in best if (one.a, one.b) in tried]
-    bent = [one for one in best if not one.is_straight] or best  # what a method can have wrong
     ended = [
         "straight"
         if one.is_straight
@@ -107,14 +150,13 @@ def _record(known: Known, level: float) -> Record:
         "known": len(best),
         "lower_bound": 1.0,
         "chord": mean_over_pairs(PairValue(one.a, one.b, one.chord) for one in best),
-        "length": _mean(
-            best, [(one.normalized, one.error if one in bent else None) for one in best]
-        ),
+        "length": mean_over_pairs(PairValue(one.a, one.b, one.normalized) for one in best)
+        | {"method_error": method_errors([(one, one.length) for one in best])},
         "found": mean_over_pairs(
             PairValue(one.a, one.b, None if one.found is None else one.found / one.chord)
             for one in best
         ),
-        **{key: _mean(best, [one.of_shortened(key) for one in best]) for key in CURVATURES},
+        **{key: _of_shortened(best, key) for key in CURVATURES},
         "both": sum(one.agrees is not None for one in best),
         "agree": sum(one.agrees is True for one in best),
         "straight": sum(one.is_straight for one in best),
@@ -133,16 +175,11 @@ def _source(one: BestKnown) -> str:
     return f"extended from {one.below:g}" if one.below is not None else f"{one.method} {one.form}"
 
 
-def _mean(
-    best: Sequence[BestKnown], numbers: Sequence[tuple[float, float | None] | None]
-) -> Record:
+def _of_shortened(best: Sequence[BestKnown], key: str) -> Record:
     """A mean with its sampling error, and the method error."""
-    pairs = zip(best, numbers, strict=True)
-    mean = mean_over_pairs(PairValue(one.a, one.b, of[0] if of else None) for one, of in pairs)
-    errors = [of[1] for of in numbers if of is not None and of[1] is not None]
-    average = math.fsum(errors) / len(errors) if errors else None
-    error = {"mean": average, "largest": max(errors, default=None), "n": len(errors)}
-    return {**mean, "method_error": error}
+    found = [(one, one.of_shortened(key)) for one in best]
+    mean = mean_over_pairs(PairValue(one.a, one.b, of[0] if of else None) for one, of in found)
+    return mean | {"method_error": method_error_of([of[1] for _, of in found if of])}
 
 
 # -- in words --------------------------------------------------------------------------------------
@@ -163,24 +200,6 @@ WHAT = (
 )
 
 
-def method_error(error: Record, of: int) -> str:
-    """.012, at most .030 (6 of 8 pairs); that it is not known, where one method alone has paths."""
-    if error["mean"] is None:
-        return "not known"
-    said, most = _small(error["mean"]), _small(error["largest"])
-    said += f", at most {most}" * (most != said)
-    return said + f" ({error['n']} of {of} pairs)" * (error["n"] < of)
-
-
-def _bent(record: Record) -> int:
-    """Of how many pairs a method error can be known: straight paths, if not all are, have none."""
-    return record["known"] - record["straight"] or record["known"]
-
-
-def _small(value: float) -> str:
-    return "< 0.0001" if 0 < value < 1e-4 else f"{value:.2g}"
-
-
 def row_of(record: Record) -> list[str]:
     """A row of the table of lengths, by COLUMNS."""
     both = record["both"]
@@ -188,7 +207,7 @@ def row_of(record: Record) -> list[str]:
         f"{record['level']:g}",
         f"{record['known']}/{record['pairs']}",
         number(record["length"]),
-        method_error(record["length"]["method_error"], _bent(record)) if record["known"] else "–",
+        method_error(record["length"]["method_error"]),
         f"{record['agree']} of {both}" if both else "–",
         number(record["found"]),
         counts(record["sources"]),
@@ -201,7 +220,7 @@ def curvature_row_of(record: Record) -> list[str]:
     row = [f"{record['level']:g}", f"{record['total_curvature']['n']}/{record['pairs']}"]
     for key in CURVATURES:
         found = record[key]
-        row += [number(found), method_error(found["method_error"], found["n"])]
+        row += [number(found), method_error(found["method_error"])]
     return row
 
 
@@ -234,7 +253,7 @@ def _trust(record: Record) -> str:
     error = record["length"]["method_error"]
     return (
         f"At {record['level']:g} two methods agree within 2 % on {record['agree']} of {both} pairs,"
-        f" and differ by {_small(error['mean'])} on average, {_small(error['largest'])} at most."
+        f" and differ by {small(error['mean'])} on average, {small(error['largest'])} at most."
     )
 
 
@@ -266,7 +285,8 @@ def _not_known(record: Record) -> str:
             if len(methods) > 1
             else f"{why}; `connect.also: [{other}]` asks a second"
         )
-    alone = _bent(record) - record["length"]["method_error"]["n"]
+    error = record["length"]["method_error"]
+    alone = error["of"] - error["n"]
     said = "Whether the methods have missed the same shorter path"
     return said + f"; of {alone} pairs one method alone has a path" * bool(alone)
 

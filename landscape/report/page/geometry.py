@@ -13,14 +13,27 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
+from landscape.analysis.best_known import BestKnown
+from landscape.report.data.known import Place
 from landscape.report.data.measured import (
+    ALL_LENGTHS,
     ALONG,
     EIGENVALUES,
+    EUCLIDEAN,
+    FOUND,
     LENGTHS,
     MeasuredString,
     measured_strings,
 )
-from landscape.report.data.wording import eigenvalue, errors, is_resolved, number, series
+from landscape.report.data.wording import (
+    eigenvalue,
+    errors,
+    is_resolved,
+    method_error,
+    number,
+    own_error,
+    series,
+)
 from landscape.report.figures import style
 from landscape.report.figures.spectra import of_strings
 from landscape.report.figures.style import Figure
@@ -58,6 +71,11 @@ HIGHEST = (
     "have a spectrum. The errors of a string's own eigenvalues, and of its trace over the random "
     "probes, are in the table of all strings."
 )
+ERRORS = (
+    "Method error, a mean over pairs. Of a Euclidean length: by how much it is longer than the "
+    "shortest path known; of that one itself, by how much the next method's is longer. Of another "
+    "length: by how much that of another method's shortest path differs."
+)
 TITLES = {
     "level_curvature": "level-set curvature uᵀHu/‖∇F‖",
     "smallest": "smallest eigenvalue",
@@ -66,9 +84,14 @@ TITLES = {
 SMALL = (3.2, 2.4)
 
 
-def geometry(report: dict[str, Any], runs: Mapping[str, Run], metric: str) -> list[Part]:
-    """The parts of what was measured; [] where nothing is."""
-    kept = {name: measured_strings(run) for name, run in runs.items()}
+def geometry(
+    report: dict[str, Any],
+    runs: Mapping[str, Run],
+    best: Mapping[str, Mapping[Place, BestKnown]],
+    metric: str,
+) -> list[Part]:
+    """The parts of what was measured; [] where nothing is. best: by run."""
+    kept = {name: measured_strings(run, best[name]) for name, run in runs.items()}
     pairs = {(at["run"], at["set"], at["level"]): at for at in report["levels"]}
     strings = []
     for record in report["measured"]["strings"]:
@@ -134,8 +157,7 @@ def _by_level(strings: Records, columns: Mapping[str, Column]) -> str:
     head = ["search", "level", "measured of connected", *columns]
     rows = (
         [
-            series(record, strings), f"{record['level']:g}",
-            f"{record['measured']} of {record['connected']}/{record['pairs']}",
+            series(record, strings), f"{record['level']:g}", _measured(record),
             *(of(record) for of in columns.values()),
         ]
         for record in strings
@@ -172,10 +194,11 @@ def _against(
         for name, prefix in ((key, ""), (before, "found_")):
             if name:
                 found |= {prefix + part: level[name][part] for part in ("mean", "se", "n")}
-        return found
+        return found | style.error_cells(level[key])
 
     means = ", ".join(f"{number(level[key])} at {level['level']:g}" for level in strings)
     caption += ". Open markers: before shortening; filled: after." if before else "."
+    caption += f" {style.BARS}" * ("method_error" in strings[0][key])
     label = f"{title} against level: {means}"
     return Figure(key.replace("_", "-"), label, caption, plot, [line(at) for at in strings])
 
@@ -206,21 +229,33 @@ def _lengths(strings: Records, kept: Kept, metric: str) -> Part:
             metric,
         )
         for key, name in LENGTHS.items()
-        if _some(strings, key) and (shortened or key != "normalized_length")  # which is drawn above
+        if _some(strings, key) and (shortened or key != EUCLIDEAN)  # which is drawn above
     ]
-    columns = {}
-    for key, name in {**LENGTHS, "function_length": "function-space, absolute"}.items():
-        if shortened:
-            columns[f"{name}, before shortening"] = _mean(f"{key}_found")
-            columns[f"{name}, shortened"] = _mean(key)
-        else:
-            columns[f"{name}, before shortening"] = _mean(key)
-    words = f"Lengths over the distance of the ends in their own metric; function-space {said}."
-    return (
-        "Lengths",
-        drawn,
-        _by_level(strings, columns) + html.paragraph(words) + _shortening(strings),
+    words = f"Lengths over the distance of the ends in their own metric; function-space {said}. "
+    table = _length_table(strings, shortened) + html.paragraph(words + ERRORS)
+    return "Lengths", drawn, table + _shortening(strings)
+
+
+def _length_table(strings: Records, shortened: bool) -> str:
+    """A line a metric, set and level, each length beside its method error."""
+    ends = {"before shortening": FOUND, "shortened": ""} if shortened else {"as found": ""}
+    head = ["metric", "search", "level", "measured of connected"]
+    rows = (
+        [name, series(record, strings), f"{record['level']:g}", _measured(record)]
+        + [
+            cell
+            for end in ends.values()
+            for cell in (_mean(key + end)(record), method_error(record[key + end]["method_error"]))
+        ]
+        for key, name in ALL_LENGTHS.items()
+        if _some(strings, key)
+        for record in strings
     )
+    return html.table(head + [name for end in ends for name in (end, "method error")], rows)
+
+
+def _measured(record: dict[str, Any]) -> str:
+    return f"{record['measured']} of {record['connected']}/{record['pairs']}"
 
 
 def _shortening(strings: Records) -> str:
@@ -408,9 +443,10 @@ def _every(kept: Kept) -> str:
         {"run": run, "method": string.record.method, "set": string.record.set}
         for run, string in every
     ]
-    head = ["set", "shortening", "status", "level", "pair", *LENGTHS.values(), "total curvature"]
-    head += ["level-set curvature", "highest loss", "at", "gradient norm", "smallest eigenvalue"]
-    head += ["largest eigenvalue", "trace", "reason"]
+    head = ["set", "shortening", "status", "level", "pair"]
+    head += [name for length in LENGTHS.values() for name in (length, "method error")]
+    head += ["total curvature", "level-set curvature", "highest loss", "at", "gradient norm"]
+    head += ["smallest eigenvalue", "largest eigenvalue", "trace", "reason"]
 
     def peak(row: StringMeasure, key: str) -> str:
         mean = getattr(row, f"peak_{key}")
@@ -418,11 +454,17 @@ def _every(kept: Kept) -> str:
         known = key == "trace" or mean is None or is_resolved(row, f"peak_{key}")
         return said if known else f"{said}, not resolved"
 
-    keys = (*LENGTHS, "total_curvature", "level_curvature_mean", "max_loss", "max_at")
+    keys = ("total_curvature", "level_curvature_mean", "max_loss", "max_at")
+
+    def length(string: MeasuredString, key: str) -> list[str]:
+        value = string.number(key)
+        return [number(value), "–" if value is None else own_error(string.method_error(key))]
+
     rows = (
         [series(search, searches) if len(kept) > 1 else string.record.set]
         + [string.record.shortening, string.record.peak_verdict or "–"]
         + [f"{string.record.level:g}", f"{string.record.a}-{string.record.b}"]
+        + [cell for key in LENGTHS for cell in length(string, key)]
         + [number(string.number(key)) for key in (*keys, "peak_gradient")]
         + [peak(string.record, key) for key in ("smallest", "largest", "trace")]
         + [string.record.reason]
