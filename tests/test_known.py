@@ -47,7 +47,7 @@ def test_two_sets_have_one_answer_with_its_method_error(run):
     )  # fmt: skip
     assert found["sources"] == {"dss found": 2, "bezier found": 1}
     assert found["shortening"] == {"not shortened": 3} and found["longer_than_known"] == []
-    assert (found["lower_bound"], found["chord"]["mean"]) == (1.0, 2.0)
+    assert (found["lower_bound"]["mean"], found["chord"]["mean"]) == (1.0, 2.0)
     assert found["total_curvature"]["n"] == 0
 
 
@@ -79,8 +79,24 @@ def test_what_a_lower_level_has_is_known_above_and_what_missed_it_is_named(run):
     assert high["length"]["mean"] == pytest.approx(1.22)
     (missed,) = high["longer_than_known"]
     assert missed == {"a": 0, "b": 1, "method": "dss", "length": 1.5, "nested": pytest.approx(1.22)}
-    assert low["longer_than_known"] == []
-    assert any("dss 0-1 at 0.5" in said for said in findings_of([high, low]))
+    assert low["longer_than_known"] == [] and (high["nested"], low["nested"]) == (1, 0)
+    (said,) = (said for said in findings_of([high, low]) if "lower level" in said)
+    assert "on 1 of 1 pairs and levels" in said and "dss 0-1 at 0.5" in said
+    (said,) = (
+        said
+        for said in findings_of([high | {"longer_than_known": []}, low])
+        if "lower level" in said
+    )
+    assert said.startswith("No search missed")
+
+
+def test_what_the_landscape_knows_is_a_lower_bound_beside_the_length(run):
+    save(run, [row(0, 1, geodesic=2.2), row(2, 3, geodesic=2.3), row(0, 2), row(1, 3)])
+    (found,) = best(run)
+    assert found["lower_bound"]["mean"] == pytest.approx((1.1 + 1.15 + 1 + 1) / 4)
+    text = page_of(run)
+    (line,) = next(lines for head, lines in tables(text) if "best known length" in head)
+    assert line["at least"] == "1.062 ± .022" and "and at least 1.062 ± .022." in text
 
 
 def test_curvatures_are_beside_their_method_errors(run):

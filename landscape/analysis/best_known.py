@@ -31,7 +31,8 @@ class BestKnown:
         a: A model.
         b: Another one.
         level: The level.
-        chord: The distance of the ends: no path is shorter.
+        chord: The distance of the ends.
+        least: What no path is shorter than: the chord, or more where the landscape knows it.
         length: Of the path.
         method: What found it.
         form: `found` by the search, `shortened`, or `extended` from a lower level.
@@ -46,6 +47,7 @@ class BestKnown:
     b: int
     level: float
     chord: float
+    least: float
     length: float
     method: str
     form: str
@@ -188,6 +190,11 @@ def best_known(
         snapshots: The models' own paths.
     """
     chords = {(r.a, r.b, r.level): r.chord for r in rows if r.chord and r.level in limits}
+    least = dict(chords)
+    for row in rows:
+        place = row.a, row.b, row.level
+        if place in least and row.geodesic is not None:
+            least[place] = max(least[place], row.geodesic)
     own: dict[Place, list[_Path]] = {}
     for row in rows:
         if (
@@ -229,9 +236,9 @@ def best_known(
         }
         left = [path.length for path in candidates if path.form == "found"]
         known[place] = BestKnown(
-            a, b, level, chords[place], best.length, best.method, best.form, best.below, lengths,
-            min(left, default=None), None if extended is None else extended.length,
-            shortened.get(place, {}),
+            a, b, level, chords[place], least[place], best.length, best.method, best.form,
+            best.below, lengths, min(left, default=None),
+            None if extended is None else extended.length, shortened.get(place, {}),
         )  # fmt: skip
     return sorted(known.values(), key=lambda one: (-one.level, one.a, one.b))
 

@@ -103,13 +103,14 @@ def best_known_of(known: Sequence[Known]) -> list[Record]:
     """A record a question and level, levels from high to low.
 
     {set, method: the names of all the sets and methods; over, level, limit; pairs: that were tried
-    and have ends apart; known: of how many a path is; lower_bound: 1, the chord's; chord; length:
-    over the chord; found: the same as the searches left it; total_curvature and
-    level_curvature_mean: of the shortest shortened paths, as far as they were measured; both: pairs
-    of which two methods have a path; agree: of these, those that differ by at most 2 %; straight:
-    paths that are the chord; sources: {method and form: paths}; shortening: {how it ended: paths};
-    longer_than_known: [{a, b, method, length, nested}], over the chord: the method's shortest path
-    is longer than the one that a lower level has}. A number is a `mean_over_pairs` with its
+    and have ends apart; known: of how many a path is; chord; lower_bound: what no path is shorter
+    than, over the chord: 1, or more where the landscape knows it; length: over the chord; found:
+    the same as the searches left it; total_curvature and level_curvature_mean: of the shortest
+    shortened paths, as far as they were measured; both: pairs of which two methods have a path;
+    agree: of these, those that differ by at most 2 %; straight: paths that are the chord; sources:
+    {method and form: paths}; shortening: {how it ended: paths}; nested: pairs that a lower level
+    has a path of; longer_than_known: [{a, b, method, length, nested}], over the chord: the method's
+    shortest path is longer than that one}. A number is a `mean_over_pairs` with its
     `method_error_of`: by how much another method's differs; of lengths, over the paths that are
     not straight, which are the shortest there can be.
     """
@@ -148,8 +149,10 @@ def _record(known: Known, level: float) -> Record:
         "limit": known.question.limits[level],
         "pairs": len(tried),
         "known": len(best),
-        "lower_bound": 1.0,
         "chord": mean_over_pairs(PairValue(one.a, one.b, one.chord) for one in best),
+        "lower_bound": mean_over_pairs(
+            PairValue(one.a, one.b, one.least / one.chord) for one in best
+        ),
         "length": mean_over_pairs(PairValue(one.a, one.b, one.normalized) for one in best)
         | {"method_error": method_errors([(one, one.length) for one in best])},
         "found": mean_over_pairs(
@@ -162,6 +165,7 @@ def _record(known: Known, level: float) -> Record:
         "straight": sum(one.is_straight for one in best),
         "sources": dict(Counter(map(_source, best)).most_common()),
         "shortening": dict(Counter(ended).most_common()),
+        "nested": sum(one.nested is not None for one in best),
         "longer_than_known": [
             {"a": one.a, "b": one.b, "method": name, "length": length / one.chord}
             | {"nested": (one.nested or math.nan) / one.chord}
@@ -185,7 +189,7 @@ def _of_shortened(best: Sequence[BestKnown], key: str) -> Record:
 # -- in words --------------------------------------------------------------------------------------
 
 COLUMNS = (
-    "level", "pairs", "best known length", "method error", "agree within 2 %",
+    "level", "pairs", "at least", "best known length", "method error", "agree within 2 %",
     "as found", "best from", "shortening",
 )  # fmt: skip
 CURVATURE_COLUMNS = (
@@ -194,7 +198,8 @@ CURVATURE_COLUMNS = (
 WHAT = (
     "Best known: the shortest certified path of any method, as found or shortened, or of a lower "
     "level with the models' own paths at its ends, over the distance of the ends; the mean over "
-    "pairs ± its sampling error. It is an upper bound; the lower bound is 1, a straight line. "
+    "pairs ± its sampling error. It is an upper bound. At least: 1, a straight line, or more where "
+    "the landscape knows what no path is shorter than. "
     "Method error: by how much the next method's shortest path is longer, the mean over the pairs "
     "of which two methods have one."
 )
@@ -206,6 +211,7 @@ def row_of(record: Record) -> list[str]:
     return [
         f"{record['level']:g}",
         f"{record['known']}/{record['pairs']}",
+        bound(record),
         number(record["length"]),
         method_error(record["length"]["method_error"]),
         f"{record['agree']} of {both}" if both else "–",
@@ -213,6 +219,16 @@ def row_of(record: Record) -> list[str]:
         counts(record["sources"]),
         counts(record["shortening"]),
     ]
+
+
+def bound(record: Record) -> str:
+    """What no path is shorter than: 1, or more."""
+    return number(record["lower_bound"]) if is_above_chord(record) else "1"
+
+
+def is_above_chord(record: Record) -> bool:
+    """Whether a lower bound is known that is above the straight line."""
+    return (record["lower_bound"]["mean"] or 1) > 1
 
 
 def curvature_row_of(record: Record) -> list[str]:
@@ -267,7 +283,7 @@ def findings_of(records: Sequence[Record]) -> list[str]:
     said = [
         f"Known. At {lowest['level']:g} the shortest paths are at most {number(lowest['length'])} "
         f"times as long as the straight line, the mean of {known} of {pairs} pairs, and at least "
-        "1. " + _trust(lowest) * bool(both or lowest["straight"] == known)
+        f"{bound(lowest)}. " + _trust(lowest) * bool(both or lowest["straight"] == known)
     ]
     if lowest["straight"] < known:
         said.append(f"Not known. {_not_known(lowest)}.")
@@ -307,14 +323,27 @@ def _loose_ends(records: Sequence[Record]) -> list[tuple[str, str]]:
             (f"The shortening of {open_ones} of {every} has not settled",
              "They are upper bounds, as all are, that more sweeps may lower")
         )  # fmt: skip
-    longer = [(one["level"], pair) for one in records for pair in one["longer_than_known"]]
-    if longer:
-        first = ", ".join(
-            f"{p['method']} {p['a']}-{p['b']} at {level:g}" for level, p in longer[:5]
-        )
-        more = f" and {len(longer) - 5} more" * (len(longer) > 5)
-        found.append(
-            (f"{len(longer)} searches missed a path that is shorter by more than 2 %",
-             f"A lower level has it, and so has this one: {first}{more}")
-        )  # fmt: skip
+    if checked := sum(record["nested"] for record in records):
+        found.append(_nested(records, checked))
     return found
+
+
+def _nested(records: Sequence[Record], checked: int) -> tuple[str, str]:
+    """How often a search missed what a lower level has: a path of it, with the models' own paths at
+    its ends, is one of this level."""
+    longer = [(one["level"], pair) for one in records for pair in one["longer_than_known"]]
+    places = {(level, pair["a"], pair["b"]) for level, pair in longer}
+    where = f"on {len(places) or checked} of {checked} pairs and levels"
+    if not longer:
+        return (
+            f"No search missed what a lower level has, {where}",
+            "A path of a lower level, with the models' own paths at its ends, is nowhere shorter "
+            "by more than 2 %",
+        )
+    first = ", ".join(f"{p['method']} {p['a']}-{p['b']} at {level:g}" for level, p in longer[:5])
+    more = f" and {len(longer) - 5} more" * (len(longer) > 5)
+    return (
+        f"Searches missed what exists {where}",
+        "A path of a lower level, with the models' own paths at its ends, is shorter there by more "
+        f"than 2 %: than of {first}{more}",
+    )

@@ -7,6 +7,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
+from landscape.report.data.known import is_above_chord
 from landscape.report.data.wording import method_error, number
 from landscape.report.figures import style
 from landscape.report.figures.style import Figure
@@ -43,6 +44,12 @@ def _figure(
             look = style.look(place)
             levels, means = ([of(one) for one in own] for of in (_level, lambda o: o[key]["mean"]))
             if key == "length":
+                bounded = [one for one in own if is_above_chord(one)]
+                bounds = [one["lower_bound"]["mean"] for one in bounded]
+                axes.plot(
+                    [_level(one) for one in bounded], bounds, color=style.INK, lw=0.8, ls="--",
+                    marker="_",
+                )  # fmt: skip
                 left = [one for one in own if one["found"]["n"]]
                 axes.plot(
                     [_level(one) for one in left], [one["found"]["mean"] for one in left],
