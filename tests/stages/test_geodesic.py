@@ -61,5 +61,5 @@ def test_it_is_of_the_loss_alone():
     knowing = replace(task, geodesic=around, metrics={**task.metrics, "height": lambda p, _: p[1]})
     known = bind(knowing).geodesic
     assert known is not None and bind(knowing, "height").geodesic is None
-    ends = ({"params": np.array(end, np.float32)} for end in (RING.a, RING.b))
-    assert known(*ends, RING.level) == pytest.approx(around(RING.a, RING.b, RING.level))
+    a, b = ({"params": np.array(end, np.float32)} for end in (RING.a, RING.b))
+    assert known(a, b, RING.level) == pytest.approx(around(RING.a, RING.b, RING.level))
