@@ -333,17 +333,16 @@ def _nested(records: Sequence[Record], checked: int) -> tuple[str, str]:
     its ends, is one of this level."""
     longer = [(one["level"], pair) for one in records for pair in one["longer_than_known"]]
     places = {(level, pair["a"], pair["b"]) for level, pair in longer}
-    where = f"on {len(places) or checked} of {checked} pairs and levels"
     if not longer:
         return (
-            f"No search missed what a lower level has, {where}",
+            f"No search missed what a lower level has, on {checked} pairs and levels",
             "A path of a lower level, with the models' own paths at its ends, is nowhere shorter "
             "by more than 2 %",
         )
     first = ", ".join(f"{p['method']} {p['a']}-{p['b']} at {level:g}" for level, p in longer[:5])
     more = f" and {len(longer) - 5} more" * (len(longer) > 5)
     return (
-        f"Searches missed what exists {where}",
+        f"Searches missed what exists on {len(places)} of {checked} pairs and levels",
         "A path of a lower level, with the models' own paths at its ends, is shorter there by more "
         f"than 2 %: than of {first}{more}",
     )
