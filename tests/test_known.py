@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from landscape.report import report
-from landscape.report.data.known import findings_of, lengths_said
+from landscape.report.data.known_said import findings_of, lengths_said
 from landscape.store.records.base import made
 from landscape.store.records.strings import SnapshotRecord
 from tests.pages import measured, page_of, row, save, tables

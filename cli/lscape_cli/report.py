@@ -176,7 +176,7 @@ def _show_table(report: dict[str, Any]) -> None:
 
 
 def _show_best_known(records: Sequence[dict[str, Any]]) -> None:
-    from landscape.report.data.known import COLUMNS, findings_of, row_of
+    from landscape.report.data.known_said import COLUMNS, findings_of, row_of
     from landscape.report.data.wording import series
 
     some = [record for record in records if record["known"]]

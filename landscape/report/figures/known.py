@@ -7,7 +7,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from landscape.report.data.known import is_above_chord
+from landscape.report.data.known_said import is_above_chord
 from landscape.report.data.wording import method_error, number
 from landscape.report.figures import style
 from landscape.report.figures.style import Figure

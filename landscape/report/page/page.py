@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from landscape.core.versions import version_of
-from landscape.report.data.known import by_place, known_of, lengths_said
+from landscape.report.data.known import by_place, known_of
+from landscape.report.data.known_said import lengths_said
 from landscape.report.data.verdicts import RULE, interval
 from landscape.report.data.wording import (
     COMPARED,
