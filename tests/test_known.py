@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from landscape.report import report
-from landscape.report.data.known import findings_of, lengths_said
+from landscape.report.data.known_said import findings_of, lengths_said
 from landscape.store.records.base import made
 from landscape.store.records.strings import SnapshotRecord
 from tests.pages import measured, page_of, row, save, tables
@@ -47,7 +47,7 @@ def test_two_sets_have_one_answer_with_its_method_error(run):
     )  # fmt: skip
     assert found["sources"] == {"dss found": 2, "bezier found": 1}
     assert found["shortening"] == {"not shortened": 3} and found["longer_than_known"] == []
-    assert (found["lower_bound"], found["chord"]["mean"]) == (1.0, 2.0)
+    assert (found["lower_bound"]["mean"], found["chord"]["mean"]) == (1.0, 2.0)
     assert found["total_curvature"]["n"] == 0
 
 
@@ -79,8 +79,24 @@ def test_what_a_lower_level_has_is_known_above_and_what_missed_it_is_named(run):
     assert high["length"]["mean"] == pytest.approx(1.22)
     (missed,) = high["longer_than_known"]
     assert missed == {"a": 0, "b": 1, "method": "dss", "length": 1.5, "nested": pytest.approx(1.22)}
-    assert low["longer_than_known"] == []
-    assert any("dss 0-1 at 0.5" in said for said in findings_of([high, low]))
+    assert low["longer_than_known"] == [] and (high["nested"], low["nested"]) == (1, 0)
+    (said,) = (said for said in findings_of([high, low]) if "lower level" in said)
+    assert "on 1 of 1 pairs and levels" in said and "dss 0-1 at 0.5" in said
+    (said,) = (
+        said
+        for said in findings_of([high | {"longer_than_known": []}, low])
+        if "lower level" in said
+    )
+    assert said.startswith("No search missed")
+
+
+def test_what_the_landscape_knows_is_a_lower_bound_beside_the_length(run):
+    save(run, [row(0, 1, geodesic=2.2), row(2, 3, geodesic=2.3), row(0, 2), row(1, 3)])
+    (found,) = best(run)
+    assert found["lower_bound"]["mean"] == pytest.approx((1.1 + 1.15 + 1 + 1) / 4)
+    text = page_of(run)
+    (line,) = next(lines for head, lines in tables(text) if "best known length" in head)
+    assert line["at least"] == "1.062 ± .022" and "and at least 1.062 ± .022." in text
 
 
 def test_curvatures_are_beside_their_method_errors(run):
@@ -92,13 +108,44 @@ def test_curvatures_are_beside_their_method_errors(run):
     assert found["sources"] == {"bezier shortened": 1, "dss found": 1}
     for key, mean, error in (("total_curvature", 1.5, 0.5), ("level_curvature_mean", 0.25, 0.25)):
         assert (found[key]["mean"], found[key]["n"]) == (mean, 1)
-        assert found[key]["method_error"] == {"mean": error, "largest": error, "n": 1}
+        assert found[key]["method_error"] == {"mean": error, "largest": error, "n": 1, "of": 1}
+
+
+def test_every_length_is_beside_its_method_error(run):
+    """A length as found beside the shortest known; that one beside the next method's; what it is in
+    another metric beside that of the other method's path."""
+    rows = [row(0, 1), row(0, 1, length=1.26, **OTHER), row(2, 3, length=1.3)]
+    save(run, rows)
+    measured(run, rows[:1], length=2.2, scaled_length=2.6)
+    measured(run, rows[1:2], length=2.25, length_found=2.52, scaled_length=2.9)
+    found = report([run])
+    errors = {at["set"]: at["normalized_length"]["method_error"] for at in found["levels"]}
+    assert errors["bezier-1"] == {
+        "mean": pytest.approx(0.16), "largest": pytest.approx(0.16), "n": 1, "of": 1
+    }  # fmt: skip
+    assert errors["dss-1"]["mean"] == pytest.approx(0.1) and errors["dss-1"]["of"] == 2
+    strings = {one["set"]: one for one in found["measured"]["strings"]}
+    for name, key, error in (
+        ("dss-1", "normalized_length", 0.025), ("bezier-1", "normalized_length", 0.025),
+        ("dss-1", "normalized_length_found", 0.1), ("bezier-1", "normalized_length_found", 0.16),
+        ("dss-1", "normalized_scaled_length", 0.15), ("bezier-1", "normalized_scaled_length", 0.15),
+    ):  # fmt: skip
+        assert strings[name][key]["method_error"]["mean"] == pytest.approx(error), (name, key)
+    every = [
+        (head, line)
+        for head, lines in tables(page_of(run))
+        for line in lines
+        if {"length as found", "normalised length", "metric", "Euclidean"} & set(head)
+    ]
+    assert len(every) == 2 + 3 + 2 * 4 + 2 and all("method error" in head for head, _ in every)
+    pairs = [line["method error"] for head, line in every if "normalised length" in head]
+    assert sorted(pairs) == ["0.1", "0.16", "not known"]
 
 
 def test_one_method_alone_says_that_it_does_not_know(run):
     save(run, [row(0, 1), row(2, 3)])
     (found,) = best(run)
-    assert found["length"]["method_error"] == {"mean": None, "largest": None, "n": 0}
+    assert found["length"]["method_error"] == {"mean": None, "largest": None, "n": 0, "of": 2}
     known, unknown, shorten = findings_of([found])
     assert known.startswith("Known.") and unknown.startswith("Not known.")
     assert "connect.also: [bezier]" in unknown and "lscape measure" in shorten

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -11,6 +11,8 @@ import click
 from lscape_cli import console, options
 
 if TYPE_CHECKING:
+    from landscape.analysis.best_known import BestKnown
+    from landscape.report.data.known import Place
     from landscape.stages.measure.run import Measured
     from landscape.store.records.base import Record
     from landscape.store.records.measures import (
@@ -59,8 +61,11 @@ def measure(
         console.show_json({"run": str(opened.directory), **vars(found)})
         return
     if found.strings:
-        columns = ["set", "level", "strings", "length found", "shortened", "ended"]
-        console.show_table([*columns, "total curvature", "level curvature"], _strings(found), 1)
+        from landscape.report.data.known import by_place, known_of
+
+        columns = ["set", "level", "strings", "length found", "shortened", "method error", "ended"]
+        lines = _strings(found, by_place(known_of(opened)))
+        console.show_table([*columns, "total curvature", "level curvature"], lines, 1)
     if found.models:
         columns = ["models at", "models", "largest eigenvalue", "smallest", "trace"]
         console.show_table(columns, _models(found), 0)
@@ -75,11 +80,14 @@ def measure(
         )
     if found.barriers:
         console.show(_barriers(found.barriers))
-    console.show(f"means, without errors; each is in {opened.latest_measures_directory}")
+    console.show(f"means, without sampling errors; each is in {opened.latest_measures_directory}")
 
 
-def _strings(found: Measured) -> list[list[str]]:
-    """A line a set and level, from means over its strings."""
+def _strings(found: Measured, best: Mapping[Place, BestKnown]) -> list[list[str]]:
+    """A line a set and level, from means over its strings; the method error is of the shortened."""
+    from landscape.report.data.known import method_errors
+    from landscape.report.data.wording import method_error
+
     groups: dict[tuple[str, float], list[StringMeasure]] = {}
     for row in found.strings:
         groups.setdefault((row.set, row.level), []).append(row)
@@ -88,7 +96,15 @@ def _strings(found: Measured) -> list[list[str]]:
     for (name, level), rows in groups.items():
         before, after, turned, bent = (_mean(rows, key) for key in keys)
         ended = _counts(rows, "shortening")
-        lines.append([name, f"{level:g}", str(len(rows)), before, after, ended, turned, bent])
+        known = [
+            (best[row.set, row.level, row.a, row.b], row.length)
+            for row in rows
+            if row.length is not None and (row.set, row.level, row.a, row.b) in best
+        ]
+        error = method_error(method_errors(known))
+        lines.append(
+            [name, f"{level:g}", str(len(rows)), before, after, error, ended, turned, bent]
+        )
     return lines
 
 

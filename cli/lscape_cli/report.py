@@ -146,6 +146,7 @@ def _show_table(report: dict[str, Any]) -> None:
         DIFFERENCE,
         compared,
         footnotes,
+        method_error,
         not_connected,
         number,
         series,
@@ -153,11 +154,13 @@ def _show_table(report: dict[str, Any]) -> None:
 
     levels = report["levels"]
     failures = any(level["connected"] < level["pairs"] for level in levels)
-    head = ["search", "level", "connected", "length\nas found", "beads", "max loss", "barrier"]
-    head += ["gradients", "seconds"] + ["no path found"] * failures
+    head = ["search", "level", "connected", "length\nas found", "method error", "beads"]
+    head += ["max loss", "barrier", "gradients", "seconds"] + ["no path found"] * failures
     rows = [
         [series(level, levels), f"{level['level']:g}", f"{level['connected']}/{level['pairs']}"]
-        + [number(level[key]) for key in ("normalized_length", "beads", "max_loss", "barrier")]
+        + [number(level["normalized_length"])]
+        + [method_error(level["normalized_length"]["method_error"])]
+        + [number(level[key]) for key in ("beads", "max_loss", "barrier")]
         + [number(level["grad_evals"], 0), number(level["seconds"], 1)]
         + [not_connected(level)] * failures
         for level in levels
@@ -173,7 +176,7 @@ def _show_table(report: dict[str, Any]) -> None:
 
 
 def _show_best_known(records: Sequence[dict[str, Any]]) -> None:
-    from landscape.report.data.known import COLUMNS, findings_of, row_of
+    from landscape.report.data.known_said import COLUMNS, findings_of, row_of
     from landscape.report.data.wording import series
 
     some = [record for record in records if record["known"]]

@@ -32,7 +32,8 @@ class BestKnown:
         a: A model.
         b: Another one.
         level: The level.
-        chord: The distance of the ends: no path is shorter.
+        chord: The distance of the ends.
+        least: What no path is shorter than: the chord, or more where the landscape knows it.
         length: Of the path.
         method: What found it.
         form: `found` by the search, `shortened`, or `extended` from a lower level.
@@ -47,6 +48,7 @@ class BestKnown:
     b: int
     level: float
     chord: float
+    least: float
     length: float
     method: str
     form: str
@@ -77,10 +79,29 @@ class BestKnown:
         part = self.method_error
         return None if part is None else part * self.normalized
 
+    def error_of(self, length: float) -> float | None:
+        """The method error of the normalised length of any path of the pair at this level: by how
+        much it is longer than the shortest known; of that one itself, its own."""
+        longer = length - self.length
+        return longer / self.chord if longer > STRAIGHT * self.length else self.error
+
+    def other(self, method: str) -> StringMeasure | None:
+        """The shortest shortened path of any other method; None where there is none."""
+        others = [
+            (one.length, one)
+            for name, one in self.shortened.items()
+            if name != method and one.length is not None
+        ]
+        return min(others, key=lambda pair: pair[0])[1] if others else None
+
     @property
     def is_straight(self) -> bool:
         """Whether it is the chord itself: then it is the shortest there can be."""
-        return self.length <= (1 + STRAIGHT) * self.chord
+        return self.is_chord(self.length)
+
+    def is_chord(self, length: float) -> bool:
+        """Whether a path of this length is the straight line."""
+        return length <= (1 + STRAIGHT) * self.chord
 
     @property
     def missed(self) -> dict[str, float]:
@@ -170,6 +191,11 @@ def best_known(
         snapshots: The models' own paths.
     """
     chords = {(r.a, r.b, r.level): r.chord for r in rows if r.chord and r.level in limits}
+    least = dict(chords)
+    for row in rows:
+        place = row.a, row.b, row.level
+        if place in least and row.geodesic is not None:
+            least[place] = max(least[place], row.geodesic)
     own: dict[Place, list[_Path]] = {}
     for row in rows:
         if (
@@ -211,9 +237,9 @@ def best_known(
         }
         left = [path.length for path in candidates if path.form == "found"]
         known[place] = BestKnown(
-            a, b, level, chords[place], best.length, best.method, best.form, best.below, lengths,
-            min(left, default=None), None if extended is None else extended.length,
-            shortened.get(place, {}),
+            a, b, level, chords[place], least[place], best.length, best.method, best.form,
+            best.below, lengths, min(left, default=None),
+            None if extended is None else extended.length, shortened.get(place, {}),
         )  # fmt: skip
     return sorted(known.values(), key=lambda one: (-one.level, one.a, one.b))
 

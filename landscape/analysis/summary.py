@@ -114,6 +114,17 @@ def mean_of(values: Sequence[float] | np.ndarray) -> dict[str, Any]:
     return {"mean": mean, "se": se, "n": count, "clustered": None}
 
 
+def method_error_of(errors: Sequence[float | None]) -> dict[str, Any]:
+    """{mean, largest, n, of} of method errors of so many pairs, n of them known."""
+    known = [error for error in errors if error is not None]
+    return {
+        "mean": math.fsum(known) / len(known) if known else None,
+        "largest": max(known, default=None),
+        "n": len(known),
+        "of": len(errors),
+    }
+
+
 def share_of(flags: Sequence[bool]) -> dict[str, Any]:
     """`mean_of` flags, at least one, with their 95 % Wilson interval besides."""
     interval = binomtest(sum(flags), len(flags)).proportion_ci(method="wilson")

@@ -16,6 +16,7 @@ from landscape.core.trees import Params
 Scalar = Any
 Carry = Any
 Batch = Any
+Geodesic = Callable[[Any, Any, float], float]
 Axes = int | tuple[int, ...] | None  # () for an array that is one filter, None for one held still
 
 
@@ -82,6 +83,9 @@ class Task:
             (the outputs: the last in flax, the first in PyTorch), () where it is one filter, None
             where random directions hold it still. Derived from the metric for arrays that no
             pattern matches.
+        geodesic: (parameters a, parameters b, limit) → what no path between them below the limit is
+            shorter than: the length of the shortest where that is known, or a lower bound on it.
+            It is of levels of the metric `loss`. None for none.
     """
 
     init: Callable[[jax.Array], Any]
@@ -96,6 +100,7 @@ class Task:
     higher_is_better: tuple[str, ...] | None = None
     form: Form | None = None
     filters: Mapping[str, Axes] = field(default_factory=dict)
+    geodesic: Geodesic | None = None
 
     def __repr__(self) -> str:
         splits = ", ".join(f"{name} {_samples(data):,}" for name, data in self.data.items())
@@ -163,6 +168,7 @@ class Landscape(NamedTuple):
         filters: The task's.
         double_level: The level's metric of params in float64, given to the task as they are but for
             those that it takes in less than float32.
+        geodesic: The task's, over params, if the level's metric is the loss that it speaks of.
     """
 
     init: Callable[[jax.Array], Params]
@@ -182,6 +188,7 @@ class Landscape(NamedTuple):
     falls: bool = True
     filters: Mapping[str, Axes] = MappingProxyType({})
     double_level: Callable[[Params], Scalar] | None = None
+    geodesic: Geodesic | None = None
 
     def __repr__(self) -> str:
         count = f"{trees.size(self.shapes):,} parameters in {len(self.shapes)} arrays"
@@ -279,6 +286,10 @@ def bind(
         assert task.outputs is not None
         return _at_least_float32(task.outputs.predict(given(params), data))
 
+    def geodesic(a: Params, b: Params, limit: float) -> float:
+        assert task.geodesic is not None
+        return task.geodesic(given(a), given(b), limit)
+
     def curved() -> HessianTarget | None:
         name = metric if metric in task.differentiable else "loss"
         if name not in task.metrics:
@@ -310,6 +321,7 @@ def bind(
         has_gradient or task.higher_is_better is not None,
         task.filters,
         double_level,
+        geodesic if task.geodesic and metric == "loss" else None,
     )
 
 

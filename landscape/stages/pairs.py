@@ -10,6 +10,7 @@ import numpy as np
 from landscape.core import trees
 from landscape.core.level import LevelSpec
 from landscape.core.status import Status
+from landscape.core.trees import Params
 from landscape.search.driver import chained, judge, restore_ends, start, steps
 from landscape.search.history import search_history
 from landscape.search.state import Search, String
@@ -116,7 +117,7 @@ def _search_group(
         a, b = (context.end_points.params(model, at.level) for model in _pair(string))
         restore_ends(string, a, b)
         connection = judge(string, context.problem.evaluate, at, context.config.connect.length_over)
-        known = {"limit": at.limit, **connection.record()}
+        known = {"limit": at.limit, **connection.record(), **_geodesic(context, at, a, b)}
         row = _row(context, at.level, _pair(string), known)
         profile = connection.certificate.profile
         rounds = search_history(string, connection.certificate, at.level)
@@ -133,6 +134,15 @@ def _search_group(
         )
     run.write_results()
     checkpoints.drop()
+
+
+def _geodesic(context: ConnectContext, at: LevelSpec, a: Params, b: Params) -> dict[str, float]:
+    """What no path between two models is shorter than, where the landscape says it of lengths over
+    all parameters."""
+    known = context.landscape.geodesic
+    if known is None or context.config.connect.length_over != "*":
+        return {}
+    return finite({"geodesic": float(known(a, b, at.limit))})
 
 
 def _tell_rounds(

@@ -63,7 +63,8 @@ def level(**changes):
         "run": "runs/r", "task": "digits", "method": "dss", "set": "dss", "level": 0.1,
         "pairs": 6, "tried": 6, "connected": 6, "share": 1.0, "share_interval": [0.5, 1.0],
         "statuses": {"CONNECTED": 6},
-        "normalized_length": {"mean": 1.3124, "se": 0.0413, "n": 6, "clustered": "model"},
+        "normalized_length": {"mean": 1.3124, "se": 0.0413, "n": 6, "clustered": "model"}
+        | {"method_error": {"mean": 0.0123, "largest": 0.0456, "n": 4, "of": 6}},
         "beads": {"mean": 5.5, "se": 0.34, "n": 6, "clustered": "model"},
         "max_loss": 0.0991, "barrier": 0.004, "grad_evals": 12345, "seconds": 3.21,
     } | changes  # fmt: skip
@@ -71,7 +72,8 @@ def level(**changes):
 
 EMPTY = {"mean": None, "se": None, "n": 0, "clustered": None}
 LOST = level(
-    level=0.01, connected=0, statuses={"STUCK": 4, "NOT_FOUND": 2}, normalized_length=EMPTY,
+    level=0.01, connected=0, statuses={"STUCK": 4, "NOT_FOUND": 2},
+    normalized_length=EMPTY | {"method_error": {"mean": None, "largest": None, "n": 0, "of": 0}},
     beads=EMPTY, max_loss=float("inf"), barrier=None,
 )  # fmt: skip
 
@@ -84,6 +86,8 @@ def fake(monkeypatch):
         report_file=Path("runs/r/report.html"),
         results_file=Path("runs/r/results.csv"),
         latest_measures_directory=Path("runs/r/measures/m"),
+        rows=list,
+        string_measures=list,
         models=lambda: [pages.model(0, [])],
         load_plane=lambda name: ({}, PLANES[name]),
     )

@@ -215,7 +215,7 @@ def test_measure(fake):
     assert fake.calls[0] == ("open_run", "r", "runs")
     assert fake.calls[1][2:] == (("measure.hessian=false",), (0.1,))
     lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
-    assert "dss 0.1 2 1.2 1.2 1 BUDGET, 1 CONVERGED 2" in lines
+    assert "dss 0.1 2 1.2 1.2 – 1 BUDGET, 1 CONVERGED 2" in lines
     assert "0.1 2 8 -0.5 (1 of 2 not resolved) 20" in lines
     assert "0.1 w* 3 1 8 -0.5 20" in lines and "0.1 b* 2 1 1 of 1 not resolved -0.5 20" in lines
     assert "0.1 1 1 8" in lines and "0.1 2 1 4" in lines, "the largest eigenvalues by rank"
@@ -233,7 +233,8 @@ def test_report_table(fake):
     assert done.exit_code == 0, done.output
     lines = [line.strip() for line in done.stdout.splitlines()]
     first = next(line for line in lines if line.startswith("dss"))
-    numbers = "0.1 6/6 1.312 ± .041 5.50 ± .34 0.0991 0.004 12,345 3.2"
+    length = "1.312 ± .041 0.012, at most 0.046 (4 of 6 pairs)"
+    numbers = f"0.1 6/6 {length} 5.50 ± .34 0.0991 0.004 12,345 3.2"
     assert first.split() == ["dss", *numbers.split()]
     second = lines[lines.index(first) + 1]
     assert second.endswith(" 4 STUCK, 2 NOT_FOUND")

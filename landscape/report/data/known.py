@@ -1,4 +1,4 @@
-"""The shortest paths that are known, by level, as data and in sentences.
+"""The shortest paths that are known, by level, as data.
 
 Lengths are the landscape's only as far as methods agree on them: each mean stands beside its
 sampling error and its method error.
@@ -8,13 +8,18 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from landscape.analysis.best_known import BestKnown, Question, best_known, questions
-from landscape.analysis.summary import UNREACHED, PairValue, mean_over_pairs
-from landscape.report.data.wording import number
+from landscape.analysis.best_known import CONNECTED, BestKnown, Question, best_known, questions
+from landscape.analysis.summary import (
+    UNREACHED,
+    PairValue,
+    mean_over_pairs,
+    method_error_of,
+    summarise,
+)
 from landscape.store.records.strings import StringRecord
 from landscape.store.run import Run
 
@@ -55,19 +60,58 @@ def known_of(run: Run) -> list[Known]:
     return found
 
 
+Place = tuple[str, float, int, int]  # a set, a level and a pair
+
+
+def by_place(known: Iterable[Known]) -> dict[Place, BestKnown]:
+    """The shortest path known of each pair and level, for every set that asks for it."""
+    return {
+        (name, best.level, best.a, best.b): best
+        for one in known
+        for name in one.question.sets
+        for best in one.best
+    }
+
+
+def method_errors(paths: Sequence[tuple[BestKnown, float]]) -> Record:
+    """The `method_error_of` paths of these lengths, each beside the shortest known of its pair and
+    level. Straight ones are left out where there are others, since none is shorter."""
+    bent = [(one, length) for one, length in paths if not one.is_chord(length)]
+    return method_error_of([one.error_of(length) for one, length in bent or paths])
+
+
+def levels_of(rows: Sequence[StringRecord], known: Iterable[Known]) -> list[Record]:
+    """`summarise`'s records, with the method error of the lengths as the searches left them."""
+    best, found = by_place(known), []
+    for record in summarise(rows):
+        at = record["set"], record["level"]
+        paths = [
+            (best[row.set, row.level, row.a, row.b], row.length)
+            for row in rows
+            if (row.set, row.level) == at
+            and row.status == CONNECTED
+            and row.length is not None
+            and (row.set, row.level, row.a, row.b) in best
+        ]
+        length = record["normalized_length"] | {"method_error": method_errors(paths)}
+        found.append(record | {"normalized_length": length})
+    return found
+
+
 def best_known_of(known: Sequence[Known]) -> list[Record]:
     """A record a question and level, levels from high to low.
 
     {set, method: the names of all the sets and methods; over, level, limit; pairs: that were tried
-    and have ends apart; known: of how many a path is; lower_bound: 1, the chord's; chord; length:
-    over the chord; found: the same as the searches left it; total_curvature and
-    level_curvature_mean: of the shortest shortened paths, as far as they were measured; both: pairs
-    of which two methods have a path; agree: of these, those that differ by at most 2 %; straight:
-    paths that are the chord; sources: {method and form: paths}; shortening: {how it ended: paths};
-    longer_than_known: [{a, b, method, length, nested}], over the chord: the method's shortest path
-    is longer than the one that a lower level has}. A number is a `mean_over_pairs` with its
-    method_error {mean, largest, n}: by how much another method's differs; of lengths, over the
-    paths that are not straight, which are the shortest there can be.
+    and have ends apart; known: of how many a path is; chord; lower_bound: what no path is shorter
+    than, over the chord: 1, or more where the landscape knows it; length: over the chord; found:
+    the same as the searches left it; total_curvature and level_curvature_mean: of the shortest
+    shortened paths, as far as they were measured; both: pairs of which two methods have a path;
+    agree: of these, those that differ by at most 2 %; straight: paths that are the chord; sources:
+    {method and form: paths}; shortening: {how it ended: paths}; nested: pairs that a lower level
+    has a path of; longer_than_known: [{a, b, method, length, nested}], over the chord: the method's
+    shortest path is longer than that one}. A number is a `mean_over_pairs` with its
+    `method_error_of`: by how much another method's differs; of lengths, over the paths that are
+    not straight, which are the shortest there can be.
     """
     return [
         _record(one, level)
@@ -89,7 +133,6 @@ def _record(known: Known, level: float) -> Record:
     best = [one for one in known.best if one.level == level]
     tried = _tried(known.rows, level)
     best = [one for one in best if (one.a, one.b) in tried]
-    bent = [one for one in best if not one.is_straight] or best  # what a method can have wrong
     ended = [
         "straight"
         if one.is_straight
@@ -105,21 +148,23 @@ def _record(known: Known, level: float) -> Record:
         "limit": known.question.limits[level],
         "pairs": len(tried),
         "known": len(best),
-        "lower_bound": 1.0,
         "chord": mean_over_pairs(PairValue(one.a, one.b, one.chord) for one in best),
-        "length": _mean(
-            best, [(one.normalized, one.error if one in bent else None) for one in best]
+        "lower_bound": mean_over_pairs(
+            PairValue(one.a, one.b, one.least / one.chord) for one in best
         ),
+        "length": mean_over_pairs(PairValue(one.a, one.b, one.normalized) for one in best)
+        | {"method_error": method_errors([(one, one.length) for one in best])},
         "found": mean_over_pairs(
             PairValue(one.a, one.b, None if one.found is None else one.found / one.chord)
             for one in best
         ),
-        **{key: _mean(best, [one.of_shortened(key) for one in best]) for key in CURVATURES},
+        **{key: _of_shortened(best, key) for key in CURVATURES},
         "both": sum(one.agrees is not None for one in best),
         "agree": sum(one.agrees is True for one in best),
         "straight": sum(one.is_straight for one in best),
         "sources": dict(Counter(map(_source, best)).most_common()),
         "shortening": dict(Counter(ended).most_common()),
+        "nested": sum(one.nested is not None for one in best),
         "longer_than_known": [
             {"a": one.a, "b": one.b, "method": name, "length": length / one.chord}
             | {"nested": (one.nested or math.nan) / one.chord}
@@ -133,168 +178,8 @@ def _source(one: BestKnown) -> str:
     return f"extended from {one.below:g}" if one.below is not None else f"{one.method} {one.form}"
 
 
-def _mean(
-    best: Sequence[BestKnown], numbers: Sequence[tuple[float, float | None] | None]
-) -> Record:
+def _of_shortened(best: Sequence[BestKnown], key: str) -> Record:
     """A mean with its sampling error, and the method error."""
-    pairs = zip(best, numbers, strict=True)
-    mean = mean_over_pairs(PairValue(one.a, one.b, of[0] if of else None) for one, of in pairs)
-    errors = [of[1] for of in numbers if of is not None and of[1] is not None]
-    average = math.fsum(errors) / len(errors) if errors else None
-    error = {"mean": average, "largest": max(errors, default=None), "n": len(errors)}
-    return {**mean, "method_error": error}
-
-
-# -- in words --------------------------------------------------------------------------------------
-
-COLUMNS = (
-    "level", "pairs", "best known length", "method error", "agree within 2 %",
-    "as found", "best from", "shortening",
-)  # fmt: skip
-CURVATURE_COLUMNS = (
-    "level", "pairs", "total curvature", "method error", "level-set curvature", "method error",
-)  # fmt: skip
-WHAT = (
-    "Best known: the shortest certified path of any method, as found or shortened, or of a lower "
-    "level with the models' own paths at its ends, over the distance of the ends; the mean over "
-    "pairs ± its sampling error. It is an upper bound; the lower bound is 1, a straight line. "
-    "Method error: by how much the next method's shortest path is longer, the mean over the pairs "
-    "of which two methods have one."
-)
-
-
-def method_error(error: Record, of: int) -> str:
-    """.012, at most .030 (6 of 8 pairs); that it is not known, where one method alone has paths."""
-    if error["mean"] is None:
-        return "not known"
-    said, most = _small(error["mean"]), _small(error["largest"])
-    said += f", at most {most}" * (most != said)
-    return said + f" ({error['n']} of {of} pairs)" * (error["n"] < of)
-
-
-def _bent(record: Record) -> int:
-    """Of how many pairs a method error can be known: straight paths, if not all are, have none."""
-    return record["known"] - record["straight"] or record["known"]
-
-
-def _small(value: float) -> str:
-    return "< 0.0001" if 0 < value < 1e-4 else f"{value:.2g}"
-
-
-def row_of(record: Record) -> list[str]:
-    """A row of the table of lengths, by COLUMNS."""
-    both = record["both"]
-    return [
-        f"{record['level']:g}",
-        f"{record['known']}/{record['pairs']}",
-        number(record["length"]),
-        method_error(record["length"]["method_error"], _bent(record)) if record["known"] else "–",
-        f"{record['agree']} of {both}" if both else "–",
-        number(record["found"]),
-        counts(record["sources"]),
-        counts(record["shortening"]),
-    ]
-
-
-def curvature_row_of(record: Record) -> list[str]:
-    """A row of the table of curvatures, by CURVATURE_COLUMNS."""
-    row = [f"{record['level']:g}", f"{record['total_curvature']['n']}/{record['pairs']}"]
-    for key in CURVATURES:
-        found = record[key]
-        row += [number(found), method_error(found["method_error"], found["n"])]
-    return row
-
-
-def counts(found: dict[str, int]) -> str:
-    return ", ".join(f"{n} {what}" for what, n in found.items()) or "–"
-
-
-def lengths_said(records: Sequence[Record]) -> str:
-    """The lengths of one question in a sentence or two; records from high to low."""
-    some = [record for record in records if record["known"]]
-    if not some:
-        return ""
-    ends = [some[0], some[-1]] if len(some) > 1 else some
-    said = "The shortest paths known are on average "
-    said += (
-        f"{number(ends[0]['length'])} times as long as the straight line at {ends[0]['level']:g}"
-    )
-    if len(ends) > 1:
-        said += f", and {number(ends[1]['length'])} times at {ends[1]['level']:g}"
-    return f"{said}. {_trust(ends[-1])}"
-
-
-def _trust(record: Record) -> str:
-    """What is known of how far one level's lengths are above the shortest."""
-    both = record["both"]
-    if record["straight"] == record["known"]:
-        return f"At {record['level']:g} they are straight: none is shorter."
-    if not both:
-        return "One method alone has paths: how far they are above the shortest is not known."
-    error = record["length"]["method_error"]
-    return (
-        f"At {record['level']:g} two methods agree within 2 % on {record['agree']} of {both} pairs,"
-        f" and differ by {_small(error['mean'])} on average, {_small(error['largest'])} at most."
-    )
-
-
-def findings_of(records: Sequence[Record]) -> list[str]:
-    """What is the landscape's, and what is not known, of one question."""
-    some = [record for record in records if record["known"]]
-    if not some:
-        return []
-    lowest = some[-1]
-    known, pairs, both = (lowest[key] for key in ("known", "pairs", "both"))
-    said = [
-        f"Known. At {lowest['level']:g} the shortest paths are at most {number(lowest['length'])} "
-        f"times as long as the straight line, the mean of {known} of {pairs} pairs, and at least "
-        "1. " + _trust(lowest) * bool(both or lowest["straight"] == known)
-    ]
-    if lowest["straight"] < known:
-        said.append(f"Not known. {_not_known(lowest)}.")
-    said += [f"{why}. {what}." for why, what in _loose_ends(some)]
-    return [" ".join(one.split()) for one in said]
-
-
-def _not_known(record: Record) -> str:
-    if not record["both"]:
-        why = "How far these lengths are above the shortest, since one method alone has paths"
-        methods = record["method"].split(", ")
-        other = "bezier" if methods == ["dss"] else "dss"
-        return (
-            f"{why}: of {record['method']} the others have none"
-            if len(methods) > 1
-            else f"{why}; `connect.also: [{other}]` asks a second"
-        )
-    alone = _bent(record) - record["length"]["method_error"]["n"]
-    said = "Whether the methods have missed the same shorter path"
-    return said + f"; of {alone} pairs one method alone has a path" * bool(alone)
-
-
-def _loose_ends(records: Sequence[Record]) -> list[tuple[str, str]]:
-    """What could still be made shorter: a finding, and more of it."""
-    ended: Counter[str] = Counter()
-    for record in records:
-        ended.update(record["shortening"])
-    every = ended.total()
-    found = []
-    if left := ended["not shortened"]:
-        found.append(
-            (f"{left} of {every} are not shortened", "`lscape measure` shortens what is connected")
-        )
-    if open_ones := every - left - ended["straight"] - ended["CONVERGED"]:
-        found.append(
-            (f"The shortening of {open_ones} of {every} has not settled",
-             "They are upper bounds, as all are, that more sweeps may lower")
-        )  # fmt: skip
-    longer = [(one["level"], pair) for one in records for pair in one["longer_than_known"]]
-    if longer:
-        first = ", ".join(
-            f"{p['method']} {p['a']}-{p['b']} at {level:g}" for level, p in longer[:5]
-        )
-        more = f" and {len(longer) - 5} more" * (len(longer) > 5)
-        found.append(
-            (f"{len(longer)} searches missed a path that is shorter by more than 2 %",
-             f"A lower level has it, and so has this one: {first}{more}")
-        )  # fmt: skip
-    return found
+    found = [(one, one.of_shortened(key)) for one in best]
+    mean = mean_over_pairs(PairValue(one.a, one.b, of[0] if of else None) for one, of in found)
+    return mean | {"method_error": method_error_of([of[1] for _, of in found if of])}

@@ -5,14 +5,23 @@ Eigenvalues that are not resolved are in no mean, and counted.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
 
-from landscape.analysis.summary import PairValue, mean_of, mean_over_pairs, of_pairs
+from landscape.analysis.best_known import BestKnown
+from landscape.analysis.summary import (
+    PairValue,
+    mean_of,
+    mean_over_pairs,
+    method_error_of,
+    of_pairs,
+)
+from landscape.report.data.known import Place
 from landscape.report.data.wording import is_resolved
 from landscape.store.files import Arrays
 from landscape.store.records.base import Record
@@ -24,14 +33,19 @@ from landscape.store.records.measures import (
 )
 from landscape.store.run import Run
 
+EUCLIDEAN = "normalized_length"
 # the lengths, each divided by the distance of the ends in its own metric
 LENGTHS = {
-    "normalized_length": "Euclidean",
+    EUCLIDEAN: "Euclidean",
     "normalized_scaled_length": "scale-normalised",
     "normalized_function_length": "function-space",
 }
+OVER_CHORDS = {"normalized_scaled_length": "scaled", "normalized_function_length": "function"}
+ALL_LENGTHS = {**LENGTHS, "function_length": "function-space, absolute"}
+FOUND = "_found"  # at the end of a key: before shortening
+WITH_ERRORS = [key + end for key in ALL_LENGTHS for end in (FOUND, "")]
 MEANS = (
-    *(key + end for key in (*LENGTHS, "function_length") for end in ("_found", "")),
+    *WITH_ERRORS,
     "beads_found", "beads", "sweeps",
     "total_curvature_found", "total_curvature", "curvature_density", "curvature_middle",
     "largest_angle",
@@ -55,11 +69,13 @@ Measured = TypeVar("Measured", bound=Record)
 class MeasuredString:
     """A measured string, and what its arrays say.
 
-    more: its lengths over their chords and the means of its normal curvatures, by name; turning
-    [PARTS]; along: the arrays of ALONG and `at` at points of it, None where there are none.
+    best: the shortest path known of its pair and level, None where the ends coincide; more: its
+    lengths over their chords and the means of its normal curvatures, by name; turning [PARTS];
+    along: the arrays of ALONG and `at` at points of it, None where there are none.
     """
 
     record: StringMeasure
+    best: BestKnown | None
     more: dict[str, float | None]
     turning: list[float]
     along: dict[str, list[float]] | None
@@ -67,8 +83,27 @@ class MeasuredString:
     def number(self, key: str) -> float | None:
         return self.more[key] if key in self.more else getattr(self.record, key)
 
+    def euclidean(self, key: str) -> float | None:
+        """The Euclidean length of the path that a length is of: as found, or as it is now."""
+        return self.record.length_found if key.endswith(FOUND) else self.record.length
 
-def measures_of(run: Run) -> dict[str, list[dict[str, Any]]]:
+    def method_error(self, key: str) -> float | None:
+        """Of one of its lengths: of the Euclidean one `BestKnown.error_of`; of another by how much
+        that of another method's shortest path differs, 0 of a straight path. None where no other
+        method has a path."""
+        length = self.euclidean(key)
+        if self.best is None or length is None:
+            return None
+        if key.removesuffix(FOUND) == EUCLIDEAN:
+            return self.best.error_of(length)
+        if self.best.is_chord(length):
+            return 0.0
+        other, own = self.best.other(self.record.method), self.number(key)
+        theirs = None if other is None else _number(other, key.removesuffix(FOUND))
+        return None if own is None or theirs is None else abs(own - theirs)
+
+
+def measures_of(run: Run, best: Mapping[Place, BestKnown]) -> dict[str, list[dict[str, Any]]]:
     """{strings, minima, parts, top, also}: what was measured of a run's strings and models, by
     level.
 
@@ -76,14 +111,15 @@ def measures_of(run: Run) -> dict[str, list[dict[str, Any]]]:
     were tried to be), shortening: {status: strings}, change (the most that doubling the beads moved
     a length) and changes (of how many strings), peaks: {verdict: strings}, reasons: {reason:
     strings}, function_metric, turning: [{at, mean, se, n, clustered}] (radians in each of PARTS of
-    the length), and a `mean_over_pairs` of each of MEANS}. minima: a record a level, {level,
+    the length), and a `mean_over_pairs` of each of MEANS, of lengths with its `method_error`}.
+    minima: a record a level, {level,
     measured, and `mean_of` each of MINIMA}; parts: a record a level and subset, the same with its
     `over` and `parameters`; also: a record a measure of measure.also, set, level and quantity, with
     the mean of `value` and the largest method error; top: a record a level and `rank`, with the
     mean of `value`. A mean of eigenvalues has `unresolved`, how many are not in it. hessian: what
     the second derivatives are of and by.
     """
-    strings, minima = measured_strings(run), run.model_measures()
+    strings, minima = measured_strings(run, best), run.model_measures()
     parts, top = run.model_parts(), run.top_eigenvalues()
     return {
         "strings": [
@@ -163,18 +199,20 @@ def _over_strings(strings: Sequence[MeasuredString], key: str) -> dict[str, Any]
     return mean_over_pairs(of_pairs(some, key)) | more
 
 
-def measured_strings(run: Run) -> list[MeasuredString]:
-    """`Run.string_measures`, with what their arrays say."""
-    return [_with_more(record, run.load_numbers(record)) for record in run.string_measures()]
+def measured_strings(run: Run, best: Mapping[Place, BestKnown]) -> list[MeasuredString]:
+    """`Run.string_measures`, with what their arrays say; best: `by_place` of the run."""
+    return [
+        _with_more(
+            record,
+            best.get((record.set, record.level, record.a, record.b)),
+            run.load_numbers(record),
+        )
+        for record in run.string_measures()
+    ]
 
 
-def _with_more(record: StringMeasure, arrays: Arrays) -> MeasuredString:
-    more: dict[str, float | None] = {}
-    for metric in ("scaled", "function"):
-        chord = getattr(record, f"{metric}_chord")
-        for end in ("_found", ""):
-            length = getattr(record, f"{metric}_length{end}")
-            more[f"normalized_{metric}_length{end}"] = length / chord if length and chord else None
+def _with_more(record: StringMeasure, best: BestKnown | None, arrays: Arrays) -> MeasuredString:
+    more = {key + end: _number(record, key + end) for key in OVER_CHORDS for end in (FOUND, "")}
     places, angles = arrays.get("turning", np.zeros((0, 2))).T
     turning = np.histogram(places, PARTS, (0, 1), weights=angles)[0].tolist()
     for key in ("normal_mean", "normal_spread"):
@@ -184,7 +222,26 @@ def _with_more(record: StringMeasure, arrays: Arrays) -> MeasuredString:
     along = None
     if "beads.at" in arrays:
         along = {key: arrays[f"beads.{key}"].tolist() for key in ("at", *ALONG)}
-    return MeasuredString(record, more, turning, along)
+    return MeasuredString(record, best, more, turning, along)
+
+
+def _number(record: StringMeasure, key: str) -> float | None:
+    """A number of the record, or a length over the chord of its metric."""
+    for name, metric in OVER_CHORDS.items():
+        if key.startswith(name):
+            chord, length = getattr(record, f"{metric}_chord"), key.removeprefix("normalized_")
+            found = getattr(record, length)
+            return found / chord if found and chord else None
+    return getattr(record, key)
+
+
+def _method_errors(strings: Sequence[MeasuredString], key: str) -> dict[str, Any]:
+    """The `method_error_of` a length; straight paths are left out where there are others."""
+    known = [one for one in strings if one.number(key) is not None]
+    bent = [
+        one for one in known if one.best and not one.best.is_chord(one.euclidean(key) or math.inf)
+    ]
+    return method_error_of([one.method_error(key) for one in bent or known])
 
 
 def _hessian(records: Sequence[StringMeasure] | Sequence[ModelMeasure]) -> str | None:
@@ -224,7 +281,11 @@ def _strings(strings: Sequence[MeasuredString]) -> dict[str, Any]:
         "function_metric": metrics[0] if metrics else None,
         "hessian": _hessian(records),
         "turning": turning,
-        **{key: _over_strings(strings, key) for key in MEANS},
+        **{key: _over_strings(strings, key) for key in MEANS if key not in WITH_ERRORS},
+        **{
+            key: _over_strings(strings, key) | {"method_error": _method_errors(strings, key)}
+            for key in WITH_ERRORS
+        },
     }
 
 

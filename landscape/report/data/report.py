@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from landscape.analysis.summary import UNREACHED, summarise
+from landscape.analysis.summary import UNREACHED
 from landscape.analysis.topology import describe
 from landscape.report.data.against import Published, compare
 from landscape.report.data.costs import costs_of
-from landscape.report.data.known import best_known_of, known_of
+from landscape.report.data.known import best_known_of, by_place, known_of, levels_of
 from landscape.report.data.measured import measures_of
 from landscape.report.data.missing import missing_of, missing_said
 from landscape.report.data.verdicts import claims_of
@@ -25,7 +25,7 @@ def report(runs: Sequence[Run], published: Sequence[Published] = ()) -> dict[str
     runs, as strict JSON data.
 
     runs: one record a run, its directory, task, metric, split, levels, models and meta.json's
-    facts; levels: `summarise`'s records, best_known: `best_known_of`'s, claims: `claims_of`'s,
+    facts; levels: `levels_of`'s records, best_known: `best_known_of`'s, claims: `claims_of`'s,
     costs: `costs_of`'s, topology: `landscape.analysis.topology.describe`'s, measured:
     `measures_of`'s, missing: `missing_of`'s, each with its `run`; against: `compare`'s, with the
     published figures of the task that a run's config is named after; notes: what could mislead a
@@ -44,14 +44,14 @@ def report(runs: Sequence[Run], published: Sequence[Published] = ()) -> dict[str
         rows = run.rows()
         about = _about(run, name)
         described.append(about)
-        levels += [{"run": name, **level} for level in summarise(rows)]
         topology = describe(_trained(run), rows, run.snapshots(), run.barriers())
         topologies.append({"run": name, **topology})
         known = known_of(run)
+        levels += [{"run": name, **level} for level in levels_of(rows, known)]
         best += [{"run": name, **record} for record in best_known_of(known)]
         claims += [{"run": name, **c} for c in claims_of(known, topology)]
         costs += [{"run": name, **c} for c in costs_of(rows, run.string_measures())]
-        for kind, records in measures_of(run).items():
+        for kind, records in measures_of(run, by_place(known)).items():
             measured[kind] += [{"run": name, **record} for record in records]
         prefix = f"{name}: " if len(runs) > 1 else ""
         lost = missing_of(run)
@@ -177,13 +177,17 @@ def _verified(run: Run, rows: Sequence[StringRecord]) -> list[str]:
 
 
 def levels_csv(report: dict[str, Any]) -> str:
-    """The report's levels as CSV, one line a level; a mean is spread over columns."""
+    """The report's levels as CSV, one line a level; a mean and its errors are spread over
+    columns."""
     lines = []
     for level in report["levels"]:
         line = {key: value for key, value in level.items() if not isinstance(value, dict | list)}
         line["share_low"], line["share_high"] = level["share_interval"]
         for key in ("normalized_length", "beads"):
-            line |= {f"{key}_{part}": value for part, value in level[key].items()}
+            own = dict(level[key])
+            for part, value in own.pop("method_error", {}).items():
+                own[f"method_error_{part}"] = value
+            line |= {f"{key}_{part}": value for part, value in own.items()}
         line["statuses"] = " ".join(f"{n} {name}" for name, n in level["statuses"].items())
         lines.append(line)
     return table_text(list(lines[0]) if lines else ["level"], lines)

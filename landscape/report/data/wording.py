@@ -34,6 +34,25 @@ def number(value: Any, decimals: int | None = None) -> str:
     return f"{mean:.{places}f} ± " + f"{error:.{places}f}".removeprefix("0" if places else "")
 
 
+def method_error(error: Level) -> str:
+    """.012, at most .030 (6 of 8 pairs), of a `method_error_of`; that it is not known, where one
+    method alone has paths; – where there are none."""
+    if error["mean"] is None:
+        return "not known" if error["of"] else "–"
+    said, most = small(error["mean"]), small(error["largest"])
+    said += f", at most {most}" * (most != said)
+    return said + f" ({error['n']} of {error['of']} pairs)" * (error["n"] < error["of"])
+
+
+def own_error(error: float | None) -> str:
+    """The method error of one path."""
+    return "not known" if error is None else small(error)
+
+
+def small(value: float) -> str:
+    return "< 0.0001" if 0 < value < 1e-4 else f"{value:.2g}"
+
+
 def is_resolved(record: Record, key: str) -> bool:
     """Whether an eigenvalue of a record is not None, and its error not above its magnitude."""
     value = getattr(record, key)
@@ -72,12 +91,15 @@ def compared(record: Level, several: Sequence[Level]) -> list[str]:
             "mean": found["theirs"]["mean"],
             "se": spread(found["theirs"]),
         }
-        row += [number(found["ours"]), number(theirs), _signed(found["difference"])]
+        row += [number(found["ours"])]
+        row += [method_error(found["ours"]["method_error"])] * (measure == "length")
+        row += [number(theirs), _signed(found["difference"])]
     return row
 
 
 COMPARED = (
-    "search", "level", "connected", "length", "published", "Δ", "beads", "published", "Δ",
+    "search", "level", "connected", "length", "method error", "published", "Δ", "beads",
+    "published", "Δ",
 )  # fmt: skip
 DIFFERENCE = "Δ is ours less theirs in combined standard errors; their interval is taken as one"
 

@@ -7,15 +7,12 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from landscape.report.data.known import method_error
-from landscape.report.data.wording import number
+from landscape.report.data.known_said import is_above_chord
+from landscape.report.data.wording import method_error, number
 from landscape.report.figures import style
 from landscape.report.figures.style import Figure
 
 Records = Sequence[dict[str, Any]]
-
-BAR = 7  # width of the bar of a method error, in points
-HOW = "Thin: the sampling error; wide bar: the method error, drawn where two methods have paths."
 
 
 def known_figures(records: Records, metric: str) -> list[Figure]:
@@ -25,12 +22,14 @@ def known_figures(records: Records, metric: str) -> list[Figure]:
     found = []
     if some:
         caption = "Length of the best known paths over the distance of their ends, mean over pairs."
-        caption += f" {HOW} Open: as the searches left them. Dashed: no path is shorter."
+        caption += f" {style.BARS} Open: as the searches left them. Dashed: no path is shorter."
         found.append(_figure("length", "best known length", caption, some, metric, 1.0))
     if turned:
         caption = "Total curvature of the shortest shortened paths, mean over pairs."
         title = "total curvature, radians"
-        found.append(_figure("total_curvature", title, f"{caption} {HOW}", turned, metric, 0.0))
+        found.append(
+            _figure("total_curvature", title, f"{caption} {style.BARS}", turned, metric, 0.0)
+        )
     return found
 
 
@@ -45,19 +44,19 @@ def _figure(
             look = style.look(place)
             levels, means = ([of(one) for one in own] for of in (_level, lambda o: o[key]["mean"]))
             if key == "length":
+                bounded = [one for one in own if is_above_chord(one)]
+                bounds = [one["lower_bound"]["mean"] for one in bounded]
+                axes.plot(
+                    [_level(one) for one in bounded], bounds, color=style.INK, lw=0.8, ls="--",
+                    marker="_",
+                )  # fmt: skip
                 left = [one for one in own if one["found"]["n"]]
                 axes.plot(
                     [_level(one) for one in left], [one["found"]["mean"] for one in left],
                     lw=0.8, label="as found", **look | {"ls": ":", "mfc": "none"},
                 )  # fmt: skip
             for one in own:
-                mean, error = one[key]["mean"], one[key]["method_error"]["mean"]
-                if error is not None:
-                    ends = [max(mean - error, least), mean + error]
-                    axes.plot(
-                        [_level(one)] * 2, ends, color=look["color"], lw=BAR, alpha=0.3,
-                        solid_capstyle="butt",
-                    )  # fmt: skip
+                style.method_bar(axes, one, key, look["color"], least)
             errors = [one[key]["se"] or 0 for one in own]
             axes.errorbar(levels, means, errors, capsize=3, label=name, **look)
         style.level_axis(axes, records, metric)
@@ -67,13 +66,11 @@ def _figure(
     def line(record: dict[str, Any]) -> dict[str, Any]:
         found = {name: record[name] for name in ("run", "set", "level", "pairs", "known")}
         found |= {part: record[key][part] for part in ("mean", "se", "n")}
-        return found | {
-            f"method_error_{part}": value for part, value in record[key]["method_error"].items()
-        }
+        return found | style.error_cells(record[key])
 
     said = ". ".join(
         f"{number(one[key])} at {one['level']:g}, method error "
-        + method_error(one[key]["method_error"], one["known"])
+        + method_error(one[key]["method_error"])
         for one in records
     )
     label = f"{title[0].upper()}{title[1:]} against level: {said}"

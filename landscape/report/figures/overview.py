@@ -49,7 +49,7 @@ def _length(report: dict[str, Any], rows: Rows, metric: str) -> Figure:
         "length",
         f"Normalised length against level. {_said(levels, LENGTH)}",
         "Normalised length of the connected strings as each search left them, which says how far "
-        "the search went: mean with its standard error; dots are pairs. 1 is straight.",
+        f"the search went: mean over pairs. {style.BARS} Dots are pairs. 1 is straight.",
         plot,
         _table(levels, LENGTH, pairs),
     )
@@ -146,10 +146,12 @@ def _table(levels: Sequence[Level], key: str, pairs: Pairs) -> list[dict[str, An
         where = {name: level[name] for name in ("run", "set", "level")}
         mean = level[key]
         line = where | {"a": None, "b": None, "value": mean["mean"], "se": mean["se"]}
-        lines.append(line | {"connected": level["connected"], "pairs": level["pairs"]})
+        cells = style.error_cells(mean)
+        line |= {"connected": level["connected"], "pairs": level["pairs"]}
+        lines.append(line | cells)
         for a, b, value in pairs.get((level["run"], level["set"], level["level"]), ()):
             line = where | {"a": a, "b": b, "value": value, "se": None}
-            lines.append(line | {"connected": None, "pairs": None})
+            lines.append(line | {"connected": None, "pairs": None} | dict.fromkeys(cells))
     return lines
 
 

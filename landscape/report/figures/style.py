@@ -57,6 +57,8 @@ UNSAID = {
 COUNTS = (2, 3, 4, 5, 7, 10, 15, 20, 30, 50, 70, 100, 150, 200, 300, 500, 1000)  # on an axis
 POINTS = 150  # of a curve that is drawn
 CURVES = 24
+BAR = 7  # width of the bar of a method error, in points
+BARS = "Thin: the sampling error; wide bar: the method error, where it is known."
 DRAWN = 4  # levels or places in a figure of lines that lie close
 
 
@@ -174,6 +176,20 @@ def look(number: int) -> Any:
     }
 
 
+def method_bar(axes: Axes, level: Level, key: str, color: str, least: float = 0.0) -> None:
+    """The method error of a mean, where it has one that is known; least: no path has less."""
+    error = level[key].get("method_error", {"mean": None})["mean"]
+    if error is not None:
+        mean = level[key]["mean"]
+        ends = [max(mean - error, least), mean + error]
+        axes.plot([level["level"]] * 2, ends, color=color, lw=BAR, alpha=0.3, solid_capstyle="butt")
+
+
+def error_cells(mean: dict[str, Any]) -> dict[str, Any]:
+    """The method error of a mean, where it has one, as cells of a figure's table."""
+    return {f"method_error_{part}": value for part, value in mean.get("method_error", {}).items()}
+
+
 def against_level(
     axes: Axes,
     levels: Sequence[Level],
@@ -182,8 +198,8 @@ def against_level(
     pairs: Callable[[Level], Sequence[float]],
     before: str = "",
 ) -> None:
-    """Means with their standard errors over the connected pairs, and these pairs as dots; with
-    the key of what was before, its means, too."""
+    """Means with their standard errors over the connected pairs, their method errors where they
+    have some, and these pairs as dots; with the key of what was before, its means, too."""
     for number, (name, own) in enumerate(by_series(levels).items()):
         found = [level for level in own if level[key]["mean"] is not None]
         style = look(number)
@@ -200,6 +216,7 @@ def against_level(
             dots = np.sort(pairs(level))
             at = [level["level"]] * len(dots)
             axes.plot(at, dots, ".", color=style["color"], alpha=0.3, ms=4)
+            method_bar(axes, level, key, style["color"])
         axes.errorbar(
             [level["level"] for level in found],
             [level[key]["mean"] for level in found],

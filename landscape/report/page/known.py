@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from landscape.report.data import costs
-from landscape.report.data.known import (
+from landscape.report.data.known_said import (
     COLUMNS,
     CURVATURE_COLUMNS,
     WHAT,

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from landscape.core.versions import version_of
-from landscape.report.data.known import lengths_said
+from landscape.report.data.known import by_place, known_of
+from landscape.report.data.known_said import lengths_said
 from landscape.report.data.verdicts import RULE, interval
 from landscape.report.data.wording import (
     COMPARED,
@@ -16,6 +17,7 @@ from landscape.report.data.wording import (
     compared,
     footnotes,
     headline,
+    method_error,
     not_connected,
     number,
     series,
@@ -43,8 +45,9 @@ MEANINGS = {
     "the same parameters. 1 is straight.",
     "length as found": "the normalised length of the string as its search left it. It says how far "
     "the search went; how far one has to go, the best known length says.",
-    "method error": "by how much another method's shortest path is longer. Methods that agree can "
-    "still have missed the same shorter path.",
+    "method error": "by how much a length is longer than that of the shortest path known; of that "
+    "one itself, by how much the next method's is longer. It is not known where one method alone "
+    "has a path. Methods that agree can still have missed the same shorter path.",
     "beads": "the string's points, both ends counted.",
     "max loss": "the highest loss on any connected path.",
     "barrier": "the maximum over the path of its loss less the straight interpolation of the "
@@ -108,10 +111,11 @@ def _page(
     topologies = {one["run"]: one for one in report["topology"]}
     connected = component_figures(topologies, metric)
     opened = {about["run"]: run for about, run in zip(report["runs"], runs, strict=True)}
-    measured = geometry(report, opened, metric)
+    shortest = {name: by_place(known_of(run)) for name, run in opened.items()}
+    measured = geometry(report, opened, shortest, metric)
     linear = html.paragraph(LINEAR) * any(level["level"] <= 0 for level in levels)
     parts = [
-        single.part_of(run, about, report, own)
+        single.part_of(run, about, report, own, shortest[about["run"]])
         for run, about, own in zip(runs, report["runs"], drawn, strict=True)
     ]
     body = [
@@ -228,11 +232,14 @@ def _table(levels: Sequence[dict[str, Any]]) -> str:
     if not levels:
         return ""
     failures = any(level["connected"] < level["pairs"] for level in levels)
-    head = ["search", "level", "connected", "length as found", "beads", "max loss", "barrier"]
-    head += ["resolution", "gradients", "seconds"] + ["no path found"] * failures
+    head = ["search", "level", "connected", "length as found", "method error", "beads"]
+    head += ["max loss", "barrier", "resolution", "gradients", "seconds"]
+    head += ["no path found"] * failures
     rows = [
         [series(level, levels), f"{level['level']:g}", f"{level['connected']}/{level['pairs']}"]
-        + [number(level[key]) for key in ("normalized_length", "beads", "max_loss", "barrier")]
+        + [number(level["normalized_length"])]
+        + [method_error(level["normalized_length"]["method_error"])]
+        + [number(level[key]) for key in ("beads", "max_loss", "barrier")]
         + [number(level["resolution"]), number(level["grad_evals"], 0)]
         + [number(level["seconds"], 1)]
         + [not_connected(level)] * failures

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from landscape.report.data.wording import number, series
+from landscape.analysis.best_known import BestKnown
+from landscape.analysis.summary import CONNECTED
+from landscape.report.data.known import Place
+from landscape.report.data.wording import number, own_error, series
 from landscape.report.figures import style
 from landscape.report.figures.plane import plane_figure
 from landscape.report.figures.style import Figure
@@ -33,7 +36,11 @@ class Part:
 
 
 def part_of(
-    run: Run, about: dict[str, Any], report: dict[str, Any], drawn: Sequence[strings.Picture]
+    run: Run,
+    about: dict[str, Any],
+    report: dict[str, Any],
+    drawn: Sequence[strings.Picture],
+    best: Mapping[Place, BestKnown],
 ) -> Part:
     """about: the run's record in the report."""
     levels = [level for level in report["levels"] if level["run"] == about["run"]]
@@ -57,7 +64,7 @@ def part_of(
     content += html.part("Planes", html.grid(planes, "two white"))
     content += html.part("Training", html.grid(training))
     if rows:
-        content += html.details(f"All {len(rows)} pairs and levels", _pairs(rows))
+        content += html.details(f"All {len(rows)} pairs and levels", _pairs(rows, best))
     content += _made(run, about)
     return Part(content, profiles + planes + training)
 
@@ -150,20 +157,20 @@ def _training(run: Run, levels: Sequence[float], metric: str, ids: str) -> list[
     ]
 
 
-def _pairs(rows: Sequence[StringRecord]) -> str:
-    head = ["set", "status", "level", "pair", "beads", "normalised length", "max loss", "barrier"]
-    head += ["last change", "rounding", "resolution", "gradients", "reason"]
-    keys = (
-        "beads",
-        "normalized_length",
-        "max_loss",
-        "barrier",
-        "last_change",
-        "rounding",
-        "resolution",
-    )
+def _pairs(rows: Sequence[StringRecord], best: Mapping[Place, BestKnown]) -> str:
+    head = ["set", "status", "level", "pair", "beads", "normalised length", "method error"]
+    head += ["max loss", "barrier", "last change", "rounding", "resolution", "gradients", "reason"]
+    keys = ("max_loss", "barrier", "last_change", "rounding", "resolution")
+
+    def error(row: StringRecord) -> str:
+        known = best.get((row.set, row.level, row.a, row.b))
+        if row.status != CONNECTED or known is None or row.length is None:
+            return "–"
+        return own_error(known.error_of(row.length))
+
     lines = (
-        [row.set, str(row.status), f"{row.level:g}", f"{row.a}-{row.b}"]
+        [row.set, str(row.status), f"{row.level:g}", f"{row.a}-{row.b}", number(row.beads)]
+        + [number(row.normalized_length), error(row)]
         + [number(getattr(row, key)) for key in keys]
         + [number(row.grad_evals, 0), row.reason]
         for row in rows

@@ -29,7 +29,8 @@ SearchStatus = Literal["CONNECTED", "NOT_FOUND", "STUCK", "NON_FINITE", "LEVEL_N
 
 @dataclass(frozen=True, kw_only=True)
 class StringRecord(Record):
-    """A row of results.csv; facts: what a construction says of its curve, by name.
+    """A row of results.csv; facts: what a construction says of its curve, by name; geodesic: what
+    the landscape says that no path between the ends is shorter than.
 
     grad_evals and loss_evals are of the search. length_found, beads_found: before the path was
     drawn tight; tightening_*: what that took; None where it was not.
@@ -72,6 +73,7 @@ class StringRecord(Record):
     reason: str
     rounding: Amount | None = field(default=None, metadata=OPTIONAL)
     facts: Annotated[dict[str, Number] | None, GIVEN] = field(default=None, metadata=OPTIONAL)
+    geodesic: Annotated[Amount | None, GIVEN] = field(default=None, metadata=OPTIONAL)
 
     def __post_init__(self) -> None:
         wanted: tuple[str, ...] = ()
