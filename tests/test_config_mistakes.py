@@ -61,7 +61,7 @@ compute:
         ("train.models", True, "expected a whole number, got true"),
         ("train.models", 2.5, "expected a whole number, got 2.5"),
         ("train.models", 10**30, "expected a whole number of at most 63 bits, got 1000"),
-        ("train.optimizer", "adamm", "one of 'adam', 'sgd'; got 'adamm'; did you mean 'adam'?"),
+        ("train.optimizer", "adamm", "unknown optimizer 'adamm'; did you mean 'adam'? (allowed: "),
         ("train.learning_rate", 0, "must be greater than 0, got 0"),
         ("train.learning_rate", "1e-3", "expected a number, got '1e-3'"),
         ("train.learning_rate", float("inf"), "expected a finite number, got .inf"),

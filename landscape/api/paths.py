@@ -32,7 +32,6 @@ from landscape.search.beads import (
     level_optimizer,
     why_no_gradient,
 )
-from landscape.search.descend import OPTIMIZERS
 from landscape.search.driver import judge, restore_ends, start, steps
 from landscape.search.shorten import Shortener
 from landscape.search.state import Problem as Bound
@@ -41,6 +40,7 @@ from landscape.search.tighten import TOLERANCE, tightened
 
 CHECK_EVERY = 10  # steps of a bead between two looks at its level
 LEARNING_RATE = 1e-3  # of `adam` and `sgd`, where none is given
+OPTIMIZERS = {"adam": optax.adam, "sgd": optax.sgd}
 
 
 @dataclass(frozen=True)

@@ -19,10 +19,11 @@ from pydantic import (
     field_validator,
 )
 
-from landscape.config.train_section import Optimizer, WeightDecay
+from landscape.config.optax_section import BeadOptimizer, LearningRate
+from landscape.config.train_section import WeightDecay
 from landscape.config.validation import validated
 from landscape.core.segments import ADAPTIVE
-from landscape.core.settings import Count, Rate, Seed, Settings
+from landscape.core.settings import Count, Seed, Settings
 from landscape.measures.base import Measure as OtherMeasure
 from landscape.measures.registry import MEASURES, load_measure
 from landscape.methods.base import Method
@@ -112,10 +113,11 @@ class Searches(Settings):
     chain: bool = True
     """Search a pair that was missed again, from its path at another level, if the method can;
     not with `pairs: tree`."""
-    optimizer: Optimizer | Literal["gauss-newton", "polyak"] | None = None
-    """What beads descend by: `gauss-newton` and `polyak` descend the level's own metric. Null:
-    these where it is possible and cheap, else as in training."""
-    learning_rate: Rate | None = None
+    optimizer: BeadOptimizer | None = None
+    """What beads descend by: `gauss-newton` or `polyak`, which descend the level's own metric, or
+    what `train.optimizer` may be. Null: the first two where it is possible and cheap, else as in
+    training."""
+    learning_rate: LearningRate | None = None
     """Of the beads; null: training's."""
     weight_decay: WeightDecay | None = None
     """Of the beads; null: training's."""

@@ -14,9 +14,8 @@ from pydantic import (
     field_validator,
 )
 
+from landscape.config.optax_section import LearningRate, Optimizer
 from landscape.core.settings import Count, Rate, Settings
-
-Optimizer = Literal["adam", "sgd"]
 
 
 class Permute(Settings):
@@ -34,17 +33,6 @@ class Permute(Settings):
             last = len(units) - 1
             raise ValueError(f"must hold each of 0 to {last} once, got {list(units)}")
         return units
-
-
-class RateDecay(Settings):
-    """The learning rate falls by a factor, again and again."""
-
-    after: Annotated[int, Field(ge=0)]
-    """The first step at which it falls."""
-    every: Count
-    """Steps between two falls."""
-    factor: Annotated[float, Field(gt=0, lt=1)] = 0.5
-    """What it is multiplied by."""
 
 
 class WeightDecay(Settings):
@@ -104,18 +92,25 @@ class Train(Settings):
     `permuted`: each odd model is the one before it with its units permuted."""
     models: int = Field(default_factory=lambda train: len(_files(train)) or 4, ge=2)
     """How many independent models; the number of endpoints' files where these are given, else 4."""
-    optimizer: Optimizer = "adam"
-    """What training descends by."""
-    learning_rate: Rate = 1e-3
-    """Its step size."""
-    rate_decay: RateDecay | None = None
-    """How the learning rate falls; null: it does not."""
+    optimizer: Optimizer = Field(default_factory=lambda: Optimizer(name="adam"))
+    """What training descends by: an optimiser of optax by its name, or `name` and its arguments."""
+    learning_rate: LearningRate = 1e-3
+    """Its step size: a number, or a schedule of optax as `name` and its arguments."""
     clip: Rate | None = None
     """The largest norm of a gradient; null: any."""
     weight_decay: WeightDecay | None = None
     """Weight decay; null: none."""
     batch_size: Count | None = None
-    """Samples a step, drawn with replacement; null: all."""
+    """Samples a step; null: all."""
+    sampling: Literal["epochs"] | None = None
+    """How training draws its batches. `epochs`: each sample once, then again in another order;
+    null: with replacement."""
+    precision: Literal["bfloat16"] | None = None
+    """What training computes the loss and its gradient in; null: `compute.precision`, in which the
+    parameters and the levels always are."""
+    ema: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Decay of a moving average of the parameters, which is then what is judged and kept; null: the
+    parameters themselves are."""
     max_steps: Count = 20_000
     """A model's budget."""
     check_every: Count = 10
@@ -143,6 +138,13 @@ class Train(Settings):
         if info.data.get("endpoints") == "permuted" and models % 2:
             raise ValueError(f"must be even, a model and its permuted twin; got {models}")
         return models
+
+    @field_validator("sampling")
+    @classmethod
+    def _of_batches(cls, sampling: str | None, info: ValidationInfo) -> str | None:
+        if sampling and info.data.get("batch_size", 1) is None:
+            raise ValueError("goes with train.batch_size")
+        return sampling
 
     @field_validator("permute")
     @classmethod

@@ -51,7 +51,7 @@ def descend_level(
     name: str,
     check_every: int,
     max_steps: int,
-    learning_rate: float | None = None,
+    learning_rate: float | optax.Schedule | None = None,
 ) -> Descend:
     """The descender of beads by one of LEVEL_OPTIMIZERS; learning_rate: of `polyak`'s Adam."""
     objective = landscape.train_objective

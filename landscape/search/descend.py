@@ -5,7 +5,6 @@ End points and beads both descend this way.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -18,11 +17,6 @@ from landscape.core import trees
 from landscape.core.devices import Held, Pace, each
 from landscape.core.task import Landscape, Scalar
 from landscape.core.trees import Params
-
-OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {
-    "adam": optax.adam,
-    "sgd": optax.sgd,
-}
 
 SEEN = ("step", "value", "moved")  # what is known of models while they stay on the devices
 
@@ -43,7 +37,8 @@ class Constraint(Protocol):
 class DescentState:
     """n models on their way down, in NumPy arrays with n in front.
 
-    memory: the leaves of the optimiser's state, of the carry, and the loss last descended; key:
+    memory: the leaves of the optimiser's state, of the carry, the loss last descended, and the
+    average of the parameters, if there is one; key:
     uint32 [n, 2]; step: steps taken; value: the level's metric at the last check; target: where to
     stop; reach: how far it is expected to have to go, for optimisers that ask; moved: whether it is
     anywhere but where it began, True before it is known; fixed: what a constraint needs, named
@@ -98,9 +93,10 @@ class Descender:
     A model goes on until its value is at most its target, or is not finite, or it has made
     `max_steps` steps, or, where its reach is finite, as a bead's is, its first `check_every` steps
     have not moved it: it stands at a stationary point. With `looks_early` it is also looked at when
-    the loss that it descends comes to the target. An optimiser may use `value`, that loss, `target`
-    and `reach`. Randomness is folded from a model's key and its step, so the way down is the same
-    however it is cut into calls.
+    the loss that it descends comes to the target. An optimiser may use `value`, that loss, `grad`,
+    `value_fn`, the same loss elsewhere, `target` and `reach`. Randomness is folded from a model's
+    key and its step, so the way down is the same however it is cut into calls. With `ema`, a
+    decay, what is looked at is the moving average d·average + (1 − d)·θ of the parameters.
     """
 
     def __init__(
@@ -111,15 +107,19 @@ class Descender:
         max_steps: int,
         constraint: Constraint | None = None,
         looks_early: bool = False,
+        ema: float | None = None,
     ) -> None:
         self.max_steps = max_steps
         optimizer = optax.with_extra_args_support(optimizer)
         self._pace = Pace(check_every)
 
         def memory_of(params: Params) -> Any:
-            return optimizer.init(params), landscape.carry, jnp.array(jnp.inf)
+            average = {} if ema is None else params
+            return optimizer.init(params), landscape.carry, jnp.array(jnp.inf), average
 
-        structure = jax.tree.structure(jax.eval_shape(memory_of, dict(landscape.shapes)))
+        self._structure = structure = jax.tree.structure(
+            jax.eval_shape(memory_of, dict(landscape.shapes))
+        )
 
         def start(item: tuple[Params, Any]) -> Any:
             params, _ = item
@@ -136,19 +136,21 @@ class Descender:
                 return loss + penalty, (loss, carry)
 
             def one(i: jax.Array, state: Any) -> Any:
-                params, (moments, carry, before) = state
-                gradient, (loss, carry) = jax.grad(objective, has_aux=True)(
-                    params, carry, jax.random.fold_in(key, i)
-                )
+                params, (moments, carry, before, average) = state
+                seen = carry, jax.random.fold_in(key, i)
+                gradient, (loss, carry) = jax.grad(objective, has_aux=True)(params, *seen)
                 updates: Any
                 updates, moments = optimizer.update(
                     gradient, moments, params,
                     value=loss, target=item["target"], reach=item["reach"],
+                    grad=gradient, value_fn=lambda at: objective(at, *seen)[0],
                 )  # fmt: skip
                 if constraint:
                     updates = constraint.project(updates, item["fixed"])
-                memory = moments, carry, loss.astype(before.dtype)
-                return optax.apply_updates(params, updates), memory
+                params = optax.apply_updates(params, updates)
+                if ema is not None:
+                    average = optax.incremental_update(params, average, 1 - ema)
+                return params, (moments, carry, loss.astype(before.dtype), average)
 
             def several(state: Any, step: jax.Array, last: jax.Array) -> tuple[Any, jax.Array]:
                 if not looks_early:
@@ -176,7 +178,8 @@ class Descender:
                 after, reached = several(before, step, last)
                 stands = (after[1][2] > item["target"]) & ~_differ(before[0], after[0])
                 moved = (step > 0) | ~jnp.isfinite(item["reach"]) | ~stands
-                return after, reached, landscape.level(after[0]), moved
+                judged = after[0] if ema is None else after[1][3]
+                return after, reached, landscape.level(judged), moved
 
             memory = jax.tree.unflatten(structure, item["memory"])
             state, step, value, moved = jax.lax.while_loop(
@@ -194,6 +197,7 @@ class Descender:
                 "moved": moved,
             }
 
+        self._averages = ema is not None
         self._start = each(start)
         self._advance = each(advance)
 
@@ -215,6 +219,13 @@ class Descender:
         params = jax.tree.map(np.array, params)  # the descent's own, to be changed in place
         moved = np.ones(len(keys), bool)
         return DescentState(params, memory, keys, step, value, targets, reach, moved, fixed or {})
+
+    def judged(self, descent: DescentState, model: int) -> Params:
+        """What the level of a model that is settled was looked at: its parameters, or their moving
+        average."""
+        if not self._averages:
+            return trees.take(descent.params, model)
+        return jax.tree.unflatten(self._structure, trees.take(descent.memory, model))[3]
 
     def going(self, descent: DescentState) -> np.ndarray:
         """Which models [n] have not come to an end."""

@@ -26,7 +26,7 @@ class PolyakState(NamedTuple):
     adam: Any
 
 
-def polyak(rate: float = RATE) -> optax.GradientTransformationExtraArgs:
+def polyak(rate: float | optax.Schedule = RATE) -> optax.GradientTransformationExtraArgs:
     """m ← MOMENTUM·m − RELAXATION·(L − target)·g/‖g‖², θ ← θ + m, and Adam from the first stall on.
 
     The step to where the loss's tangent plane is at the target (Polyak 1969), relaxed and with

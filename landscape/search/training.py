@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from landscape.core import trees
 from landscape.core.trees import Params
 from landscape.search.descend import Descender, DescentState
 
@@ -48,7 +47,7 @@ class Training:
             for level in map(float, levels[levels >= value]):
                 if level not in self.met[model]:
                     self.met[model][level] = (step, value)
-                    yield Met(model, level, step, value, trees.take(state.params, model))
+                    yield Met(model, level, step, value, self.descender.judged(state, model))
             ahead = levels[levels < value]
             state.target[model] = ahead[0] if len(ahead) else levels[-1]
 

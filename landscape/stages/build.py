@@ -15,10 +15,10 @@ from typing import Any, Protocol
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jax.flatten_util import ravel_pytree
 
 from landscape.config.load import Config, load_config
+from landscape.config.optax_section import Optimizer
 from landscape.config.sections import Data
 from landscape.core import devices, trees
 from landscape.core.devices import each
@@ -37,15 +37,16 @@ from landscape.search.beads import (
     level_optimizer,
     why_no_gradient,
 )
-from landscape.search.descend import OPTIMIZERS, Constraint, Descender
+from landscape.search.descend import Constraint, Descender
+from landscape.search.training_task import in_bfloat16, in_epochs
 from landscape.stages.inputs import check_direction, check_functions, check_samples, raised_at
+from landscape.stages.optimizer import build_optimizer, learning_rate
 from landscape.store.files import Arrays, RunError
 from landscape.store.run import Run
 from landscape.tasks.registry import load_builder
 
 log = logging.getLogger("lscape")
 
-BEAD_RATE = 1e-3  # of Adam, at least: a bead has only to reach the level, not to be trained well
 SLOPES = 4  # random points at which a metric that beads are to descend is tried
 PACKAGES = ("lscape", "jax", "jaxlib", "flax", "optax", "numpy")
 
@@ -113,9 +114,12 @@ def build_task(config: Config, progress: Progress = silent) -> Task:
     return task
 
 
-def build_landscape(config: Config, progress: Progress = silent) -> Landscape:
-    """The task with the levels' metric and split bound. Raises ConfigError naming the key."""
-    task = build_task(config, progress)
+def build_landscape(
+    config: Config, progress: Progress = silent, task: Task | None = None
+) -> Landscape:
+    """The task with the levels' metric and split bound; task: the config's, where it is built
+    already. Raises ConfigError naming the key."""
+    task = task or build_task(config, progress)
     levels, key = config.levels, config.task_key
     if levels.metric not in task.metrics:
         allowed = ", ".join(task.metrics)
@@ -149,6 +153,18 @@ def build_landscape(config: Config, progress: Progress = silent) -> Landscape:
     return landscape
 
 
+def as_trained(config: Config, task: Task) -> Landscape:
+    """The landscape of training: with its own batches and arithmetic, of a task that
+    `build_landscape` takes. Beads are in neither."""
+    train, levels = config.train, config.levels
+    if train.precision:
+        task = in_bfloat16(task)
+    if train.sampling is None:
+        return bind(task, levels.metric, levels.split, train.batch_size)
+    assert train.batch_size is not None
+    return bind(in_epochs(task, train.batch_size), levels.metric, levels.split)
+
+
 def check_hypotheses(config: Config, landscape: Landscape) -> None:
     """Raises ConfigError for a method that is not made for the task."""
     connect = config.connect
@@ -167,17 +183,17 @@ def bead_optimizer(config: Config, landscape: Landscape) -> str:
     is possible, cheap and like training, or what training descends by. Raises ConfigError."""
     train, connect = config.train, config.connect
     named = f"'{config.levels.metric}'"
-    asked = connect.optimizer
+    asked = connect.optimizer.name if connect.optimizer else None
     if asked in LEVEL_OPTIMIZERS:
         if landscape.train_objective is None:
-            allowed = ", ".join(OPTIMIZERS)
+            allowed = ", ".join(Optimizer.takes())
             raise config.problem(
                 "connect.optimizer",
                 f"{asked} descends the level's metric itself, and the task does not name {named} "
                 f"among its `differentiable` metrics (allowed: {allowed})",
             )
         if asked == "gauss-newton" and landscape.by_sample is None:
-            allowed = ", ".join([*OPTIMIZERS, "polyak"])
+            allowed = ", ".join(["polyak", *Optimizer.takes()])
             raise config.problem(
                 "connect.optimizer",
                 f"gauss-newton takes a metric apart by samples, and the task does not name {named} "
@@ -200,10 +216,10 @@ def bead_optimizer(config: Config, landscape: Landscape) -> str:
         or not cheap
         or jax.tree.leaves(landscape.carry)
     ):
-        return train.optimizer
+        return train.optimizer.name
     if error := why_no_gradient(landscape):
-        log.warning(f"beads descend by {train.optimizer}: {named} has no gradient: {error}")
-        return train.optimizer
+        log.warning(f"beads descend by {train.optimizer.name}: {named} has no gradient: {error}")
+        return train.optimizer.name
     return level_optimizer(landscape)
 
 
@@ -252,7 +268,8 @@ def build_beads(config: Config, landscape: Landscape, name: str) -> Descend:
     every, most = config.train.check_every, config.connect.max_steps_per_bead
     if name in LEVEL_OPTIMIZERS:
         _check_slope(config, landscape)
-        return descend_level(landscape, name, every, most, config.connect.learning_rate)
+        rate = learning_rate(config, beads=True) if config.connect.learning_rate else None
+        return descend_level(landscape, name, every, most, rate)
     optimizer = build_optimizer(config, landscape, beads=True)
 
     def as_in_training(constraint: Constraint | None) -> Descender:
@@ -260,41 +277,6 @@ def build_beads(config: Config, landscape: Landscape, name: str) -> Descend:
         return descend_training(landscape, optimizer, every, most)(constraint)
 
     return as_in_training
-
-
-def build_optimizer(
-    config: Config, landscape: Landscape, beads: bool = False
-) -> optax.GradientTransformation:
-    """What training, or a bead as in training, descends by; Adam of a bead whose optimizer nobody
-    chose at BEAD_RATE or more. Raises ConfigError."""
-    train, connect = config.train, config.connect
-    name, rate, decay = train.optimizer, train.learning_rate, train.weight_decay
-    if beads:
-        if name == "adam" and not connect.optimizer:
-            rate = max(rate, BEAD_RATE)
-        name, rate = connect.optimizer or name, connect.learning_rate or rate
-        decay = connect.weight_decay or decay
-    parts = []
-    if decay:
-        chosen = trees.matching(landscape.shapes, decay.over)
-        if not chosen:
-            key = "connect" if beads and connect.weight_decay else "train"
-            allowed = ", ".join(landscape.shapes)
-            raise config.problem(
-                f"{key}.weight_decay.over", f"'{decay.over}' matches none of: {allowed}"
-            )
-        mask = {name: name in chosen for name in landscape.shapes}
-        parts.append(optax.add_decayed_weights(decay.rate, mask))
-    if train.clip:
-        parts.append(optax.clip_by_global_norm(train.clip))
-    slower = train.rate_decay
-
-    def rate_at(step: jax.Array | int) -> jax.Array:
-        assert slower is not None
-        times = jnp.maximum((step - slower.after) // slower.every + 1, 0)
-        return rate * slower.factor**times
-
-    return optax.chain(*parts, OPTIMIZERS[name](rate_at if slower else rate))
 
 
 def surroundings() -> dict[str, Any]:

@@ -19,16 +19,18 @@ from landscape.measures.planes import Plane, row_evaluator
 from landscape.search.descend import Descender
 from landscape.stages.build import (
     Progress,
+    as_trained,
     bead_optimizer,
     build_beads,
     build_landscape,
-    build_optimizer,
+    build_task,
     check_hypotheses,
     silent,
 )
 from landscape.stages.context import group_size
 from landscape.stages.endpoints import read_endpoints
 from landscape.stages.inputs import check_start
+from landscape.stages.optimizer import build_optimizer
 from landscape.stages.plane import GRID
 
 TYPICAL_GRADIENTS = 2_000  # a pair at a level: quadratics need 1,000 at .1 and 17,000 at .01
@@ -54,7 +56,8 @@ def check(config: Config, progress: Progress = silent) -> dict[str, Any]:
         ConfigError: The config cannot be run.
     """
     progress("measuring", 0, 5)
-    landscape = build_landscape(config, progress)
+    task = build_task(config, progress)
+    landscape = build_landscape(config, progress, task)
     models, train, connect = config.train.models, config.train, config.connect
     tree = connect.pairs == "tree"
     pairs = models - 1 if tree else len(pair_list(connect.pairs, models))
@@ -69,7 +72,8 @@ def check(config: Config, progress: Progress = silent) -> dict[str, Any]:
     params = each(lambda key: landscape.init(jax.random.wrap_key_data(key)))(seeds)
     early = "" if config.train.files else check_start(config, landscape, params)
     optimizer = build_optimizer(config, landscape)
-    trained = Descender(landscape, optimizer, train.check_every, STEPS * train.check_every)
+    most = STEPS * train.check_every
+    trained = Descender(as_trained(config, task), optimizer, train.check_every, most, ema=train.ema)
     step_seconds, kept = _step(trained, params, seeds)
     progress("measuring", 2, 5)
     few = replace(config, connect=connect.model_copy(update={"max_steps_per_bead": STEPS}))

@@ -19,9 +19,10 @@ from landscape.search.descend import Descender
 from landscape.search.training import Training
 from landscape.stages.build import (
     Progress,
+    as_trained,
     bead_optimizer,
     build_landscape,
-    build_optimizer,
+    build_task,
     check_and_cast_params,
     check_differentiable,
     check_hypotheses,
@@ -32,6 +33,7 @@ from landscape.stages.build import (
 from landscape.stages.checkpoints import Checkpoints, KeptTraining, Plain, descent_of, kept
 from landscape.stages.endpoints import read_endpoints
 from landscape.stages.inputs import check_start
+from landscape.stages.optimizer import build_optimizer
 from landscape.store.files import load_arrays, save_arrays
 from landscape.store.records.base import as_dict
 from landscape.store.records.models import EndPoint, Line, Met, ModelRecord, why_missed
@@ -68,11 +70,13 @@ def train(config: Config, runs_dir: str | Path = "runs", progress: Progress = si
         if run.stage_status("train") == "done":
             log.info(f"{directory}: training is already finished, nothing to do")
             return run
-    landscape = build_landscape(config, progress)
+    task = build_task(config, progress)
+    landscape = build_landscape(config, progress, task)
+    trained = as_trained(config, task)
     bead_optimizer(config, landscape)  # a mistake is to be found before anything is trained
     check_hypotheses(config, landscape)
     if not config.train.files:
-        check_differentiable(config, landscape)
+        check_differentiable(config, trained)
         early = check_start(
             config, landscape, initial(config, landscape, range(config.train.models))
         )
@@ -91,7 +95,7 @@ def train(config: Config, runs_dir: str | Path = "runs", progress: Progress = si
         if given:
             _measure(run, config, landscape, given, progress)
         else:
-            _descend(run, config, landscape, progress)
+            _descend(run, config, landscape, trained, progress)
     return run
 
 
@@ -116,10 +120,14 @@ def _measure(
     run.write_models(records)
 
 
-def _descend(run: Run, config: Config, landscape: Landscape, progress: Progress) -> None:
+def _descend(
+    run: Run, config: Config, landscape: Landscape, trained: Landscape, progress: Progress
+) -> None:
     settings, levels = config.train, config.levels.values
     optimizer = build_optimizer(config, landscape)
-    descender = Descender(landscape, optimizer, settings.check_every, settings.max_steps)
+    descender = Descender(
+        trained, optimizer, settings.check_every, settings.max_steps, ema=settings.ema
+    )
     checkpoints = Checkpoints(run.checkpoint_file)
     before = kept(checkpoints, KeptTraining)
     numbers = list(range(0, settings.models, 2 if settings.permute else 1))
@@ -170,7 +178,7 @@ def _descend(run: Run, config: Config, landscape: Landscape, progress: Progress)
         steps, value = int(descent.step[m]), float(descent.value[m])
         if len(met[m]) < len(levels) and np.isfinite(value):
             last = Line(model=model, step=steps, value=value)
-            save_arrays(run.last_file(model), trees.take(descent.params, m), as_dict(last))
+            save_arrays(run.last_file(model), descender.judged(descent, m), as_dict(last))
         records.append(_record(model, steps, value, met[m], config))
         if settings.permute:
             twin = _keep_twin(run, config, landscape, model, met[m])

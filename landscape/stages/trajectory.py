@@ -91,6 +91,7 @@ def trajectory(
         raise RunError(f"{first.directory}: {error}: more levels or models are needed") from None
     arrays, told = {}, []
     for number, (run, config, model, steps, points) in enumerate(found):
+        rate = config.train.learning_rate
         at, away = flat.coordinates(points)
         losses = np.asarray(each(landscape.level)(points), np.float64)
         arrays[f"trajectory.{number}"] = np.column_stack([at, steps, losses, away])
@@ -99,8 +100,8 @@ def trajectory(
             Trajectory(
                 run=run.directory.name,
                 model=model,
-                optimizer=config.train.optimizer,
-                learning_rate=config.train.learning_rate,
+                optimizer=str(config.train.optimizer),
+                learning_rate=rate if isinstance(rate, float) else str(rate),
                 snapshots=len(steps),
                 distance=float(away[farthest]),
                 distance_at=steps[farthest],

@@ -70,12 +70,6 @@ def test_beads_of_adam_do_not_crawl_as_a_training_may(params, ones):
     assert first_step(1e-4, learning_rate=3e-4) == pytest.approx(3e-4, rel=1e-4)
 
 
-def test_the_rate_is_full_and_then_halved(params, ones):
-    made, _ = optimizer(optimizer="sgd", learning_rate=0.8, rate_decay={"after": 3, "every": 2})
-    found = [float(-u["Dense_0.kernel"][0, 0]) for u in steps(made, params, [ones] * 8)]
-    assert found == pytest.approx([0.8, 0.8, 0.8, 0.4, 0.4, 0.2, 0.2, 0.1])
-
-
 def test_clipping_is_of_the_whole_gradient(params, ones):
     made, _ = optimizer(optimizer="sgd", learning_rate=1.0, clip=0.5)
     (update,) = steps(made, params, [ones])

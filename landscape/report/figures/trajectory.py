@@ -45,7 +45,8 @@ def draw_trajectories(axes: Any, arrays: Any, record: PlaneRecord) -> None:
 
 def _label(record: PlaneRecord, run: str) -> str:
     way = next(way for way in _ways(record) if way.run == run)
-    return f"{way.optimizer}, rate {way.learning_rate:g} ({run})"
+    rate = way.learning_rate
+    return f"{way.optimizer}, rate {rate if isinstance(rate, str) else f'{rate:g}'} ({run})"
 
 
 def _ways(record: PlaneRecord) -> list[Trajectory]:

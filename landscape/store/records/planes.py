@@ -37,13 +37,13 @@ class Drawn(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class Trajectory(Record):
-    """A model of a run on its way; distance: how far it leaves the plane, at which step; chord:
-    from its first snapshot to its last."""
+    """A model of a run on its way; learning_rate: a number, or a schedule in words; distance: how
+    far it leaves the plane, at which step; chord: from its first snapshot to its last."""
 
     run: str
     model: Count
     optimizer: str
-    learning_rate: Positive
+    learning_rate: Positive | str
     snapshots: OneOrMore
     distance: Amount
     distance_at: Count
