@@ -31,6 +31,7 @@ ROOMS = {
     "landscape.api.measuring": "Measuring",
     "landscape.api.planes": "Measuring",
     "landscape.api.training": "Training models",
+    "landscape.api.saving": "Training models",
     "landscape.api.graph": "Components",
     "landscape.core": "Tasks, levels and verdicts",
     "landscape.methods": "Methods",

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     )
     from landscape.api.paths import PathResult, certify, find_path
     from landscape.api.planes import PlaneResult, plane
+    from landscape.api.saving import save_parameters
     from landscape.api.shortening import ShortenResult, shorten
     from landscape.api.training import TrainedModel, train_models
     from landscape.config.load import Config, config_from, load_config
@@ -68,6 +69,7 @@ _HOMES = {
     ),
     "landscape.api.paths": ("PathResult", "certify", "find_path"),
     "landscape.api.planes": ("PlaneResult", "plane"),
+    "landscape.api.saving": ("save_parameters",),
     "landscape.api.shortening": ("ShortenResult", "shorten"),
     "landscape.api.training": ("TrainedModel", "train_models"),
     "landscape.config.load": ("Config", "config_from", "load_config"),
@@ -107,7 +109,7 @@ __all__ = [
     "Subject", "Task", "TrainedModel", "bind", "certify", "check", "components", "config_from",
     "configure", "connect", "curvature", "disconnectivity_graph", "energy_task", "find_path",
     "hessian_extremes", "lengths", "load_config", "measure", "open_run", "permuted", "plane",
-    "shorten", "spectrum", "train", "train_models", "verify",
+    "save_parameters", "shorten", "spectrum", "train", "train_models", "verify",
 ]  # fmt: skip
 
 

@@ -191,7 +191,7 @@ def test_a_file_that_is_no_yaml_mapping(tmp_path, text, said):
     "text, said",
     [
         ("seed: 1\nseed: 2\n", "yaml:4: seed: duplicate key, given already at {path}:3"),
-        ("1: 2\n", "quickstart.yaml: a key must be text, got 1 ({path}:3)"),
+        ("1.5: 2\n", "quickstart.yaml: a key must be text, got 1.5 ({path}:3)"),
         ("[a]: 2\n", "quickstart.yaml: a key must be text, got a list or mapping ({path}:3)"),
         ("<<: {seed: 1}\n", "yaml:3: <<: unknown key"),
         ("seed: !!python/name:os.system x\n", "yaml:3: seed: the tag 'tag:yaml.org,2002:python"),

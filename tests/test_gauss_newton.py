@@ -182,5 +182,5 @@ def test_a_metric_that_is_no_mean_over_samples_is_refused():
         | {"connect": {"optimizer": "gauss-newton"}}
     )
     landscape = build_landscape(config)._replace(by_sample=None)
-    with pytest.raises(ConfigError, match=r"`sample_means` \(allowed: adam, sgd, polyak\)"):
+    with pytest.raises(ConfigError, match=r"`sample_means` \(allowed: polyak, adabelief, "):
         bead_optimizer(config, landscape)

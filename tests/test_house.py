@@ -29,7 +29,9 @@ MAY_IMPORT = {
     "stages": {
         "core", "search", "measures", "methods", "tasks", "data", "config", "store", "analysis",
     },
-    "api": {"core", "search", "measures", "methods", "analysis", "report.figures"},
+    "api": {
+        "core", "search", "measures", "methods", "analysis", "report.figures", "store.files",
+    },
     "report.data": {"analysis", "config.sections", "core.profile", "store"},
     "report.figures": {"analysis", "core.profile", "report.data", "store"},
     "report.theory": {"analysis", "report.data", "report.figures", "store"},
@@ -60,15 +62,15 @@ WITHIN = {
         "begin": {"validation"},
         "connect_section": {"naming", "sections", "validation"},
         "load": {
-            "connect_section", "naming", "sections", "task_section", "train_section",
-            "validation", "yaml_source",
+            "connect_section", "endpoint_files", "naming", "sections", "task_section",
+            "train_section", "validation", "yaml_source",
         },
         "naming": {"sections"},
         "optax_section": {"validation"},
         "schema": {"load", "sections", "validation"},
         "sections": {"optax_section", "train_section", "validation"},
         "task_section": {"validation"},
-        "train_section": {"optax_section", "validation"},
+        "train_section": {"endpoint_files", "optax_section", "validation"},
         "yaml_source": {"validation"},
     },
     "stages": {
@@ -77,7 +79,7 @@ WITHIN = {
         "classify_models": {"build", "context"},
         "connect": {"build", "context", "pairs", "start_path", "tree"},
         "context": {"build"},
-        "endpoints": {"build"},
+        "endpoints": {"build", "formats"},
         "final_states": {"build"},
         "measure": {"build", "checkpoints", "context", "snapshots"},
         "pairs": {"build", "checkpoints", "context"},

@@ -16,6 +16,7 @@ from typing import Any
 from pydantic_core import to_jsonable_python
 
 from landscape.config.connect_section import connect_of, method_of
+from landscape.config.endpoint_files import content
 from landscape.config.naming import UNNAMED, digest, plain
 from landscape.config.sections import (
     Compute,
@@ -378,12 +379,15 @@ def run_hash(config: Config) -> str:
     kept["train"] = {name: value for name, value in data["train"].items() if value is not None}
     kept |= {"precision": config.compute.precision, "source": _source_hash(config.task)}
     kept["files"] = []
-    for number, path in enumerate(config.train.files):
+    for key, path in config.train.file_keys():
+        whole = hashlib.sha256()
         try:
-            kept["files"].append(hashlib.sha256(Path(path).read_bytes()).hexdigest())
+            for part in content(path):
+                whole.update(part)
         except OSError as error:
             message = f"{path}: cannot be read: {error.strerror}"
-            raise config.problem(f"{config.train.files_key}[{number}]", message) from error
+            raise config.problem(key, message) from error
+        kept["files"].append(whole.hexdigest())
     return digest(kept)[:8]
 
 

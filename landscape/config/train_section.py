@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    BeforeValidator,
     Discriminator,
     Field,
     Tag,
@@ -14,6 +15,7 @@ from pydantic import (
     field_validator,
 )
 
+from landscape.config.endpoint_files import Network, networks_of
 from landscape.config.optax_section import LearningRate, Optimizer
 from landscape.core.settings import Count, Rate, Settings
 
@@ -44,14 +46,19 @@ class WeightDecay(Settings):
     """Comma-separated globs of the parameters' names that decay."""
 
 
-Files = Annotated[tuple[str, ...], Field(min_length=2)]
+Given = str | tuple[str | tuple[str, ...], ...] | dict[str, str | tuple[str, ...]]
+Files = Annotated[
+    tuple[str | Annotated[tuple[str, ...], Field(min_length=1)], ...],
+    Field(min_length=2),
+    BeforeValidator(networks_of, json_schema_input_type=Given),
+]
 
 
 class Endpoints(Settings):
     """Networks trained elsewhere whose files have other arrays than the task."""
 
     files: Files
-    """safetensors files, one a network."""
+    """Their check points, as in `train.endpoints`."""
     ignore: str = ""
     """Comma-separated globs of the arrays that are left out."""
     rename: dict[str, str] = Field(default_factory=dict)
@@ -71,9 +78,10 @@ class Endpoints(Settings):
 
 def _form(endpoints: object) -> str:
     """Which of its forms `train.endpoints` has, so that errors are told of that one alone."""
-    if isinstance(endpoints, dict | Endpoints):
+    numbered = isinstance(endpoints, dict) and all(str(key).isdigit() for key in endpoints)
+    if isinstance(endpoints, dict | Endpoints) and not (numbered and endpoints):
         return "section"
-    return "word" if isinstance(endpoints, str) else "list"
+    return "word" if endpoints == "permuted" else "list"
 
 
 class Train(Settings):
@@ -88,7 +96,9 @@ class Train(Settings):
         ]
         | None
     ) = None
-    """Networks trained elsewhere: their safetensors files, or a section with `files`; or
+    """Networks trained elsewhere: a list of their check points, a folder or glob of these, or a
+    section with `files`. A list in the list, or `{0: […], 1: […]}`, has the check points of one
+    network along its training, each used at the levels that it is the first to meet. Or
     `permuted`: each odd model is the one before it with its units permuted."""
     models: int = Field(default_factory=lambda train: len(_files(train)) or 4, ge=2)
     """How many independent models; the number of endpoints' files where these are given, else 4."""
@@ -119,14 +129,23 @@ class Train(Settings):
     """With `endpoints: permuted`: how."""
 
     @property
-    def files(self) -> tuple[str, ...]:
-        """The end points' files, if the models are not trained here."""
-        return _files(vars(self))
+    def files(self) -> tuple[tuple[str, ...], ...]:
+        """The check points of each network, if the models are not trained here."""
+        return tuple((one,) if isinstance(one, str) else one for one in _files(vars(self)))
 
     @property
     def files_key(self) -> str:
         """Where the config names them."""
         return "train.endpoints" + ".files" * isinstance(self.endpoints, Endpoints)
+
+    def file_keys(self) -> Iterator[tuple[str, str]]:
+        """The key of each check point, and the check point."""
+        for number, one in enumerate(_files(vars(self))):
+            key = f"{self.files_key}[{number}]"
+            if isinstance(one, str):
+                yield key, one
+            else:
+                yield from ((f"{key}[{at}]", path) for at, path in enumerate(one))
 
     @field_validator("models")
     @classmethod
@@ -154,7 +173,7 @@ class Train(Settings):
         return permute
 
 
-def _files(train: Mapping[str, Any]) -> tuple[str, ...]:
+def _files(train: Mapping[str, Any]) -> tuple[Network, ...]:
     endpoints = train.get("endpoints")
     if isinstance(endpoints, Endpoints):
         return endpoints.files

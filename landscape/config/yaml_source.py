@@ -217,7 +217,9 @@ class Source:
         mapping: dict[str, Any] = {}
         for name, value in node.value:
             here = place(name.start_mark.line + 1)
-            if not isinstance(name, yaml.ScalarNode) or name.tag != f"{_TAG}str":
+            # a whole number is a key as it is written, as of a list of seeds
+            kinds = f"{_TAG}str", f"{_TAG}int"
+            if not isinstance(name, yaml.ScalarNode) or name.tag not in kinds:
                 shown = name.value if isinstance(name, yaml.ScalarNode) else "a list or mapping"
                 self.problems.append((key, f"a key must be text, got {shown} ({here})"))
                 continue

@@ -312,9 +312,8 @@ def check_and_cast_params(arrays: Arrays, landscape: Landscape, source: object) 
             if found
         ]
         raise RunError(f"{source}: other parameters than the task's ({'; '.join(said)})")
-    for name, shape in wanted.items():
-        if arrays[name].shape != shape.shape:
-            raise RunError(
-                f"{source}: {name} has shape {arrays[name].shape}, the task's has {shape.shape}"
-            )
+    other = [name for name, shape in wanted.items() if arrays[name].shape != shape.shape]
+    if other:
+        said = ", ".join(f"{name} {arrays[name].shape}, not {wanted[name].shape}" for name in other)
+        raise RunError(f"{source}: other shapes than the task's: {said}")
     return {name: arrays[name].astype(shape.dtype) for name, shape in wanted.items()}

@@ -28,7 +28,7 @@ from landscape.stages.build import (
     silent,
 )
 from landscape.stages.context import group_size
-from landscape.stages.endpoints import read_endpoints
+from landscape.stages.endpoints import check_endpoints
 from landscape.stages.inputs import check_start
 from landscape.stages.optimizer import build_optimizer
 from landscape.stages.plane import GRID
@@ -64,7 +64,7 @@ def check(config: Config, progress: Progress = silent) -> dict[str, Any]:
     levels = list(config.levels.values)
     by = bead_optimizer(config, landscape)
     check_hypotheses(config, landscape)
-    read_endpoints(config, landscape)
+    check_endpoints(config, landscape)
     progress("measuring", 1, 5)
 
     together = min(max(models, 2), 2 * devices.TINY_MODELS)

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from landscape.config.load import Config, changes, dump_section, revised
 from landscape.config.naming import set_name
+from landscape.config.optax_section import BeadOptimizer
 from landscape.config.sections import pair_list
 from landscape.stages.build import Progress, config_of, log, silent
 from landscape.stages.context import Pair, connect_context
@@ -81,7 +82,7 @@ def _connect_set(
     with run.stage(f"connect {name}"):
         run.keep_changes(name, changes(own, config, "connect"))
         context = connect_context(run, config, name, progress)
-        used = settings.model_copy(update={"optimizer": context.optimizer})
+        used = settings.model_copy(update={"optimizer": _descends(config, context.optimizer)})
         write_bytes(run.settings_file(name), dump_section(used).encode())
         paths = given_paths(config, context.landscape, context.end_points, chosen, pairs)
         context = context.with_start_paths(paths)
@@ -95,6 +96,13 @@ def _connect_set(
                 chain(context, _links(run, config, [level], pairs), progress)
         rows = run.write_results()
     return wanted(rows)
+
+
+def _descends(config: Config, name: str) -> BeadOptimizer:
+    """What beads descend by, as a config says it."""
+    train = config.train.optimizer
+    given = train.arguments if name == train.name else {}
+    return config.connect.optimizer or BeadOptimizer.model_validate({"name": name, **given})
 
 
 def tree_of(

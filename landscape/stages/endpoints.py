@@ -4,51 +4,109 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Container
 
-from safetensors import SafetensorError
-from safetensors.numpy import load_file
+import numpy as np
 
 from landscape.config.load import Config
 from landscape.config.train_section import Endpoints
 from landscape.core import trees
 from landscape.core.task import Landscape
-from landscape.stages.build import check_and_cast_params
+from landscape.stages.build import check_and_cast_params, log
+from landscape.stages.formats import Unreadable, read_arrays
 from landscape.store.files import Arrays, RunError
 
-
-def read_endpoints(config: Config, landscape: Landscape) -> list[Arrays]:
-    """The networks of `train.endpoints`. Raises ConfigError naming the file and its arrays."""
-    files = {path: _load(path, config) for path in config.train.files}
-    asked = config.train.endpoints
-    if isinstance(asked, Endpoints):
-        _check_patterns(asked, files, config)
-        files = {path: _renamed(path, arrays, asked, config) for path, arrays in files.items()}
-    networks = []
-    for path in config.train.files:
-        try:
-            networks.append(check_and_cast_params(files[path], landscape, path))
-        except RunError as error:
-            other = files[path].keys() != landscape.shapes.keys()
-            hint = "; `ignore` and `rename` of train.endpoints take other names" if other else ""
-            raise config.problem(config.train.files_key, f"{error}{hint}") from None
-    return networks
+WRAPPERS = ("module.", "_orig_mod.", "params.", "model.", "state_dict.", "model_state_dict.")
 
 
-def _load(path: str, config: Config) -> Arrays:
+def check_endpoints(config: Config, landscape: Landscape) -> None:
+    """Read every check point of `train.endpoints` once. Raises ConfigError naming the file and its
+    arrays."""
+    keys = list(config.train.file_keys())
+    if isinstance(asked := config.train.endpoints, Endpoints):
+        every = dict.fromkeys(name for key, path in keys for name in _load(path, key, config))
+        _check_patterns(asked, list(every), config)
+    stripped: dict[str, int] = Counter()
+    for key, path in keys:
+        stripped.update(_fitted(path, key, config, landscape)[1])
+    for prefix, files in stripped.items():
+        log.info(f"'{prefix}' is stripped from names in {files} of the endpoints' files")
+
+
+def read_endpoint(path: str, config: Config, landscape: Landscape) -> Arrays:
+    """The parameters of one check point. Raises ConfigError as `check_endpoints`."""
+    return _fitted(path, config.train.files_key, config, landscape)[0]
+
+
+def _load(path: str, key: str, config: Config) -> Arrays:
     try:
-        return load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise config.problem(config.train.files_key, f"{path}: unreadable: {error}") from None
+        return read_arrays(path)
+    except Unreadable as error:
+        raise config.problem(key, str(error)) from None
 
 
-def _check_patterns(asked: Endpoints, files: dict[str, Arrays], config: Config) -> None:
+def _fitted(path: str, key: str, config: Config, landscape: Landscape) -> tuple[Arrays, set[str]]:
+    """The parameters of a check point, and the prefixes that were stripped from their names."""
+    arrays, asked = _load(path, key, config), config.train.endpoints
+    if isinstance(asked, Endpoints):
+        arrays = _renamed(path, arrays, asked, config)
+    named, prefixes = _stripped(arrays, landscape.shapes)
+    try:
+        params = check_and_cast_params(named, landscape, path)
+    except RunError as error:
+        raise config.problem(key, f"{error}{_hint(named, landscape)}") from None
+    for name, array in params.items():
+        if bad := int((~np.isfinite(array)).sum()):
+            said = f"{path}: {name} has {bad} numbers that are not finite, of {array.size}"
+            raise config.problem(key, said)
+    return params, prefixes
+
+
+def _stripped(arrays: Arrays, wanted: Container[str]) -> tuple[Arrays, set[str]]:
+    """The arrays without what wraps their names, where that makes them the task's: `module.` of
+    data parallelism, `params/` of flax, and the like; and what was taken away."""
+    found: Arrays = {}
+    prefixes = set()
+    for name, array in arrays.items():
+        bare = _bare(name, wanted)
+        if bare != name and (bare in arrays or bare in found):
+            bare = name
+        found[bare] = array
+        prefixes.add(name[: len(name) - len(bare)])
+    return found, prefixes - {""}
+
+
+def _bare(name: str, wanted: Container[str]) -> str:
+    """The name that the task has, or the same where taking wrappers off leads to none."""
+    bare = name if name in wanted else name.replace("/", ".")
+    while bare not in wanted:
+        prefix = next((one for one in WRAPPERS if bare.startswith(one)), None)
+        if prefix is None:
+            return name
+        bare = bare.removeprefix(prefix)
+    return bare
+
+
+def _hint(arrays: Arrays, landscape: Landscape) -> str:
+    """What would take the arrays, where their names are not the task's."""
+    extra = [name for name in arrays if name not in landscape.shapes]
+    if arrays.keys() == landscape.shapes.keys():
+        return ""
+    hint = "`ignore` and `rename` of train.endpoints take other names"
+    if len(arrays) - len(extra) < len(landscape.shapes):
+        return f"; {hint}"
+    tops = {name.partition(".")[0] + ".*" * ("." in name): None for name in extra}
+    return f'; {hint}: ignore: "{", ".join(tops)}" leaves these out'
+
+
+def _check_patterns(asked: Endpoints, every: list[str], config: Config) -> None:
     """Raise ConfigError for a pattern that matches no array of any file."""
-    every = dict.fromkeys(name for arrays in files.values() for name in arrays)
+    named = dict.fromkeys(every)
     for glob in filter(None, map(str.strip, asked.ignore.split(","))):
-        if not trees.matching(every, glob):
+        if not trees.matching(named, glob):
             said = f"'{glob}' matches none of: {', '.join(every)}"
             raise config.problem("train.endpoints.ignore", said)
-    rest = every.keys() - trees.matching(every, asked.ignore).keys()
+    rest = named.keys() - trees.matching(named, asked.ignore).keys()
     for pattern in asked.rename:
         if not any(re.search(pattern, name) for name in rest):
             said = f"'{pattern}' matches none of: {', '.join(n for n in every if n in rest)}"

@@ -31,7 +31,7 @@ from landscape.stages.build import (
     surroundings,
 )
 from landscape.stages.checkpoints import Checkpoints, KeptTraining, Plain, descent_of, kept
-from landscape.stages.endpoints import read_endpoints
+from landscape.stages.endpoints import check_endpoints, read_endpoint
 from landscape.stages.inputs import check_start
 from landscape.stages.optimizer import build_optimizer
 from landscape.store.files import load_arrays, save_arrays
@@ -82,7 +82,7 @@ def train(config: Config, runs_dir: str | Path = "runs", progress: Progress = si
         )
         if early:
             log.warning(early)
-    given = read_endpoints(config, landscape)
+    check_endpoints(config, landscape)
     if config.train.permute:
         _check_permutation(config, landscape)
     about = surroundings()
@@ -92,31 +92,34 @@ def train(config: Config, runs_dir: str | Path = "runs", progress: Progress = si
         create_run(directory, dump_config(config), {**about, **sizes})
     run = open_run(directory)
     with run.stage("train"):
-        if given:
-            _measure(run, config, landscape, given, progress)
+        if config.train.files:
+            _measure(run, config, landscape, progress)
         else:
             _descend(run, config, landscape, trained, progress)
     return run
 
 
-def _measure(
-    run: Run,
-    config: Config,
-    landscape: Landscape,
-    given: list[dict[str, np.ndarray]],
-    progress: Progress,
-) -> None:
-    """Models trained elsewhere stand at every level that they are below."""
-    values = each(landscape.level)(trees.stack(given))
-    levels = np.array(config.levels.values)
-    records = []
-    for model, (params, value) in enumerate(zip(given, values, strict=True)):
-        met = {}
-        for level in levels[levels >= value]:
-            met[float(level)] = (0, float(value))
-            _keep_end(run, model, float(level), params, 0, float(value))
-        records.append(_record(model, 0, float(value), met, config))
-        progress("measuring", model + 1, len(given), worst=float(values.max()))
+def _measure(run: Run, config: Config, landscape: Landscape, progress: Progress) -> None:
+    """Models trained elsewhere stand at every level that they are below; of several check points of
+    one, the first that is. Its step is the check point's number."""
+    networks, levels = config.train.files, config.levels.values
+    level_of, records = each(landscape.level), []
+    total, done, worst = sum(map(len, networks)), 0, -np.inf
+    for model, files in enumerate(networks):
+        met: dict[float, tuple[int, float]] = {}
+        value = np.nan
+        for step, path in enumerate(files):
+            params = read_endpoint(path, config, landscape)
+            value = float(level_of(trees.stack([params]))[0])
+            if len(files) > 1 and np.isfinite(value):
+                run.append_history([Line(model=model, step=step, value=value)])
+            for level in levels:
+                if value <= level and level not in met:
+                    met[level] = (step, value)
+                    _keep_end(run, model, level, params, step, value)
+            done, worst = done + 1, max(worst, value)
+            progress("measuring", done, total, worst=worst)
+        records.append(_record(model, len(files) - 1, value, met, config))
     run.write_models(records)
 
 

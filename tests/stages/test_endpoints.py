@@ -80,8 +80,8 @@ def test_a_list_and_files_without_patterns_are_the_same_networks(given, ring):
         ),
         (
             "xx", ("y",), {},
-            "train.endpoints.files: 0.safetensors: other parameters than the task's (unknown: y); "
-            "`ignore` and `rename`",
+            "train.endpoints.files[0]: 0.safetensors: other parameters than the task's "
+            "(unknown: y); `ignore` and `rename`",
         ),
     ],
 )  # fmt: skip
@@ -111,7 +111,7 @@ def test_mistakes_in_the_config(ring, endpoints, problem):
 
 def test_they_count_the_models_and_name_a_file_that_is_not_there(ring):
     config = ring(train={"endpoints": {"files": [*ENDS, "2.safetensors"]}, "models": 3})
-    assert config.train.files == (*ENDS, "2.safetensors")
+    assert config.train.files == tuple((file,) for file in (*ENDS, "2.safetensors"))
     with pytest.raises(ConfigError, match=r"train\.endpoints\.files\[0\]: 0\.safetensors: cannot"):
         run_name(config)
     with pytest.raises(ConfigError, match=r"train\.models: must be left out or 2"):

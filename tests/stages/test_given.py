@@ -88,7 +88,10 @@ GOOD = circle(0.3, np.pi / 2)
 MISTAKES = {
     "missing": (None, "no such file"),
     "name": ({"y": GOOD}, r"missing: x; unknown: y"),
-    "shape": ({"x": np.zeros((9, 3), np.float32)}, r"a bead: x has shape \(3,\), the task's has"),
+    "shape": (
+        {"x": np.zeros((9, 3), np.float32)},
+        r"a bead: other shapes than the task's: x \(3,\), not",
+    ),
     "no axis of beads": (
         {"x": np.ones((), np.float32)},
         "the first axis of every array is the beads",

@@ -240,7 +240,7 @@ def test_networks_trained_elsewhere(ring, workplace):
         train(ring(train={"models": 3, "endpoints": ends}))
     save_file({"x": np.ones(1, np.float32)}, workplace / "m1.safetensors")
     with pytest.raises(
-        ConfigError, match=r"m1\.safetensors: x has shape \(1,\), the task's has \(2,\)"
+        ConfigError, match=r"m1\.safetensors: other shapes than the task's: x \(1,\), not \(2,\)"
     ):
         train(ring(train={"models": 3, "endpoints": ends}))
     save_file({"y": np.ones(2, np.float32)}, workplace / "m1.safetensors")
