@@ -153,7 +153,8 @@ def test_methods_and_tasks_do_not_import_each_other(room):
     others = {path.stem for path in files} - common
     for path in files:
         if path.stem not in common:
-            named = {part for module in imports_of(path) for part in module.split(".")}
+            siblings = [module for module in imports_of(path) if is_in(module, room)]
+            named = {part for module in siblings for part in module.split(".")}
             assert not (named & others) - {path.stem}, path
 
 

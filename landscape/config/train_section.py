@@ -12,6 +12,7 @@ from pydantic import (
     Field,
     Tag,
     ValidationInfo,
+    WithJsonSchema,
     field_validator,
 )
 
@@ -46,9 +47,14 @@ class WeightDecay(Settings):
     """Comma-separated globs of the parameters' names that decay."""
 
 
-Given = str | tuple[str | tuple[str, ...], ...] | dict[str, str | tuple[str, ...]]
+Along = Annotated[tuple[str, ...], Field(min_length=1)]  # one network's check points, in order
+Given = (
+    Annotated[str, WithJsonSchema({"type": "string", "not": {"const": "permuted"}})]
+    | Annotated[tuple[str | Along, ...], Field(min_length=1)]
+    | dict[str, str | Along]
+)
 Files = Annotated[
-    tuple[str | Annotated[tuple[str, ...], Field(min_length=1)], ...],
+    tuple[str | Along, ...],
     Field(min_length=2),
     BeforeValidator(networks_of, json_schema_input_type=Given),
 ]

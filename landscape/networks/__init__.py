@@ -7,13 +7,14 @@ from typing import Any
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 
 
 def predictor(model: nn.Module) -> Callable[[Any, jax.Array], jax.Array]:
-    """(parameters, inputs) → outputs, deterministic."""
+    """(parameters, inputs) → outputs, deterministic, in the parameters' type."""
 
     def predict(params: Any, x: jax.Array) -> jax.Array:
-        out = model.apply({"params": params}, x)
+        out = model.apply({"params": params}, x.astype(jnp.result_type(*jax.tree.leaves(params))))
         assert isinstance(out, jax.Array)
         return out
 

@@ -40,15 +40,18 @@ def classification(
     predict: Predict,
     learn: Learn,
     chunk: int | None = None,
+    label_smoothing: float = 0.0,
 ) -> Task:
     """data: split → (inputs [n, ...], labels [n], integers).
 
     predict: (parameters, inputs) → logits [n, classes], deterministic; learn: the same with a key,
     as in training. A metric runs through its split in chunks of so many inputs, to bound memory.
+    label_smoothing: α of training's targets (1 − α)·one-hot + α/classes.
     Metrics: loss, the mean cross-entropy in nats; error, the share misclassified in percent.
     """
 
     def cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
+        logits = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
         return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
 
     def logits_of(params: Any, x: jax.Array) -> jax.Array:
@@ -60,7 +63,12 @@ def classification(
 
     def training_loss(params: Any, carry: Any, batch: Any, key: jax.Array) -> tuple[jax.Array, Any]:
         x, labels = batch
-        return cross_entropy(learn(params, x, key), labels), carry
+        logits = learn(params, x, key)
+        if not label_smoothing:
+            return cross_entropy(logits, labels), carry
+        logits = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
+        targets = optax.smooth_labels(jax.nn.one_hot(labels, logits.shape[-1]), label_smoothing)
+        return optax.softmax_cross_entropy(logits, targets).mean(), carry
 
     def loss(params: Any, batch: Any) -> jax.Array:
         x, labels = batch

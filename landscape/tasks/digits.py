@@ -1,21 +1,16 @@
-"""Scikit-learn's 1,797 real handwritten digits, 8 × 8 pixels: the data set that needs no download.
-
-E. Alpaydin, C. Kaynak, Optical Recognition of Handwritten Digits, UCI, 1998.
-"""
+"""Scikit-learn's handwritten digits by a dense network."""
 
 from __future__ import annotations
 
 import jax.numpy as jnp
-import numpy as np
 
 from landscape.core.settings import Seed
 from landscape.core.task import Task
+from landscape.data import digits as files
 from landscape.networks import initialiser, predictor
 from landscape.networks.dense import MLP, Activation, Widths
 from landscape.networks.initial import HE, ZERO, Initial
 from landscape.tasks.classification import classification
-
-TEST_SAMPLES = 360
 
 
 def digits(
@@ -37,15 +32,9 @@ def digits(
         biases: How the biases are drawn; null: there are none.
         data_seed: Shuffles the images before they are split.
     """
-    from sklearn.datasets import load_digits
-
-    images, labels = load_digits(return_X_y=True)
-    order = np.random.default_rng(data_seed).permutation(len(labels))
-    images, labels = images[order] / 16, labels[order].astype(np.int32)
-    cut = len(labels) - TEST_SAMPLES
     data = {
-        "train": (jnp.asarray(images[:cut]), jnp.asarray(labels[:cut])),
-        "test": (jnp.asarray(images[cut:]), jnp.asarray(labels[cut:])),
+        split: (jnp.asarray(images.reshape(len(images), -1) / 16), jnp.asarray(labels))
+        for split, (images, labels) in files.load(data_seed).items()
     }
     model = MLP(hidden, 10, activation, "linear", weights, biases)
     predict = predictor(model)

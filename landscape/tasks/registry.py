@@ -13,6 +13,7 @@ TASKS = Registry(
     {
         "cifar10": "landscape.tasks.cifar10:cifar10",
         "digits": "landscape.tasks.digits:digits",
+        "images": "landscape.tasks.images:images",
         "mnist": "landscape.tasks.mnist:mnist",
         "polynomial": "landscape.tasks.polynomial:polynomial",
         "ptb": "landscape.tasks.ptb:ptb",
