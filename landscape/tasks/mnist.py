@@ -54,7 +54,8 @@ def mnist(
         return images[..., None].astype(jnp.result_type(float)) / 255
 
     def learn(params: Any, images: jax.Array, key: jax.Array) -> jax.Array:
-        x, drops = scaled(images), {"dropout": key}
+        x = scaled(images).astype(jnp.result_type(*jax.tree.leaves(params)))
+        drops = {"dropout": key}
         logits = model.apply({"params": params}, x, training=True, rngs=drops)
         assert isinstance(logits, jax.Array)
         return logits
