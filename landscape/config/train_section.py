@@ -90,18 +90,23 @@ def _form(endpoints: object) -> str:
     return "word" if endpoints == "permuted" else "list"
 
 
+def _listed(endpoints: object) -> object:
+    return networks_of(endpoints) if _form(endpoints) == "list" else endpoints
+
+
 class Train(Settings):
     """How the models are trained."""
 
-    endpoints: (
+    endpoints: Annotated[
         Annotated[
             Annotated[Files, Tag("list")]
             | Annotated[Literal["permuted"], Tag("word")]
             | Annotated[Endpoints, Tag("section")],
             Discriminator(_form),
         ]
-        | None
-    ) = None
+        | None,
+        BeforeValidator(_listed),
+    ] = None
     """Networks trained elsewhere: a list of their check points, a folder or glob of these, or a
     section with `files`. A list in the list, or `{0: […], 1: […]}`, has the check points of one
     network along its training, each used at the levels that it is the first to meet. Or

@@ -211,6 +211,16 @@ def test_what_cannot_be_used_is_told_in_a_line_and_nothing_is_written(given, wor
     assert sorted(workplace.rglob("*")) == before
 
 
+def test_a_glob_without_files_names_its_key(given):
+    for endpoints, key in (
+        ({0: ["*.npz"], 1: ["b.npz"]}, "train.endpoints"),
+        ("*.npz", "train.endpoints"),
+        ({"files": ["*.npz"]}, "train.endpoints.files"),
+    ):
+        with pytest.raises(ConfigError, match=rf"^{key}: '\*\.npz' matches no check points"):
+            given(endpoints)
+
+
 def test_what_is_suggested_helps(given):
     for number, point in enumerate(POINTS):
         tree = {"params": {"x": point}, "opt_state": {"0": {"mu": point}}, "step": np.int32(3)}

@@ -10,12 +10,16 @@ import numpy as np
 import optax
 import pytest
 
+from landscape import train
 from landscape.config.load import ConfigError, config_from, load_config, resolved
 from landscape.config.optax_section import LEVEL_OPTIMIZERS, Optimizer, Schedule
+from landscape.core import devices
 from landscape.core.task import bind, energy_task
 from landscape.search.descend import Descender
 from landscape.stages.build import build_landscape
+from landscape.stages.checkpoints import Checkpoints
 from landscape.stages.optimizer import build_optimizer
+from landscape.store.files import load_arrays
 
 TASK = {"name": "polynomial", "coefficients": [0.0, 1.0], "points": 10, "test_points": 10}
 LEVELS = {"values": [1]}
@@ -223,3 +227,42 @@ def test_names_are_those_of_optax_and_none_is_ours():
     assert not set(LEVEL_OPTIMIZERS) & Optimizer.takes().keys()
     ends = ("_schedule", "_schedules", "exponential_decay")
     assert all(name.endswith(ends) for name in Schedule.takes())
+
+
+def test_an_interrupted_training_resumes_to_the_same_bits(tmp_path, monkeypatch):
+    mapping = {
+        "task": {"name": "digits", "hidden": [8]}, "levels": {"values": [1.0, 0.5]},
+        "train": {
+            "models": 3, "batch_size": 100, "sampling": "epochs", "precision": "bfloat16",
+            "ema": 0.9, "max_steps": 150, "clip": 1.0,
+            "learning_rate": {**WARM, "decay_steps": 150},
+            "optimizer": {"name": "adamw", "mask": "*kernel", "mu_dtype": "bfloat16"},
+        },
+    }  # fmt: skip
+    config = config_from(mapping)
+    whole = train(config, tmp_path / "whole")
+    keep, kept = Checkpoints.keep, []
+
+    def keep_then_stop(self, make, now=False):
+        keep(self, make, now=True)
+        kept.append(make())
+        if len(kept) % 2 == 0:  # the first of each attempt is what the one before has kept
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(devices.Pace, "timed", lambda self, call: call(37))
+    for _ in range(2):
+        with monkeypatch.context() as patch:
+            patch.setattr(Checkpoints, "keep", keep_then_stop)
+            with pytest.raises(KeyboardInterrupt):
+                train(config, tmp_path / "cut")
+    steps = [int(one["descent"]["step"].max()) for one in kept]
+    assert steps == [0, 40, 40, 80], "it goes on where it was"
+    cut = train(config, tmp_path / "cut")
+    assert cut.models() == whole.models()
+    files = sorted(whole.directory.glob("models/*/*.safetensors"))
+    assert files
+    for path in files:
+        ours, _ = load_arrays(path)
+        theirs, _ = load_arrays(cut.directory / path.relative_to(whole.directory))
+        assert ours.keys() == theirs.keys()
+        assert all(np.array_equal(ours[name], theirs[name]) for name in ours)
