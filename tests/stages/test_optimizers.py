@@ -231,7 +231,7 @@ def test_names_are_those_of_optax_and_none_is_ours():
 
 def test_an_interrupted_training_resumes_to_the_same_bits(tmp_path, monkeypatch):
     mapping = {
-        "task": {"name": "digits", "hidden": [8]}, "levels": {"values": [1.0, 0.5]},
+        "task": {"name": "digits", "hidden": [8]}, "levels": {"values": [1.0, 1e-4]},
         "train": {
             "models": 3, "batch_size": 100, "sampling": "epochs", "precision": "bfloat16",
             "ema": 0.9, "max_steps": 150, "clip": 1.0,
@@ -256,7 +256,7 @@ def test_an_interrupted_training_resumes_to_the_same_bits(tmp_path, monkeypatch)
             with pytest.raises(KeyboardInterrupt):
                 train(config, tmp_path / "cut")
     steps = [int(one["descent"]["step"].max()) for one in kept]
-    assert steps == [0, 40, 40, 80], "it goes on where it was"
+    assert 0 == steps[0] < steps[1] == steps[2] < steps[3], "it goes on where it was"
     cut = train(config, tmp_path / "cut")
     assert cut.models() == whole.models()
     files = sorted(whole.directory.glob("models/*/*.safetensors"))
