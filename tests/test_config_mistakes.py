@@ -118,7 +118,7 @@ def test_a_wrong_key_is_named_with_what_is_allowed(key, value, said):
         ({"task": TOY}, "levels.values: missing"),
         (
             {"levels": {"values": [1]}},
-            "task: missing; give a name (allowed: cifar10, digits, mnist",
+            "task: missing; give a name (allowed: cifar10, digits, images, mnist",
         ),
         ({**MINIMAL, "task": {"width": 3}}, "task: missing; give a name (allowed: "),
         ({**MINIMAL, "task": {"nmae": "toy"}}, "task.nmae: unknown key; did you mean 'name'?"),
