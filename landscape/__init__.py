@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from landscape.methods.dss import DSS
     from landscape.methods.polygon import Polygon
     from landscape.methods.straight import Straight
+    from landscape.modules.pytorch import torch_task
     from landscape.search.state import Problem, Search, Stepper, String
     from landscape.stages.check import check
     from landscape.stages.connect import connect
@@ -88,6 +89,7 @@ _HOMES = {
     "landscape.methods.dss": ("DSS",),
     "landscape.methods.polygon": ("Polygon",),
     "landscape.methods.straight": ("Straight",),
+    "landscape.modules.pytorch": ("torch_task",),
     "landscape.search.state": ("Problem", "Search", "Stepper", "String"),
     "landscape.stages.check": ("check",),
     "landscape.stages.connect": ("connect",),
@@ -107,7 +109,7 @@ __all__ = [
     "Subject", "Task", "TrainedModel", "bind", "certify", "check", "components", "config_from",
     "configure", "connect", "curvature", "disconnectivity_graph", "energy_task", "find_path",
     "hessian_extremes", "lengths", "load_config", "measure", "open_run", "permuted", "plane",
-    "shorten", "spectrum", "train", "train_models", "verify",
+    "shorten", "spectrum", "torch_task", "train", "train_models", "verify",
 ]  # fmt: skip
 
 

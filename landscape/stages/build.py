@@ -38,7 +38,13 @@ from landscape.search.beads import (
     why_no_gradient,
 )
 from landscape.search.descend import OPTIMIZERS, Constraint, Descender
-from landscape.stages.inputs import check_direction, check_functions, check_samples, raised_at
+from landscape.stages.inputs import (
+    check_direction,
+    check_functions,
+    check_policy,
+    check_samples,
+    raised_at,
+)
 from landscape.store.files import Arrays, RunError
 from landscape.store.run import Run
 from landscape.tasks.registry import load_builder
@@ -129,10 +135,12 @@ def build_landscape(config: Config, progress: Progress = silent) -> Landscape:
         )
     if "train" not in task.data:
         raise config.problem(key, "the task's data have no split 'train'")
+    check_policy(config, task)
     check_direction(config, task)
     check_samples(config, task)
     try:
-        landscape = bind(task, levels.metric, levels.split, config.train.batch_size)
+        policy = config.task.state or "recompute"
+        landscape = bind(task, levels.metric, levels.split, config.train.batch_size, policy)
     except ValueError as error:
         raise config.problem("train.batch_size", str(error)) from error
     except Exception as error:

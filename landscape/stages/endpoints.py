@@ -12,12 +12,13 @@ from landscape.config.load import Config
 from landscape.config.train_section import Endpoints
 from landscape.core import trees
 from landscape.core.task import Landscape
-from landscape.stages.build import check_and_cast_params
+from landscape.stages.state import network_of
 from landscape.store.files import Arrays, RunError
 
 
 def read_endpoints(config: Config, landscape: Landscape) -> list[Arrays]:
-    """The networks of `train.endpoints`. Raises ConfigError naming the file and its arrays."""
+    """The networks of `train.endpoints`, each with its file's state. Raises ConfigError naming the
+    file and its arrays."""
     files = {path: _load(path, config) for path in config.train.files}
     asked = config.train.endpoints
     if isinstance(asked, Endpoints):
@@ -26,7 +27,7 @@ def read_endpoints(config: Config, landscape: Landscape) -> list[Arrays]:
     networks = []
     for path in config.train.files:
         try:
-            networks.append(check_and_cast_params(files[path], landscape, path))
+            networks.append(network_of(files[path], landscape, path))
         except RunError as error:
             other = files[path].keys() != landscape.shapes.keys()
             hint = "; `ignore` and `rename` of train.endpoints take other names" if other else ""

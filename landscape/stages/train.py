@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +33,11 @@ from landscape.stages.build import (
 from landscape.stages.checkpoints import Checkpoints, KeptTraining, Plain, descent_of, kept
 from landscape.stages.endpoints import read_endpoints
 from landscape.stages.inputs import check_start
+from landscape.stages.state import compared, parameters_of
 from landscape.store.files import load_arrays, save_arrays
 from landscape.store.records.base import as_dict
-from landscape.store.records.models import EndPoint, Line, Met, ModelRecord, why_missed
+from landscape.store.records.models import EndPoint, Given, Line, Met, ModelRecord, why_missed
+from landscape.store.records.runs import StateRecord
 from landscape.store.run import Run, create_run, open_run
 
 DRAWS = 4  # random points at which a network is compared with its permuted twin
@@ -79,17 +82,21 @@ def train(config: Config, runs_dir: str | Path = "runs", progress: Progress = si
         if early:
             log.warning(early)
     given = read_endpoints(config, landscape)
+    comparisons = compared(config, landscape, given)
     if config.train.permute:
         _check_permutation(config, landscape)
     about = surroundings()
     log.info(f"device: {about['device']}")
     if not directory.exists():
         sizes = {"parameters": trees.size(landscape.shapes), "models": config.train.models}
+        if state := landscape.state:
+            about["state"] = StateRecord(policy=state.policy, samples=state.samples)
         create_run(directory, dump_config(config), {**about, **sizes})
     run = open_run(directory)
     with run.stage("train"):
         if given:
-            _measure(run, config, landscape, given, progress)
+            ends = [parameters_of(network, landscape) for network in given]
+            _measure(run, config, landscape, ends, comparisons, progress)
         else:
             _descend(run, config, landscape, progress)
     return run
@@ -100,6 +107,7 @@ def _measure(
     config: Config,
     landscape: Landscape,
     given: list[dict[str, np.ndarray]],
+    comparisons: list[Given | None],
     progress: Progress,
 ) -> None:
     """Models trained elsewhere stand at every level that they are below."""
@@ -111,7 +119,8 @@ def _measure(
         for level in levels[levels >= value]:
             met[float(level)] = (0, float(value))
             _keep_end(run, model, float(level), params, 0, float(value))
-        records.append(_record(model, 0, float(value), met, config))
+        record = _record(model, 0, float(value), met, config)
+        records.append(replace(record, given=comparisons[model]))
         progress("measuring", model + 1, len(given), worst=float(values.max()))
     run.write_models(records)
 

@@ -12,10 +12,10 @@ import pytest
 
 from landscape import ConfigError, Outputs, Task, bind, config_from, connect, load_config, train
 from landscape.config.load import resolved, run_name
+from landscape.core.state import look_like_state
 from landscape.measures.function_space import make_function_length
 from landscape.stages.build import build_landscape, build_task
 from landscape.stages.check import check
-from landscape.stages.inputs import look_like_state
 from landscape.tasks.registry import load_builder
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "networks.md").read_text()
