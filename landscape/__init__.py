@@ -48,7 +48,11 @@ if TYPE_CHECKING:
     from landscape.methods.dss import DSS
     from landscape.methods.polygon import Polygon
     from landscape.methods.straight import Straight
-    from landscape.modules.pytorch import torch_task
+    from landscape.modules.from_equinox import equinox_task
+    from landscape.modules.from_haiku import haiku_task
+    from landscape.modules.from_linen import flax_task
+    from landscape.modules.from_nnx import nnx_task
+    from landscape.modules.from_pytorch import torch_task
     from landscape.search.state import Problem, Search, Stepper, String
     from landscape.stages.check import check
     from landscape.stages.connect import connect
@@ -89,7 +93,11 @@ _HOMES = {
     "landscape.methods.dss": ("DSS",),
     "landscape.methods.polygon": ("Polygon",),
     "landscape.methods.straight": ("Straight",),
-    "landscape.modules.pytorch": ("torch_task",),
+    "landscape.modules.from_equinox": ("equinox_task",),
+    "landscape.modules.from_haiku": ("haiku_task",),
+    "landscape.modules.from_linen": ("flax_task",),
+    "landscape.modules.from_nnx": ("nnx_task",),
+    "landscape.modules.from_pytorch": ("torch_task",),
     "landscape.search.state": ("Problem", "Search", "Stepper", "String"),
     "landscape.stages.check": ("check",),
     "landscape.stages.connect": ("connect",),
@@ -107,9 +115,10 @@ __all__ = [
     "PlaneResult", "Polygon", "Problem", "Quantity", "ReluConstruction", "Run", "RunError",
     "Search", "ShortenResult", "SpectrumResult", "Status", "Stepper", "Straight", "String",
     "Subject", "Task", "TrainedModel", "bind", "certify", "check", "components", "config_from",
-    "configure", "connect", "curvature", "disconnectivity_graph", "energy_task", "find_path",
-    "hessian_extremes", "lengths", "load_config", "measure", "open_run", "permuted", "plane",
-    "shorten", "spectrum", "torch_task", "train", "train_models", "verify",
+    "configure", "connect", "curvature", "disconnectivity_graph", "energy_task", "equinox_task",
+    "find_path", "flax_task", "haiku_task", "hessian_extremes", "lengths", "load_config", "measure",
+    "nnx_task", "open_run", "permuted", "plane", "shorten", "spectrum", "torch_task", "train",
+    "train_models", "verify",
 ]  # fmt: skip
 
 

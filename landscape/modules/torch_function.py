@@ -158,7 +158,8 @@ def _running(key: jax.Array | None) -> Iterator[None]:
     torch.backends.mha.set_fastpath_enabled(False)
     (mkldnn, *_) = torch.backends.mkldnn.set_flags(False)
     try:
-        with torch.no_grad():
+        # shapes are broadcast as PyTorch does it
+        with torch.no_grad(), jax.numpy_rank_promotion("allow"):
             yield
     finally:
         _randomness.key = before

@@ -37,6 +37,8 @@ def network_of(arrays: Arrays, landscape: Landscape, source: object) -> Arrays:
             raise RunError(
                 f"{source}: {name} has shape {leaf.shape}, the network's has {state[name].shape}"
             )
+        if not np.isfinite(leaf).all():
+            raise RunError(f"{source}: {name} is not finite")
     if travels(landscape):
         rest |= found
     params = check_and_cast_params(rest, landscape, source)
