@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from landscape.core.devices import configure
     from landscape.core.level import LevelSpec
     from landscape.core.permute import permuted
+    from landscape.core.state import State, Variables
     from landscape.core.status import Status
     from landscape.core.task import Landscape, Outputs, Task, bind, energy_task
     from landscape.data import DataError
@@ -68,19 +69,20 @@ _HOMES = {
         "Components", "DisconnectivityGraph", "components", "disconnectivity_graph",
     ),
     "landscape.api.measuring": (
-        "CurvatureResult", "HessianExtremes", "Lengths", "SpectrumResult", "curvature",
+        "CurvatureResult", "HessianExtremes", "Lengths", "SpectrumResult", "State", "curvature",
         "hessian_extremes", "lengths", "spectrum",
     ),
     "landscape.api.paths": ("PathResult", "certify", "find_path"),
     "landscape.api.planes": ("PlaneResult", "plane"),
     "landscape.api.shortening": ("ShortenResult", "shorten"),
-    "landscape.api.training": ("TrainedModel", "train_models"),
+    "landscape.api.training": ("TrainedModel", "Variables", "train_models"),
     "landscape.config.load": ("Config", "config_from", "load_config"),
     "landscape.config.validation": ("ConfigError",),
     "landscape.core.certificate": ("Certificate",),
     "landscape.core.devices": ("configure",),
     "landscape.core.level": ("LevelSpec",),
     "landscape.core.permute": ("permuted",),
+    "landscape.core.state": ("State", "Variables"),
     "landscape.core.status": ("Status",),
     "landscape.core.task": ("Landscape", "Outputs", "Task", "bind", "energy_task"),
     "landscape.data": ("DataError",),
@@ -113,12 +115,12 @@ __all__ = [
     "CurvatureResult", "DataError", "DisconnectivityGraph", "HessianExtremes", "Landscape",
     "Lengths", "LevelSpec", "LinearNetwork", "Measure", "Method", "Outputs", "PathResult",
     "PlaneResult", "Polygon", "Problem", "Quantity", "ReluConstruction", "Run", "RunError",
-    "Search", "ShortenResult", "SpectrumResult", "Status", "Stepper", "Straight", "String",
-    "Subject", "Task", "TrainedModel", "bind", "certify", "check", "components", "config_from",
-    "configure", "connect", "curvature", "disconnectivity_graph", "energy_task", "equinox_task",
-    "find_path", "flax_task", "haiku_task", "hessian_extremes", "lengths", "load_config", "measure",
-    "nnx_task", "open_run", "permuted", "plane", "shorten", "spectrum", "torch_task", "train",
-    "train_models", "verify",
+    "Search", "ShortenResult", "SpectrumResult", "State", "Status", "Stepper", "Straight", "String",
+    "Subject", "Task", "TrainedModel", "Variables", "bind", "certify", "check", "components",
+    "config_from", "configure", "connect", "curvature", "disconnectivity_graph", "energy_task",
+    "equinox_task", "find_path", "flax_task", "haiku_task", "hessian_extremes", "lengths",
+    "load_config", "measure", "nnx_task", "open_run", "permuted", "plane", "shorten", "spectrum",
+    "torch_task", "train", "train_models", "verify",
 ]  # fmt: skip
 
 

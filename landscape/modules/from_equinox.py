@@ -1,18 +1,15 @@
 """Tasks of equinox's modules."""
 
-# pyright: reportMissingImports=false
-# equinox is an extra
-
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
 from typing import Any
 
-import equinox as eqx
 import jax
 
 from landscape.core.task import Task
+from landscape.modules.extra import library
 from landscape.modules.floats import floats_of, with_floats
 from landscape.modules.task import Data, Loss, Module, module_task, splits_of
 
@@ -48,12 +45,14 @@ def equinox_task(
 
     Raises:
         ValueError: Data, loss or samples do not go with the module.
+        ImportError: equinox is not installed.
     """
+    eqx = library("equinox", "equinox")
     splits = splits_of(data)
     learning, first = _parted(make(jax.random.key(0)))
     judged = eqx.nn.inference_mode(learning)
-    counting = _counting(judged)
-    axis = next((layer.axis_name for layer in _norms(learning)), None)
+    counting = _counting(eqx, judged)
+    axis = next((layer.axis_name for layer in _norms(eqx, learning)), None)
     keyed = "key" in inspect.signature(type(learning).__call__).parameters
 
     def run(
@@ -97,17 +96,17 @@ def _parted(made: Any) -> tuple[Any, Any]:
     return made if isinstance(made, tuple) else (made, None)
 
 
-def _norms(net: Any) -> list[Any]:
+def _norms(eqx: Any, net: Any) -> list[Any]:
     leaves = jax.tree.leaves(net, is_leaf=lambda node: isinstance(node, eqx.nn.BatchNorm))
     return [leaf for leaf in leaves if isinstance(leaf, eqx.nn.BatchNorm)]
 
 
-def _counting(judged: Any) -> Any:
+def _counting(eqx: Any, judged: Any) -> Any:
     """The same with batch norm alone as in training."""
-    if not _norms(judged):
+    if not _norms(eqx, judged):
         return judged
     return eqx.tree_at(
-        lambda net: [layer.inference for layer in _norms(net)],
+        lambda net: [layer.inference for layer in _norms(eqx, net)],
         judged,
-        [False] * len(_norms(judged)),
+        [False] * len(_norms(eqx, judged)),
     )

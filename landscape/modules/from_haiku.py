@@ -1,17 +1,14 @@
 """Tasks of haiku's networks."""
 
-# pyright: reportMissingImports=false
-# haiku is an extra
-
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-import haiku as hk
 import jax
 
 from landscape.core.task import Task
+from landscape.modules.extra import library
 from landscape.modules.floats import floats_of, with_floats
 from landscape.modules.mode import mode
 from landscape.modules.task import Data, Loss, Module, module_task, splits_of
@@ -48,8 +45,10 @@ def haiku_task(
 
     Raises:
         ValueError: Data, loss or samples do not go with the network.
+        ImportError: haiku is not installed.
     """
-    splits, net = splits_of(data), hk.transform_with_state(forward)
+    splits = splits_of(data)
+    net = library("haiku", "haiku").transform_with_state(forward)
     few, fixed = splits["train"][0][:2], jax.random.key(0)
     judged, trained = mode(forward, False), mode(forward, True)
     # in training mode, since batch norm makes no state where it is only judged by one

@@ -85,7 +85,7 @@ class Shadow(torch.Tensor):
             return decomposition_table[func](*args, **kwargs)
         apart = func.decompose(*args, **kwargs)
         if apart is NotImplemented:
-            raise UntranslatedError(str(func))
+            raise UntranslatedError(f"{func} has no translation to JAX")
         return apart
 
 
@@ -95,7 +95,7 @@ def _apart(func: Any) -> Any:
     packet = getattr(torch.ops.aten, name.removesuffix("_"), None)
     apart = getattr(packet, func._overloadname, None)
     if not name.endswith("_") or apart is None:
-        raise UntranslatedError(str(func))
+        raise UntranslatedError(f"{func} has no translation to JAX")
     return apart
 
 

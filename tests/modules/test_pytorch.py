@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from landscape import ConfigError, bind, config_from, connect, torch_task, train, verify
+from landscape.report import report
 from landscape.stages.build import build_landscape
 
 torch = pytest.importorskip("torch")
@@ -305,6 +306,8 @@ def test_a_run_from_state_dicts(config, tmp_path: Path, pair: list[Any]) -> None
     (row,) = connect(run)
     assert row.status == "CONNECTED"
     assert all(verdict.agreed for verdict in verify(run))
+    notes = " ".join(report([run])["notes"])
+    assert "task.state: recompute" in notes and "by PyTorch" in notes
 
 
 def test_interpolated_statistics_are_shown_on_the_straight_line_alone(
