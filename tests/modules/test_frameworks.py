@@ -4,6 +4,7 @@ and of the training data, and everything that a path is judged by goes by them."
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import flax.linen as nn
@@ -13,16 +14,28 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from landscape import Task, bind, flax_task, nnx_task
+from landscape import (
+    Task,
+    bind,
+    config_from,
+    connect,
+    find_path,
+    flax_task,
+    nnx_task,
+    train,
+    verify,
+)
 from landscape.core import trees
 
 CLASSES, SAMPLES = 3, 60
 
 
 def images() -> tuple[np.ndarray, np.ndarray]:
+    """Classes that differ in their mean."""
     rng = np.random.default_rng(0)
-    x = rng.normal(size=(SAMPLES, 4, 4, 1)).astype(np.float32)
-    return x, rng.integers(0, CLASSES, SAMPLES)
+    y = rng.integers(0, CLASSES, SAMPLES)
+    x = rng.normal(size=(SAMPLES, 4, 4, 1)) + y[:, None, None, None]
+    return x.astype(np.float32), y
 
 
 class Linen(nn.Module):
@@ -176,3 +189,39 @@ def test_networks_begin_apart(task: Task) -> None:
     landscape = bind(task)
     one, other = (landscape.init(jax.random.key(seed)) for seed in (0, 1))
     assert any(not np.array_equal(one[name], other[name]) for name in one)
+
+
+FACTORY = """
+from tests.modules.test_frameworks import Linen, images
+from landscape import flax_task
+
+def make_task():
+    return flax_task(Linen(), images())
+"""
+
+
+def test_a_run_goes_by_recomputed_statistics_throughout(factory, tmp_path: Path) -> None:
+    config = config_from(
+        {
+            "task": {"factory": f"{factory(FACTORY)}:make_task"},
+            "train": {"models": 2, "learning_rate": 2e-2, "batch_size": 30, "max_steps": 400},
+            "levels": {"values": [0.8]},
+        }
+    )
+    run = train(config, tmp_path)
+    state = run.meta().state
+    assert state is not None and state.policy == "recompute"
+    assert all(record.given is None for record in run.models()), "they were not trained elsewhere"
+    (row,) = connect(run)
+    assert row.status == "CONNECTED"
+    assert all(verdict.agreed for verdict in verify(run))
+
+
+def test_the_one_call_takes_a_task_with_state(task: Task) -> None:
+    landscape = bind(task)
+    template = task.init(jax.random.key(0))
+    a, b = (trees.from_named(template, landscape.init(jax.random.key(seed))) for seed in (0, 1))
+    found = find_path(task, a, b, level=50.0)
+    assert found.status == "CONNECTED"
+    middle = trees.lerp(trees.to_named(a), trees.to_named(b), 0.5)
+    assert level(task, middle) <= found.certificate.maximum + 1e-5
