@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from landscape.core.task import Task
 from landscape.modules.extra import library
@@ -59,7 +60,8 @@ def equinox_task(
         net: Any, params: Any, state: Any, x: jax.Array, key: jax.Array | None = None
     ) -> tuple[jax.Array, Any]:
         net = eqx.combine(params, eqx.filter(net, eqx.is_inexact_array, inverse=True))
-        state = jax.tree.map(lambda leaf: leaf, state)  # equinox lets each be used once
+        # equinox lets each be used once, and compares what is known of its arrays before and after
+        state = jax.tree.map(lambda leaf: jnp.where(True, leaf, leaf), state)
         keys = jax.random.split(jax.random.key(0) if key is None else key, len(x))
 
         def one(sample: jax.Array, own: jax.Array) -> Any:

@@ -73,6 +73,18 @@ def check_paths(config: Config) -> None:
         )
 
 
+def check_recomputed(config: Config, what: str) -> None:
+    """Raise ConfigError for what moves points, or differentiates, with statistics that do not
+    follow."""
+    policy = config.task.state
+    if policy in ("stored", "interpolate"):
+        raise config.problem(
+            "task.state",
+            f"{what} needs statistics that follow from the parameters (allowed: recompute), and "
+            f"not {policy}, which is shown by lscape train, connect and report",
+        )
+
+
 def compared(
     config: Config, landscape: Landscape, networks: Sequence[Arrays]
 ) -> list[Given | None]:

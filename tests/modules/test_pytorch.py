@@ -10,7 +10,17 @@ import jax
 import numpy as np
 import pytest
 
-from landscape import ConfigError, bind, config_from, connect, torch_task, train, verify
+from landscape import (
+    ConfigError,
+    bind,
+    config_from,
+    connect,
+    find_path,
+    measure,
+    torch_task,
+    train,
+    verify,
+)
 from landscape.report import report
 from landscape.stages.build import build_landscape
 
@@ -211,6 +221,22 @@ def test_networks_are_drawn_as_pytorch_draws_them() -> None:
     np.testing.assert_array_equal(draws[0]["norm.weight"], 1)
 
 
+def test_the_one_call_takes_state_dicts_of_a_transformer() -> None:
+    torch.manual_seed(5)
+    nets = [Transformer().eval() for _ in range(2)]
+    task = torch_task(Transformer, tokens())
+    assert task.beside == ("mask",) and task.state is None
+    found = find_path(task, *(net.state_dict() for net in nets), level=4.0)
+    assert found.status == "CONNECTED"
+    assert found.path.keys() == dict(nets[0].named_parameters()).keys()
+    between = Transformer().eval()
+    at = {name: torch.tensor((leaf[0] + leaf[1]) / 2) for name, leaf in found.path.items()}
+    between.load_state_dict(at, strict=False)
+    x, y = tokens()
+    value = functional.cross_entropy(between(x).flatten(0, 1), y.flatten()).item()
+    assert value <= found.certificate.maximum + 1e-5
+
+
 class Sorted(nn.Module):
     """An operator that has no translation."""
 
@@ -326,6 +352,8 @@ def test_interpolated_statistics_are_shown_on_the_straight_line_alone(
     assert row.loss_a == pytest.approx(values[0], rel=1e-5)
     with pytest.raises(ConfigError, match=r"connect\.method: .*only the straight line"):
         connect(run, ["connect.method=dss"])
+    with pytest.raises(ConfigError, match=r"task\.state: a measure needs"):
+        measure(run)
 
 
 def test_stored_statistics_are_of_the_ends_alone(config, tmp_path: Path) -> None:
