@@ -225,3 +225,12 @@ def test_the_one_call_takes_a_task_with_state(task: Task) -> None:
     assert found.status == "CONNECTED"
     middle = trees.lerp(trees.to_named(a), trees.to_named(b), 0.5)
     assert level(task, middle) <= found.certificate.maximum + 1e-5
+
+
+def test_what_looks_like_state_is_asked_about() -> None:
+    a = {"w": np.ones(2), "norm.running_mean": np.ones(2)}
+    with pytest.raises(ValueError, match=r"norm\.running_mean look like running statistics"):
+        find_path(lambda p: jnp.sum(p["w"] ** 2), a, a, level=9.0)
+    counted = {"w": np.ones(2), "batches": np.array(3)}
+    with pytest.raises(TypeError, match=r"batches is of type int\d+, not a float"):
+        find_path(lambda p: jnp.sum(p["w"] ** 2), counted, counted, level=9.0)

@@ -152,6 +152,29 @@ def test_the_straight_line_with_recomputed_statistics_is_pytorchs(pair: list[Any
     assert max(theirs) > 1.5 * max(theirs[0], theirs[-1]), "there is a barrier to agree on"
 
 
+def test_statistics_of_several_batches_are_pytorchs_cumulative_average(
+    pair: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("landscape.modules.task.BATCH", 50)
+    task = torch_task(Cnn, images())
+    landscape, params = bind(task), parameters(pair[0])
+    assert landscape.origin is not None
+    net, (x, _) = copy.deepcopy(pair[0]), images()
+    for layer in (net.norm, net.other):
+        layer.reset_running_stats()
+        layer.train().momentum = None
+    with torch.no_grad():
+        for first in range(3):  # batches of 40, with a part of all kinds each
+            net(x[first::3])
+    assert task.state is not None
+    found = jax.jit(task.state.recompute)(params)
+    for name, leaf in found.items():
+        np.testing.assert_allclose(leaf, net.state_dict()[name], rtol=1e-5, atol=1e-6)
+    assert float(landscape.level(params)) == pytest.approx(
+        landscape.origin.level(params, None), rel=1e-5
+    )
+
+
 def test_a_gradient_is_pytorchs_own(pair: list[Any]) -> None:
     """Through the statistics too: in training mode on all data, without dropout."""
     landscape = bind(torch_task(Cnn, images()))
