@@ -234,3 +234,11 @@ def test_what_looks_like_state_is_asked_about() -> None:
     counted = {"w": np.ones(2), "batches": np.array(3)}
     with pytest.raises(TypeError, match=r"batches is of type int\d+, not a float"):
         find_path(lambda p: jnp.sum(p["w"] ** 2), counted, counted, level=9.0)
+
+
+@pytest.mark.parametrize("make", [lambda c: flax_task(Linen(), images(), chunk=c),
+                                  lambda c: nnx_task(Nnx, images(), chunk=c)])  # fmt: skip
+def test_chunks_change_memory_and_no_number(make: Callable[[int | None], Task]) -> None:
+    whole, parts = make(None), make(7)
+    params = bind(whole).init(jax.random.key(0))
+    assert level(parts, params) == pytest.approx(level(whole, params), rel=1e-5)
