@@ -59,7 +59,7 @@ check: lint test
 .venv-torch/ready: requirements.lock requirements-dev.lock pyproject.toml
 	$(PYTHON) -m venv .venv-torch
 	.venv-torch/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock -r requirements-dev.lock
-	.venv-torch/bin/python -m pip install --quiet --disable-pip-version-check --no-build-isolation -e '.[bench]'
+	.venv-torch/bin/python -m pip install --quiet --disable-pip-version-check --no-build-isolation -e '.[bench,equinox,haiku]'
 	touch $@
 
 # needs uv

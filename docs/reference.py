@@ -33,6 +33,7 @@ ROOMS = {
     "landscape.api.training": "Training models",
     "landscape.api.saving": "Training models",
     "landscape.api.graph": "Components",
+    "landscape.modules": "Tasks of your networks",
     "landscape.core": "Tasks, levels and verdicts",
     "landscape.methods": "Methods",
     "landscape.search": "What a method works on",

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from landscape.core.devices import configure
     from landscape.core.level import LevelSpec
     from landscape.core.permute import permuted
+    from landscape.core.state import State, Variables
     from landscape.core.status import Status
     from landscape.core.task import Landscape, Outputs, Task, bind, energy_task
     from landscape.data import DataError
@@ -49,6 +50,11 @@ if TYPE_CHECKING:
     from landscape.methods.dss import DSS
     from landscape.methods.polygon import Polygon
     from landscape.methods.straight import Straight
+    from landscape.modules.from_equinox import equinox_task
+    from landscape.modules.from_haiku import haiku_task
+    from landscape.modules.from_linen import flax_task
+    from landscape.modules.from_nnx import nnx_task
+    from landscape.modules.from_pytorch import torch_task
     from landscape.search.state import Problem, Search, Stepper, String
     from landscape.stages.check import check
     from landscape.stages.connect import connect
@@ -78,6 +84,7 @@ _HOMES = {
     "landscape.core.devices": ("configure",),
     "landscape.core.level": ("LevelSpec",),
     "landscape.core.permute": ("permuted",),
+    "landscape.core.state": ("State", "Variables"),
     "landscape.core.status": ("Status",),
     "landscape.core.task": ("Landscape", "Outputs", "Task", "bind", "energy_task"),
     "landscape.data": ("DataError",),
@@ -90,6 +97,11 @@ _HOMES = {
     "landscape.methods.dss": ("DSS",),
     "landscape.methods.polygon": ("Polygon",),
     "landscape.methods.straight": ("Straight",),
+    "landscape.modules.from_equinox": ("equinox_task",),
+    "landscape.modules.from_haiku": ("haiku_task",),
+    "landscape.modules.from_linen": ("flax_task",),
+    "landscape.modules.from_nnx": ("nnx_task",),
+    "landscape.modules.from_pytorch": ("torch_task",),
     "landscape.search.state": ("Problem", "Search", "Stepper", "String"),
     "landscape.stages.check": ("check",),
     "landscape.stages.connect": ("connect",),
@@ -105,11 +117,12 @@ __all__ = [
     "CurvatureResult", "DataError", "DisconnectivityGraph", "HessianExtremes", "Landscape",
     "Lengths", "LevelSpec", "LinearNetwork", "Measure", "Method", "Outputs", "PathResult",
     "PlaneResult", "Polygon", "Problem", "Quantity", "ReluConstruction", "Run", "RunError",
-    "Search", "ShortenResult", "SpectrumResult", "Status", "Stepper", "Straight", "String",
-    "Subject", "Task", "TrainedModel", "bind", "certify", "check", "components", "config_from",
-    "configure", "connect", "curvature", "disconnectivity_graph", "energy_task", "find_path",
-    "hessian_extremes", "lengths", "load_config", "measure", "open_run", "permuted", "plane",
-    "save_parameters", "shorten", "spectrum", "train", "train_models", "verify",
+    "Search", "ShortenResult", "SpectrumResult", "State", "Status", "Stepper", "Straight", "String",
+    "Subject", "Task", "TrainedModel", "Variables", "bind", "certify", "check", "components",
+    "config_from", "configure", "connect", "curvature", "disconnectivity_graph", "energy_task",
+    "equinox_task", "find_path", "flax_task", "haiku_task", "hessian_extremes", "lengths",
+    "load_config", "measure", "nnx_task", "open_run", "permuted", "plane", "save_parameters",
+    "shorten", "spectrum", "torch_task", "train", "train_models", "verify",
 ]  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """A strict environment: warnings are errors (pyproject.toml), and rank promotion raises.
 
-Tests marked `torch` compare with PyTorch; they run where it is installed (`make test-torch`).
+Tests marked `torch` need PyTorch or another extra; they run where these are (`make test-torch`).
 """
 
 import importlib.util

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from landscape.core.adaptive import FALLBACK_GRID, MOST_POINTS, SETTLED, adaptive_maxima
 from landscape.core.certificate import certify, curve_evaluator, segment_evaluator
-from landscape.core.segments import ADAPTIVE
+from landscape.core.settings import ADAPTIVE
 from tests.analytic import RING
 from tests.test_paths import landscape_of, line
 

@@ -57,6 +57,7 @@ RUN = {
     "own path": "connect.start=path.safetensors",
     "own task": "lscape run my_task.yaml",
     "outside": "lscape run outside.yaml",
+    "own network": "lscape run digits_torch.yaml",
     "call": "print(found.certificate)\n",
     "library": "ls.shorten(ring",
     "stages": "from landscape import connect, load_config",
@@ -314,6 +315,15 @@ def test_networks_trained_outside(folder, trained_with):
     assert [(r["level"], r["status"]) for r in rows] == [("0.5", "CONNECTED"), ("0.1", "CONNECTED")]
     assert rows[0]["loss_a"] == rows[1]["loss_a"], "one network, used at both levels"
     assert float(rows[0]["loss_a"]) <= 0.1
+
+
+@pytest.mark.torch
+def test_a_network_of_pytorch(folder):
+    """From its files to the report, as the page on one's own network has it."""
+    outputs("own network")
+    (run,) = (folder / "runs").iterdir()
+    assert {r["status"] for r in results(run)} == {"CONNECTED"}
+    assert "recomputed at every point" in (run / "report.html").read_text()
 
 
 def test_the_one_call():

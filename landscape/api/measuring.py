@@ -21,7 +21,7 @@ from landscape.api.problem import (
 from landscape.core import paths, trees
 from landscape.core.certificate import certify, segment_evaluator
 from landscape.core.keys import key_data
-from landscape.core.segments import ADAPTIVE
+from landscape.core.settings import ADAPTIVE
 from landscape.measures.curvature import classify_peak, curvatures, extremes, points_along
 from landscape.measures.function_space import make_function_length
 from landscape.measures.hessian import Hessian

@@ -19,7 +19,8 @@ from landscape.core.certificate import Certificate, segment_evaluator
 from landscape.core.certificate import certify as certify_points
 from landscape.core.devices import each
 from landscape.core.level import LevelSpec
-from landscape.core.segments import ADAPTIVE, Memoized
+from landscape.core.segments import Memoized
+from landscape.core.settings import ADAPTIVE
 from landscape.core.status import Status
 from landscape.core.task import Landscape
 from landscape.methods.base import Method

@@ -14,6 +14,7 @@ import numpy as np
 
 from landscape.core import trees
 from landscape.core.paths import finite_beads
+from landscape.core.state import look_like_state
 from landscape.core.task import Landscape, Scalar, Task, bind, energy_task
 from landscape.core.trees import Params
 
@@ -47,15 +48,27 @@ def as_landscape(
             if name not in known:
                 allowed = ", ".join(known)
                 raise ValueError(f"the task has no {what} '{name}' (allowed: {allowed})")
-        return bind(problem, metric, split)
+        landscape = bind(problem, metric, split)
+        _check_state(landscape)
+        return landscape
     if not callable(problem):
         kind = type(problem).__name__
         raise TypeError(f"expected a loss, a landscape.Task or a landscape.Landscape, got {kind}")
     landscape = bind(energy_task(problem, lambda key: example))
+    _check_state(landscape)
     shape = jax.eval_shape(landscape.level, dict(landscape.shapes))
     if getattr(shape, "shape", None) != ():
         raise ValueError(f"the loss must be a scalar, its shape is {shape.shape}")
     return landscape
+
+
+def _check_state(landscape: Landscape) -> None:
+    if found := ", ".join(look_like_state(landscape.shapes)):
+        raise ValueError(
+            f"{found} look like running statistics, by their names. Are they to be coordinates of "
+            "a path? If not, leave them out of the parameters, and give the task a `state`, as "
+            "torch_task and flax_task do. If so, pass the landscape, landscape.bind(task)"
+        )
 
 
 def as_params(landscape: Landscape, tree: Tree, what: str) -> Params:
@@ -109,12 +122,17 @@ def point_of(problem: Problem, params: Tree, metric: str, split: str) -> tuple[L
 
 
 def like(template: Tree, named: Params) -> Tree:
-    """Named arrays in the structure of the user's own."""
+    """Named arrays in the structure of the user's own, less what of it is state."""
+    if named.keys() != {*trees.names(template)}:
+        return dict(named)
     return trees.from_named(template, named)
 
 
 def _checked(landscape: Landscape, named: Params, what: str, leading: tuple[int, ...]) -> Params:
     wanted = landscape.shapes
+    state = landscape.state.shapes if landscape.state else {}
+    rest = {*landscape.beside, *state} - wanted.keys()  # as a whole state_dict has it
+    named = {name: leaf for name, leaf in named.items() if name not in rest}
     for said, names in (
         ("has no", wanted.keys() - named.keys()), ("has an unknown", named.keys() - wanted.keys()),
     ):  # fmt: skip

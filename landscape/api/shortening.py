@@ -13,7 +13,8 @@ from landscape.api.problem import Problem, Tree, like, path_of
 from landscape.core import paths
 from landscape.core.certificate import Certificate, segment_evaluator
 from landscape.core.certificate import certify as certify_points
-from landscape.core.segments import ADAPTIVE, Memoized
+from landscape.core.segments import Memoized
+from landscape.core.settings import ADAPTIVE
 from landscape.search.shorten import Shortener
 
 

@@ -270,6 +270,8 @@ def resolved(config: Config) -> dict[str, Any]:
     task = {chosen: getattr(config.task, chosen), **config.task.keys}
     if config.task.coordinates:
         task["coordinates"] = config.task.coordinates
+    if config.task.state:
+        task["state"] = config.task.state
     sections = {key: plain(getattr(config, key)) for key in SECTIONS}
     return {"task": task, **sections}
 

@@ -78,6 +78,10 @@ def _task(definitions: Schema) -> tuple[Schema, Schema]:
             "enum": ["all", None],
             "description": "all: arrays that look like state are searched, too",
         },
+        "state": {
+            "enum": ["recompute", "stored", "interpolate", None],
+            "description": "where running statistics come from at a point of a path",
+        },
     }
     known, required = [], []
     for name in TASKS.names():

@@ -22,8 +22,7 @@ from pydantic import (
 from landscape.config.optax_section import BeadOptimizer, LearningRate
 from landscape.config.train_section import WeightDecay
 from landscape.config.validation import validated
-from landscape.core.segments import ADAPTIVE
-from landscape.core.settings import Count, Seed, Settings
+from landscape.core.settings import ADAPTIVE, Count, Seed, Settings
 from landscape.measures.base import Measure as OtherMeasure
 from landscape.measures.registry import MEASURES, load_measure
 from landscape.methods.base import Method

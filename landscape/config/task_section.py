@@ -18,6 +18,7 @@ from landscape.config.validation import (
     unknown,
     validated,
 )
+from landscape.core.state import Policy
 from landscape.data import Store
 from landscape.tasks.registry import TASKS, load_builder
 
@@ -27,12 +28,14 @@ class TaskSpec:
     """A built-in task's name or a user's factory, and all the keys that its builder takes.
 
     coordinates: `all` where arrays that look like state, not parameters, are meant to be searched.
+    state: Where state, such as running statistics, comes from at a point; None: `recompute`.
     """
 
     name: str | None
     factory: str | None
     keys: dict[str, Any]
     coordinates: Literal["all"] | None = None
+    state: Policy | None = None
 
     def builder(self) -> Callable[..., Any]:
         """The function that makes the task. Raises ImportError for a factory that is gone."""
@@ -82,7 +85,7 @@ def task_of(given: Any) -> tuple[TaskSpec | None, list[Problem]]:
     keys, problems = validated(kind, {**defaults, **rest}, "task")
     if problems:
         return None, problems
-    return TaskSpec(name, factory, to_jsonable_python(keys), head.coordinates), []
+    return TaskSpec(name, factory, to_jsonable_python(keys), head.coordinates, head.state), []
 
 
 class _TaskHead(BaseModel):
@@ -90,3 +93,4 @@ class _TaskHead(BaseModel):
     name: str | None = None
     factory: str | None = None
     coordinates: Literal["all"] | None = None
+    state: Policy | None = None

@@ -15,7 +15,8 @@ from pydantic_core import SchemaValidator, to_jsonable_python
 from typing_extensions import TypedDict, is_typeddict
 
 Problem = tuple[str, str]  # key, what is wrong with it
-RESERVED = ("name", "factory", "coordinates")  # keys of a task that are no arguments of its builder
+# keys of a task that are no arguments of its builder
+RESERVED = ("name", "factory", "coordinates", "state")
 
 
 class ConfigError(ValueError):

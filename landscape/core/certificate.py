@@ -15,7 +15,8 @@ from landscape.core.devices import each
 from landscape.core.grid import grid_maxima
 from landscape.core.paths import fractions, segment_lengths
 from landscape.core.rounding import rounding_of
-from landscape.core.segments import ADAPTIVE, SegmentEvaluator, SegmentMaxima
+from landscape.core.segments import SegmentEvaluator, SegmentMaxima
+from landscape.core.settings import ADAPTIVE
 from landscape.core.task import Landscape
 from landscape.core.trees import Params
 

@@ -12,9 +12,8 @@ import numpy as np
 
 from landscape.core import trees
 from landscape.core.rounding import Rounding
+from landscape.core.settings import ADAPTIVE
 from landscape.core.trees import Params
-
-ADAPTIVE = 0  # the grid of a certificate that chooses its points
 
 Evaluate = Callable[[np.ndarray, np.ndarray], np.ndarray]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -11,6 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from landscape.core import trees
+from landscape.core.state import Policy, State, Variables
 from landscape.core.trees import Params
 
 Scalar = Any
@@ -46,6 +48,26 @@ class Outputs(NamedTuple):
 
     predict: Callable[[Any, Batch], jax.Array]
     distance: Literal["l2", "jsd"]
+
+
+class Origin(NamedTuple):
+    """The framework that a network was written in, as a second opinion on its translation.
+
+    Attributes:
+        name: Of the framework.
+        metric: (name, parameters, state or None, data of a split) → the metric of that name,
+            computed by it. The arrays have names; without a state, it recomputes its own.
+    """
+
+    name: str
+    metric: Callable[[str, Params, Params | None, Batch], float]
+
+
+class BoundOrigin(NamedTuple):
+    """The same for the level's metric and split: (parameters, state or None) → `level`."""
+
+    name: str
+    level: Callable[[Params, Params | None], float]
 
 
 @dataclass(frozen=True)
@@ -86,6 +108,12 @@ class Task:
         geodesic: (parameters a, parameters b, limit) → what no path between them below the limit is
             shorter than: the length of the shortest where that is known, or a lower bound on it.
             It is of levels of the metric `loss`. None for none.
+        state: What follows from the parameters, such as running statistics; None for none. The
+            metrics and `outputs` of a task with state are given `Variables` in the place of the
+            parameters.
+        beside: Names of arrays that a file of such a network may have, and that are neither
+            parameters nor state, as a counter of batches. They are left out.
+        origin: What the losses of networks trained elsewhere are compared with; None for nothing.
     """
 
     init: Callable[[jax.Array], Any]
@@ -101,6 +129,9 @@ class Task:
     form: Form | None = None
     filters: Mapping[str, Axes] = field(default_factory=dict)
     geodesic: Geodesic | None = None
+    state: State | None = None
+    beside: tuple[str, ...] = ()
+    origin: Origin | None = None
 
     def __repr__(self) -> str:
         splits = ", ".join(f"{name} {_samples(data):,}" for name, data in self.data.items())
@@ -143,6 +174,24 @@ def energy_task(energy: Callable[[Any], Scalar], init: Callable[[jax.Array], Any
     )
 
 
+class BoundState(NamedTuple):
+    """A task's state over named arrays.
+
+    Attributes:
+        policy: Where it comes from at a point: `recompute`d there, or an end's own as it was
+            `stored`, or `interpolate`d between the ends like the parameters. In the latter two its
+            arrays are among the points' coordinates, which no gradient moves.
+        samples: Of how many samples it is recomputed.
+        shapes: Of its arrays, by name.
+        level: (parameters, state) → scalar, the level's metric with a given state.
+    """
+
+    policy: Policy
+    samples: int
+    shapes: dict[str, jax.ShapeDtypeStruct]
+    level: Callable[[Params, Params], Scalar]
+
+
 class Landscape(NamedTuple):
     """A task with its level's metric and split chosen, over flat dicts of named arrays.
 
@@ -169,6 +218,9 @@ class Landscape(NamedTuple):
         double_level: The level's metric of params in float64, given to the task as they are but for
             those that it takes in less than float32.
         geodesic: The task's, over params, if the level's metric is the loss that it speaks of.
+        state: The task's, bound.
+        beside: The task's.
+        origin: The task's.
     """
 
     init: Callable[[jax.Array], Params]
@@ -189,6 +241,9 @@ class Landscape(NamedTuple):
     filters: Mapping[str, Axes] = MappingProxyType({})
     double_level: Callable[[Params], Scalar] | None = None
     geodesic: Geodesic | None = None
+    state: BoundState | None = None
+    beside: tuple[str, ...] = ()
+    origin: BoundOrigin | None = None
 
     def __repr__(self) -> str:
         count = f"{trees.size(self.shapes):,} parameters in {len(self.shapes)} arrays"
@@ -206,7 +261,11 @@ def unequal_samples(data: Batch) -> str:
 
 
 def bind(
-    task: Task, metric: str = "loss", split: str = "train", batch_size: int | None = None
+    task: Task,
+    metric: str = "loss",
+    split: str = "train",
+    batch_size: int | None = None,
+    state: Policy = "recompute",
 ) -> Landscape:
     """Choose what the level measures, and how many samples, drawn with replacement, a step sees.
 
@@ -215,6 +274,7 @@ def bind(
         metric: One of its metrics.
         split: One of its splits.
         batch_size: Samples a step; None: all.
+        state: Where a task's state comes from at a point (`BoundState.policy`).
 
     Returns:
         The landscape.
@@ -227,10 +287,17 @@ def bind(
     """
     key_shape = jax.eval_shape(lambda: jax.random.key(0))
     template = jax.eval_shape(task.init, key_shape)
-    own = trees.to_named(template)
+    following = jax.eval_shape(lambda: task.state and task.state.stored)
+    own, of_state = trees.to_named(template), trees.to_named(following)
+    travels = state != "recompute"
+    if travels:
+        own |= of_state
     for name, shape in own.items():
         if not jnp.issubdtype(shape.dtype, jnp.floating):
-            raise TypeError(f"parameter {name} is of type {shape.dtype}, not a float")
+            raise TypeError(
+                f"parameter {name} is of type {shape.dtype}, not a float. What a path cannot move, "
+                "such as a counter, has to be left out of what `init` returns"
+            )
     if not trees.size(own):
         raise TypeError("there are no parameters")
     kinds = [shape.dtype for shape in own.values()]
@@ -251,8 +318,23 @@ def bind(
         rounded = {name: _rounded(leaf, own[name].dtype) for name, leaf in params.items()}
         return trees.from_named(template, rounded)
 
+    def at(params: Params) -> Any:
+        """What the metrics are given at a point."""
+        if task.state is None:
+            return given(params)
+        if travels:
+            return with_state(params, {name: params[name] for name in of_state})
+        return Variables(given(params), task.state.recompute(given(params)))
+
+    def with_state(params: Params, named: Params) -> Variables:
+        rounded = {name: _rounded(leaf, of_state[name].dtype) for name, leaf in named.items()}
+        held_still = jax.lax.stop_gradient(trees.from_named(following, rounded))
+        return Variables(given(params), held_still)
+
     def init(key: jax.Array) -> Params:
         named = trees.to_named(task.init(key))
+        if travels and task.state is not None:
+            named |= trees.to_named(task.state.stored)
         return {name: jnp.asarray(leaf, held) for name, leaf in named.items()}
 
     def loss(params: Params, carry: Carry, key: jax.Array) -> tuple[Scalar, Carry]:
@@ -265,26 +347,28 @@ def bind(
         return _at_least_float32(value), carry
 
     def level(params: Params) -> Scalar:
-        return _at_least_float32(measure(given(params), measured))
+        return _at_least_float32(measure(at(params), measured))
 
     def double_level(params: Params) -> Scalar:
         few = {name: shape for name, shape in own.items() if shape.dtype.itemsize < 4}
         rounded = {name: _rounded(params[name], shape.dtype) for name, shape in few.items()}
-        return measure(trees.from_named(template, {**params, **rounded}), measured)
+        point = trees.from_named(template, {**params, **rounded})
+        whole = Variables(point, task.state.recompute(point)) if task.state else point
+        return measure(whole, measured)
 
     def descent(params: Params) -> Scalar:
-        return _at_least_float32(measure(given(params), drawn))
+        return _at_least_float32(measure(at(params), drawn))
 
     def by_sample(params: Params) -> tuple[jax.Array, Params]:
         def one(sample: Batch) -> Any:
             alone = jax.tree.map(lambda leaf: leaf[None], sample)
-            return jax.value_and_grad(lambda p: _at_least_float32(measure(given(p), alone)))(params)
+            return jax.value_and_grad(lambda p: _at_least_float32(measure(at(p), alone)))(params)
 
         return jax.vmap(one)(drawn)
 
     def predict(params: Params, data: Batch) -> jax.Array:
         assert task.outputs is not None
-        return _at_least_float32(task.outputs.predict(given(params), data))
+        return _at_least_float32(task.outputs.predict(at(params), data))
 
     def geodesic(a: Params, b: Params, limit: float) -> float:
         assert task.geodesic is not None
@@ -296,12 +380,18 @@ def bind(
             return None
         return HessianTarget(
             name,
-            lambda params, data: _at_least_float32(task.metrics[name](given(params), data)),
+            lambda params, data: _at_least_float32(task.metrics[name](at(params), data)),
             measured,
             name in task.sample_means,
             name in task.nonsmooth,
         )
 
+    def level_with(params: Params, named: Params) -> Scalar:
+        return _at_least_float32(measure(with_state(params, named), measured))
+
+    origin = task.origin and BoundOrigin(
+        task.origin.name, functools.partial(_by, task.origin, metric, measured)
+    )
     has_gradient = metric in task.differentiable
     return Landscape(
         init,
@@ -320,9 +410,16 @@ def bind(
         task.outputs and task.outputs._replace(predict=predict),
         has_gradient or task.higher_is_better is not None,
         task.filters,
-        double_level,
+        None if travels else double_level,
         geodesic if task.geodesic and metric == "loss" else None,
+        task.state and BoundState(state, task.state.samples, of_state, level_with),
+        task.beside,
+        origin,
     )
+
+
+def _by(origin: Origin, metric: str, data: Batch, params: Params, state: Params | None) -> float:
+    return origin.metric(metric, params, state, data)
 
 
 def _rounded(leaf: Any, dtype: Any) -> Any:

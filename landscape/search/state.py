@@ -9,7 +9,8 @@ from typing import Protocol
 import numpy as np
 
 from landscape.core import trees
-from landscape.core.segments import ADAPTIVE, SegmentEvaluator
+from landscape.core.segments import SegmentEvaluator
+from landscape.core.settings import ADAPTIVE
 from landscape.core.status import Status
 from landscape.core.task import Landscape
 from landscape.core.trees import Params

@@ -39,7 +39,13 @@ from landscape.search.beads import (
 )
 from landscape.search.descend import Constraint, Descender
 from landscape.search.training_task import in_bfloat16, in_epochs
-from landscape.stages.inputs import check_direction, check_functions, check_samples, raised_at
+from landscape.stages.inputs import (
+    check_direction,
+    check_functions,
+    check_policy,
+    check_samples,
+    raised_at,
+)
 from landscape.stages.optimizer import build_optimizer, learning_rate
 from landscape.store.files import Arrays, RunError
 from landscape.store.run import Run
@@ -133,10 +139,12 @@ def build_landscape(
         )
     if "train" not in task.data:
         raise config.problem(key, "the task's data have no split 'train'")
+    check_policy(config, task)
     check_direction(config, task)
     check_samples(config, task)
     try:
-        landscape = bind(task, levels.metric, levels.split, config.train.batch_size)
+        policy = config.task.state or "recompute"
+        landscape = bind(task, levels.metric, levels.split, config.train.batch_size, policy)
     except ValueError as error:
         raise config.problem("train.batch_size", str(error)) from error
     except Exception as error:

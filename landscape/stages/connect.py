@@ -14,6 +14,7 @@ from landscape.stages.build import Progress, config_of, log, silent
 from landscape.stages.context import Pair, connect_context
 from landscape.stages.pairs import Link, chain, connect_level
 from landscape.stages.start_path import given_paths
+from landscape.stages.state import check_paths
 from landscape.stages.tree import connect_tree, tree_is_complete
 from landscape.store.files import RunError, write_bytes
 from landscape.store.records.strings import StringRecord, TreeRecord
@@ -79,6 +80,7 @@ def _connect_set(
     if complete and not _unfinished(run, name, chosen):
         log.info(f"{run.directory}: {name} is already finished for these pairs, nothing to do")
         return wanted(run.write_results())
+    check_paths(config)
     with run.stage(f"connect {name}"):
         run.keep_changes(name, changes(own, config, "connect"))
         context = connect_context(run, config, name, progress)

@@ -12,8 +12,9 @@ from landscape.config.load import Config
 from landscape.config.train_section import Endpoints
 from landscape.core import trees
 from landscape.core.task import Landscape
-from landscape.stages.build import check_and_cast_params, log
+from landscape.stages.build import log
 from landscape.stages.formats import Unreadable, read_arrays
+from landscape.stages.state import network_of
 from landscape.store.files import Arrays, RunError
 
 WRAPPERS = ("module.", "_orig_mod.", "params.", "model.", "state_dict.", "model_state_dict.")
@@ -34,7 +35,10 @@ def check_endpoints(config: Config, landscape: Landscape) -> None:
 
 
 def read_endpoint(path: str, config: Config, landscape: Landscape) -> Arrays:
-    """The parameters of one check point. Raises ConfigError as `check_endpoints`."""
+    """The parameters of one check point, and its file's state.
+
+    Raises ConfigError as `check_endpoints`.
+    """
     return _fitted(path, config.train.files_key, config, landscape)[0]
 
 
@@ -46,20 +50,22 @@ def _load(path: str, key: str, config: Config) -> Arrays:
 
 
 def _fitted(path: str, key: str, config: Config, landscape: Landscape) -> tuple[Arrays, set[str]]:
-    """The parameters of a check point, and the prefixes that were stripped from their names."""
+    """A check point's parameters and state, and the prefixes stripped from their names."""
     arrays, asked = _load(path, key, config), config.train.endpoints
     if isinstance(asked, Endpoints):
         arrays = _renamed(path, arrays, asked, config)
-    named, prefixes = _stripped(arrays, landscape.shapes)
+    state = landscape.state.shapes if landscape.state else {}
+    known = {*landscape.shapes, *state, *landscape.beside}
+    named, prefixes = _stripped(arrays, known)
     try:
-        params = check_and_cast_params(named, landscape, path)
+        network = network_of(named, landscape, path)
     except RunError as error:
         raise config.problem(key, f"{error}{_hint(named, landscape)}") from None
-    for name, array in params.items():
+    for name, array in network.items():
         if bad := int((~np.isfinite(array)).sum()):
             said = f"{path}: {name} has {bad} numbers that are not finite, of {array.size}"
             raise config.problem(key, said)
-    return params, prefixes
+    return network, prefixes
 
 
 def _stripped(arrays: Arrays, wanted: Container[str]) -> tuple[Arrays, set[str]]:

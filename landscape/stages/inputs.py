@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
 import jax
@@ -13,12 +13,11 @@ from jax.interpreters.partial_eval import dce_jaxpr
 from landscape.config.load import Config
 from landscape.core import trees
 from landscape.core.devices import each
+from landscape.core.state import look_like_state
 from landscape.core.task import Landscape, Task, unequal_samples
 
 log = logging.getLogger("lscape")
 
-COLLECTIONS = ("batch_stats", "cache", "perturbations")  # of flax, beside `params`
-BUFFERS = ("running_mean", "running_var")  # of PyTorch
 GROWS = re.compile(
     r"(.*[\W_])?(accuracy|acc|auc|auroc|f1|r2|iou|psnr|ssim|likelihood)([\W_]?score)?", re.I
 )
@@ -62,6 +61,19 @@ def check_direction(config: Config, task: Task) -> None:
         )
 
 
+def check_policy(config: Config, task: Task) -> None:
+    """Raise ConfigError for a policy that the task, or what is asked for, does not go with."""
+    policy = config.task.state
+    if policy is None:
+        return
+    if task.state is None:
+        raise config.problem("task.state", "the task has no state: every array is a parameter")
+    if policy != "recompute" and not config.train.files:
+        raise config.problem(
+            "task.state", f"{policy} is of networks trained elsewhere (train.endpoints)"
+        )
+
+
 def check_start(config: Config, landscape: Landscape, params: trees.Params) -> str:
     """What is to be said where all of these untrained models [n, ...] meet every level.
 
@@ -100,7 +112,8 @@ def check_functions(config: Config, landscape: Landscape) -> None:
         )
     if config.task.coordinates == "all":
         return
-    state = look_like_state(landscape.shapes)
+    declared = landscape.state.shapes if landscape.state else {}
+    state = look_like_state(name for name in landscape.shapes if name not in declared)
     why = "look like running statistics or other state, by their names"
     if not state and not config.train.files:
         state = [name for name in landscape.shapes if name in level - loss]
@@ -109,26 +122,10 @@ def check_functions(config: Config, landscape: Landscape) -> None:
         raise config.problem(
             config.task_key,
             f"of the parameters, {_listed(state)} {why}. Every parameter is a coordinate of the "
-            "search. Leave these out of what `init` returns, and have the metric compute them "
-            f"({DOCUMENT}); or set task.coordinates: all, if they are meant to be searched",
+            "search. Leave these out of what `init` returns, and give the task a `state` that "
+            f"follows from the parameters ({DOCUMENT}); or set task.coordinates: all, if they are "
+            "meant to be searched",
         )
-
-
-def look_like_state(names: Iterable[str]) -> list[str]:
-    """The names that stand in one of flax's collections beside `params`, or are PyTorch's of a
-    running statistic."""
-    parts = [name.split(".") for name in names]
-    holders = {
-        tuple(path[:at]) for path in parts for at, part in enumerate(path) if part == "params"
-    }
-
-    def state(path: list[str]) -> bool:
-        beside = (
-            part in COLLECTIONS and tuple(path[:at]) in holders for at, part in enumerate(path)
-        )
-        return path[-1] in BUFFERS or any(beside)
-
-    return [".".join(path) for path in parts if state(path)]
 
 
 def _read(

@@ -29,6 +29,7 @@ from landscape.stages.build import (
     silent,
 )
 from landscape.stages.checkpoints import Checkpoints, KeptPlane, kept
+from landscape.stages.state import check_recomputed
 from landscape.store.files import Arrays, RunError, digest, load_arrays
 from landscape.store.layout import plane_name
 from landscape.store.records.planes import Drawn, PlaneKind, PlaneRecord
@@ -93,6 +94,7 @@ def plane(
     name = plane_name(kind, chosen, at)
     if kind != "random" and is_there(run, name, asked_of(config, kind, chosen, at, grid, span)):
         return name
+    check_recomputed(config, "a plane")
     landscape = build_landscape(config, progress)
     filters = _filters(config, landscape) if kind == "random" else None
     asked = asked_of(config, kind, chosen, at, grid, span, filters)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +35,11 @@ from landscape.stages.checkpoints import Checkpoints, KeptTraining, Plain, desce
 from landscape.stages.endpoints import check_endpoints, read_endpoint
 from landscape.stages.inputs import check_start
 from landscape.stages.optimizer import build_optimizer
+from landscape.stages.state import compared, parameters_of
 from landscape.store.files import load_arrays, save_arrays
 from landscape.store.records.base import as_dict
-from landscape.store.records.models import EndPoint, Line, Met, ModelRecord, why_missed
+from landscape.store.records.models import EndPoint, Given, Line, Met, ModelRecord, why_missed
+from landscape.store.records.runs import StateRecord
 from landscape.store.run import Run, create_run, open_run
 
 DRAWS = 4  # random points at which a network is compared with its permuted twin
@@ -83,23 +86,42 @@ def train(config: Config, runs_dir: str | Path = "runs", progress: Progress = si
         if early:
             log.warning(early)
     check_endpoints(config, landscape)
+    comparisons = _compared(config, landscape)
     if config.train.permute:
         _check_permutation(config, landscape)
     about = surroundings()
     log.info(f"device: {about['device']}")
     if not directory.exists():
         sizes = {"parameters": trees.size(landscape.shapes), "models": config.train.models}
+        if state := landscape.state:
+            about["state"] = StateRecord(policy=state.policy, samples=state.samples)
         create_run(directory, dump_config(config), {**about, **sizes})
     run = open_run(directory)
     with run.stage("train"):
         if config.train.files:
-            _measure(run, config, landscape, progress)
+            _measure(run, config, landscape, comparisons, progress)
         else:
             _descend(run, config, landscape, trained, progress)
     return run
 
 
-def _measure(run: Run, config: Config, landscape: Landscape, progress: Progress) -> None:
+def _compared(config: Config, landscape: Landscape) -> dict[str, Given]:
+    """The last check point of each network trained elsewhere, by its file, as it is there."""
+    if landscape.state is None and landscape.origin is None:
+        return {}
+    last = [files[-1] for files in config.train.files]
+    return compared(
+        config, landscape, {path: read_endpoint(path, config, landscape) for path in last}
+    )
+
+
+def _measure(
+    run: Run,
+    config: Config,
+    landscape: Landscape,
+    comparisons: dict[str, Given],
+    progress: Progress,
+) -> None:
     """Models trained elsewhere stand at every level that they are below; of several check points of
     one, the first that is. Its step is the check point's number."""
     networks, levels = config.train.files, config.levels.values
@@ -109,7 +131,7 @@ def _measure(run: Run, config: Config, landscape: Landscape, progress: Progress)
         met: dict[float, tuple[int, float]] = {}
         value = np.nan
         for step, path in enumerate(files):
-            params = read_endpoint(path, config, landscape)
+            params = parameters_of(read_endpoint(path, config, landscape), landscape)
             value = float(level_of(trees.stack([params]))[0])
             if len(files) > 1 and np.isfinite(value):
                 run.append_history([Line(model=model, step=step, value=value)])
@@ -119,7 +141,8 @@ def _measure(run: Run, config: Config, landscape: Landscape, progress: Progress)
                     _keep_end(run, model, level, params, step, value)
             done, worst = done + 1, max(worst, value)
             progress("measuring", done, total, worst=worst)
-        records.append(_record(model, len(files) - 1, value, met, config))
+        record = _record(model, len(files) - 1, value, met, config)
+        records.append(replace(record, given=comparisons.get(files[-1]) if files else None))
     run.write_models(records)
 
 

@@ -10,12 +10,22 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from landscape import ConfigError, Outputs, Task, bind, config_from, connect, load_config, train
+from landscape import (
+    ConfigError,
+    Outputs,
+    Task,
+    Variables,
+    bind,
+    config_from,
+    connect,
+    load_config,
+    train,
+)
 from landscape.config.load import resolved, run_name
+from landscape.core.state import look_like_state
 from landscape.measures.function_space import make_function_length
 from landscape.stages.build import build_landscape, build_task
 from landscape.stages.check import check
-from landscape.stages.inputs import look_like_state
 from landscape.tasks.registry import load_builder
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "networks.md").read_text()
@@ -211,12 +221,14 @@ def test_recomputed_statistics_are_those_of_the_training_data(batch_norm):
     def hidden(x):
         return np.asarray(x) @ params["Dense_0"]["kernel"] + params["Dense_0"]["bias"]
 
+    assert task.state is not None
+    variables = Variables(params, task.state.recompute(params))
     seen = hidden(task.data["train"][0])
     for x, y in task.data.values():
         normal = (hidden(x) - seen.mean(0)) / np.sqrt(seen.var(0) + 1e-5)
         logits = np.maximum(normal, 0) @ params["Dense_1"]["kernel"] + params["Dense_1"]["bias"]
         expected = -np.mean(np.asarray(jax.nn.log_softmax(logits))[np.arange(len(y)), y])
-        assert float(task.metrics["loss"](params, (x, y))) == pytest.approx(expected, rel=1e-4)
+        assert float(task.metrics["loss"](variables, (x, y))) == pytest.approx(expected, rel=1e-4)
 
 
 def test_the_document_s_batch_normalisation_connects(batch_norm):

@@ -99,6 +99,27 @@ def _about(run: Run, name: str) -> dict[str, Any]:
     }
 
 
+STATE = {
+    "recompute": "are recomputed at every point of a path, from {samples:,} training samples",
+    "stored": "are those of the networks' own files",
+    "interpolate": "are interpolated between the ends, as if they were parameters",
+}
+SHOWN = 8  # networks of which it is said how they were compared
+
+
+def _state_notes(run: Run, metric: str) -> list[str]:
+    """Where running statistics come from, and what networks trained elsewhere lose by that."""
+    notes, state = [], run.meta().state
+    if state is not None:
+        said = STATE[state.policy].format(samples=state.samples)
+        notes.append(f"running statistics {said} (task.state: {state.policy})")
+    given = [model.given for model in run.models() if model.given is not None]
+    notes += [one.said(metric) for one in given[:SHOWN]]
+    if len(given) > SHOWN:
+        notes.append(f"{len(given) - SHOWN} more networks were compared (models.json)")
+    return notes
+
+
 def _notes(
     run: Run,
     about: dict[str, Any],
@@ -111,6 +132,7 @@ def _notes(
             notes.append(f"{stage} is {status}; the same command resumes it")
     if about["stages"].get("train") != "done":
         return notes
+    notes += _state_notes(run, about["metric"])
     missed: Counter[float] = Counter()
     for model in run.models():
         missed.update(e.level for e in model.levels if e.status != "REACHED")

@@ -21,6 +21,7 @@ from landscape.stages.measure.context import MeasureContext
 from landscape.stages.measure.models import measure_models, pending_models
 from landscape.stages.measure.strings import measure_strings, pending_strings
 from landscape.stages.snapshots import missing
+from landscape.stages.state import check_recomputed
 from landscape.store.files import RunError, write_bytes
 from landscape.store.records.measures import (
     ModelMeasure,
@@ -90,6 +91,7 @@ def measure(
     chosen = config.chosen_levels(levels)
     if run.stage_status("train") != "done":
         raise RunError(f"{run.directory}: training is not finished; `lscape train` resumes it")
+    check_recomputed(config, "a measure")
     rows = run.rows()
     if not rows:
         raise RunError(f"{run.directory}: nothing to measure yet; `lscape connect` searches paths")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Literal, NotRequired
 
 from pydantic import AfterValidator, Field, Strict
 from typing_extensions import TypedDict  # pydantic's, before Python 3.12
 
-from landscape.store.records.base import Amount, Count, Number, Record
+from landscape.store.records.base import GIVEN, OPTIONAL, Amount, Count, Number, Record
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,14 +43,50 @@ class Met(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Given(Record):
+    """The levels' metric of a network trained elsewhere, by whom and with which state.
+
+    Attributes:
+        file: The network's.
+        value: With the state that the run is about: recomputed, unless the config says otherwise.
+        stored: With the state of its file; None where it has none.
+        origin: The framework that it was written in, where that was asked.
+        by_origin: `value` by that framework, with a state that it recomputed itself.
+        stored_by_origin: `stored` by that framework.
+    """
+
+    file: str
+    value: Number
+    stored: Number | None
+    origin: str | None
+    by_origin: Number | None
+    stored_by_origin: Number | None
+
+    def said(self, metric: str) -> str:
+        """In a sentence."""
+
+        def both(ours: float, theirs: float | None) -> str:
+            return f"{ours:.6g}" + (
+                "" if theirs is None else f" by JAX and {theirs:.6g} by {self.origin}"
+            )
+
+        said = f"{self.file}: {metric} {both(self.value, self.by_origin)}"
+        if self.stored is None:
+            return said
+        return f"{said}; with its own statistics {both(self.stored, self.stored_by_origin)}"
+
+
+@dataclass(frozen=True, kw_only=True)
 class ModelRecord(Record):
-    """A model of models.json, and which levels it met."""
+    """A model of models.json, and which levels it met; given: of one trained elsewhere, how it was
+    compared."""
 
     model: Count
     status: Literal["TRAINED", "NON_FINITE"]
     steps: Count
     value: Number | None
     levels: list[Met]
+    given: Annotated[Given | None, GIVEN] = field(default=None, metadata=OPTIONAL)
 
 
 WIDER = "a smaller train.learning_rate, or wider types in the task, may help"

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from landscape.core.state import Policy
 from landscape.store.records.base import (
     GIVEN,
     Checksum,
@@ -39,6 +40,14 @@ StageStatus = Literal["running", "done", "interrupted", "failed"]
 
 
 @dataclass(frozen=True, kw_only=True)
+class StateRecord(Record):
+    """Where running statistics come from at a point, and of how many samples."""
+
+    policy: Policy
+    samples: OneOrMore
+
+
+@dataclass(frozen=True, kw_only=True)
 class Meta(Record):
     """What a run was made with, and how far it is; measures: the latest ones; changed: what a set
     or measures have other than the config, `section.key=value`, by its name."""
@@ -56,6 +65,7 @@ class Meta(Record):
     commit: str | None = None
     parameters: Annotated[Count | None, GIVEN] = None
     models: Annotated[Count | None, GIVEN] = None
+    state: Annotated[StateRecord | None, GIVEN] = None
 
 
 @dataclass(frozen=True, kw_only=True)
