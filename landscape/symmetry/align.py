@@ -1,0 +1,116 @@
+"""Permute one network onto another, by permutations that are proved to leave its function alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import jax
+import numpy as np
+
+from landscape.core import trees
+from landscape.core.permute import Orders, reordered
+from landscape.core.task import Landscape
+from landscape.core.trees import Params
+from landscape.symmetry import prove
+from landscape.symmetry.activations import activations
+from landscape.symmetry.derive import Derivation, derive
+from landscape.symmetry.match import Matching, match
+from landscape.symmetry.spec import PermutationSpec
+
+Align = Literal["weights", "activations"]
+
+FEW = 8  # samples, from which symmetries are derived and at which they are proved
+SAMPLES = 2000  # at most, over which activations are compared
+RESTARTS = 5
+
+
+@dataclass(frozen=True)
+class Aligned:
+    """The second network permuted onto the first.
+
+    Attributes:
+        params: Its arrays.
+        orders: (array, axis) → the old place of each of its new ones.
+        matching: The permutations of the classes, and how good they are.
+    """
+
+    params: Params
+    orders: Orders
+    matching: Matching
+
+
+@dataclass(frozen=True)
+class Aligner:
+    """What all pairs of a landscape share: its symmetries, proved."""
+
+    landscape: Landscape
+    how: Align
+    spec: PermutationSpec
+    derivation: Derivation | None
+    seed: int
+
+    def __call__(self, a: Params, b: Params, restarts: int = RESTARTS) -> Aligned:
+        """Permute the second network onto the first."""
+        if self.derivation is None:
+            found = match(a, b, self.spec, restarts=restarts, seed=self.seed)
+        else:
+            spec, networks = activations(self.derivation, a, b)
+            found = match(networks[0], networks[1], spec, restarts=restarts, seed=self.seed)
+        orders = self.spec.orders(found.permutations)
+        return Aligned(reordered(b, orders), orders, found)
+
+
+def aligner(landscape: Landscape, how: Align, seed: int = 0) -> Aligner:
+    """Derive and prove a landscape's symmetries, to align its networks by weights or activations.
+
+    Raises:
+        NotSymmetric: A permutation that was derived changes the function: a rule of ours is wrong.
+    """
+    spec = symmetries(landscape, seed)
+    derivation = None
+    if how == "activations":
+        derivation = derive(_observed(landscape, SAMPLES), landscape.shapes)
+    return Aligner(landscape, how, spec, derivation, seed)
+
+
+def symmetries(landscape: Landscape, seed: int = 0) -> PermutationSpec:
+    """The permutations that leave a landscape's function as it is: derived, and proved.
+
+    Args:
+        landscape: The landscape. Its outputs, where it has them, and its level's metric must not
+            change.
+        seed: Draws the points of the proof.
+
+    Returns:
+        The specification.
+
+    Raises:
+        NotSymmetric: A permutation that was derived changes the function: a rule of ours is wrong.
+    """
+    observed = _observed(landscape, FEW)
+    spec = derive(_both(landscape, observed), landscape.shapes).spec
+    prove_at_random(landscape, spec, seed)
+    return spec
+
+
+def prove_at_random(landscape: Landscape, spec: PermutationSpec, seed: int = 0) -> None:
+    """Raise NotSymmetric for a specification that changes the landscape's function."""
+    params = {name: np.asarray(leaf) for name, leaf in landscape.init(jax.random.key(seed)).items()}
+    prove.check(_observed(landscape, FEW), params, spec, seed)
+
+
+def _observed(landscape: Landscape, samples: int) -> Callable[[Params], Any]:
+    """The outputs of some samples; of a landscape without, the level's metric."""
+    outputs = landscape.outputs
+    if outputs is None:
+        return landscape.level
+    count = min(trees.counts(landscape.data).values(), default=None, key=lambda n: n or 0)
+    index = np.arange(min(samples, count or 1)) * (count or 1) // min(samples, count or 1)
+    data = trees.take(landscape.data, index)
+    return lambda params: outputs.predict(params, data)
+
+
+def _both(landscape: Landscape, observed: Callable[[Params], Any]) -> Callable[[Params], Any]:
+    return lambda params: (observed(params), landscape.level(params))
