@@ -93,6 +93,7 @@ WITHIN = {
         "plane": {"build", "checkpoints"},
         "snapshots": {"build", "context"},
         "start_path": {"build"},
+        "symmetries": {"build"},
         "sweep": {"build", "classify_models", "connect", "final_states", "measure", "train"},
         "train": {"build", "checkpoints", "endpoints", "inputs"},
         "trajectory": {"build", "plane", "train"},

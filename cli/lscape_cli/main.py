@@ -13,6 +13,7 @@ from lscape_cli.report import report
 from lscape_cli.run import run
 from lscape_cli.runs import runs
 from lscape_cli.schema import schema
+from lscape_cli.symmetries import symmetries
 from lscape_cli.train import train
 from lscape_cli.verify import verify
 
@@ -34,6 +35,7 @@ class InOrder(click.Group):
         report,
         verify,
         check,
+        symmetries,
         runs,
         schema,
     ],
