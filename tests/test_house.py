@@ -82,10 +82,12 @@ WITHIN = {
     },
     "stages": {
         "build": {"inputs"},
+        "align": {"alignments", "build", "context"},
+        "alignments": {"build"},
         "check": {"build", "context", "endpoints", "inputs", "plane"},
         "classify_models": {"build", "context"},
         "connect": {"build", "context", "pairs", "start_path", "tree"},
-        "context": {"build"},
+        "context": {"alignments", "build"},
         "endpoints": {"build"},
         "final_states": {"build"},
         "measure": {"build", "checkpoints", "context", "snapshots"},
@@ -98,7 +100,7 @@ WITHIN = {
         "train": {"build", "checkpoints", "endpoints", "inputs"},
         "trajectory": {"build", "plane", "train"},
         "tree": {"build", "context", "pairs", "snapshots"},
-        "verify": {"build", "tree"},
+        "verify": {"alignments", "build", "tree"},
     },
 }  # fmt: skip
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from lscape_cli.align import align
 from lscape_cli.check import check
 from lscape_cli.connect import connect
 from lscape_cli.init import init
@@ -31,6 +32,7 @@ class InOrder(click.Group):
         train,
         connect,
         measure,
+        align,
         plane,
         report,
         verify,

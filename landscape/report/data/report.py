@@ -16,7 +16,7 @@ from landscape.report.data.missing import missing_of, missing_said
 from landscape.report.data.verdicts import claims_of
 from landscape.store.files import table_text
 from landscape.store.records.models import WIDER, ModelRecord
-from landscape.store.records.strings import StringRecord
+from landscape.store.records.strings import StringRecord, between_models
 from landscape.store.run import Run
 
 
@@ -45,11 +45,13 @@ def report(runs: Sequence[Run], published: Sequence[Published] = ()) -> dict[str
         about = _about(run, name)
         described.append(about)
         levels += [{"run": name, **level} for level in summarise(rows)]
-        topology = describe(_trained(run), rows, run.snapshots(), run.barriers())
+        between = between_models(rows)
+        topology = describe(_trained(run), between, run.snapshots(), run.barriers())
         topologies.append({"run": name, **topology})
         known = known_of(run)
         best += [{"run": name, **record} for record in best_known_of(known)]
-        claims += [{"run": name, **c} for c in claims_of(known, topology)]
+        unaligned = [one for one in known if one.align is None]
+        claims += [{"run": name, **c} for c in claims_of(unaligned, topology)]
         costs += [{"run": name, **c} for c in costs_of(rows, run.string_measures())]
         for kind, records in measures_of(run).items():
             measured[kind] += [{"run": name, **record} for record in records]
