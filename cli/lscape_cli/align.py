@@ -2,24 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
 from lscape_cli import console, options
-
-if TYPE_CHECKING:
-    from landscape.store.records.alignments import AlignmentRecord
-
-COLUMNS = (
-    "level", "pair", "objective", "aligned", "starts from", "to", "distance", "aligned",
-    "max loss", "aligned", "barrier", "aligned",
-)  # fmt: skip
-MEANING = (
-    "aligned: after the second model's units are permuted onto the first's. starts: where the "
-    "lowest and the highest start of the matching ended. distance, max loss and barrier: of the "
-    "straight line; the barrier is above the straight interpolation of the losses at its ends"
-)
 
 
 @click.command(cls=options.Command)
@@ -58,6 +43,14 @@ def align(
     given = {"pairs": pairs, "seed": seed}
     asked = [f"connect.{key}={value}" for key, value in given.items() if value is not None]
     with console.working(quiet) as progress:
+        from landscape.report.data.alignments import (
+            COLUMNS,
+            PAIR_COLUMNS,
+            SAID,
+            alignments_of,
+            pair_row_of,
+            row_of,
+        )
         from landscape.stages.align import align as align_pairs
         from landscape.store.run import open_run
 
@@ -70,14 +63,6 @@ def align(
     if not found:
         console.show(f"no pair of {opened.directory} has met a level")
         return
-    console.show_table(COLUMNS, [_cells(one) for one in found])
-    console.show(MEANING)
-
-
-def _cells(one: AlignmentRecord) -> list[str]:
-    lines = one.raw, one.aligned
-    numbers = [one.before, one.objective, min(one.objectives), max(one.objectives)]
-    for key in ("chord", "max_loss", "barrier"):
-        numbers += [getattr(line, key) for line in lines]
-    cells = ["–" if number is None else f"{number:.4g}" for number in numbers]
-    return [f"{one.level:g}", f"{one.a}-{one.b}", *cells]
+    console.show_table(PAIR_COLUMNS, [pair_row_of(one) for one in found], texts=1)
+    console.show_table(COLUMNS, [row_of(one) for one in alignments_of(found)], texts=1)
+    console.show(SAID)

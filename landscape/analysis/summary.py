@@ -31,9 +31,9 @@ def summarise(rows: Iterable[StringRecord]) -> list[dict[str, Any]]:
 
     A record has task, method, set, level, align, limit; pairs; tried, those whose ends reached the
     level; connected, and of those tried the share with its 95 % Wilson interval [low, high];
-    statuses {status: pairs}; normalized_length and beads, each a `mean_over_pairs` of the connected; over
-    the connected the highest max_loss, barrier and resolution; the sums of grad_evals and seconds
-    over all. None for what does not apply.
+    statuses {status: pairs}; normalized_length and beads, each a `mean_over_pairs` of the
+    connected; over the connected the highest max_loss, barrier and resolution; the sums of
+    grad_evals and seconds over all. None for what does not apply.
     """
     ordered = sorted(rows, key=lambda row: (row.set, -row.level))
     groups = groupby(ordered, key=lambda row: (row.set, row.level))

@@ -9,6 +9,7 @@ from typing import Any
 from landscape.analysis.summary import UNREACHED, summarise
 from landscape.analysis.topology import describe
 from landscape.report.data.against import Published, compare
+from landscape.report.data.alignments import alignments_of
 from landscape.report.data.costs import costs_of
 from landscape.report.data.known import best_known_of, known_of
 from landscape.report.data.measured import measures_of
@@ -21,19 +22,19 @@ from landscape.store.run import Run
 
 
 def report(runs: Sequence[Run], published: Sequence[Published] = ()) -> dict[str, Any]:
-    """{runs, levels, best_known, claims, costs, topology, measured, missing, against, notes} of
-    runs, as strict JSON data.
+    """{runs, levels, alignments, best_known, claims, costs, topology, measured, missing, against,
+    notes} of runs, as strict JSON data.
 
     runs: one record a run, its directory, task, metric, split, levels, models and meta.json's
-    facts; levels: `summarise`'s records, best_known: `best_known_of`'s, claims: `claims_of`'s,
-    costs: `costs_of`'s, topology: `landscape.analysis.topology.describe`'s, measured:
+    facts; levels: `summarise`'s records, alignments: `alignments_of`'s, best_known:
+    `best_known_of`'s, claims: `claims_of`'s, costs: `costs_of`'s, topology: `landscape.analysis.topology.describe`'s, measured:
     `measures_of`'s, missing: `missing_of`'s, each with its `run`; against: `compare`'s, with the
     published figures of the task that a run's config is named after; notes: what could mislead a
     reader.
     Raises RunError for damaged or altered files.
     """
     counts = Counter(run.directory.name for run in runs)
-    described, levels, best, claims, costs = [], [], [], [], []
+    described, levels, alignments, best, claims, costs = [], [], [], [], [], []
     topologies, missing, notes = [], [], []
     measured: dict[str, list[Any]] = {
         kind: [] for kind in ("strings", "minima", "parts", "top", "also")
@@ -45,6 +46,7 @@ def report(runs: Sequence[Run], published: Sequence[Published] = ()) -> dict[str
         about = _about(run, name)
         described.append(about)
         levels += [{"run": name, **level} for level in summarise(rows)]
+        alignments += [{"run": name, **one} for one in alignments_of(run.alignments())]
         between = between_models(rows)
         topology = describe(_trained(run), between, run.snapshots(), run.barriers())
         topologies.append({"run": name, **topology})
@@ -73,8 +75,8 @@ def report(runs: Sequence[Run], published: Sequence[Published] = ()) -> dict[str
         if len(found) > 1:
             notes.append(f"these runs differ in {key}: {', '.join(found)}")
     return {
-        "runs": described, "levels": levels, "best_known": best, "claims": claims,
-        "costs": costs, "topology": topologies,
+        "runs": described, "levels": levels, "alignments": alignments, "best_known": best,
+        "claims": claims, "costs": costs, "topology": topologies,
         "measured": measured, "missing": missing, "against": against, "notes": notes,
     }  # fmt: skip
 

@@ -12,7 +12,7 @@ Part = tuple[str, list[Figure], str]  # a title, its figures, and the rest as HT
 
 WORDS = (
     "search", "set", "status", "no path found", "reason", "claim", "verdict", "measure", "shape",
-    "shortening", "run", "over", "best from",
+    "shortening", "run", "over", "best from", "aligned by",
 )  # fmt: skip  # of columns; the rest are numbers
 # nothing may be fetched, whatever a name in a run contains
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"

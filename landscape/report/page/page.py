@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from landscape.core.versions import version_of
+from landscape.report.data import alignments
 from landscape.report.data.known import lengths_said
 from landscape.report.data.verdicts import RULE, interval
 from landscape.report.data.wording import (
@@ -123,6 +124,7 @@ def _page(
         html.section("Components and barriers", html.grid(connected) + _topologies(topologies)),
         html.section("Measured", _measured(measured, report)),
         html.section("By level", _table(levels)),
+        html.section("Straight lines, as they are and aligned", _alignments(report["alignments"])),
         html.section("What it cost", cost_table(report)),
         html.section("Against the published figure", _against(report["against"])),
         *(
@@ -239,6 +241,16 @@ def _table(levels: Sequence[dict[str, Any]]) -> str:
         for level in levels
     ]
     return html.table(head, rows) + "".join(map(html.paragraph, footnotes(levels)))
+
+
+def _alignments(records: Sequence[dict[str, Any]]) -> str:
+    if not records:
+        return ""
+    several = len({one["run"] for one in records}) > 1
+    rows = [[one["run"]] * several + alignments.row_of(one) for one in records]
+    return html.table(["run"] * several + list(alignments.COLUMNS), rows) + html.paragraph(
+        alignments.SAID
+    )
 
 
 def _against(records: Sequence[dict[str, Any]]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from landscape.report.data import alignments
 from landscape.report.data.wording import number, series
 from landscape.report.figures import style
 from landscape.report.figures.plane import plane_figure
@@ -58,6 +59,9 @@ def part_of(
     content += html.part("Training", html.grid(training))
     if rows:
         content += html.details(f"All {len(rows)} pairs and levels", _pairs(rows))
+    if own := run.alignments():
+        table = html.table(alignments.PAIR_COLUMNS, map(alignments.pair_row_of, own))
+        content += html.details(f"All {len(own)} straight lines, as they are and aligned", table)
     content += _made(run, about)
     return Part(content, profiles + planes + training)
 
