@@ -15,9 +15,9 @@ from landscape.api import display
 from landscape.api.problem import Problem, Tree, as_landscape, as_params, like
 from landscape.core import paths, trees
 from landscape.core.task import Landscape
-from landscape.symmetry.align import RESTARTS, Align, aligner, prove_at_random
+from landscape.symmetry.align import RESTARTS, Align, aligner
 from landscape.symmetry.align import symmetries as symmetries_of
-from landscape.symmetry.spec import PermutationSpec, by_hand
+from landscape.symmetry.spec import PermutationSpec
 
 Axes = Sequence[Mapping[str, int | Sequence[int]]]
 
@@ -88,16 +88,18 @@ def symmetries(
         >>> [str(place) for place in spec.classes[0].places]
     """
     landscape = as_landscape(problem, example, metric, split)
-    return _spec(landscape, axes)
+    return symmetries_of(_with(landscape, axes))
 
 
-def _spec(landscape: Landscape, axes: Axes | None) -> PermutationSpec:
+def _with(landscape: Landscape, axes: Axes | None) -> Landscape:
+    """The landscape with a specification by hand, where there is one."""
     if axes is None:
-        return symmetries_of(landscape)
-    shapes = {name: tuple(leaf.shape) for name, leaf in landscape.shapes.items()}
-    spec = by_hand(shapes, axes)
-    prove_at_random(landscape, spec)
-    return spec
+        return landscape
+    given = tuple(
+        {name: one if isinstance(one, int) else tuple(one) for name, one in of.items()}
+        for of in axes
+    )
+    return landscape._replace(symmetries=given)
 
 
 def align(
@@ -106,6 +108,7 @@ def align(
     b: Tree,
     *,
     by: Align = "weights",
+    axes: Axes | None = None,
     restarts: int = RESTARTS,
     metric: str = "loss",
     split: str = "train",
@@ -118,6 +121,7 @@ def align(
         a: Parameters.
         b: The same of another network.
         by: What is matched: `weights`, or `activations` over at most 2,000 samples.
+        axes: The specification by hand, as for `symmetries`; for `weights` only.
         restarts: Starts of the coordinate ascent: the identity, then random ones.
         metric: Of a task: what must not change, with the outputs where the task has any.
         split: Of a task: on which of its splits.
@@ -127,7 +131,8 @@ def align(
         The permuted network.
 
     Raises:
-        ValueError: The parameters do not fit the problem.
+        ValueError: The parameters do not fit the problem, or a class that was given changes the
+            function.
 
     References:
         Ainsworth et al. 2022 (matching weights); Li et al. 2015 (matching activations).
@@ -138,7 +143,7 @@ def align(
     """
     landscape = as_landscape(problem, a, metric, split)
     first, second = as_params(landscape, a, "a"), as_params(landscape, b, "b")
-    by_class = aligner(landscape, by, seed)
+    by_class = aligner(_with(landscape, axes), by, seed)
     found = by_class(first, second, restarts)
     return AlignResult(
         params=like(a, found.params),

@@ -81,6 +81,9 @@ class Task:
             (the outputs: the last in flax, the first in PyTorch), () where it is one filter, None
             where random directions hold it still. Derived from the metric for arrays that no
             pattern matches.
+        symmetries: Which units can be permuted, a class each: an array's name → the axis, or axes,
+            that they are along; an axis k times as long holds k rows of them. None leaves it to
+            what the loss tells.
     """
 
     init: Callable[[jax.Array], Any]
@@ -95,6 +98,7 @@ class Task:
     higher_is_better: tuple[str, ...] | None = None
     form: Form | None = None
     filters: Mapping[str, Axes] = field(default_factory=dict)
+    symmetries: tuple[Mapping[str, int | tuple[int, ...]], ...] | None = None
 
     def __repr__(self) -> str:
         splits = ", ".join(f"{name} {_samples(data):,}" for name, data in self.data.items())
@@ -160,6 +164,7 @@ class Landscape(NamedTuple):
         outputs: The task's, over params and such data.
         falls: Whether the task says that the level's metric falls as models get better.
         filters: The task's.
+        symmetries: The task's.
     """
 
     init: Callable[[jax.Array], Params]
@@ -178,6 +183,7 @@ class Landscape(NamedTuple):
     outputs: Outputs | None = None
     falls: bool = True
     filters: Mapping[str, Axes] = MappingProxyType({})
+    symmetries: tuple[Mapping[str, int | tuple[int, ...]], ...] | None = None
 
     def __repr__(self) -> str:
         count = f"{trees.size(self.shapes):,} parameters in {len(self.shapes)} arrays"
@@ -300,6 +306,7 @@ def bind(
         task.outputs and task.outputs._replace(predict=predict),
         has_gradient or task.higher_is_better is not None,
         task.filters,
+        task.symmetries,
     )
 
 

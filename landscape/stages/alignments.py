@@ -17,7 +17,6 @@ from landscape.store.files import Arrays, RunError, load_arrays
 from landscape.store.records.alignments import Align, AlignmentRecord, StraightLine
 from landscape.store.run import Run
 from landscape.symmetry.align import Aligner, aligner
-from landscape.symmetry.prove import NotSymmetric
 
 SAME = 1e-3  # of the loss, by which rounding may change it under a permutation
 
@@ -86,7 +85,7 @@ class Alignments:
     def _aligner(self, how: Align) -> Aligner:
         try:
             return aligner(self._landscape, how, self._config.seed)
-        except NotSymmetric as error:
+        except ValueError as error:
             raise self._config.problem(self._config.task_key, str(error)) from None
 
     def _line(self, a: Arrays, b: Arrays, level: float) -> tuple[StraightLine, np.ndarray]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from landscape.config.load import Config
 from landscape.stages.build import Progress, build_landscape, silent
 from landscape.symmetry.align import symmetries as symmetries_of
-from landscape.symmetry.prove import NotSymmetric
 from landscape.symmetry.spec import PermutationSpec
 
 
@@ -20,10 +19,10 @@ def symmetries(config: Config, progress: Progress = silent) -> PermutationSpec:
         The classes, proved, and what is pinned, with the reason.
 
     Raises:
-        ConfigError: The settings cannot be used, or what was derived is not proved.
+        ConfigError: The settings cannot be used, or a class is not proved.
     """
     landscape = build_landscape(config, progress)
     try:
         return symmetries_of(landscape, config.seed)
-    except NotSymmetric as error:
+    except ValueError as error:
         raise config.problem(config.task_key, str(error)) from None

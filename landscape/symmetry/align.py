@@ -17,7 +17,7 @@ from landscape.symmetry import prove
 from landscape.symmetry.activations import activations
 from landscape.symmetry.derive import Derivation, derive
 from landscape.symmetry.match import Matching, match
-from landscape.symmetry.spec import PermutationSpec
+from landscape.symmetry.spec import PermutationSpec, by_hand
 
 Align = Literal["weights", "activations"]
 
@@ -63,20 +63,27 @@ class Aligner:
 
 
 def aligner(landscape: Landscape, how: Align, seed: int = 0) -> Aligner:
-    """Derive and prove a landscape's symmetries, to align its networks by weights or activations.
+    """A landscape's symmetries, proved, to align its networks by weights or activations.
 
     Raises:
-        NotSymmetric: A permutation that was derived changes the function: a rule of ours is wrong.
+        NotSymmetric: As `symmetries`.
+        ValueError: Activations are asked for, and the task names its symmetries itself: where its
+            units' activations are is known of derived ones alone.
     """
     spec = symmetries(landscape, seed)
     derivation = None
     if how == "activations":
+        if landscape.symmetries is not None:
+            raise ValueError(
+                "the task names its symmetries itself: its networks can be aligned by weights only"
+            )
         derivation = derive(_observed(landscape, SAMPLES), landscape.shapes)
     return Aligner(landscape, how, spec, derivation, seed)
 
 
 def symmetries(landscape: Landscape, seed: int = 0) -> PermutationSpec:
-    """The permutations that leave a landscape's function as it is: derived, and proved.
+    """The permutations that leave a landscape's function as it is: the task's own, or derived from
+    its loss; proved.
 
     Args:
         landscape: The landscape. Its outputs, where it has them, and its level's metric must not
@@ -87,10 +94,16 @@ def symmetries(landscape: Landscape, seed: int = 0) -> PermutationSpec:
         The specification.
 
     Raises:
-        NotSymmetric: A permutation that was derived changes the function: a rule of ours is wrong.
+        NotSymmetric: A permutation changes the function: the task names axes that do not belong
+            together, or a rule of ours is wrong.
+        ValueError: The task names an axis that is not there.
     """
-    observed = _observed(landscape, FEW)
-    spec = derive(_both(landscape, observed), landscape.shapes).spec
+    if landscape.symmetries is None:
+        observed = _observed(landscape, FEW)
+        spec = derive(_both(landscape, observed), landscape.shapes).spec
+    else:
+        shapes = {name: tuple(leaf.shape) for name, leaf in landscape.shapes.items()}
+        spec = by_hand(shapes, landscape.symmetries)
     prove_at_random(landscape, spec, seed)
     return spec
 

@@ -1,6 +1,7 @@
 """Symmetries are proved before they are used, and planted permutations are found."""
 
 import itertools
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from landscape.core.permute import reordered
+from landscape.core.task import bind
 from landscape.symmetry.align import aligner, prove_at_random, symmetries
 from landscape.symmetry.match import match
 from landscape.symmetry.prove import NotSymmetric
@@ -135,3 +137,18 @@ def test_a_unit_that_never_changes_has_no_activations_to_match():
     dead = {**a, "Dense_0.bias": jnp.full(12, -1e3)}
     found = aligner(landscape, "activations")(dead, a)
     assert np.isfinite(found.matching.objective)
+
+
+def test_a_task_may_name_its_symmetries():
+    task = BUILT_IN["digits"]()
+    named = bind(replace(task, symmetries=(DIGITS, SECOND)))
+    derived = bind(task)
+    assert places(symmetries(named)) == places(symmetries(derived))
+    a, b = (random_like(derived.shapes, seed) for seed in (0, 1))
+    one, two = (aligner(each, "weights")(a, b).matching for each in (named, derived))
+    assert one.objective == pytest.approx(two.objective)
+    with pytest.raises(ValueError, match="by weights only"):
+        aligner(named, "activations")
+    wrong = bind(replace(task, symmetries=(DIGITS | {"Dense_2.bias": 0},)))
+    with pytest.raises(ValueError, match="permuting"):
+        symmetries(wrong)
