@@ -77,6 +77,8 @@ def test_what_is_aligned_joins_no_components(twins):
     found = report([run])
     (topology,) = found["topology"]
     assert all(len(level["components"]) == 2 for level in topology["levels"])
+    modulo = topology["modulo_permutations"]
+    assert [(at["as_they_are"], at["components"]) for at in modulo] == [(2, 1)] * len(LEVELS)
     assert {level["align"] for level in found["levels"]} == {None, "weights"}
     assert all(claim["method"] == "straight" for claim in found["claims"])
     one = found["alignments"][0]

@@ -49,7 +49,8 @@ def report(runs: Sequence[Run], published: Sequence[Published] = ()) -> dict[str
         alignments += [{"run": name, **one} for one in alignments_of(run.alignments())]
         between = between_models(rows)
         topology = describe(_trained(run), between, run.snapshots(), run.barriers())
-        topologies.append({"run": name, **topology})
+        modulo = _modulo_permutations(run, rows, topology) if len(between) < len(rows) else []
+        topologies.append({"run": name, **topology, "modulo_permutations": modulo})
         known = known_of(run)
         best += [{"run": name, **record} for record in best_known_of(known)]
         unaligned = [one for one in known if one.align is None]
@@ -79,6 +80,24 @@ def report(runs: Sequence[Run], published: Sequence[Published] = ()) -> dict[str
         "claims": claims, "costs": costs, "topology": topologies,
         "measured": measured, "missing": missing, "against": against, "notes": notes,
     }  # fmt: skip
+
+
+def _modulo_permutations(
+    run: Run, rows: Sequence[StringRecord], topology: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """The components of networks whose units have no order, beside those of parameters: {level,
+    limit, models, components, as_they_are}, numbers of them. A path to a permuted model joins what
+    it is a permutation of, too."""
+    every = describe(_trained(run), rows, run.snapshots(), run.barriers())["levels"]
+    apart = {(at["level"], at["limit"]): len(at["components"]) for at in topology["levels"]}
+    return [
+        {
+            **{key: at[key] for key in ("level", "limit", "models")},
+            "components": len(at["components"]),
+            "as_they_are": apart.get((at["level"], at["limit"]), at["models"]),
+        }
+        for at in every
+    ]
 
 
 def _trained(run: Run) -> list[ModelRecord]:

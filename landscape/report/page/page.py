@@ -147,10 +147,24 @@ def _page(
 
 def _topologies(topologies: dict[str, Any]) -> str:
     found = {
-        name: html.bullets(one["notes"], "missing") + persistence(one)
+        name: html.bullets(one["notes"], "missing") + persistence(one) + _modulo(one)
         for name, one in topologies.items()
     }
     return _named(list(found.items()))
+
+
+def _modulo(topology: dict[str, Any]) -> str:
+    """Components modulo permutations, where any pair was aligned."""
+    records = topology["modulo_permutations"]
+    if not records:
+        return ""
+    head = ["level", "models", "components", "modulo permutations"]
+    rows = [
+        [f"{at['level']:g}", str(at["models"]), str(at["as_they_are"]), str(at["components"])]
+        for at in records
+    ]
+    said = "Modulo permutations, a network and the same with its units in another order are one."
+    return html.table(head, rows) + html.paragraph(f"{said} All of these are upper bounds.")
 
 
 def _named(parts: Sequence[tuple[str, str]]) -> str:
