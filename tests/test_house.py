@@ -51,8 +51,11 @@ WITHIN = {
         "certificate": {"devices", "paths", "task", "trees"},
     },
     "symmetry": {
-        "rules": {"axes"},
-        "derive": {"axes", "rules", "spec"},
+        "step": {"axes"},
+        "moving": {"axes", "step"},
+        "products": {"axes", "step"},
+        "rules": {"axes", "moving", "products", "step"},
+        "derive": {"axes", "rules", "spec", "step"},
         "prove": {"spec"},
         "match": {"spec"},
         "activations": {"derive", "spec"},

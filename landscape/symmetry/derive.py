@@ -19,7 +19,7 @@ from jax.extend import core
 from landscape.core.jaxprs import called, scan_parts
 from landscape.core.trees import Params
 from landscape.symmetry.axes import Atom, Axis, Uniform, atoms, fixed, pin, resolved, unify
-from landscape.symmetry.rules import Step, results, without_rule
+from landscape.symmetry.rules import results
 from landscape.symmetry.spec import (
     PermutationClass,
     PermutationSpec,
@@ -27,6 +27,7 @@ from landscape.symmetry.spec import (
     Place,
     as_tuples,
 )
+from landscape.symmetry.step import Step, without_rule
 
 Where = tuple[int, ...]  # the equation's number, and of those inside it
 SUMMED_OVER = {"dot_general", "conv_general_dilated"}
