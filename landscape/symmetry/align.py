@@ -77,7 +77,8 @@ def aligner(landscape: Landscape, how: Align, seed: int = 0) -> Aligner:
             raise ValueError(
                 "the task names its symmetries itself: its networks can be aligned by weights only"
             )
-        derivation = derive(_observed(landscape, SAMPLES), landscape.shapes)
+        found = derive(_observed(landscape, SAMPLES), landscape.shapes)
+        derivation = _of_classes(found, spec)
     return Aligner(landscape, how, spec, derivation, seed)
 
 
@@ -106,6 +107,18 @@ def symmetries(landscape: Landscape, seed: int = 0) -> PermutationSpec:
         spec = by_hand(shapes, landscape.symmetries)
     prove_at_random(landscape, spec, seed)
     return spec
+
+
+def _of_classes(derivation: Derivation, spec: PermutationSpec) -> Derivation:
+    """A derivation from the outputs alone, of which the level's metric may pin some axes: its
+    activations of the classes of a specification."""
+    numbers = {one.places: number for number, one in enumerate(spec.classes)}
+    own = [numbers.get(one.places) for one in derivation.spec.classes]
+    read = {
+        key: [(number, place) for old, place in places if (number := own[old]) is not None]
+        for key, places in derivation.read.items()
+    }
+    return derivation._replace(spec=spec, read={key: found for key, found in read.items() if found})
 
 
 def prove_at_random(landscape: Landscape, spec: PermutationSpec, seed: int = 0) -> None:

@@ -152,3 +152,18 @@ def test_a_task_may_name_its_symmetries():
     wrong = bind(replace(task, symmetries=(DIGITS | {"Dense_1.bias": 0},)))
     with pytest.raises(NotSymmetric, match="does not belong"):
         symmetries(wrong)
+
+
+def test_what_the_metric_pins_beside_the_outputs_is_not_matched_by_activations():
+    task = BUILT_IN["digits"]()
+    loss = task.metrics["loss"]
+
+    def uneven(params, data):
+        return loss(params, data) + params["Dense_0"]["bias"] @ jnp.arange(12.0)
+
+    landscape = bind(replace(task, metrics={"loss": uneven}))
+    assert sizes(symmetries(landscape)) == [6]
+    a = random_like(landscape.shapes)
+    planted = symmetries(landscape).orders([np.array([3, 1, 5, 0, 2, 4])])
+    found = aligner(landscape, "activations")(a, reordered(a, planted))
+    assert all(np.array_equal(found.params[name], a[name]) for name in a)
