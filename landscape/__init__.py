@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from landscape.api.aligning import AlignResult, align, symmetries
     from landscape.api.graph import (
         Components,
         DisconnectivityGraph,
@@ -63,9 +64,11 @@ if TYPE_CHECKING:
     from landscape.stages.verify import verify
     from landscape.store.files import RunError
     from landscape.store.run import Run, open_run
+    from landscape.symmetry.spec import PermutationClass, PermutationSpec, PinnedAxis, Place
 
 # imported when first used, so that reading a run does not start JAX
 _HOMES = {
+    "landscape.api.aligning": ("AlignResult", "align", "symmetries"),
     "landscape.api.graph": (
         "Components", "DisconnectivityGraph", "components", "disconnectivity_graph",
     ),
@@ -110,19 +113,22 @@ _HOMES = {
     "landscape.stages.verify": ("verify",),
     "landscape.store.files": ("RunError",),
     "landscape.store.run": ("Run", "open_run"),
+    "landscape.symmetry.spec": ("PermutationClass", "PermutationSpec", "PinnedAxis", "Place"),
 }  # fmt: skip
 
 __all__ = [
-    "DSS", "Bezier", "Certificate", "Components", "Config", "ConfigError", "Constrained",
-    "CurvatureResult", "DataError", "DisconnectivityGraph", "HessianExtremes", "Landscape",
-    "Lengths", "LevelSpec", "LinearNetwork", "Measure", "Method", "Outputs", "PathResult",
-    "PlaneResult", "Polygon", "Problem", "Quantity", "ReluConstruction", "Run", "RunError",
-    "Search", "ShortenResult", "SpectrumResult", "State", "Status", "Stepper", "Straight", "String",
-    "Subject", "Task", "TrainedModel", "Variables", "bind", "certify", "check", "components",
-    "config_from", "configure", "connect", "curvature", "disconnectivity_graph", "energy_task",
-    "equinox_task", "find_path", "flax_task", "haiku_task", "hessian_extremes", "lengths",
-    "load_config", "measure", "nnx_task", "open_run", "permuted", "plane", "save_parameters",
-    "shorten", "spectrum", "torch_task", "train", "train_models", "verify",
+    "DSS", "AlignResult", "Bezier", "Certificate", "Components", "Config", "ConfigError",
+    "Constrained", "CurvatureResult", "DataError", "DisconnectivityGraph", "HessianExtremes",
+    "Landscape", "Lengths", "LevelSpec", "LinearNetwork", "Measure", "Method", "Outputs",
+    "PathResult", "PermutationClass", "PermutationSpec", "PinnedAxis", "Place", "PlaneResult",
+    "Polygon", "Problem", "Quantity", "ReluConstruction", "Run", "RunError", "Search",
+    "ShortenResult", "SpectrumResult", "State", "Status", "Stepper", "Straight", "String",
+    "Subject", "Task", "TrainedModel", "Variables", "align", "bind", "certify", "check",
+    "components", "config_from", "configure", "connect", "curvature", "disconnectivity_graph",
+    "energy_task", "equinox_task", "find_path", "flax_task", "haiku_task", "hessian_extremes",
+    "lengths", "load_config", "measure", "nnx_task", "open_run", "permuted", "plane",
+    "save_parameters", "shorten", "spectrum", "symmetries", "torch_task", "train", "train_models",
+    "verify",
 ]  # fmt: skip
 
 

@@ -66,6 +66,9 @@ RUN = {
     "schema": "lscape schema >",
     "own batches": "def loss(params, carry, data, key):",
     "falling metric": "metrics = {",
+    "symmetries": "lscape symmetries configs/quickstart.yaml",
+    "by hand": "ls.symmetries(loss, a",
+    "aligning": "lscape align aligned/quickstart-*",
 }
 # what takes minutes: its commands are read, and its configs judged
 READ = [
@@ -333,6 +336,31 @@ def test_the_one_call():
     assert status.startswith("CONNECTED") and certificate.startswith("<Certificate")
     found, short = (float(line.split()[-1]) for line in (status, last))
     assert last.startswith("True ") and 1 < short <= found
+
+
+def test_the_symmetries(folder):
+    (said,) = outputs("symmetries")
+    (shown,) = (text for kind, text in BLOCKS if kind == "text" and "class 1" in text)
+    assert [line.split() for line in said.splitlines() if line.strip()] == [
+        line.split() for line in shown.splitlines() if line.strip()
+    ]
+
+
+def test_aligning_by_hand():
+    axes, error, distances = python(block("by hand")).splitlines()
+    assert axes == "['inner[1]', 'outer[0]']"
+    assert "outer[0] is missing" in error
+    before, after = map(float, distances.split()[:2])
+    assert after < before
+
+
+@pytest.mark.painted
+def test_aligning(folder):
+    outputs("aligning")
+    (run,) = (folder / "aligned").iterdir()
+    rows = results(run)
+    assert sorted(row["align"] for row in rows) == [""] * 4 + ["weights"] * 4
+    assert "aligned" in (run / "report.html").read_text()
 
 
 def test_pieces_of_tasks():

@@ -80,7 +80,9 @@ def _verdicts(rows: list[StringRecord]) -> list[str]:
         pairs, connected = counts.total(), counts.pop("CONNECTED", 0)
         others = ", ".join(f"{number} {status}" for status, number in sorted(counts.items()))
         line = f"level {f'{level:g}:':<{width}} {connected} of {pairs} pairs connected"
-        line = f"{name}: {line}" if several else line
+        align = next(row.align for row in rows if row.set == name)
+        aligned = f" (aligned by {align})" if align else ""
+        line = f"{name}{aligned}: {line}" if several else line
         lines.append(f"{line} ({others})" if others else line)
     return lines
 

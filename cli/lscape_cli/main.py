@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from lscape_cli.align import align
 from lscape_cli.check import check
 from lscape_cli.connect import connect
 from lscape_cli.init import init
@@ -13,6 +14,7 @@ from lscape_cli.report import report
 from lscape_cli.run import run
 from lscape_cli.runs import runs
 from lscape_cli.schema import schema
+from lscape_cli.symmetries import symmetries
 from lscape_cli.train import train
 from lscape_cli.verify import verify
 
@@ -30,10 +32,12 @@ class InOrder(click.Group):
         train,
         connect,
         measure,
+        align,
         plane,
         report,
         verify,
         check,
+        symmetries,
         runs,
         schema,
     ],

@@ -167,12 +167,23 @@ def _show_table(report: dict[str, Any]) -> None:
     ]
     if rows:
         console.show_table(head, rows)
+    _show_alignments(report["alignments"])
     _show_best_known(report["best_known"])
     if report["against"]:
         console.show_table(COMPARED, [compared(r, report["against"]) for r in report["against"]])
         console.show(DIFFERENCE)
     said = [sentence for claim in report["claims"] for sentence in _sentences(claim, report)]
     console.show("\n".join([*footnotes(levels), *report["notes"], *said]))
+
+
+def _show_alignments(records: Sequence[dict[str, Any]]) -> None:
+    from landscape.report.data.alignments import COLUMNS, SAID, row_of
+
+    if records:
+        several = len({one["run"] for one in records}) > 1
+        rows = [[one["run"]] * several + row_of(one) for one in records]
+        console.show_table(["run"] * several + list(COLUMNS), rows, texts=1 + several)
+        console.show(SAID)
 
 
 def _show_best_known(records: Sequence[dict[str, Any]]) -> None:

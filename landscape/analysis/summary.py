@@ -29,11 +29,11 @@ class PairValue(NamedTuple):
 def summarise(rows: Iterable[StringRecord]) -> list[dict[str, Any]]:
     """One record a set and level, sets by name, levels from high to low.
 
-    A record has task, method, set, level, limit; pairs; tried, those whose ends reached the level;
-    connected, and of those tried the share with its 95 % Wilson interval [low, high]; statuses
-    {status: pairs}; normalized_length and beads, each a `mean_over_pairs` of the connected; over
-    the connected the highest max_loss, barrier and resolution; the sums of grad_evals and seconds
-    over all. None for what does not apply.
+    A record has task, method, set, level, align, limit; pairs; tried, those whose ends reached the
+    level; connected, and of those tried the share with its 95 % Wilson interval [low, high];
+    statuses {status: pairs}; normalized_length and beads, each a `mean_over_pairs` of the
+    connected; over the connected the highest max_loss, barrier and resolution; the sums of
+    grad_evals and seconds over all. None for what does not apply.
     """
     ordered = sorted(rows, key=lambda row: (row.set, -row.level))
     groups = groupby(ordered, key=lambda row: (row.set, row.level))
@@ -45,7 +45,7 @@ def _level(rows: Sequence[StringRecord]) -> dict[str, Any]:
     share = share_connected(rows) or {"n": 0, "mean": None, "interval": [None, None]}
     limits = {row.limit for row in rows if row.limit is not None}
     return {
-        **{key: getattr(rows[0], key) for key in ("task", "method", "set", "level")},
+        **{key: getattr(rows[0], key) for key in ("task", "method", "set", "level", "align")},
         "limit": max(limits, default=None),
         "pairs": len(rows),
         "tried": share["n"],

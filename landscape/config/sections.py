@@ -91,6 +91,9 @@ class Searches(Settings):
     start: str | None = None
     """The path that a search begins from: a construction's name, or a safetensors file of
     beads; null: the straight line."""
+    align: Literal["weights", "activations"] | None = None
+    """Permute the units of the second end so that it is near the first, by its weights or by its
+    activations, and search the pair so besides as it is; null: as it is alone."""
     pairs: str = "all"
     """`all`, `disjoint` (0-1, 2-3, …), `tree` (what can still connect components), or a list
     such as `0-1,0-2`."""
@@ -158,6 +161,13 @@ class Connect(Searches):
             finder = load_method(name)(**given)
             found.append(self.model_copy(update={"method": name, "finder": finder, "also": ()}))
         return found
+
+    @property
+    def searches(self) -> list[Connect]:
+        """This search and those of `also`; each of them without `align` besides."""
+        every = [self, *self.others]
+        raw = [one.model_copy(update={"align": None}) for one in every if one.align is not None]
+        return [*every, *raw]
 
 
 def named_method(entry: str | dict[str, Any]) -> tuple[Any, dict[str, Any]]:

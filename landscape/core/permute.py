@@ -8,6 +8,8 @@ import numpy as np
 
 from landscape.core.trees import Params
 
+Orders = Mapping[tuple[str, int], np.ndarray]  # (array, axis) → the old place of each new one
+
 
 def permuted(
     params: Params, units: Sequence[int], axes: Mapping[str, int | Sequence[int]]
@@ -27,17 +29,41 @@ def permuted(
     Raises:
         ValueError: An array or an axis is not there, or has another length.
     """
+    shapes = {name: leaf.shape for name, leaf in params.items()}
+    orders = {
+        place: unit_places(shapes, len(units), *place)[np.asarray(units)].T.ravel()
+        for name, given in axes.items()
+        for place in ([(name, given)] if isinstance(given, int) else [(name, a) for a in given])
+    }
+    return reordered(params, orders)
+
+
+def unit_places(
+    shapes: Mapping[str, tuple[int, ...]], units: int, name: str, axis: int
+) -> np.ndarray:
+    """Where the units are along an axis that holds rows of them: [units, rows].
+
+    Raises ValueError where the array or the axis is not there, or has another length.
+    """
+    if name not in shapes:
+        raise ValueError(f"no parameter '{name}' (allowed: {', '.join(shapes)})")
+    shape = shapes[name]
+    if not -len(shape) <= axis < len(shape) or shape[axis] % units:
+        raise ValueError(f"{name}, of shape {shape}, has no axis {axis} of {units} units")
+    return np.arange(shape[axis]).reshape(-1, units).T
+
+
+def reordered(params: Params, orders: Orders) -> Params:
+    """Take the places of axes in other orders.
+
+    Args:
+        params: Named arrays.
+        orders: (array, axis) → the old place of each of the new ones.
+
+    Returns:
+        The arrays, those without an order as they are.
+    """
     result = dict(params)
-    for name, given in axes.items():
-        if name not in params:
-            raise ValueError(f"no parameter '{name}' (allowed: {', '.join(params)})")
-        shape = params[name].shape
-        for axis in [given] if isinstance(given, int) else given:
-            if not -len(shape) <= axis < len(shape) or shape[axis] % len(units):
-                raise ValueError(
-                    f"{name}, of shape {shape}, has no axis {axis} of {len(units)} units"
-                )
-            rows = np.arange(0, shape[axis], len(units))
-            order = (rows[:, None] + np.asarray(units)).ravel()
-            result[name] = np.take(np.asarray(result[name]), order, axis=axis)
+    for (name, axis), order in orders.items():
+        result[name] = np.take(np.asarray(result[name]), order, axis=axis)
     return result

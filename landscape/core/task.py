@@ -114,6 +114,9 @@ class Task:
         beside: Names of arrays that a file of such a network may have, and that are neither
             parameters nor state, as a counter of batches. They are left out.
         origin: What the losses of networks trained elsewhere are compared with; None for nothing.
+        symmetries: Which units can be permuted, a class each: an array's name → the axis, or axes,
+            that they are along; an axis k times as long holds k rows of them. None leaves it to
+            what the loss tells.
     """
 
     init: Callable[[jax.Array], Any]
@@ -132,6 +135,7 @@ class Task:
     state: State | None = None
     beside: tuple[str, ...] = ()
     origin: Origin | None = None
+    symmetries: tuple[Mapping[str, int | tuple[int, ...]], ...] | None = None
 
     def __repr__(self) -> str:
         splits = ", ".join(f"{name} {_samples(data):,}" for name, data in self.data.items())
@@ -221,6 +225,7 @@ class Landscape(NamedTuple):
         state: The task's, bound.
         beside: The task's.
         origin: The task's.
+        symmetries: The task's.
     """
 
     init: Callable[[jax.Array], Params]
@@ -244,6 +249,7 @@ class Landscape(NamedTuple):
     state: BoundState | None = None
     beside: tuple[str, ...] = ()
     origin: BoundOrigin | None = None
+    symmetries: tuple[Mapping[str, int | tuple[int, ...]], ...] | None = None
 
     def __repr__(self) -> str:
         count = f"{trees.size(self.shapes):,} parameters in {len(self.shapes)} arrays"
@@ -415,6 +421,7 @@ def bind(
         task.state and BoundState(state, task.state.samples, of_state, level_with),
         task.beside,
         origin,
+        task.symmetries,
     )
 
 

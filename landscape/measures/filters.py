@@ -14,6 +14,7 @@ import jax
 from jax.extend import core
 
 from landscape.core import trees
+from landscape.core.jaxprs import called, scan_parts
 from landscape.core.task import Axes
 
 Dims = tuple[frozenset[int], ...]  # of each axis of a value, the parameter's own axes in it
@@ -142,12 +143,9 @@ class _Trace:
         name, params = equation.primitive.name, equation.params
         if name == "scan":
             return self._scan(equation, values)
-        inner = next((params[key] for key in ("jaxpr", "call_jaxpr") if key in params), None)
+        inner = called(equation)
         if inner is not None:
-            if isinstance(inner, core.Jaxpr):
-                inner = core.ClosedJaxpr(inner, ())
-            if len(inner.jaxpr.invars) == len(values):
-                return self.run(inner, values)
+            return self.run(inner, values)
         if name == "dot_general":
             (left, right), _ = params["dimension_numbers"]
             self._multiply(values[0], values[1], left)
@@ -168,12 +166,7 @@ class _Trace:
             self.products.append((name, over, rest))
 
     def _scan(self, equation: Any, values: list[_Value]) -> list[_Value]:
-        body = equation.params["jaxpr"]
-        # what is fed in and given out by steps has an axis more outside; JAX's own counts of these
-        # are not the same in all versions
-        fed_in = _longer(equation.invars, body.jaxpr.invars)
-        carries = len(equation.outvars) - _longer(equation.outvars, body.jaxpr.outvars)
-        consts = len(values) - fed_in - carries
+        body, consts, carries = scan_parts(equation)
         fixed, state = values[:consts], values[consts : consts + carries]
         fed = [
             _Value({name: dims[1:] for name, dims in value.of.items()}, value.data)
@@ -190,12 +183,6 @@ class _Trace:
             if state == before:
                 self.products += inner.products
                 return [*state, *(_Value(data=value.data) for value in after[carries:])]
-
-
-def _longer(outside: Iterable[Any], inside: Iterable[Any]) -> int:
-    """How many of these variables have an axis more outside."""
-    pairs = zip(outside, inside, strict=True)
-    return sum(len(outer.aval.shape) > len(inner.aval.shape) for outer, inner in pairs)
 
 
 def _kept(name: str, params: Any, equation: Any, values: list[_Value]) -> dict[str, Dims]:

@@ -97,7 +97,7 @@ def check(config: Config, progress: Progress = silent) -> dict[str, Any]:
     progress("measuring", 5, 5)
 
     given = bool(config.train.files)
-    sets = [connect, *connect.others]
+    sets = connect.searches
     searches = pairs * len(levels) * sum(one.finder.searches for one in sets)
     scalar = 8 if config.compute.precision == "float64" else 4
     size = trees.size(landscape.shapes)

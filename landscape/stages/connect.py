@@ -28,7 +28,7 @@ def connect(
     progress: Progress = silent,
 ) -> list[StringRecord]:
     """Search a path for every pair and level of a trained run, by its method and by each of
-    `connect.also`.
+    `connect.also`; with `connect.align`, both to the second model permuted and as it is.
 
     Rows that are there already are not searched again. An unfinished search is resumed with the
     same result.
@@ -51,7 +51,7 @@ def connect(
         OSError: The disk is full, or the like.
     """
     config = revised(config_of(run), overrides)
-    searches = [config.connect, *config.connect.others]
+    searches = config.connect.searches
     return [
         row
         for search in searches

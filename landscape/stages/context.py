@@ -20,6 +20,7 @@ from landscape.search.driver import warm_start
 from landscape.search.shorten import Shortener
 from landscape.search.state import Problem, Stepper
 from landscape.search.tighten import TOLERANCE, tightened
+from landscape.stages.alignments import Alignments
 from landscape.stages.build import (
     Progress,
     bead_optimizer,
@@ -53,12 +54,19 @@ class ConnectContext:
     shortener: Shortener
     optimizer: str
     end_points: EndPoints
+    alignments: Alignments
     group: int
     start_paths: Mapping[tuple[float, Pair], Arrays] = field(default_factory=dict)
 
     @property
     def landscape(self) -> Landscape:
         return self.problem.landscape
+
+    def ends(self, level: float, pair: Pair) -> tuple[Arrays, Arrays]:
+        """The two ends of a pair at a level, the second permuted if that is asked for."""
+        a, b = (self.end_points.params(model, level) for model in pair)
+        how = self.config.connect.align
+        return a, b if how is None else self.alignments.end(how, level, pair)
 
     def level_spec(self, level: float) -> LevelSpec:
         """A level with the tolerances of the settings."""
@@ -117,7 +125,10 @@ def connect_context(
     shortener = Shortener(landscape, problem.evaluate, TOLERANCE)
     group = group_size(trees.size(landscape.shapes), config)
     end_points = EndPoints(run, config, landscape)
-    return ConnectContext(run, config, name, problem, shortener, optimizer, end_points, group)
+    alignments = Alignments(run, config, landscape, end_points, problem.evaluate)
+    return ConnectContext(
+        run, config, name, problem, shortener, optimizer, end_points, alignments, group
+    )
 
 
 def group_size(parameters: int, config: Config) -> int:

@@ -58,8 +58,7 @@ def _begin(context: ConnectContext, level: float, pair: Pair) -> String:
     name = "-".join(map(str, pair))
     if (level, pair) in context.start_paths:
         return String(name, context.start_paths[level, pair])
-    a, b = (context.end_points.params(model, level) for model in pair)
-    return start(name, a, b)
+    return start(name, *context.ends(level, pair))
 
 
 def chain(context: ConnectContext, links: Sequence[Link], progress: Progress) -> None:
@@ -74,8 +73,7 @@ def chain(context: ConnectContext, links: Sequence[Link], progress: Progress) ->
         for missed, found in links[first : first + context.group]:
             a, b = missed.a, missed.b
             points = context.run.load_connection(found)[0]
-            end_a, end_b = (context.end_points.params(model, level) for model in (a, b))
-            string = chained(f"{a}-{b}", end_a, end_b, points, found.level)
+            string = chained(f"{a}-{b}", *context.ends(level, (a, b)), points, found.level)
             string.grad_evals, string.loss_evals = missed.grad_evals, missed.loss_evals
             string.seconds = missed.seconds or 0.0
             strings.append(string)
@@ -114,7 +112,7 @@ def _search_group(
     checkpoints.keep(state, now=True)
     connected = 0
     for number, string in enumerate(search.strings):
-        a, b = (context.end_points.params(model, at.level) for model in _pair(string))
+        a, b = context.ends(at.level, _pair(string))
         restore_ends(string, a, b)
         connection = judge(string, context.problem.evaluate, at, context.config.connect.length_over)
         known = {"limit": at.limit, **connection.record(), **_geodesic(context, at, a, b)}
@@ -224,7 +222,7 @@ def _row(
     config, (a, b) = context.config, pair
     task, method = config.task.name or config.task.factory, config.connect.finder.name
     of = {"task": task, "method": method, "set": context.name, "level": level, "a": a, "b": b}
-    return made(StringRecord, **of, **known)
+    return made(StringRecord, **of, align=config.connect.align, **known)
 
 
 def _verdict_event(row: StringRecord) -> dict[str, object]:

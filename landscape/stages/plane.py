@@ -33,7 +33,7 @@ from landscape.stages.state import check_recomputed
 from landscape.store.files import Arrays, RunError, digest, load_arrays
 from landscape.store.layout import plane_name
 from landscape.store.records.planes import Drawn, PlaneKind, PlaneRecord
-from landscape.store.records.strings import StringRecord
+from landscape.store.records.strings import StringRecord, between_models
 from landscape.store.run import Run
 
 MARGIN = 0.2  # around the models and the strings, of what they take
@@ -216,7 +216,9 @@ def model_at(run: Run, landscape: Landscape, model: int, level: float) -> Arrays
 
 def _string(run: Run, a: int, b: int, level: float) -> StringRecord | None:
     """The row of a pair's string, a connected one if any set has one; the first set's."""
-    rows = [r for r in run.rows() if (r.a, r.b, r.level) == (a, b, level) and r.beads]
+    rows = [
+        r for r in between_models(run.rows()) if (r.a, r.b, r.level) == (a, b, level) and r.beads
+    ]
     return min(rows, key=lambda row: row.status != "CONNECTED", default=None)
 
 

@@ -45,6 +45,8 @@ def given_paths(
     if not file.endswith(PATH_FILE):
         return {}
     try:
+        if config.connect.align is not None:
+            raise RunError(f"{file} ends at a model as it is: connect.align must be null")
         if len(pairs) > 1 or config.connect.pairs == "tree":
             raise RunError(
                 f"{file} is a path between two models: connect.pairs must be one pair, such as "

@@ -15,6 +15,7 @@ from landscape.core.certificate import certify, segment_evaluator
 from landscape.core.grid import SETTLED_CHANGE
 from landscape.core.segments import Memoized, SegmentEvaluator
 from landscape.core.task import Landscape
+from landscape.stages.alignments import aligned_model
 from landscape.stages.build import (
     Progress,
     build_landscape,
@@ -25,9 +26,15 @@ from landscape.stages.build import (
 )
 from landscape.stages.tree import refresh_trees
 from landscape.store.files import Arrays, RunError, load_arrays, save_arrays
+from landscape.store.records.alignments import Align
 from landscape.store.records.base import OPTIONAL, Record, columns
 from landscape.store.records.measures import DOWNGRADED, StringMeasure
-from landscape.store.records.strings import RAISED, BarrierRecord, StringRecord
+from landscape.store.records.strings import (
+    RAISED,
+    BarrierRecord,
+    StringRecord,
+    between_models,
+)
 from landscape.store.run import Run
 
 FINER = 4
@@ -38,7 +45,8 @@ class Kept(NamedTuple):
     """A path on disk: its record, in which its certificate is, and the files of its two ends.
 
     basis: the grid of the search that found it, or what it was made of; section: the record's name
-    in the file; prefix: of the names of the path's arrays.
+    in the file; prefix: of the names of the path's arrays; align: by what the second end is
+    permuted.
     """
 
     kind: str
@@ -49,6 +57,7 @@ class Kept(NamedTuple):
     basis: int
     section: str
     prefix: str = ""
+    align: Align | None = None
 
     @property
     def grid(self) -> int:
@@ -155,7 +164,7 @@ def verify(run: Run, grid: int | None = None, progress: Progress = silent) -> li
         total = len(first) + len(others)
         for kept in _in_turn(run, first):
             finer = grid or max(FINER * kept.basis, kept.grid)
-            verdicts.append(_judged_again(kept, landscape, evaluate(finer), finer))
+            verdicts.append(_judged_again(run, kept, landscape, evaluate(finer), finer))
             total = max(total, len(verdicts))
             agreed = sum(verdict.agreed for verdict in verdicts)
             progress("verifying", len(verdicts), total, agreed=agreed)
@@ -179,10 +188,10 @@ def _in_turn(run: Run, first: list[Kept]) -> Iterator[Kept]:
 
 
 def _judged_again(
-    kept: Kept, landscape: Landscape, evaluate: SegmentEvaluator, grid: int
+    run: Run, kept: Kept, landscape: Landscape, evaluate: SegmentEvaluator, grid: int
 ) -> Verdict:
     arrays, header = load_arrays(kept.file)
-    points = _path(kept, arrays, landscape)
+    points = _path(run, kept, arrays, landscape)
     bound = upper_bound(kept.record)
     known = bound + SETTLED_CHANGE * abs(bound)
     limit = known if kept.limit is None else kept.limit
@@ -225,11 +234,16 @@ def _judged_again(
     )
 
 
-def _path(kept: Kept, arrays: Arrays, landscape: Landscape) -> Arrays:
-    """The path's arrays, if its ends are the run's own models bit for bit. Raises RunError."""
+def _path(run: Run, kept: Kept, arrays: Arrays, landscape: Landscape) -> Arrays:
+    """The path's arrays, if its ends are the run's own models bit for bit, the second permuted
+    where it was aligned. Raises RunError."""
     points = {}
     for end, model in zip((0, -1), kept.ends, strict=True):
-        for name, leaf in check_and_cast_params(load_arrays(model)[0], landscape, model).items():
+        own = check_and_cast_params(load_arrays(model)[0], landscape, model)
+        if end and kept.align is not None and isinstance(kept.record, StringRecord | StringMeasure):
+            of = kept.record
+            own = aligned_model(run, landscape, kept.align, of.level, (of.a, of.b))
+        for name, leaf in own.items():
             points[name] = arrays.get(kept.prefix + name)
             kind = leaf.dtype if points[name] is None else points[name].dtype
             if points[name] is None or not np.array_equal(points[name][end], leaf.astype(kind)):
@@ -245,7 +259,7 @@ def _string(run: Run, row: StringRecord, kind: str = "strings") -> Kept:
     said = f"{name} at {level:g}, pair {a}-{b}"
     ends = run.model_file(a, level), run.model_file(b, level)
     file = run.connection_file(name, level, a, b)
-    return Kept(kind, said, file, ends, row, row.grid or BASIS, "row")
+    return Kept(kind, said, file, ends, row, row.grid or BASIS, "row", align=row.align)
 
 
 def _strings(run: Run) -> Iterator[Kept]:
@@ -256,7 +270,7 @@ def _holding(run: Run) -> list[Kept]:
     """The strings that failed but are the lowest known way between what they join: in the
     disconnectivity graph, or in a set's tree."""
     rows, snapshots = run.rows(), run.snapshots()
-    held = set(forest(edges(rows, snapshots, run.barriers())))
+    held = set(forest(edges(between_models(rows), snapshots, run.barriers())))
     for name in run.sets():
         for tree in run.tree(name):
             own = [row for row in rows if row.set == name and row.level <= tree.level]

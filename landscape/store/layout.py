@@ -15,6 +15,8 @@ runs/<name>-<hash>/
                                     met the next lower one, its profile, its record
     barriers/<a>-<b>.safetensors    the path of the lowest maximum known between the deepest
                                     snapshots of two models, its profile, its record
+    alignments/<how>/<level>/<a>-<b>.safetensors   by which order of each axis model b is permuted
+                                    onto model a, and its record
     final_states.json               where training ended: gradient, Hessian, what they promise
     lower_bounds.json               no path from side to side stays below a height, by proof
     results.csv                     the rows of all sets
@@ -108,6 +110,9 @@ class Layout:
 
     def connection_file(self, set_name: str, level: float, a: int, b: int) -> Path:
         return self.set_directory(set_name) / level_name(level) / f"{a}-{b}.safetensors"
+
+    def alignment_file(self, how: str, level: float, a: int, b: int) -> Path:
+        return self.directory / "alignments" / how / level_name(level) / f"{a}-{b}.safetensors"
 
     def plane_file(self, name: str) -> Path:
         return self.directory / "planes" / f"{name}.safetensors"

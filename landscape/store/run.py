@@ -38,6 +38,7 @@ from landscape.store.files import (
     write_table,
 )
 from landscape.store.layout import Layout, plane_name
+from landscape.store.records.alignments import AlignmentRecord
 from landscape.store.records.base import OfPair, Record, columns
 from landscape.store.records.measures import (
     DOWNGRADED,
@@ -306,6 +307,43 @@ class Run(Layout):
         """The loss along a row's string, [points, 2], without reading the string itself."""
         path = self.connection_file(row.set, row.level, row.a, row.b)
         return _profile_in(load_some(path, PROFILE.__contains__), path)
+
+    # -- alignments ---------------------------------------------------------------------------
+
+    def save_alignment(
+        self, record: AlignmentRecord, orders: Mapping[tuple[str, int], np.ndarray]
+    ) -> None:
+        """Keep the orders of axes, (array, axis) → old places, by which a model is permuted."""
+        path = self.alignment_file(record.align, record.level, record.a, record.b)
+        arrays = {
+            f"{name}:{axis}": order.astype(np.int32) for (name, axis), order in orders.items()
+        }
+        save_arrays(path, arrays, {"alignment": record})
+
+    def load_alignment(
+        self, how: str, level: float, a: int, b: int
+    ) -> tuple[dict[tuple[str, int], np.ndarray], AlignmentRecord]:
+        """What `save_alignment` kept. Raises RunError for a damaged or altered file."""
+        path = self.alignment_file(how, level, a, b)
+        arrays, record = load_arrays(path)
+        orders = {}
+        for key, order in arrays.items():
+            name, _, axis = key.rpartition(":")
+            if not (name and axis.isdigit()):
+                raise RunError(f"{path}: '{key}' is not an array and its axis")
+            orders[name, int(axis)] = order
+        kept = _part(record, "alignment", AlignmentRecord, path)
+        own = self.alignment_file(kept.align, kept.level, kept.a, kept.b)
+        return orders, _in_place(path, own, kept)
+
+    def alignments(self) -> list[AlignmentRecord]:
+        """The records of alignments/, by how, level from high to low, and pair. Raises RunError."""
+        found = []
+        for path in self.directory.glob("alignments/*/*/*-*.safetensors"):
+            record = _part(read_record(path), "alignment", AlignmentRecord, path)
+            own = self.alignment_file(record.align, record.level, record.a, record.b)
+            found.append(_in_place(path, own, record))
+        return sorted(found, key=lambda one: (one.align, -one.level, one.a, one.b))
 
     # -- planes -------------------------------------------------------------------------------
 

@@ -24,7 +24,7 @@ SAID = (
 def costs_of(
     rows: Sequence[StringRecord], measures: Sequence[StringMeasure]
 ) -> list[dict[str, Any]]:
-    """A record a set and level: {set, method, level, and each of PARTS: {paths, gradients,
+    """A record a set and level: {set, method, align, level, and each of PARTS: {paths, gradients,
     losses}}, totals."""
     found = []
     ordered = sorted(rows, key=lambda row: (row.set, -row.level))
@@ -37,7 +37,7 @@ def costs_of(
             [(row.tightening_grad_evals, row.tightening_loss_evals) for row in tight],
             [(one.grad_evals, one.loss_evals) for one in short],
         )
-        about = {"set": name, "method": own[0].method, "level": level}
+        about = {"set": name, "method": own[0].method, "align": own[0].align, "level": level}
         found.append(about | dict(zip(PARTS, map(_total, parts), strict=True)))
     return found
 

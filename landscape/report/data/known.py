@@ -20,6 +20,8 @@ from landscape.analysis.summary import (
     method_error_of,
     summarise,
 )
+from landscape.report.data.wording import search_of
+from landscape.store.records.alignments import Align
 from landscape.store.records.strings import StringRecord
 from landscape.store.run import Run
 
@@ -31,32 +33,39 @@ Record = dict[str, Any]
 
 @dataclass(frozen=True)
 class Known:
-    """The rows of the sets that ask a question, and the shortest paths known by any set's."""
+    """The rows of the sets that ask a question, and the shortest paths known by any set's; align:
+    by what the second ends are permuted."""
 
     question: Question
     rows: list[StringRecord]
     best: list[BestKnown]
+    align: Align | None = None
 
     @property
     def names(self) -> dict[str, str]:
         """Of the sets and of their methods, for a reader."""
-        methods = dict.fromkeys(row.method for row in self.rows)
+        methods = dict.fromkeys(search_of(row.method, row.align) for row in self.rows)
         return {"set": ", ".join(self.question.sets), "method": ", ".join(methods)}
 
 
 def known_of(run: Run) -> list[Known]:
     """The shortest paths known of a run: one answer for all sets that ask the same. Raises
     RunError."""
-    rows, measures, over = run.rows(), run.string_measures(), {}
-    for name in dict.fromkeys(row.set for row in rows):
-        over[name] = run.length_over(name)
+    every, measures = run.rows(), run.string_measures()
     found = []
-    for question in questions(rows, over):
-        alike = [row for row in rows if over[row.set] == question.over]
-        measured = [one for one in measures if over[one.set] == question.over]
-        paths = run.snapshots() if question.over == EVERYTHING else []
-        best = best_known(alike, question.limits, measured, paths)
-        found.append(Known(question, [r for r in rows if r.set in question.sets], best))
+    ways: list[Align | None] = [None, "weights", "activations"]
+    for align in ways:
+        rows = [row for row in every if row.align == align]
+        over = {name: run.length_over(name) for name in dict.fromkeys(row.set for row in rows)}
+        for question in questions(rows, over):
+            alike = [row for row in rows if over[row.set] == question.over]
+            measured = [one for one in measures if over.get(one.set) == question.over]
+            # the permutations of two levels are not the same, so that their paths do not join
+            joined = question.over == EVERYTHING and align is None
+            paths = run.snapshots() if joined else []
+            best = best_known(alike, question.limits, measured, paths)
+            own = [row for row in rows if row.set in question.sets]
+            found.append(Known(question, own, best, align))
     return found
 
 

@@ -118,7 +118,7 @@ def _not_known(record: Record) -> str:
     if not record["both"]:
         why = "How far these lengths are above the shortest, since one method alone has paths"
         methods = record["method"].split(", ")
-        other = "bezier" if methods == ["dss"] else "dss"
+        other = "bezier" if methods[0].startswith("dss") else "dss"
         return (
             f"{why}: of {record['method']} the others have none"
             if len(methods) > 1

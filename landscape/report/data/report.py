@@ -9,6 +9,7 @@ from typing import Any
 from landscape.analysis.summary import UNREACHED
 from landscape.analysis.topology import describe
 from landscape.report.data.against import Published, compare
+from landscape.report.data.alignments import alignments_of
 from landscape.report.data.costs import costs_of
 from landscape.report.data.known import best_known_of, by_place, known_of, levels_of
 from landscape.report.data.measured import measures_of
@@ -16,24 +17,24 @@ from landscape.report.data.missing import missing_of, missing_said
 from landscape.report.data.verdicts import claims_of
 from landscape.store.files import table_text
 from landscape.store.records.models import WIDER, ModelRecord
-from landscape.store.records.strings import StringRecord
+from landscape.store.records.strings import StringRecord, between_models
 from landscape.store.run import Run
 
 
 def report(runs: Sequence[Run], published: Sequence[Published] = ()) -> dict[str, Any]:
-    """{runs, levels, best_known, claims, costs, topology, measured, missing, against, notes} of
-    runs, as strict JSON data.
+    """{runs, levels, alignments, best_known, claims, costs, topology, measured, missing, against,
+    notes} of runs, as strict JSON data.
 
     runs: one record a run, its directory, task, metric, split, levels, models and meta.json's
-    facts; levels: `levels_of`'s records, best_known: `best_known_of`'s, claims: `claims_of`'s,
-    costs: `costs_of`'s, topology: `landscape.analysis.topology.describe`'s, measured:
+    facts; levels: `levels_of`'s records, alignments: `alignments_of`'s, best_known:
+    `best_known_of`'s, claims: `claims_of`'s, costs: `costs_of`'s, topology: `landscape.analysis.topology.describe`'s, measured:
     `measures_of`'s, missing: `missing_of`'s, each with its `run`; against: `compare`'s, with the
     published figures of the task that a run's config is named after; notes: what could mislead a
     reader.
     Raises RunError for damaged or altered files.
     """
     counts = Counter(run.directory.name for run in runs)
-    described, levels, best, claims, costs = [], [], [], [], []
+    described, levels, alignments, best, claims, costs = [], [], [], [], [], []
     topologies, missing, notes = [], [], []
     measured: dict[str, list[Any]] = {
         kind: [] for kind in ("strings", "minima", "parts", "top", "also")
@@ -44,12 +45,16 @@ def report(runs: Sequence[Run], published: Sequence[Published] = ()) -> dict[str
         rows = run.rows()
         about = _about(run, name)
         described.append(about)
-        topology = describe(_trained(run), rows, run.snapshots(), run.barriers())
-        topologies.append({"run": name, **topology})
+        alignments += [{"run": name, **one} for one in alignments_of(run.alignments())]
+        between = between_models(rows)
+        topology = describe(_trained(run), between, run.snapshots(), run.barriers())
+        modulo = _modulo_permutations(run, rows, topology) if len(between) < len(rows) else []
+        topologies.append({"run": name, **topology, "modulo_permutations": modulo})
         known = known_of(run)
         levels += [{"run": name, **level} for level in levels_of(rows, known)]
         best += [{"run": name, **record} for record in best_known_of(known)]
-        claims += [{"run": name, **c} for c in claims_of(known, topology)]
+        unaligned = [one for one in known if one.align is None]
+        claims += [{"run": name, **c} for c in claims_of(unaligned, topology)]
         costs += [{"run": name, **c} for c in costs_of(rows, run.string_measures())]
         for kind, records in measures_of(run, by_place(known)).items():
             measured[kind] += [{"run": name, **record} for record in records]
@@ -71,10 +76,28 @@ def report(runs: Sequence[Run], published: Sequence[Published] = ()) -> dict[str
         if len(found) > 1:
             notes.append(f"these runs differ in {key}: {', '.join(found)}")
     return {
-        "runs": described, "levels": levels, "best_known": best, "claims": claims,
-        "costs": costs, "topology": topologies,
+        "runs": described, "levels": levels, "alignments": alignments, "best_known": best,
+        "claims": claims, "costs": costs, "topology": topologies,
         "measured": measured, "missing": missing, "against": against, "notes": notes,
     }  # fmt: skip
+
+
+def _modulo_permutations(
+    run: Run, rows: Sequence[StringRecord], topology: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """The components of networks whose units have no order, beside those of parameters: {level,
+    limit, models, components, as_they_are}, numbers of them. A path to a permuted model joins what
+    it is a permutation of, too."""
+    every = describe(_trained(run), rows, run.snapshots(), run.barriers())["levels"]
+    apart = {(at["level"], at["limit"]): len(at["components"]) for at in topology["levels"]}
+    return [
+        {
+            **{key: at[key] for key in ("level", "limit", "models")},
+            "components": len(at["components"]),
+            "as_they_are": apart.get((at["level"], at["limit"]), at["models"]),
+        }
+        for at in every
+    ]
 
 
 def _trained(run: Run) -> list[ModelRecord]:

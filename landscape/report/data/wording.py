@@ -67,11 +67,17 @@ def eigenvalue(found: Any, of: int) -> str:
     return number(found) + f" ({'; '.join(counts)})" * bool(counts)
 
 
+def search_of(name: str, align: str | None) -> str:
+    """A search's name, and by what it permutes the second ends."""
+    return name if align is None else f"{name} (aligned by {align})"
+
+
 def series(level: Level, levels: Sequence[Level]) -> str:
     """The method; or the set, where the run has two of that method; with the run, of several."""
-    key = level["run"], level["method"]
-    sets = {other["set"] for other in levels if (other["run"], other["method"]) == key}
-    name = str(level["method"] if len(sets) == 1 else level["set"])
+    keys = "run", "method", "align"
+    same = [other for other in levels if all(other.get(key) == level.get(key) for key in keys)]
+    name = level["method"] if len({other["set"] for other in same}) == 1 else level["set"]
+    name = search_of(name, level.get("align"))
     several = len({other["run"] for other in levels}) > 1
     return f"{level['run']} {name}" if several else name
 

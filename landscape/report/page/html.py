@@ -12,7 +12,7 @@ Part = tuple[str, list[Figure], str]  # a title, its figures, and the rest as HT
 
 WORDS = (
     "search", "set", "status", "no path found", "reason", "claim", "verdict", "measure", "shape",
-    "metric", "shortening", "run", "over", "best from",
+    "metric", "shortening", "run", "over", "best from", "aligned by",
 )  # fmt: skip  # of columns; the rest are numbers
 # nothing may be fetched, whatever a name in a run contains
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"

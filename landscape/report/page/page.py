@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from landscape.core.versions import version_of
+from landscape.report.data import alignments
 from landscape.report.data.known import by_place, known_of
 from landscape.report.data.known_said import lengths_said
 from landscape.report.data.verdicts import RULE, interval
@@ -127,6 +128,7 @@ def _page(
         html.section("Components and barriers", html.grid(connected) + _topologies(topologies)),
         html.section("Measured", _measured(measured, report)),
         html.section("By level", _table(levels)),
+        html.section("Straight lines, as they are and aligned", _alignments(report["alignments"])),
         html.section("What it cost", cost_table(report)),
         html.section("Against the published figure", _against(report["against"])),
         *(
@@ -149,10 +151,24 @@ def _page(
 
 def _topologies(topologies: dict[str, Any]) -> str:
     found = {
-        name: html.bullets(one["notes"], "missing") + persistence(one)
+        name: html.bullets(one["notes"], "missing") + persistence(one) + _modulo(one)
         for name, one in topologies.items()
     }
     return _named(list(found.items()))
+
+
+def _modulo(topology: dict[str, Any]) -> str:
+    """Components modulo permutations, where any pair was aligned."""
+    records = topology["modulo_permutations"]
+    if not records:
+        return ""
+    head = ["level", "models", "components", "modulo permutations"]
+    rows = [
+        [f"{at['level']:g}", str(at["models"]), str(at["as_they_are"]), str(at["components"])]
+        for at in records
+    ]
+    said = "Modulo permutations, a network and the same with its units in another order are one."
+    return html.table(head, rows) + html.paragraph(f"{said} All of these are upper bounds.")
 
 
 def _named(parts: Sequence[tuple[str, str]]) -> str:
@@ -246,6 +262,16 @@ def _table(levels: Sequence[dict[str, Any]]) -> str:
         for level in levels
     ]
     return html.table(head, rows) + "".join(map(html.paragraph, footnotes(levels)))
+
+
+def _alignments(records: Sequence[dict[str, Any]]) -> str:
+    if not records:
+        return ""
+    several = len({one["run"] for one in records}) > 1
+    rows = [[one["run"]] * several + alignments.row_of(one) for one in records]
+    return html.table(["run"] * several + list(alignments.COLUMNS), rows) + html.paragraph(
+        alignments.SAID
+    )
 
 
 def _against(records: Sequence[dict[str, Any]]) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 
 from landscape.analysis.best_known import BestKnown
 from landscape.analysis.summary import CONNECTED
+from landscape.report.data import alignments
 from landscape.report.data.known import Place
 from landscape.report.data.wording import number, own_error, series
 from landscape.report.figures import style
@@ -65,6 +66,9 @@ def part_of(
     content += html.part("Training", html.grid(training))
     if rows:
         content += html.details(f"All {len(rows)} pairs and levels", _pairs(rows, best))
+    if own := run.alignments():
+        table = html.table(alignments.PAIR_COLUMNS, map(alignments.pair_row_of, own))
+        content += html.details(f"All {len(own)} straight lines, as they are and aligned", table)
     content += _made(run, about)
     return Part(content, profiles + planes + training)
 

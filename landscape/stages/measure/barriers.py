@@ -25,7 +25,12 @@ from landscape.stages.build import Progress, silent
 from landscape.stages.context import ConnectContext
 from landscape.stages.snapshots import carry, missing
 from landscape.store.records.base import columns
-from landscape.store.records.strings import BarrierRecord, SnapshotRecord, StringRecord
+from landscape.store.records.strings import (
+    BarrierRecord,
+    SnapshotRecord,
+    StringRecord,
+    between_models,
+)
 from landscape.store.run import Run
 
 BEADS = (5, 9, 17, 33, 65)  # of a band: not fewer than its stretch had, as far as memory holds
@@ -97,7 +102,8 @@ def pending_barriers(run: Run) -> list[topology.Pair]:
     """The pairs whose path, lowered, would lower the merges of the tree, of those not lowered yet:
     for each merge, of the pairs that it joins, the one with the lowest path known; then the first
     pair of models that no merge joins, if the loss on its path was not finite."""
-    rows, snapshots, barriers = run.rows(), run.snapshots(), run.barriers()
+    rows = between_models(run.rows())
+    snapshots, barriers = run.snapshots(), run.barriers()
     minima = topology.leaves(run.models())
     tree = topology.merges(minima, topology.edges(rows, snapshots, barriers))
     lowest = topology.direct(minima, rows, snapshots, barriers)
@@ -351,7 +357,8 @@ def _started(context: ConnectContext, a: int, b: int) -> _Barrier:
     ]
     how = context.problem.evaluate, context.level_spec(max(levels))
     best, origin = judge(String(f"{a}-{b}", paths.straight(*ends)), *how), "straight"
-    _, row = topology.direct(minima, run.rows(), run.snapshots()).get((a, b), (None, None))
+    rows = between_models(run.rows())
+    _, row = topology.direct(minima, rows, run.snapshots()).get((a, b), (None, None))
     if isinstance(row, StringRecord):
         known = judge(String(f"{a}-{b}", _through(context, row, levels)), *how)
         if known.upper < best.upper:

@@ -7,9 +7,11 @@ and the rows.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
+from landscape.store.records.alignments import Align
 from landscape.store.records.base import (
     GIVEN,
     OPTIONAL,
@@ -32,6 +34,7 @@ class StringRecord(Record):
     """A row of results.csv; facts: what a construction says of its curve, by name; geodesic: what
     the landscape says that no path between the ends is shorter than.
 
+    align: what the second end was permuted by, onto the first; None of the models as they are.
     grad_evals and loss_evals are of the search. length_found, beads_found: before the path was
     drawn tight; tightening_*: what that took; None where it was not.
 
@@ -72,6 +75,7 @@ class StringRecord(Record):
     tightening_loss_evals: Count | None
     reason: str
     rounding: Amount | None = field(default=None, metadata=OPTIONAL)
+    align: Align | None = None
     facts: Annotated[dict[str, Number] | None, GIVEN] = field(default=None, metadata=OPTIONAL)
     geodesic: Annotated[Amount | None, GIVEN] = field(default=None, metadata=OPTIONAL)
 
@@ -87,6 +91,11 @@ class StringRecord(Record):
             raise ValueError(f"{self.status} has a number for {', '.join(missing)}")
         if (self.loss_a is None) != (self.loss_b is None):
             raise ValueError("loss_a and loss_b are both known or neither is")
+
+
+def between_models(rows: Iterable[StringRecord]) -> list[StringRecord]:
+    """The rows of paths that end at the models as they are, not permuted."""
+    return [row for row in rows if row.align is None]
 
 
 @dataclass(frozen=True, kw_only=True)

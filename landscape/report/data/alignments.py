@@ -1,0 +1,71 @@
+"""The straight lines between models, before and after the second is permuted onto the first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Any
+
+from landscape.analysis.summary import PairValue, mean_over_pairs
+from landscape.report.data.wording import number
+from landscape.store.records.alignments import AlignmentRecord
+
+KEYS = ("chord", "max_loss", "barrier")
+COLUMNS = (
+    "aligned by", "level", "pairs", "distance", "aligned", "max loss", "aligned", "barrier",
+    "aligned", "spread of starts",
+)  # fmt: skip
+PAIR_COLUMNS = (
+    "aligned by", "level", "pair", "objective", "aligned", "starts from", "to", "distance",
+    "aligned", "max loss", "aligned", "barrier", "aligned",
+)  # fmt: skip
+SAID = (
+    "Of the straight line to the second model as it is, and, aligned, to the same function with "
+    "its units permuted so that it is near the first; means over pairs. The barrier is above the "
+    "straight interpolation of the losses at the ends. The matching is a local search: spread is "
+    "the largest difference between its starts, as a part of the best objective. A better matching "
+    "may lower the barrier further."
+)
+
+
+def alignments_of(records: Sequence[AlignmentRecord]) -> list[dict[str, Any]]:
+    """A record a way of matching and level, levels from high to low.
+
+    {align, level, pairs, chord, max_loss, barrier: each {raw, aligned}, a `mean_over_pairs`;
+    spread: the largest over the pairs of the spread of the starts' objectives, as a part of the
+    best}.
+    """
+    found = []
+    for (align, level), group in groupby(records, key=lambda one: (one.align, one.level)):
+        own = list(group)
+        means = {
+            key: {
+                side: mean_over_pairs(
+                    PairValue(one.a, one.b, getattr(getattr(one, side), key)) for one in own
+                )
+                for side in ("raw", "aligned")
+            }
+            for key in KEYS
+        }
+        spread = max(map(_spread, own))
+        found.append({"align": align, "level": level, "pairs": len(own), **means, "spread": spread})
+    return found
+
+
+def _spread(one: AlignmentRecord) -> float:
+    return (one.objective - min(one.objectives)) / (abs(one.objective) or 1.0)
+
+
+def row_of(record: dict[str, Any]) -> list[str]:
+    """A row of the table by level, by COLUMNS."""
+    means = [number(record[key][side]) for key in KEYS for side in ("raw", "aligned")]
+    spread = f"{100 * record['spread']:.2g} %"
+    return [record["align"], f"{record['level']:g}", str(record["pairs"]), *means, spread]
+
+
+def pair_row_of(one: AlignmentRecord) -> list[str]:
+    """A row of the table by pair, by PAIR_COLUMNS."""
+    numbers = [one.before, one.objective, min(one.objectives), max(one.objectives)]
+    for key in KEYS:
+        numbers += [getattr(line, key) for line in (one.raw, one.aligned)]
+    return [one.align, f"{one.level:g}", f"{one.a}-{one.b}", *map(number, numbers)]

@@ -1,0 +1,114 @@
+"""Models permuted onto others: made once for a pair and level, kept, and read again."""
+
+from __future__ import annotations
+
+import functools
+from typing import Protocol
+
+import numpy as np
+
+from landscape.config.load import Config
+from landscape.core import paths, trees
+from landscape.core.certificate import SegmentEvaluator, certify
+from landscape.core.permute import reordered
+from landscape.core.task import Landscape
+from landscape.stages.build import check_and_cast_params
+from landscape.store.files import Arrays, RunError, load_arrays
+from landscape.store.records.alignments import Align, AlignmentRecord, StraightLine
+from landscape.store.run import Run
+from landscape.symmetry.align import Aligner, aligner
+
+SAME = 1e-3  # of the loss, by which rounding may change it under a permutation
+
+Pair = tuple[int, int]
+
+
+class Models(Protocol):
+    """The models of a run, where they met its levels."""
+
+    def params(self, model: int, level: float) -> Arrays: ...
+
+
+class Alignments:
+    """The second models of pairs, permuted onto the first."""
+
+    def __init__(
+        self,
+        run: Run,
+        config: Config,
+        landscape: Landscape,
+        models: Models,
+        evaluate: SegmentEvaluator,
+    ) -> None:
+        self._run, self._config, self._landscape = run, config, landscape
+        self._models, self._evaluate = models, evaluate
+
+    def end(self, how: Align, level: float, pair: Pair) -> Arrays:
+        """The second model of a pair, permuted onto the first. Raises RunError, ConfigError."""
+        a, b = pair
+        if not self._run.alignment_file(how, level, a, b).exists():
+            self.record(how, level, pair)
+        return aligned_model(self._run, self._landscape, how, level, pair)
+
+    def record(self, how: Align, level: float, pair: Pair) -> AlignmentRecord:
+        """What is known of a pair's alignment, which is made where it is not there. Raises RunError
+        where the permuted model has another loss, ConfigError where no symmetries are proved."""
+        file = self._run.alignment_file(how, level, *pair)
+        if file.exists():
+            return self._run.load_alignment(how, level, *pair)[1]
+        a, b = (self._models.params(model, level) for model in pair)
+        found = self._aligner(how)(a, b)
+        raw, aligned = self._line(a, b, level), self._line(a, found.params, level)
+        losses = [profile[-1, 1] for _, profile in (raw, aligned)]
+        if not np.isclose(*losses, rtol=SAME, atol=1e-6):
+            raise RunError(
+                f"{self._run.directory}: model {pair[1]} at {level:g}: its loss is {losses[0]:.6g},"
+                f" and {losses[1]:.6g} with its units permuted: what is permuted is no symmetry"
+            )
+        record = AlignmentRecord(
+            align=how,
+            a=pair[0],
+            b=pair[1],
+            level=level,
+            classes=len(found.matching.permutations),
+            before=found.matching.before,
+            objective=found.matching.objective,
+            objectives=list(found.matching.objectives),
+            raw=raw[0],
+            aligned=aligned[0],
+            grid=self._config.connect.grid,
+        )
+        self._run.save_alignment(record, found.orders)
+        return record
+
+    @functools.cache  # noqa: B019  lives as long as the stage
+    def _aligner(self, how: Align) -> Aligner:
+        try:
+            return aligner(self._landscape, how, self._config.seed)
+        except ValueError as error:
+            raise self._config.problem(self._config.task_key, str(error)) from None
+
+    def _line(self, a: Arrays, b: Arrays, level: float) -> tuple[StraightLine, np.ndarray]:
+        points = paths.straight(a, b)
+        found = certify(points, self._evaluate, level)
+        finite = bool(np.isfinite(found.maximum))
+        line = StraightLine(
+            chord=paths.chord(trees.stack([a, b])),
+            max_loss=found.maximum if finite else None,
+            last_change=found.last_change if finite else None,
+            barrier=found.barrier if finite else None,
+        )
+        return line, found.profile
+
+
+def aligned_model(run: Run, landscape: Landscape, how: Align, level: float, pair: Pair) -> Arrays:
+    """The second model of a pair as its file says it is permuted. Raises RunError."""
+    orders, _ = run.load_alignment(how, level, *pair)
+    path = run.model_file(pair[1], level)
+    params = check_and_cast_params(load_arrays(path)[0], landscape, path)
+    file = run.alignment_file(how, level, *pair)
+    for (name, axis), order in orders.items():
+        shape = params[name].shape if name in params else ()
+        if not 0 <= axis < len(shape) or not np.array_equal(np.sort(order), np.arange(shape[axis])):
+            raise RunError(f"{file}: {name}, axis {axis}: no order of the places of {path}")
+    return reordered(params, orders)

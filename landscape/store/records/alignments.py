@@ -1,0 +1,45 @@
+"""The record of a model permuted onto another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from landscape.store.records.base import Amount, Count, Number, OneOrMore, Record
+
+Align = Literal["weights", "activations"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StraightLine(Record):
+    """The loss on the straight line between two ends; None where it is not finite.
+
+    max_loss + last_change bounds it; barrier: how far it rises above the straight interpolation of
+    the losses at the ends (Frankle et al. 2020)."""
+
+    chord: Amount
+    max_loss: Number | None
+    last_change: Amount | None
+    barrier: Number | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlignmentRecord(Record):
+    """Model b permuted onto model a, both where they met a level.
+
+    classes: how many permutations there are; before and objective: what is made large, before and
+    after: the scalar product of the weights, or the sum of the activations' correlations;
+    objectives: where each start of the coordinate ascent ended; raw and aligned: the straight line
+    to b as it is, and to b permuted; grid: of these."""
+
+    align: Align
+    a: Count
+    b: Count
+    level: Number
+    classes: Count
+    before: Number
+    objective: Number
+    objectives: list[Number]
+    raw: StraightLine
+    aligned: StraightLine
+    grid: OneOrMore
