@@ -27,10 +27,10 @@ def report(runs: Sequence[Run], published: Sequence[Published] = ()) -> dict[str
 
     runs: one record a run, its directory, task, metric, split, levels, models and meta.json's
     facts; levels: `levels_of`'s records, alignments: `alignments_of`'s, best_known:
-    `best_known_of`'s, claims: `claims_of`'s, costs: `costs_of`'s, topology: `landscape.analysis.topology.describe`'s, measured:
-    `measures_of`'s, missing: `missing_of`'s, each with its `run`; against: `compare`'s, with the
-    published figures of the task that a run's config is named after; notes: what could mislead a
-    reader.
+    `best_known_of`'s, claims: `claims_of`'s, costs: `costs_of`'s, topology:
+    `landscape.analysis.topology.describe`'s, measured: `measures_of`'s, missing: `missing_of`'s,
+    each with its `run`; against: `compare`'s, with the published figures of the task that a run's
+    config is named after; notes: what could mislead a reader.
     Raises RunError for damaged or altered files.
     """
     counts = Counter(run.directory.name for run in runs)
