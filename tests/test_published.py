@@ -51,7 +51,7 @@ def test_a_measure_that_was_not_published(run, tmp_path):
     (record,) = found["against"]
     assert record["length"]["theirs"] is record["length"]["difference"] is None
     assert record["beads"]["difference"] is not None
-    assert compared(record, [record])[4:6] == ["–", "–"]
+    assert compared(record, [record])[5:7] == ["–", "–"]
     write_html([run], found, run.report_file)
 
 

@@ -51,6 +51,15 @@ class Training:
             ahead = levels[levels < value]
             state.target[model] = ahead[0] if len(ahead) else levels[-1]
 
+    def confirm(self, met: Met, value: float) -> bool:
+        """Whether a model is at or below the level with this value of its parameters; if not, the
+        level counts as not met yet."""
+        if value <= met.level:
+            self.met[met.model][met.level] = (met.step, value)
+            return True
+        del self.met[met.model][met.level]
+        return False
+
     @property
     def going(self) -> np.ndarray:
         """Which models [n] have not come to an end."""

@@ -98,7 +98,8 @@ def compared(record: Level, several: Sequence[Level]) -> list[str]:
             "se": spread(found["theirs"]),
         }
         row += [number(found["ours"])]
-        row += [method_error(found["ours"]["method_error"])] * (measure == "length")
+        if measure == "length":
+            row += [method_error(found["ours"]["method_error"])]
         row += [number(theirs), _signed(found["difference"])]
     return row
 
