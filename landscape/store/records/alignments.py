@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from landscape.store.records.base import Amount, Count, Number, OneOrMore, Record
+from landscape.store.records.base import Amount, Count, Number, Record
 
 Align = Literal["weights", "activations"]
 
@@ -42,4 +42,4 @@ class AlignmentRecord(Record):
     objectives: list[Number]
     raw: StraightLine
     aligned: StraightLine
-    grid: OneOrMore
+    grid: Count
