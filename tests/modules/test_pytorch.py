@@ -395,7 +395,7 @@ def test_networks_that_differ_in_state_alone(config, tmp_path: Path, pair) -> No
         name: leaf + 1 if "running" in name else leaf for name, leaf in pair[0].state_dict().items()
     }
     made = config()
-    save_file(other, made.train.files[1])
+    save_file(other, made.train.files[1][0])
     with pytest.raises(ConfigError, match=r"differs from .* in statistics only"):
         train(made, tmp_path / "runs")
     assert not (tmp_path / "runs").exists()
@@ -417,7 +417,7 @@ def test_state_that_is_damaged(config, tmp_path: Path, pair, change, said) -> No
 
     made, arrays = config(), dict(pair[1].state_dict())
     change(arrays)
-    save_file(arrays, made.train.files[1])
+    save_file(arrays, made.train.files[1][0])
     with pytest.raises(ConfigError, match=said):
         train(made, tmp_path / "runs")
     assert not (tmp_path / "runs").exists()
