@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from types import NoneType, UnionType
@@ -46,7 +47,7 @@ Step = Annotated[str, Field(pattern=r"^\d+$")]
 Type = Literal["bfloat16", "float16", "float32", "float64"]
 
 
-class Call(BaseModel):
+class Call(BaseModel, ABC):
     """A function of optax, and the arguments that it is called with."""
 
     model_config = ConfigDict(frozen=True, extra="allow", use_attribute_docstrings=True)
@@ -61,9 +62,9 @@ class Call(BaseModel):
         return dict(self.model_extra or {})
 
     @classmethod
+    @abstractmethod
     def takes(cls) -> dict[str, Any]:
         """The functions' names → the TypedDict of their arguments."""
-        raise NotImplementedError
 
     def __str__(self) -> str:
         return " ".join([self.name, *(f"{key}={value}" for key, value in self.arguments.items())])

@@ -73,9 +73,9 @@ def sampled(evaluate: Evaluate, n: int, limit: float, only_below: bool) -> Sampl
     A segment is evaluated at 5 points, and, unless it is above the limit there and `only_below`, at
     9. The cubics through four neighbours had predicted the new ones. What a prediction was wrong by
     is taken for the error of the cubics on both sides of the new point, but at least a part of what
-    was taken for it before: a prediction may be right by chance. Then the interval
-    whose cubic and error reach highest gets a point where its cubic is highest, until no bound is
-    above the highest loss by more than `SETTLED`.
+    was taken for it before: a prediction may be right by chance. Then the interval whose cubic and
+    error reach highest gets a point where its cubic is highest, until no bound is above the highest
+    loss by more than `SETTLED`.
 
     Args:
         evaluate: segments [m], t [m] on them → losses [m], infinite where they are not finite.

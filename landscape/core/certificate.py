@@ -26,6 +26,8 @@ STEPS_GRID = 50  # of a metric that goes in steps, which no cubic follows
 
 
 class _Segments:
+    """The `SegmentEvaluator` of a landscape."""
+
     def __init__(self, landscape: Landscape, grid: int) -> None:
         self.grid, self._grid = grid, _rule(landscape, grid)
         self.rounding = rounding_of(landscape)

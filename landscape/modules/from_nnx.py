@@ -94,7 +94,7 @@ class _Counting(nnx.BatchNorm):
 
 
 def _reseeded(rest: Any, key: jax.Array) -> Any:
-    """The same with every key of a random stream drawn anew."""
+    """The same with other keys for every random stream."""
     leaves, structure = jax.tree.flatten(rest)
     drawn = [
         jax.random.fold_in(key, number) if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) else leaf

@@ -176,7 +176,7 @@ def _descend(
     shown = np.full(len(numbers), -1)
     while True:
         for new in training.newly_met():
-            # XLA's CPU code has given in a loop, on two devices at once, a loss 1 % too high
+            # in a loop on two CPU devices at once XLA has given a loss that is 1 % too high
             value = float(level_of(trees.stack([new.params]))[0])
             if abs(value - new.value) > SAME_VALUE * abs(value):
                 log.warning(

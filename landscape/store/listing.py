@@ -38,7 +38,7 @@ class RunSummary:
 
     status: how the latest stage that is not done ended, or `done` (`killed`: it says running, but
     no process holds it), and that stage; of a sweep, of its first run that is not done, or
-    `unfinished` where some are not begun.
+    `unfinished` where some have not started.
     levels: from high to low; size: bytes on disk; changed: when, in seconds since 1970; runs: of
     the sweep, and how many of them have searched all that they were asked to; None for a run.
     """
