@@ -102,9 +102,14 @@ def test_what_the_landscape_knows_is_a_lower_bound_beside_the_length(run):
 def test_curvatures_are_beside_their_method_errors(run):
     rows = [row(0, 1), row(0, 1, **OTHER), row(2, 3)]
     save(run, rows)
-    measured(run, rows[:1], length=2.21, total_curvature=1.0)
+    measured(run, rows[:1], length=2.21, total_curvature=1.0, total_curvature_found=4.0)
     measured(run, rows[1:2], length=2.2, total_curvature=1.5, level_curvature_mean=0.25)
     (found,) = best(run)
+    strings = {one["set"]: one for one in report([run])["measured"]["strings"]}
+    for key, error in (
+        ("total_curvature", 0.5), ("total_curvature_found", 2.5), ("level_curvature_mean", 0.25)
+    ):  # fmt: skip
+        assert strings["dss-1"][key]["method_error"]["mean"] == pytest.approx(error)
     assert found["sources"] == {"bezier shortened": 1, "dss found": 1}
     for key, mean, error in (("total_curvature", 1.5, 0.5), ("level_curvature_mean", 0.25, 0.25)):
         assert (found[key]["mean"], found[key]["n"]) == (mean, 1)

@@ -18,13 +18,14 @@ from landscape.measures.lanczos import CLOSE
 from landscape.report.data import sweep as sweep_module
 from landscape.report.data.series import rates_of
 from landscape.report.data.sweep import sweep_report
-from landscape.report.page.sweep_page import rates_said, sweep_csv, write_sweep_html
+from landscape.report.page.sweep_page import rates_said, sweep_csv, sweep_table, write_sweep_html
 from landscape.stages import sweep
 from landscape.stages.build import build_landscape
 from landscape.stages.check import check_sweep
 from landscape.store.files import RunError, load_arrays
 from landscape.store.records.base import made
 from landscape.store.records.models import BoundRankOne, FinalStateRecord, Side
+from landscape.store.records.runs import Combination, SweepRecord
 from landscape.store.records.strings import BarrierRecord
 from landscape.store.run import open_run
 from landscape.store.sweeps import open_sweep
@@ -314,7 +315,7 @@ def test_a_share_is_of_the_pairs_that_were_tried():
     rows = [pages.row(0, 1, 0.1, status) for status in ("CONNECTED", "NOT_FOUND", "NOT_FOUND")]
     nothing = dict.fromkeys(("loss_a", "loss_b", "max_loss", "limit"))
     missed = pages.row(0, 1, 0.1, "LEVEL_NOT_REACHED", **nothing)
-    level = {"normalized_length": None, "beads": None}
+    level = {"beads": None}
     share = sweep_module._of_level(level, [*rows, missed, missed], [])["share"]
     assert share["mean"] == pytest.approx(1 / 3) and share["n"] == 3
     z = 1.959964
@@ -340,3 +341,28 @@ def test_every_string_across_a_wall_is_held_to_it():
     lowered = made(BarrierRecord, a=0, b=3, level_a=0.2, level_b=0.2, max_loss=0.38)
     apart = sweep_module._apart([wall], rows[1:], [lowered])
     assert apart is not None and apart["below"] == 0 and apart["shortfall"] == pytest.approx(0.02)
+
+
+def test_a_sweeps_lengths_are_best_known_ones_beside_their_method_errors(run):
+    """Of two searches of a pair the shorter path counts for both, and by how much the other is
+    longer is its method error."""
+    other = {"method": "bezier", "set": "bezier-1"}
+    rows = [pages.row(0, 1, length=1.3), pages.row(2, 3, length=1.2)]
+    pages.save(run, [*rows, pages.row(0, 1, length=1.25, **other)])
+    entry = Combination(values={"task.hidden": [8]}, directory=run.directory.name, set="dss-1")
+    made_of = SweepRecord(
+        format=1, name="s", over={"task.hidden": [[8]]}, measures=["normalized_length", "share"],
+        chart="lines", rate=False, theory=None, runs=[entry],
+    )  # fmt: skip
+    found = sweep_report(run.directory.parent, made_of)
+    (record,) = found["records"]
+    length = record["measures"]["normalized_length"]
+    assert length["mean"] == pytest.approx((1.25 + 1.2) / 2)
+    assert length["method_error"] == {
+        "mean": pytest.approx(0.05), "largest": pytest.approx(0.05), "n": 1, "of": 2
+    }  # fmt: skip
+    (line,) = csv.DictReader(io.StringIO(sweep_csv(found)))
+    assert float(line["normalized_length_method_error_mean"]) == pytest.approx(0.05)
+    head, (cells,) = sweep_table(found)
+    assert head.index("method error") == head.index("normalized_length") + 1
+    assert cells[head.index("method error")] == "0.05 (1 of 2 pairs)"

@@ -43,14 +43,15 @@ LENGTHS = {
 OVER_CHORDS = {"normalized_scaled_length": "scaled", "normalized_function_length": "function"}
 ALL_LENGTHS = {**LENGTHS, "function_length": "function-space, absolute"}
 FOUND = "_found"  # at the end of a key: before shortening
-WITH_ERRORS = [key + end for key in ALL_LENGTHS for end in (FOUND, "")]
+WITH_ERRORS = [
+    *(key + end for key in (*ALL_LENGTHS, "total_curvature") for end in (FOUND, "")),
+    "level_curvature_mean",
+]
 MEANS = (
     *WITH_ERRORS,
     "beads_found", "beads", "sweeps",
-    "total_curvature_found", "total_curvature", "curvature_density", "curvature_middle",
-    "largest_angle",
-    "level_curvature_mean", "level_curvature_lowest", "level_curvature_highest", "normal_mean",
-    "normal_spread",
+    "curvature_density", "curvature_middle", "largest_angle",
+    "level_curvature_lowest", "level_curvature_highest", "normal_mean", "normal_spread",
     "peak_loss", "peak_gradient", "peak_smallest", "peak_largest", "peak_trace",
 )  # fmt: skip
 MINIMA = ("largest", "smallest", "trace", "gradient")
@@ -88,15 +89,15 @@ class MeasuredString:
         return self.record.length_found if key.endswith(FOUND) else self.record.length
 
     def method_error(self, key: str) -> float | None:
-        """Of one of its lengths: of the Euclidean one `BestKnown.error_of`; of another by how much
-        that of another method's shortest path differs, 0 of a straight path. None where no other
-        method has a path."""
+        """Of one of its lengths or curvatures: of the Euclidean length `BestKnown.error_of`; of
+        another number by how much that of another method's shortest path differs; 0 of a length or
+        a turning of a straight path. None where no other method has a path."""
         length = self.euclidean(key)
         if self.best is None or length is None:
             return None
         if key.removesuffix(FOUND) == EUCLIDEAN:
             return self.best.error_of(length)
-        if self.best.is_chord(length):
+        if self.best.is_chord(length) and key != "level_curvature_mean":
             return 0.0
         other, own = self.best.other(self.record.method), self.number(key)
         theirs = None if other is None else _number(other, key.removesuffix(FOUND))
@@ -111,7 +112,8 @@ def measures_of(run: Run, best: Mapping[Place, BestKnown]) -> dict[str, list[dic
     were tried to be), shortening: {status: strings}, change (the most that doubling the beads moved
     a length) and changes (of how many strings), peaks: {verdict: strings}, reasons: {reason:
     strings}, function_metric, turning: [{at, mean, se, n, clustered}] (radians in each of PARTS of
-    the length), and a `mean_over_pairs` of each of MEANS, of lengths with its `method_error`}.
+    the length), and a `mean_over_pairs` of each of MEANS, with its
+    `method_error` of lengths, total and level-set curvatures}.
     minima: a record a level, {level,
     measured, and `mean_of` each of MINIMA}; parts: a record a level and subset, the same with its
     `over` and `parameters`; also: a record a measure of measure.also, set, level and quantity, with
@@ -236,7 +238,8 @@ def _number(record: StringMeasure, key: str) -> float | None:
 
 
 def _method_errors(strings: Sequence[MeasuredString], key: str) -> dict[str, Any]:
-    """The `method_error_of` a length; straight paths are left out where there are others."""
+    """The `method_error_of` a length or curvature; straight paths are left out where there are
+    others."""
     known = [one for one in strings if one.number(key) is not None]
     bent = [
         one for one in known if one.best and not one.best.is_chord(one.euclidean(key) or math.inf)

@@ -20,6 +20,7 @@ from landscape.analysis.summary import (
     summarise,
 )
 from landscape.config.sections import combination_name
+from landscape.report.data.known import best_known_of, known_of
 from landscape.report.data.series import Record, Values, rates_of
 from landscape.store.files import RunError
 from landscape.store.records.models import FinalStateRecord, LowerBoundRecord
@@ -30,7 +31,8 @@ from landscape.store.run import Run, open_run
 MEANINGS = {
     "share": "of the pairs whose ends reached the level: the share connected, with its 95 % Wilson "
     "interval.",
-    "normalized_length": "of the connected strings: length divided by the distance of the ends.",
+    "normalized_length": "of the shortest path known of each pair that has one, found or shortened "
+    "by any search of its run: length divided by the distance of the ends.",
     "beads": "of the connected strings, both ends counted.",
     "excess": "how far the string that was found rises above its higher end, over all pairs whose "
     "ends reached the level, connected or not: an upper bound on the lowest barrier.",
@@ -52,6 +54,7 @@ MEANINGS = {
     "that, and ‖g‖‖θ‖ of the gradient's other part.",
     "reached": "the share of models that reached the level in training.",
 }
+LENGTHS = ("normalized_length",)  # which have a method error
 SHARES = ("share", "poor", "minima", "reached")
 LEASTS = ("lowest_max",)
 POOR = 1e-4
@@ -66,10 +69,10 @@ def sweep_report(directory: Path, sweep: SweepRecord) -> dict[str, Any]:
 
     records: one a combination and level, {values, run, set, level, pairs, tried, connected,
     statuses, apart, poor_ends, facts, measures}; a measure is {mean, se, n, clustered}, and a share
-    has its interval besides; the mean of LEASTS is the least instead; apart: `_apart`'s, poor_ends:
-    `_judged`'s; rates: one a line of the figure, {measure, key, line, points, rate, se},
-    measure ∝ key^rate by least squares of the logarithms. Raises RunError for damaged files, and
-    for a measure that no run has.
+    has its interval besides, a length its method error; the mean of LEASTS is the least instead;
+    apart: `_apart`'s, poor_ends: `_judged`'s; rates: one a line of the figure, {measure, key, line,
+    points, rate, se}, measure ∝ key^rate by least squares of the logarithms. Raises RunError for
+    damaged files, and for a measure that no run has.
     """
     records, notes, unmeasured = [], [], set()
     for entry in sweep.runs:
@@ -107,11 +110,14 @@ def _records(run: Run, entry: Combination, measures: Sequence[str]) -> list[Reco
     if {"gap", "lowered_gap"} & {*measures}:
         known |= _gaps(run, rows)
     known |= _models(run)
+    paths = [one for one in known_of(run) if entry.set in one.question.sets]
+    lengths = {record["level"]: record["length"] for record in best_known_of(paths)}
     records = []
     for level in summarise(rows):
         own = [row for row in rows if row.level == level["level"]]
         facts = sorted({key for row in own for key in row.facts or ()})
         found = {**known, **_of_level(level, own, facts), "reached": _reached(run, level)}
+        found["normalized_length"] = lengths.get(level["level"])
         keys = ("set", "level", "pairs", "tried", "connected", "statuses")
         records.append(
             {
@@ -135,7 +141,7 @@ def _of_level(level: Record, rows: Sequence[StringRecord], facts: Sequence[str])
     columns = ("excess", "curve_excess", "curve_max", "bound")
     return {
         "share": share_connected(rows),
-        **{key: level[key] for key in ("normalized_length", "beads")},
+        "beads": level["beads"],
         "lowest_max": lowest,
         **{key: _over_pairs([_number(row, key) for row in reached]) for key in columns},
         **{

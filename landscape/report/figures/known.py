@@ -56,7 +56,7 @@ def _figure(
                     lw=0.8, label="as found", **look | {"ls": ":", "mfc": "none"},
                 )  # fmt: skip
             for one in own:
-                style.method_bar(axes, one, key, look["color"], least)
+                style.method_bar(axes, one["level"], one[key], look["color"], least)
             errors = [one[key]["se"] or 0 for one in own]
             axes.errorbar(levels, means, errors, capsize=3, label=name, **look)
         style.level_axis(axes, records, metric)

@@ -176,13 +176,14 @@ def look(number: int) -> Any:
     }
 
 
-def method_bar(axes: Axes, level: Level, key: str, color: str, least: float = 0.0) -> None:
+def method_bar(
+    axes: Axes, at: float, measured: dict[str, Any], color: str, least: float = 0.0
+) -> None:
     """The method error of a mean, where it has one that is known; least: no path has less."""
-    error = level[key].get("method_error", {"mean": None})["mean"]
+    error = measured.get("method_error", {"mean": None})["mean"]
     if error is not None:
-        mean = level[key]["mean"]
-        ends = [max(mean - error, least), mean + error]
-        axes.plot([level["level"]] * 2, ends, color=color, lw=BAR, alpha=0.3, solid_capstyle="butt")
+        ends = [max(measured["mean"] - error, least), measured["mean"] + error]
+        axes.plot([at] * 2, ends, color=color, lw=BAR, alpha=0.3, solid_capstyle="butt")
 
 
 def error_cells(mean: dict[str, Any]) -> dict[str, Any]:
@@ -216,7 +217,7 @@ def against_level(
             dots = np.sort(pairs(level))
             at = [level["level"]] * len(dots)
             axes.plot(at, dots, ".", color=style["color"], alpha=0.3, ms=4)
-            method_bar(axes, level, key, style["color"])
+            method_bar(axes, level["level"], level[key], style["color"])
         axes.errorbar(
             [level["level"] for level in found],
             [level[key]["mean"] for level in found],

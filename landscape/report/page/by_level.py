@@ -8,7 +8,7 @@ from typing import Any
 from matplotlib.axes import Axes
 
 from landscape.report.data.measured import EIGENVALUES, MeasuredString
-from landscape.report.data.wording import eigenvalue, number, series
+from landscape.report.data.wording import eigenvalue, method_error, number, series
 from landscape.report.figures import style
 from landscape.report.figures.style import Figure
 from landscape.report.page import html
@@ -28,6 +28,11 @@ def mean(key: str) -> Column:
         return number(record[key]) + f" (of {count})" * (0 < count < record["measured"])
 
     return said
+
+
+def error(key: str) -> Column:
+    """The method error of a mean."""
+    return lambda record: method_error(record[key]["method_error"])
 
 
 def some(records: Records, key: str) -> bool:

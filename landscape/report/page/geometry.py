@@ -39,6 +39,7 @@ from landscape.report.page.by_level import (
     against,
     are_shortened,
     by_level,
+    error,
     mean,
     sets,
     some,
@@ -123,13 +124,15 @@ def _turning(strings: Records, kept: Kept, metric: str) -> Part:
         drawn.append(_where(f"turning{suffix}", title, levels))
     columns = {
         "total curvature, before shortening": mean("total_curvature_found"),
+        "its method error": error("total_curvature_found"),
         "total curvature, shortened": mean("total_curvature"),
+        "method error": error("total_curvature"),
         "per unit length": mean("curvature_density"),
         "half is turned by": mean("curvature_middle"),
         "largest angle": mean("largest_angle"),
     }
     if not are_shortened(strings):
-        del columns["total curvature, shortened"]
+        del columns["total curvature, shortened"], columns["method error"]
     said = "Angles in radians; half is turned by: the fraction of the length by which it is."
     return "How the strings turn", drawn, by_level(strings, columns) + html.paragraph(said)
 
@@ -187,6 +190,7 @@ def _level_sets(strings: Records, kept: Kept, metric: str) -> Part:
         drawn += [_along(f"{key}{suffix}".replace("_", "-"), key, title, own) for key in keys]
     columns = {
         "along the string": mean("level_curvature_mean"),
+        "method error": error("level_curvature_mean"),
         "lowest": mean("level_curvature_lowest"),
         "highest": mean("level_curvature_highest"),
         "all directions": mean("normal_mean"),

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
+from landscape.analysis.summary import method_error_of
 from landscape.report import theory
 from landscape.report.data.series import horizontal, lines_of, number_of, numeric_keys, shown
-from landscape.report.data.sweep import FACT, LEASTS, MEANINGS, SHARES
-from landscape.report.data.wording import number
+from landscape.report.data.sweep import FACT, LEASTS, LENGTHS, MEANINGS, SHARES
+from landscape.report.data.wording import method_error, number
 from landscape.report.figures import style
 from landscape.report.page import html
 from landscape.report.theory.parts import bars
@@ -37,6 +38,8 @@ def _against(axes: Axes, report: Record, measure: str) -> None:
             at, height, np.array([bars(m) for _, m in line]).T, color=colour, marker=marker, ms=5,
             capsize=3, label=name,
         )  # fmt: skip
+        for point, measured in line:
+            style.method_bar(axes, point, measured, colour)
     names = report["over"].get(key, [])
     if key != "level" and None in map(number_of, names):
         axes.set_xticks(range(len(names)), [shown(name) for name in names])
@@ -96,6 +99,7 @@ def _drawn(report: Record) -> list[str]:
 
             at = f" at level {level:g}" if level is not None else ""
             caption = f"{measure}{at}: {MEANINGS.get(measure, FACT)}"
+            caption += f" {style.BARS}" * (measure in LENGTHS and not mapped)
             label = f"{measure}{at} against the swept keys"
             legend = (
                 0
@@ -113,12 +117,19 @@ def _drawn(report: Record) -> list[str]:
 def sweep_table(report: Record) -> tuple[list[str], list[list[str]]]:
     """The head and the rows of the table; connected: of the pairs tried."""
     keys = list(report["over"])
-    head = [*keys, "level", "connected", *report["measures"]]
+    head = [*keys, "level", "connected"]
+    for measure in report["measures"]:
+        head += [measure, "method error"] if measure in LENGTHS else [measure]
     rows = []
     for record in report["records"]:
         row = [shown(record["values"][key]) for key in keys]
         row += [f"{record['level']:g}", f"{record['connected']}/{record['tried']}"]
-        rows.append(row + [_measured(record["measures"][m]) for m in report["measures"]])
+        for measure in report["measures"]:
+            measured = record["measures"][measure]
+            row.append(_measured(measured))
+            if measure in LENGTHS:
+                row.append("–" if measured is None else method_error(measured["method_error"]))
+        rows.append(row)
     return head, rows
 
 
@@ -151,6 +162,9 @@ def sweep_csv(report: Record) -> str:
             parts = measured or {"mean": None, "se": None, "n": 0}
             line[f"{name}_{'least' if name in LEASTS else 'mean'}"] = parts["mean"]
             line |= {f"{name}_{part}": parts[part] for part in ("se", "n")}
+            if name in LENGTHS:
+                error = parts.get("method_error", method_error_of([]))
+                line |= {f"{name}_method_error_{part}": value for part, value in error.items()}
             if name in SHARES:
                 interval = parts.get("interval", (None, None))
                 line[f"{name}_low"], line[f"{name}_high"] = interval
@@ -171,9 +185,9 @@ def _unmeasured(report: Record) -> str:
     if not report["unmeasured"]:
         return ""
     return (
-        f"{len(report['unmeasured'])} of {len(runs)} runs are not measured: lengths are those of "
-        "the strings as found, not shortened. `lscape measure` on a run's directory measures it, "
-        "and `lscape report` on it shows that."
+        f"{len(report['unmeasured'])} of {len(runs)} runs are not measured: their lengths are "
+        "those of the strings as found, not shortened. `lscape measure` on a run's directory "
+        "measures it, and `lscape report` on it shows that."
     )
 
 
