@@ -253,7 +253,7 @@ def test_a_step_is_the_quadratic_programs(float64):
     np.testing.assert_allclose((pulled["params"] - x)[1:-1].ravel(), wanted.x, atol=2e-4)
 
 
-def test_a_step_is_held_by_all_constraints_though_few_are_solved_for():
+def test_a_step_is_held_by_all_constraints():
     """Optimality (Karush, Kuhn and Tucker): λ ≥ 0, nothing violated, and no force of what is not
     touched."""
     random = np.random.default_rng(0)

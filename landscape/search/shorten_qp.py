@@ -2,9 +2,9 @@
 
 A string of n segments moves by implicit steps of curve shortening: it minimises ½ Σ ‖θ_{i+1} −
 θ_i‖² + ½ Σ ρ_i ‖step_i‖² subject to linearised constraints on places of its segments (sequential
-quadratic programming; Nocedal and Wright 2006, ch. 18). In its dual that is a non-negative
-least-squares problem in as many unknowns as there are constraints, however many parameters there
-are. Constraints are on segments, not on beads: between two beads on a convex obstacle the segment
+quadratic programming; Nocedal and Wright 2006, ch. 18). In its dual that is a problem in as many
+unknowns as there are constraints, however many parameters there are, and all that bounds them is
+their sign. Constraints are on segments, not on beads: between two beads on a convex obstacle the segment
 is what touches it.
 
 A sweep costs a gradient a segment, where the segment is thought to be highest; what was seen
@@ -21,7 +21,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import scipy  # its parts are loaded when they are used
+import piqp
 
 from landscape.core import trees
 from landscape.core.devices import each
@@ -35,8 +35,9 @@ KEPT = 4  # looks a segment, the latest
 GAP = 0.4  # of a segment: where a wider part was not looked at, its middle is next
 FINE = np.linspace(0, 1, 33)[1:-1]  # where the maximum between looks is looked for
 IMMOVABLE = 1e9  # ρ of a bead that is held
-LEFT = 1e-6  # of the worst violation: what a solution may leave of any
-SMALLEST_EIGENVALUE = 1e-6  # of the largest: the least eigenvalue of the dual problem
+LEFT = 1e-8  # of the worst violation: what a solution may leave of any
+RIDGE = 1e-6  # of the diagonal of the dual problem: alike constraints make it singular
+NEVER = 1e-30  # PIQP's infeasibility_threshold
 
 # Constraints, arrays [rows]: `above`, the loss above what is allowed; `excess`, the same over the
 # share of the move that the place makes; `place`, t on `segment`; `slope.<name>` [rows, ...], the
@@ -227,25 +228,22 @@ def mixed(matrix: np.ndarray, tree: Params) -> Params:
 
 
 def dual_solution(dual: np.ndarray, violated: np.ndarray) -> np.ndarray:
-    """The λ ≥ 0 [rows] that minimises ½ λᵀ dual λ − λᵀ violated.
-
-    Few constraints hold the step: it is solved for those that it would violate, and again with
-    those that the solution violates, until there are none (a column generation).
-    """
-    found = np.zeros(len(violated))
-    rows = violated > 0
-    while rows.any():
-        among = np.flatnonzero(rows)
-        values, vectors = np.linalg.eigh(dual[np.ix_(among, among)])
-        root = np.sqrt(np.maximum(values, SMALLEST_EIGENVALUE * values.max()))
-        factor, aim = root[:, None] * vectors.T, vectors.T @ violated[among] / root
-        found[among] = scipy.optimize.nnls(factor, aim)[0]
-        left = violated - dual @ found
-        more = ~rows & (left > LEFT * violated.max())
-        if not more.any():
-            break
-        rows |= more
-    return found
+    """The λ ≥ 0 [rows] that minimises ½ λᵀ dual λ − λᵀ violated, by an interior point (Schwan,
+    Jiang, Kuhn and Jones 2023, PIQP), with a unit diagonal and the worst violation as the unit."""
+    norms = np.sqrt(dual.diagonal())
+    aim = violated / norms
+    worst = aim.max(initial=0)
+    if worst == 0:
+        return np.zeros(len(violated))
+    solver = piqp.DenseSolver()
+    solver.settings.eps_abs = solver.settings.eps_duality_gap_abs = LEFT
+    solver.settings.eps_rel = solver.settings.eps_duality_gap_rel = 0.0
+    solver.settings.infeasibility_threshold = NEVER  # it has a solution, far away perhaps
+    unit = dual / np.outer(norms, norms) + RIDGE * np.eye(len(norms))
+    solver.setup(unit, -aim / worst, x_l=np.zeros(len(norms)))
+    solver.solve()
+    found, slack = solver.result.x, solver.result.z_bl
+    return np.where(found > slack, found, 0.0) * worst / norms
 
 
 def qp_step(
