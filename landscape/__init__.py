@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from landscape.modules.from_pytorch import torch_task
     from landscape.search.state import Problem, Search, Stepper, String
     from landscape.stages.check import check
+    from landscape.stages.compare import compare
     from landscape.stages.connect import connect
     from landscape.stages.measure.run import measure
     from landscape.stages.train import train
@@ -107,6 +108,7 @@ _HOMES = {
     "landscape.modules.from_pytorch": ("torch_task",),
     "landscape.search.state": ("Problem", "Search", "Stepper", "String"),
     "landscape.stages.check": ("check",),
+    "landscape.stages.compare": ("compare",),
     "landscape.stages.connect": ("connect",),
     "landscape.stages.measure.run": ("measure",),
     "landscape.stages.train": ("train",),
@@ -124,11 +126,11 @@ __all__ = [
     "Polygon", "Problem", "Quantity", "ReluConstruction", "Run", "RunError", "Search",
     "ShortenResult", "SpectrumResult", "State", "Status", "Stepper", "Straight", "String",
     "Subject", "Task", "TrainedModel", "Variables", "align", "bind", "certify", "check",
-    "components", "config_from", "configure", "connect", "curvature", "disconnectivity_graph",
-    "energy_task", "equinox_task", "find_path", "flax_task", "haiku_task", "hessian_extremes",
-    "lengths", "load_config", "measure", "nnx_task", "open_run", "permuted", "plane",
-    "save_parameters", "shorten", "spectrum", "symmetries", "torch_task", "train", "train_models",
-    "verify",
+    "compare", "components", "config_from", "configure", "connect", "curvature",
+    "disconnectivity_graph", "energy_task", "equinox_task", "find_path", "flax_task",
+    "haiku_task", "hessian_extremes", "lengths", "load_config", "measure", "nnx_task",
+    "open_run", "permuted", "plane", "save_parameters", "shorten", "spectrum", "symmetries",
+    "torch_task", "train", "train_models", "verify",
 ]  # fmt: skip
 
 

@@ -109,6 +109,10 @@ class Searches(Settings):
     through them need (a grid of 50 for a metric without gradient)."""
     max_steps_per_bead: Count = 20_000
     """A bead's budget."""
+    budget: Count | None = None
+    """Gradients that the search of a pair at a level may cost, a loss along its path counted as a
+    third of one; what connects is drawn tight by what is left. Null: what the method's own settings
+    let it."""
     tighten: bool = True
     """Draw a path that connects tight, at no more than its search has cost; the path of a method
     that does not search stays as it is."""
