@@ -23,6 +23,9 @@ SEARCHES = {
     "constrained": {},
     "bezier": {"points": 6},
     "polygon": {"points": 25, "batch": 24, "steps": 600},
+    "neb": {"points": 13},
+    "autoneb": {},
+    "growing-string": {"points": 13},
 }
 
 
@@ -58,9 +61,9 @@ def test_no_search_costs_more_than_its_budget(method, budget):
         assert "spent" in found.reason
 
 
-@pytest.mark.parametrize("method", ["dss", "constrained"])
+@pytest.mark.parametrize("method", ["dss", "constrained", "neb", "autoneb"])
 def test_the_result_does_not_depend_on_how_many_steps_a_call_makes(method):
-    one, other = (searched(method, 900, pace)[0] for pace in (1, 64))
+    one, other = (searched(method, 900, pace, **SEARCHES[method])[0] for pace in (1, 64))
     assert one.string.cost == other.string.cost and one.status == other.status
     assert np.array_equal(one.string.points["params"], other.string.points["params"])
 
