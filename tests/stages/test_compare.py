@@ -1,9 +1,12 @@
 """Methods side by side: the same pairs and levels, one budget, one judge; kept, resumed, shown."""
 
+from contextlib import suppress
+
 import numpy as np
 import pytest
 
 from landscape.config.load import ConfigError
+from landscape.core import devices
 from landscape.report import report, write_html
 from landscape.report.data.comparisons import COLUMNS, row_of
 from landscape.report.figures.comparison import write_figures
@@ -13,6 +16,7 @@ from landscape.stages.connect import connect
 from landscape.stages.train import train
 from landscape.store.comparisons import compared_rows, comparisons_of
 from landscape.store.run import open_run
+from tests.stages.test_main_job import interrupting, same
 
 BUDGET = 3000
 METHODS = ["straight", "dss", {"method": "bezier", "points": 6}]
@@ -71,6 +75,25 @@ def test_the_second_time_nothing_is_searched(trained, monkeypatch):
     monkeypatch.setattr(connect_stage, "connect_context", lambda *_: pytest.fail("searched"))
     assert compare(trained, METHODS, BUDGET) == before
     assert len(comparisons_of(trained)) == 1
+
+
+@pytest.mark.parametrize("after", [3, 12])
+def test_an_interrupted_comparison_resumes_to_the_same(ring, tmp_path, monkeypatch, after):
+    methods = ["dss", "bezier", "neb", "autoneb", "growing-string"]
+    asked = {"budget": 600, "levels": [0.05], "overrides": ["connect.pairs=0-1,0-2"]}
+    whole, cut = (train(ring(**LEVELS), runs_dir=tmp_path / name) for name in ("whole", "cut"))
+    compare(whole, methods, **asked)
+    monkeypatch.setattr(devices.Pace, "timed", lambda self, call: call(10))
+    for _ in methods:
+        with monkeypatch.context() as patch:
+            interrupting(patch, after)
+            with suppress(KeyboardInterrupt):
+                compare(cut, methods, **asked)
+    compare(cut, methods, **asked)
+    same(cut, whole)
+    pairs = [compared_rows(run, comparisons_of(run)[0]) for run in (whole, cut)]
+    for one, other in zip(*pairs, strict=True):
+        assert np.array_equal(one.anytime, other.anytime)
 
 
 def test_a_name_has_the_runs_own_settings_where_the_run_searches_by_it(ring):

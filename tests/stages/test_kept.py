@@ -25,7 +25,7 @@ DESCENT = {
     "fixed": {"left.w": np.ones((2, 3))},
 }
 ROUND = {
-    "facts": np.ones(4), "beads": np.arange(3), "places": np.ones(3), "profile": np.ones((5, 2)),
+    "facts": np.ones(5), "beads": np.arange(3), "places": np.ones(3), "profile": np.ones((5, 2)),
 }  # fmt: skip
 SEGMENTS = {
     "upper": np.ones(2), "place": np.ones(2), "ts": np.ones((2, 3)), "values": np.ones((2, 3)),
