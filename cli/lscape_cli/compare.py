@@ -59,18 +59,17 @@ def compare(
 
         opened = open_run(run, runs_dir)
         listed = Source("--methods").read(f"[{methods}]", "", lambda line: "--methods")
-        found = compare_methods(
+        records = compare_methods(
             opened, listed, budget, [*overrides, *asked], levels or None, progress
         )
-        records = [{"run": opened.directory.name, **one} for one in found]
         figures = write_figures(opened, records)
     if as_json:
-        console.show_json({"run": str(opened.directory), "records": found})
+        console.show_json({"run": str(opened.directory), "records": records})
         return
     if not records:
         console.show(f"no pair of {opened.directory} has met a level")
         return
-    console.show_table(COLUMNS, [row_of(one, records) for one in records], texts=1)
+    console.show_table(COLUMNS, [*map(row_of, records)], texts=1)
     console.show(SAID)
     for path in figures:
         console.show(f"figure: {path}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from itertools import groupby
 from typing import Any, Protocol
 
 import numpy as np
@@ -65,21 +64,22 @@ QUANTITIES: dict[str, Quantity] = {
 
 
 def compared(of: ComparisonRecord, found: Sequence[Searched]) -> list[dict[str, Any]]:
-    """One record a level and set, levels from high to low, the sets in the order of `found`.
+    """One record a level and set, levels from high to low, the sets in their order.
 
-    A record has comparison, set, method, align, level, limit, budget, pairs, connected, share
-    (`share_of`), and of each of QUANTITIES a `mean_over_pairs` with `difference`, the same of what
-    it is less what it is of the first set on the same pair, where both are known: None of the first
-    set. Lengths are of pairs that are connected. anytime is [{cost, mean, se, n, clustered}]: the
-    mean over pairs of the least bound that was certified at that cost.
+    A record has comparison, search, set, method, align, level, limit, budget, pairs, connected,
+    share (`share_of`), and of each of QUANTITIES a `mean_over_pairs` with `difference`, the same of
+    what it is less what it is of the first set on the same pair, where both are known: None of the
+    first set. Lengths are of pairs that are connected. anytime is [{cost, mean, se, n, clustered}]:
+    the mean over pairs of the least bound that was certified at that cost.
     """
-    by_set = [list(group) for _, group in groupby(found, key=lambda one: one.row.set)]
+    by_set = [[one for one in found if one.row.set == name] for name in of.sets]
     records = []
     for level in sorted({one.row.level for one in found}, reverse=True):
         own = [[one for one in rows if one.row.level == level] for rows in by_set]
         records += [
-            {"comparison": of.name, **_record(rows, own[0] if number else None, of.budget)}
-            for number, rows in enumerate(own)
+            {"comparison": of.name, "search": search}
+            | _record(rows, own[0] if number else None, of.budget)
+            for number, (search, rows) in enumerate(zip(of.searches, own, strict=True))
         ]
     return records
 

@@ -18,6 +18,7 @@ METHODS = Registry(
         "neb": "landscape.methods.neb:NEB",
         "autoneb": "landscape.methods.autoneb:AutoNEB",
         "growing-string": "landscape.methods.growing_string:GrowingString",
+        "sequence": "landscape.methods.sequence:Sequence",
         "straight": "landscape.methods.straight:Straight",
         "linear-network": "landscape.methods.constructions.linear_network:LinearNetwork",
         "relu-construction": "landscape.methods.constructions.relu:ReluConstruction",

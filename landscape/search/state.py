@@ -71,6 +71,7 @@ class String:
             certificate turns a claim of CONNECTED into a verdict.
         reason: Why it ended so.
         rounds: How many there were.
+        turn: Which of several methods searches it, where they take turns.
         restarts: How many beads started again, off the string, because they could not leave their
             place.
         grad_evals: Gradients that its beads took.
@@ -93,6 +94,7 @@ class String:
     ended: str | None = None
     reason: str = ""
     rounds: int = 0
+    turn: int = 0
     restarts: int = 0
     grad_evals: int = 0
     loss_evals: int = 0

@@ -207,6 +207,7 @@ class KeptString:
     ended: SearchStatus | None
     reason: str
     rounds: Count
+    turn: Count
     restarts: Count
     grad_evals: Count
     loss_evals: Count

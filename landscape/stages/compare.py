@@ -12,7 +12,7 @@ from landscape.analysis.comparison import compared
 from landscape.config.connect_section import method_of
 from landscape.config.load import Config, ConfigError, revised
 from landscape.config.naming import digest, set_name
-from landscape.config.sections import named_method
+from landscape.config.sections import combination_name, named_method
 from landscape.stages.build import Progress, config_of, silent
 from landscape.stages.connect import connect
 from landscape.store.comparisons import compared_rows, write_comparison
@@ -22,7 +22,7 @@ from landscape.store.run import Run
 
 def compare(
     run: Run,
-    methods: Sequence[str | Mapping[str, object]],
+    methods: Sequence[str | Sequence[object] | Mapping[str, object]],
     budget: int,
     overrides: Sequence[str] = (),
     levels: Sequence[float] | None = None,
@@ -37,9 +37,9 @@ def compare(
 
     Args:
         run: A run that has been trained.
-        methods: Each by its name, or `method` and its settings. A name alone has the run's own
-            settings where the run searches by that method, else the method's defaults. The others
-            are set against the first.
+        methods: Each by its name, or `method` and its settings; a list of names is a sequence. A
+            name alone has the run's own settings where the run searches by that method, else the
+            method's defaults. The others are set against the first.
         budget: Gradients a pair and level.
         overrides: `connect.key=value` over the run's config, such as `connect.pairs`.
         levels: Some of the run's levels; None: all.
@@ -57,21 +57,27 @@ def compare(
     if not methods:
         raise ConfigError("methods: there is none to compare")
     own = config_of(run)
-    first, *others = (_entry(own, given) for given in methods)
+    first, *others = [_entry(own, given) for given in methods]
     name, settings = named_method(first)
     given = {"method": name, **settings, "also": others, "budget": budget, "chain": False}
     asked = [f"connect.{key}={json.dumps(value)}" for key, value in given.items()]
     config = revised(own, [*overrides, *asked])
     connect(run, [*overrides, *asked], levels, progress)
     sets = [set_name(search) for search in config.connect.searches]
-    record = ComparisonRecord(name=f"{budget}-{digest(sets)[:6]}", budget=budget, sets=sets)
+    searches = [*map(_said, methods)]
+    searches += [f"{said}, not aligned" for said in searches[: len(sets) - len(searches)]]
+    name = f"{budget}-{digest(sets)[:6]}"
+    record = ComparisonRecord(name=name, budget=budget, sets=sets, searches=searches)
     write_comparison(run, record)
     return compared(record, compared_rows(run, record))
 
 
-def _entry(config: Config, given: str | Mapping[str, object]) -> dict[str, object]:
+def _entry(
+    config: Config, given: str | Sequence[object] | Mapping[str, object]
+) -> dict[str, object]:
     """A method with all its settings, whatever the run's own are. Raises ConfigError."""
-    name, settings = named_method({"method": given} if isinstance(given, str) else dict(given))
+    entry = given if isinstance(given, Mapping) else {"method": given}
+    name, settings = named_method(entry)
     kind, problems = method_of(name, "methods")
     if kind is None:
         raise ConfigError(*(f"{key}: {said}" for key, said in problems))
@@ -79,3 +85,11 @@ def _entry(config: Config, given: str | Mapping[str, object]) -> dict[str, objec
         return {"method": name, **config.connect.finder.model_dump(mode="json")}
     defaults = {key: one.default for key, one in kind.model_fields.items()}
     return {"method": name, **to_jsonable_python(defaults), **settings}
+
+
+def _said(given: str | Sequence[object] | Mapping[str, object]) -> str:
+    """What a reader calls a search: bezier, points 5."""
+    if not isinstance(given, Mapping):
+        return given if isinstance(given, str) else " then ".join(map(str, given))
+    name, settings = named_method(given)
+    return ", ".join([str(name), combination_name(settings)] if settings else [str(name)])

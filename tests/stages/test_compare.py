@@ -32,6 +32,7 @@ def trained(ring, staged):
 def test_all_methods_search_the_same_pairs_within_the_budget(trained):
     found = compare(trained, METHODS, BUDGET)
     assert [one["method"] for one in found] == ["straight", "dss", "bezier"] * 2
+    assert [one["search"] for one in found[:3]] == ["straight", "dss", "bezier, points 6"]
     assert [one["level"] for one in found] == [0.5] * 3 + [0.05] * 3
     (record,) = comparisons_of(trained)
     rows = compared_rows(trained, record)
@@ -121,7 +122,7 @@ def test_the_report_shows_it(trained):
     run = open_run(trained.directory)
     shown = report([run])
     assert [one["set"] for one in shown["comparisons"]] == [one["set"] for one in found]
-    rows = [row_of(one, shown["comparisons"]) for one in shown["comparisons"]]
+    rows = [row_of(one) for one in shown["comparisons"]]
     assert {len(row) for row in rows} == {len(COLUMNS)}
     write_html([run], shown, run.report_file)
     page = run.report_file.read_text()

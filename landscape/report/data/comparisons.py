@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from landscape.analysis.comparison import compared
-from landscape.report.data.wording import number, series
+from landscape.report.data.wording import number
 from landscape.store.comparisons import compared_rows, comparisons_of
 from landscape.store.run import Run
 
@@ -33,11 +33,11 @@ def comparison_records(run: Run) -> list[dict[str, Any]]:
     ]
 
 
-def row_of(record: dict[str, Any], records: list[dict[str, Any]]) -> list[str]:
-    """A row of the table, by COLUMNS; records: all of the comparison."""
+def row_of(record: dict[str, Any]) -> list[str]:
+    """A row of the table, by COLUMNS."""
     apart = record["cost"]["difference"]
     return [
-        series(record, records),
+        record["search"],
         f"{record['level']:g}",
         f"{record['connected']}/{record['pairs']}",
         number(record["cost"], 0),

@@ -54,13 +54,13 @@ def _figure(name: str, records: Records, metric: str) -> Figure:
 
     def plot(axes: Axes) -> None:
         axes.axhline(limit, color=style.INK, lw=0.8, ls="--")
-        for place, (search, (one,)) in enumerate(style.by_series(some).items()):
+        for place, one in enumerate(some):
             known = [at for at in one["anytime"] if at["mean"] is not None]
             costs, means, errors = (
                 [at[key] or 0 for at in known] for key in ("cost", "mean", "se")
             )
             look = style.look(place) | {"marker": ""}
-            axes.plot(costs, means, label=search, **look)
+            axes.plot(costs, means, label=one["search"], **look)
             low = [mean - error for mean, error in zip(means, errors, strict=True)]
             high = [mean + error for mean, error in zip(means, errors, strict=True)]
             axes.fill_between(costs, low, high, color=look["color"], alpha=0.15, lw=0)
@@ -71,9 +71,7 @@ def _figure(name: str, records: Records, metric: str) -> Figure:
         axes.set_ylabel(f"lowest maximum of {metric}")
         style.legend(axes)
 
-    said = "; ".join(
-        f"{search} {number(one['lowest'])}" for search, (one,) in style.by_series(records).items()
-    )
+    said = "; ".join(f"{one['search']} {number(one['lowest'])}" for one in records)
     table = [
         {"set": one["set"], "level": level} | {k: at[k] for k in ("cost", "mean", "se", "n")}
         for one in some

@@ -18,5 +18,5 @@ def comparison_table(records: list[dict[str, Any]], figures: list[Figure]) -> st
     for (run, name), group in groupby(records, key=lambda one: (one["run"], one["comparison"])):
         own = list(group)
         title = f"{run}: {own[0]['budget']:,} gradients a pair and level ({name})"
-        content += html.part(title, html.table(COLUMNS, [row_of(one, own) for one in own]))
+        content += html.part(title, html.table(COLUMNS, map(row_of, own)))
     return content + html.paragraph(SAID)
