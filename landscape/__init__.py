@@ -43,12 +43,15 @@ if TYPE_CHECKING:
     from landscape.core.task import Landscape, Outputs, Task, bind, energy_task
     from landscape.data import DataError
     from landscape.measures.base import Measure, Quantity, Subject
+    from landscape.methods.autoneb import AutoNEB
     from landscape.methods.base import Method
     from landscape.methods.bezier import Bezier
     from landscape.methods.constrained import Constrained
     from landscape.methods.constructions.linear_network import LinearNetwork
     from landscape.methods.constructions.relu import ReluConstruction
     from landscape.methods.dss import DSS
+    from landscape.methods.growing_string import GrowingString
+    from landscape.methods.neb import NEB
     from landscape.methods.polygon import Polygon
     from landscape.methods.straight import Straight
     from landscape.modules.from_equinox import equinox_task
@@ -58,6 +61,7 @@ if TYPE_CHECKING:
     from landscape.modules.from_pytorch import torch_task
     from landscape.search.state import Problem, Search, Stepper, String
     from landscape.stages.check import check
+    from landscape.stages.compare import compare
     from landscape.stages.connect import connect
     from landscape.stages.measure.run import measure
     from landscape.stages.train import train
@@ -92,12 +96,15 @@ _HOMES = {
     "landscape.core.task": ("Landscape", "Outputs", "Task", "bind", "energy_task"),
     "landscape.data": ("DataError",),
     "landscape.measures.base": ("Measure", "Quantity", "Subject"),
+    "landscape.methods.autoneb": ("AutoNEB",),
     "landscape.methods.base": ("Method",),
     "landscape.methods.bezier": ("Bezier",),
     "landscape.methods.constrained": ("Constrained",),
     "landscape.methods.constructions.linear_network": ("LinearNetwork",),
     "landscape.methods.constructions.relu": ("ReluConstruction",),
     "landscape.methods.dss": ("DSS",),
+    "landscape.methods.growing_string": ("GrowingString",),
+    "landscape.methods.neb": ("NEB",),
     "landscape.methods.polygon": ("Polygon",),
     "landscape.methods.straight": ("Straight",),
     "landscape.modules.from_equinox": ("equinox_task",),
@@ -107,6 +114,7 @@ _HOMES = {
     "landscape.modules.from_pytorch": ("torch_task",),
     "landscape.search.state": ("Problem", "Search", "Stepper", "String"),
     "landscape.stages.check": ("check",),
+    "landscape.stages.compare": ("compare",),
     "landscape.stages.connect": ("connect",),
     "landscape.stages.measure.run": ("measure",),
     "landscape.stages.train": ("train",),
@@ -117,18 +125,18 @@ _HOMES = {
 }  # fmt: skip
 
 __all__ = [
-    "DSS", "AlignResult", "Bezier", "Certificate", "Components", "Config", "ConfigError",
-    "Constrained", "CurvatureResult", "DataError", "DisconnectivityGraph", "HessianExtremes",
-    "Landscape", "Lengths", "LevelSpec", "LinearNetwork", "Measure", "Method", "Outputs",
-    "PathResult", "PermutationClass", "PermutationSpec", "PinnedAxis", "Place", "PlaneResult",
-    "Polygon", "Problem", "Quantity", "ReluConstruction", "Run", "RunError", "Search",
-    "ShortenResult", "SpectrumResult", "State", "Status", "Stepper", "Straight", "String",
-    "Subject", "Task", "TrainedModel", "Variables", "align", "bind", "certify", "check",
-    "components", "config_from", "configure", "connect", "curvature", "disconnectivity_graph",
-    "energy_task", "equinox_task", "find_path", "flax_task", "haiku_task", "hessian_extremes",
-    "lengths", "load_config", "measure", "nnx_task", "open_run", "permuted", "plane",
-    "save_parameters", "shorten", "spectrum", "symmetries", "torch_task", "train", "train_models",
-    "verify",
+    "DSS", "NEB", "AlignResult", "AutoNEB", "Bezier", "Certificate", "Components", "Config",
+    "ConfigError", "Constrained", "CurvatureResult", "DataError", "DisconnectivityGraph",
+    "GrowingString", "HessianExtremes", "Landscape", "Lengths", "LevelSpec", "LinearNetwork",
+    "Measure", "Method", "Outputs", "PathResult", "PermutationClass", "PermutationSpec",
+    "PinnedAxis", "Place", "PlaneResult", "Polygon", "Problem", "Quantity", "ReluConstruction",
+    "Run", "RunError", "Search", "ShortenResult", "SpectrumResult", "State", "Status",
+    "Stepper", "Straight", "String", "Subject", "Task", "TrainedModel", "Variables", "align",
+    "bind", "certify", "check", "compare", "components", "config_from", "configure", "connect",
+    "curvature", "disconnectivity_graph", "energy_task", "equinox_task", "find_path",
+    "flax_task", "haiku_task", "hessian_extremes", "lengths", "load_config", "measure",
+    "nnx_task", "open_run", "permuted", "plane", "save_parameters", "shorten", "spectrum",
+    "symmetries", "torch_task", "train", "train_models", "verify",
 ]  # fmt: skip
 
 

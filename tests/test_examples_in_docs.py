@@ -69,6 +69,7 @@ RUN = {
     "symmetries": "lscape symmetries configs/quickstart.yaml",
     "by hand": "ls.symmetries(loss, a",
     "aligning": "lscape align aligned/quickstart-*",
+    "comparing": "lscape compare compared/quickstart-*",
 }
 # what takes minutes: its commands are read, and its configs judged
 READ = [
@@ -363,6 +364,15 @@ def test_aligning(folder):
     rows = results(run)
     assert sorted(row["align"] for row in rows) == [""] * 4 + ["weights"] * 4
     assert "aligned" in (run / "report.html").read_text()
+
+
+@pytest.mark.painted
+def test_comparing(folder):
+    assert "gradients to a path" in outputs("comparing")[1]
+    (run,) = (folder / "compared").iterdir()
+    rows = results(run)
+    assert {row["method"] for row in rows} == {"dss", "bezier", "straight"}
+    assert "Methods compared" in (run / "report.html").read_text()
 
 
 def test_pieces_of_tasks():

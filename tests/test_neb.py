@@ -8,7 +8,7 @@ import pytest
 from landscape.core import paths
 from landscape.core.certificate import certify, segment_evaluator
 from landscape.core.task import bind, energy_task
-from landscape.search import elastic_band
+from landscape.search import band_geometry
 from landscape.search.elastic_band import Elastic
 
 
@@ -36,7 +36,7 @@ def tangent_by_hand(points, values):
 def test_tangents_are_those_of_the_publication(seed, float64):
     rng = np.random.default_rng(seed)
     points, values = rng.normal(size=(9, 2, 3)), rng.normal(size=9)
-    found = elastic_band._tangents({"a": jnp.array(points)}, jnp.array(values))["a"]
+    found = band_geometry.tangents({"a": jnp.array(points)}, jnp.array(values))["a"]
     by_hand = tangent_by_hand(points.reshape(9, -1), values)
     assert np.asarray(found).reshape(9, -1)[1:-1] == pytest.approx(by_hand)
 
@@ -44,7 +44,7 @@ def test_tangents_are_those_of_the_publication(seed, float64):
 def test_beads_are_spread_evenly_on_either_side_of_the_climbing_one(float64):
     points = np.random.default_rng(0).normal(size=(9, 4)).cumsum(0)
     kept = 3
-    spread = np.asarray(elastic_band._spread({"a": jnp.array(points)}, jnp.array(kept))["a"])
+    spread = np.asarray(band_geometry.spread({"a": jnp.array(points)}, jnp.array(kept))["a"])
     for still in (0, kept, 8):
         assert np.array_equal(spread[still], points[still])
     # on the old polyline, at even distances along it

@@ -6,6 +6,7 @@ import click
 
 from lscape_cli.align import align
 from lscape_cli.check import check
+from lscape_cli.compare import compare
 from lscape_cli.connect import connect
 from lscape_cli.init import init
 from lscape_cli.measure import measure
@@ -33,6 +34,7 @@ class InOrder(click.Group):
         connect,
         measure,
         align,
+        compare,
         plane,
         report,
         verify,

@@ -18,7 +18,8 @@ def connect_of(given: Any) -> tuple[Connect | None, list[Problem]]:
     """
     if not isinstance(given, dict):
         return None, validated(Searches, given, "connect")[1]
-    name = given.get("method", DEFAULT_METHOD)
+    name, rest = named_method({"method": DEFAULT_METHOD, **given})
+    given = {"method": name, **rest}
     kind, problems = method_of(name, "connect.method")
     if kind is None:
         return None, problems

@@ -27,6 +27,7 @@ from landscape.config.sections import (
     Plane,
     Sweep,
     combination_name,
+    named_method,
     pair_list,
 )
 from landscape.config.task_section import TaskSpec, no_task, task_of
@@ -258,7 +259,8 @@ def _forget_other_method(config: Config, data: dict[str, Any], asked: set[str]) 
     connect = data.get("connect")
     if not isinstance(connect, dict) or connect.get("method") == config.connect.method:
         return
-    kind, _ = method_of(connect.get("method", DEFAULT_METHOD), "connect.method")
+    name, _ = named_method({"method": DEFAULT_METHOD, **connect})
+    kind, _ = method_of(name, "connect.method")
     for key in type(config.connect.finder).model_fields:
         if f"connect.{key}" not in asked and (kind is None or key not in kind.model_fields):
             connect.pop(key, None)

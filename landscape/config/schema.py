@@ -113,7 +113,10 @@ def _connect(definitions: Schema) -> Schema:
     Settings of other methods may stand there, for where one of these is chosen.
     """
     common = _schema_of(Searches, "connect", definitions)
-    common["properties"]["method"] |= {"anyOf": [{"enum": METHODS.names()}, FROM_A_MODULE]}
+    method = common["properties"]["method"]
+    one = {"type": method.pop("type"), "anyOf": [{"enum": METHODS.names()}, FROM_A_MODULE]}
+    several = {"type": "array", "items": {"type": ["string", "object"]}, "minItems": 2}
+    method |= {"anyOf": [one, several]}
     common["properties"]["also"] |= _several("method", METHODS.names(), load_method, definitions)
     methods: dict[str, type[Method]] = {}
     for name in METHODS.names():

@@ -81,7 +81,8 @@ class Searches(Settings):
     """How paths are searched and judged, by whatever method."""
 
     method: str = DEFAULT_METHOD
-    """The path finder: its name, or `module:Class`."""
+    """The path finder: its name, or `module:Class`. A list of them is a `sequence`: each begins
+    from the path of the one before."""
     also: Annotated[
         tuple[str | dict[str, Any], ...],
         BeforeValidator(_listed, json_schema_input_type=str | tuple[str | dict[str, Any], ...]),
@@ -109,6 +110,10 @@ class Searches(Settings):
     through them need (a grid of 50 for a metric without gradient)."""
     max_steps_per_bead: Count = 20_000
     """A bead's budget."""
+    budget: Count | None = None
+    """Gradients that the search of a pair at a level may cost, a loss along its path counted as a
+    third of one; what connects is drawn tight by what is left. Null: what the method's own settings
+    let it."""
     tighten: bool = True
     """Draw a path that connects tight, at no more than its search has cost; the path of a method
     that does not search stays as it is."""
@@ -170,10 +175,12 @@ class Connect(Searches):
         return [*every, *raw]
 
 
-def named_method(entry: str | dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-    """The method's name that an entry of `connect.also` gives, and its settings."""
+def named_method(entry: str | Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """The method's name that an entry of `connect.also` gives, and its settings; a list of names is
+    a sequence."""
     given = {"method": entry} if isinstance(entry, str) else dict(entry)
-    return given.pop("method", None), given
+    name = given.pop("method", None)
+    return ("sequence", {"methods": name, **given}) if isinstance(name, list) else (name, given)
 
 
 Theory = Literal[

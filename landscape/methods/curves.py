@@ -7,6 +7,7 @@ is certified, and the curve is made shorter as long as such strings are.
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Annotated, ClassVar
 
@@ -16,6 +17,7 @@ from pydantic import Field, model_validator
 from landscape.core import paths, trees
 from landscape.core.keys import key_data
 from landscape.core.level import LevelSpec
+from landscape.core.segments import typical_losses
 from landscape.core.settings import Count, Rate
 from landscape.core.status import Status
 from landscape.core.trees import Params
@@ -31,6 +33,7 @@ from landscape.search.curves import (
     sampled,
 )
 from landscape.search.descend import Descender, DescentState
+from landscape.search.shortening import GRADIENT
 from landscape.search.state import Beads, Problem, Search, Segments, Stepper, String
 from landscape.search.strings import evaluate_new_segments, record_round, replace_path
 
@@ -72,6 +75,14 @@ class Curve(Method):
             )
         return self
 
+    def affordable_steps(self, problem: Problem) -> int:
+        """The steps that the budget of a problem allows."""
+        if problem.budget is None:
+            return self.steps
+        left = problem.budget - typical_losses(problem.grid)
+        allowed = CHECK * (left // (CHECK * GRADIENT * self.batch + LOOKS))
+        return max(1, min(self.steps, allowed))
+
     @property
     @abstractmethod
     def basis(self) -> Basis:
@@ -85,6 +96,7 @@ class _Search:
     """The training of curves at one level."""
 
     def __init__(self, settings: Curve, problem: Problem, level: LevelSpec) -> None:
+        settings = settings.model_copy(update={"steps": settings.affordable_steps(problem)})
         self.settings, self.problem, self.level = settings, problem, level
         landscape, basis = problem.landscape, settings.basis
         self.names = tuple(landscape.shapes)
@@ -172,19 +184,21 @@ class _Search:
             why = f"the loss on the curve became non-finite within {made} steps"
             string.terminate(Status.NON_FINITE, f"{why}; a smaller connect.rate may help")
             return
-        below = value <= self.level.limit
-        points, seen = self._string_of(string, descent, index, grows=bool(below))
-        if self._holds(seen):
-            replace_path(string, points, seen)
-            self._end_round(string)
-            descent.fixed[TRAINED][index] = made
-            self._shorten(string, descent, index)
-        elif made < most and descent.moved[index]:
+        if value <= self.level.limit:
+            points, seen = self._string_of(string, descent, index)
+            if self._holds(seen):
+                replace_path(string, points, seen)
+                self._end_round(string)
+                descent.fixed[TRAINED][index] = made
+                self._shorten(string, descent, index)
+                return
+        if made < most and descent.moved[index]:
             # a look has missed what the certificate found: on to the next one
             descent.value[index] = np.finfo(descent.value.dtype).max
         else:
-            replace_path(string, points, seen)
-            self._end_round(string)
+            *_, (curve, _) = self._strings_of(descent, index)
+            replace_path(string, curve)
+            string.rounds += 1
             if descent.moved[index]:
                 help = "more of them, or more connect.points, may help"
                 string.terminate(Status.NOT_FOUND, f"steps ({most}) spent; {help}")
@@ -195,7 +209,7 @@ class _Search:
     def _after_shortening(self, string: String, descent: DescentState, index: int) -> None:
         below = descent.value[index] <= self.level.limit
         if below:
-            points, seen = self._string_of(string, descent, index, grows=True)
+            points, seen = self._string_of(string, descent, index)
             below = self._holds(seen)
             if below and paths.length(points) < paths.length(string.points):
                 replace_path(string, points, seen)
@@ -219,25 +233,35 @@ class _Search:
         descent.key[index] = self._key(string)
 
     def _string_of(
-        self, string: String, descent: DescentState, index: int, grows: bool
+        self, string: String, descent: DescentState, index: int
     ) -> tuple[Params, Segments]:
         """The string of the fewest beads 2ᵏ + 1 that is certified, or of so many that it is the
-        curve; without `grows` that at once."""
-        control = {name: descent.params[name][index] for name in self.names}
-        most, limit = self.settings.max_beads, self.level.limit
-        beads, before = 3, np.inf
+        curve."""
+        strings = self._strings_of(descent, index)
         while True:
-            exact = not self.settings.sampled
-            points = control if exact else sampled(control, self.settings.basis, min(beads, most))
+            points, last = next(strings)
+            lefts, rights = trees.take(points, slice(-1)), trees.take(points, slice(1, None))
+            found = self.problem.evaluate(lefts, rights, self.level.limit, only_below=True)
+            string.loss_evals += int(found.losses.sum())
+            seen = Segments(found.maximum + found.change, found.place, found.ts, found.values)
+            if last or self._holds(seen):
+                return points, seen
+
+    def _strings_of(self, descent: DescentState, index: int) -> Iterator[tuple[Params, bool]]:
+        """Strings of a curve, of 3, 5, 9, … beads, and whether one is the last, which is the
+        curve."""
+        control = {name: descent.params[name][index] for name in self.names}
+        if not self.settings.sampled:
+            yield control, True
+            return
+        most, beads, before = self.settings.max_beads, 3, np.inf
+        while True:
+            points = sampled(control, self.settings.basis, min(beads, most))
             length = paths.length(points)
-            last = exact or beads >= most or abs(length - before) <= ALIKE * length
-            if grows or last:
-                lefts, rights = trees.take(points, slice(-1)), trees.take(points, slice(1, None))
-                found = self.problem.evaluate(lefts, rights, limit, only_below=True)
-                string.loss_evals += int(found.losses.sum())
-                seen = Segments(found.maximum + found.change, found.place, found.ts, found.values)
-                if last or self._holds(seen):
-                    return points, seen
+            last = beads >= most or abs(length - before) <= ALIKE * length
+            yield points, last
+            if last:
+                return
             beads, before = 2 * beads - 1, length
 
     def _holds(self, seen: Segments) -> bool:

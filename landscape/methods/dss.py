@@ -171,7 +171,7 @@ class _Search:
 
     def _too_high(self, string: String) -> np.ndarray:
         """The beads above the level that the string began with, but for its ends."""
-        if len(string.history) > 1:
+        if string.rounds:
             return np.array([], int)
         return np.flatnonzero(~(string.seen.values[1:, 0] <= self.level.level)) + 1
 

@@ -22,7 +22,8 @@ import optax
 
 from landscape.core.devices import Pace, each
 from landscape.core.task import Landscape
-from landscape.core.trees import Params, rows
+from landscape.core.trees import Params
+from landscape.search.band_geometry import dots, forces, highest, lengths, norms, spread, times
 
 RATE = 0.2  # of the distance between beads, a step's length to begin with
 LEAST = 0.1  # of that, at the end
@@ -75,29 +76,23 @@ class Elastic:
             def one(state: Any) -> Any:
                 i, points, momentum, square, _, _, across = state
                 values, gradient = look(points, jax.random.fold_in(key, i))
-                top = _highest(values)
-                climbs = (values[top] > values[top - 1]) & (values[top] > values[top + 1])
-                tangent = _tangents(points, values)
-                climbing = climbs & (jnp.arange(len(values)) == top)
-                along = _dots(gradient, tangent)
-                sideways = jax.tree.map(lambda g, t: _times(along, t) - g, gradient, tangent)
-                climb = jnp.where(climbing, along, 0)
-                force = jax.tree.map(lambda s, t: s + _times(climb, t), sideways, tangent)
-                steepness, most = _norms(gradient), _norms(sideways)[1:-1].max()
+                on = forces(points, values, gradient)
+                top, tangent, climbing = on.top, on.tangent, on.climbing
+                steepness, most = norms(gradient), norms(on.sideways)[1:-1].max()
                 met = most / jnp.maximum(steepness[1:-1].max(), jnp.finfo(most.dtype).tiny)
 
                 decay = 1 - SQUARE ** (i + 1.0)
-                square = SQUARE * square + (1 - SQUARE) * _dots(force, force)
-                momentum = jax.tree.map(lambda m, f: MEAN * m + (1 - MEAN) * f, momentum, force)
-                off = jnp.where(climbing, 0, _dots(momentum, tangent))
-                moved = jax.tree.map(lambda m, t: m - _times(off, t), momentum, tangent)
-                apart = _lengths(points).mean()
+                square = SQUARE * square + (1 - SQUARE) * dots(on.force, on.force)
+                momentum = jax.tree.map(lambda m, f: MEAN * m + (1 - MEAN) * f, momentum, on.force)
+                off = jnp.where(climbing, 0, dots(momentum, tangent))
+                moved = jax.tree.map(lambda m, t: m - times(off, t), momentum, tangent)
+                apart = lengths(points).mean()
                 rate = item["rate"] * RATE * apart * LEAST ** (i / steps)
                 size = rate / jnp.sqrt(jnp.maximum(square / decay, jnp.finfo(square.dtype).tiny))
-                size = jnp.minimum(size, apart / jnp.maximum(_norms(moved), 1e-30))
+                size = jnp.minimum(size, apart / jnp.maximum(norms(moved), 1e-30))
                 size = size.at[0].set(0).at[-1].set(0)
-                points = jax.tree.map(lambda p, m: p + _times(size, m), points, moved)
-                points = _spread(points, jnp.where(climbs, top, len(values) - 1))
+                points = jax.tree.map(lambda p, m: p + times(size, m), points, moved)
+                points = spread(points, jnp.where(climbing.any(), top, len(values) - 1))
                 across = jnp.maximum(across, met)
                 return i + 1, points, momentum, square, values[top], steepness[top], across
 
@@ -110,12 +105,12 @@ class Elastic:
         def unsettled(item: dict[str, Any]) -> jax.Array:
             points = item["points"]
             key = jax.random.fold_in(jax.random.wrap_key_data(item["key"]), item["step"])
-            top = _highest(jax.lax.map(lambda bead: loss(bead, key), points))
+            top = highest(jax.lax.map(lambda bead: loss(bead, key), points))
             bead = jax.tree.map(lambda leaf: leaf[top], points)
             gradient = jax.grad(loss)(bead, key)
             square = jnp.asarray(optax.tree.vdot(gradient, gradient))
             norm = jnp.sqrt(square)
-            step = PROBE * _lengths(points).mean() / jnp.maximum(norm, 1e-30)
+            step = PROBE * lengths(points).mean() / jnp.maximum(norm, 1e-30)
             ends = jax.tree.map(
                 lambda p, g: jnp.stack([p - step * g, p + step * g]), bead, gradient
             )
@@ -155,76 +150,3 @@ class Elastic:
         to where that vanishes, by the quadratic model: |g|⁴ / 2|gᵀHg|, Hg by differences over the
         last steps' length; infinite on a slope without an end."""
         return np.asarray(self._unsettled(vars(bands)))
-
-
-def _highest(values: jax.Array) -> jax.Array:
-    """The highest bead between the ends."""
-    return 1 + jnp.argmax(values[1:-1])
-
-
-def _norms(tree: Params) -> jax.Array:
-    return jnp.sqrt(_dots(tree, tree))
-
-
-def _times(scale: jax.Array, leaf: jax.Array) -> jax.Array:
-    return scale.reshape(-1, *(1 for _ in leaf.shape[1:])).astype(leaf.dtype) * leaf
-
-
-def _dots(a: Params, b: Params) -> jax.Array:
-    """Inner products [beads]."""
-    parts = [jnp.sum(rows(a[name] * b[name]), axis=1) for name in a]
-    return jnp.sum(jnp.stack(parts), axis=0)
-
-
-def _lengths(points: Params) -> jax.Array:
-    return _norms(jax.tree.map(lambda leaf: leaf[1:] - leaf[:-1], points))
-
-
-def _tangents(points: Params, values: jax.Array) -> Params:
-    """Unit tangents: towards the higher neighbour; at an extremum a mean of both sides, the side of
-    the higher neighbour weighted by the larger difference of the loss (their equations 8 to 11)."""
-    last = len(values) - 1
-    index = jnp.arange(last + 1)
-    after = values[jnp.minimum(index + 1, last)] - values
-    before = values - values[jnp.maximum(index - 1, 0)]
-    large = jnp.maximum(abs(after), abs(before))
-    small = jnp.minimum(abs(after), abs(before))
-    up = after + before > 0  # the next bead is higher than the one before
-    ahead = jnp.where(up, large, small)
-    behind = jnp.where(up, small, large)
-    rising, falling = (after > 0) & (before > 0), (after < 0) & (before < 0)
-    ahead = jnp.where(rising, 1, jnp.where(falling, 0, ahead))
-    behind = jnp.where(rising, 0, jnp.where(falling, 1, behind))
-    flat = (ahead == 0) & (behind == 0)
-    ahead, behind = jnp.where(flat, 1, ahead), jnp.where(flat, 1, behind)
-
-    def mixed(leaf: jax.Array) -> jax.Array:
-        forward = jnp.concatenate([leaf[1:] - leaf[:-1], leaf[-1:] - leaf[-2:-1]])
-        backward = jnp.concatenate([leaf[1:2] - leaf[:1], leaf[1:] - leaf[:-1]])
-        return _times(ahead, forward) + _times(behind, backward)
-
-    tangent = jax.tree.map(mixed, points)
-    norm = _norms(tangent)
-    return jax.tree.map(lambda t: _times(1 / jnp.maximum(norm, 1e-30), t), tangent)
-
-
-def _spread(points: Params, kept: jax.Array) -> Params:
-    """The beads at even distances along their polyline, on either side of the one that is kept."""
-    lengths = _lengths(points)
-    at = jnp.concatenate([jnp.zeros(1, lengths.dtype), jnp.cumsum(lengths)])
-    last = len(at) - 1
-    index = jnp.arange(last + 1)
-    left = at[kept] * index / jnp.maximum(kept, 1)
-    right = at[kept] + (at[-1] - at[kept]) * (index - kept) / jnp.maximum(last - kept, 1)
-    wanted = jnp.where(index <= kept, left, right)
-    segment = jnp.clip(jnp.searchsorted(at, wanted, side="right") - 1, 0, last - 1)
-    t = (wanted - at[segment]) / jnp.maximum(lengths[segment], jnp.finfo(at.dtype).tiny)
-    t = jnp.clip(t, 0, 1)
-    fixed = (index == kept) | (index == 0) | (index == last)
-
-    def moved(leaf: jax.Array) -> jax.Array:
-        new = _times(1 - t, leaf[segment]) + _times(t, leaf[segment + 1])
-        still = fixed.reshape(-1, *(1 for _ in leaf.shape[1:]))
-        return jnp.where(still, leaf, new)
-
-    return jax.tree.map(moved, points)

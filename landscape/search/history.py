@@ -1,6 +1,5 @@
-"""A string's way through its search, seen along the principal axes of its beads at the end.
-
-Freeman & Bruna 2017, App. C.
+"""A string's way through its search: along the principal axes of its beads at the end (Freeman &
+Bruna 2017, App. C), and how low its paths were at what cost.
 """
 
 from __future__ import annotations
@@ -10,9 +9,11 @@ from dataclasses import replace
 import numpy as np
 
 from landscape.core import paths, trees
-from landscape.core.certificate import Certificate
+from landscape.core.certificate import Certificate, certify
 from landscape.core.principal import principal
 from landscape.core.profile import thinned
+from landscape.core.segments import SegmentEvaluator
+from landscape.search.shortening import GRADIENT
 from landscape.search.state import Round, String
 
 AXES = 3
@@ -54,6 +55,7 @@ def search_history(string: String, certificate: Certificate, level: float) -> di
                 beads=string.ids,
                 places=paths.bead_places(string.points),
                 profile=certificate.profile,
+                cost=string.cost,
             )
         )
     beads = [at[[row_of[int(bead)] for bead in one.beads]] for one in rounds]
@@ -68,3 +70,28 @@ def search_history(string: String, certificate: Certificate, level: float) -> di
         "profile_counts": np.array([len(part) for part in profiles]),
         "variance": variance,
     }
+
+
+def anytime_of(
+    string: String, certificate: Certificate, evaluate: SegmentEvaluator, limit: float
+) -> np.ndarray:
+    """How low a search had come at what cost [rounds, 2]: gradients, a loss as a third of one, and
+    the least certified bound of the paths until then; the path that it ended with is last.
+
+    Rounds whose beads were forgotten are left out. What the certificates cost here is not counted.
+    """
+    points, ids = string.points, string.ids
+    if string.left:
+        points = trees.concatenate([points, string.left])
+        ids = np.concatenate([ids, string.left_ids])
+    row_of = {int(bead): row for row, bead in enumerate(ids)}
+    costs, bounds = [], []
+    for one in string.history:
+        rows = [row_of[int(bead)] for bead in one.beads if int(bead) in row_of]
+        beads = trees.take(points, np.array(rows))
+        if len(rows) == len(one.beads) and paths.finite_beads(beads).all():
+            costs.append(one.cost)
+            bounds.append(certify(beads, evaluate, limit).bound)
+    costs.append(string.cost)
+    bounds.append(certificate.bound)
+    return np.stack([np.array(costs) / GRADIENT, np.minimum.accumulate(bounds)], axis=1)

@@ -15,7 +15,7 @@ from landscape.core.status import Status
 from landscape.core.task import Landscape
 from landscape.core.trees import Params
 from landscape.search.descend import Constraint, Descender, DescentState
-from landscape.search.shortening import Shortening
+from landscape.search.shortening import GRADIENT, Shortening
 
 
 @dataclass
@@ -39,7 +39,7 @@ class Round:
 
     number: of the round; level: the one that the string stood at; highest: its loss, at a fraction
     `at` of the length; beads: their ids; places [beads]: as fractions of the length; profile
-    [points, 2].
+    [points, 2]; cost: of the search until then, as `String.cost`.
     """
 
     number: float
@@ -49,6 +49,7 @@ class Round:
     beads: np.ndarray
     places: np.ndarray
     profile: np.ndarray
+    cost: int
 
 
 @dataclass
@@ -70,6 +71,7 @@ class String:
             certificate turns a claim of CONNECTED into a verdict.
         reason: Why it ended so.
         rounds: How many there were.
+        turn: Which of several methods searches it, where they take turns.
         restarts: How many beads started again, off the string, because they could not leave their
             place.
         grad_evals: Gradients that its beads took.
@@ -92,6 +94,7 @@ class String:
     ended: str | None = None
     reason: str = ""
     rounds: int = 0
+    turn: int = 0
     restarts: int = 0
     grad_evals: int = 0
     loss_evals: int = 0
@@ -108,6 +111,11 @@ class String:
         """What is known of the segments, of a string that was evaluated."""
         assert self.segments is not None, "its segments have not been evaluated"
         return self.segments
+
+    @property
+    def cost(self) -> int:
+        """What the search has taken, in losses, before it is drawn tight."""
+        return GRADIENT * self.grad_evals + self.loss_evals
 
     @property
     def is_tightened(self) -> bool:
@@ -183,6 +191,8 @@ class Problem:
         descend: Makes the descender of beads, under a constraint or None.
         grid: Points a segment of a certificate; 0 for as many as are needed.
         seed: All randomness comes from it and the strings' names.
+        budget: What the search of a string may cost, in losses; None: no more than the method's
+            own settings let it.
     """
 
     landscape: Landscape
@@ -190,6 +200,7 @@ class Problem:
     descend: Callable[[Constraint | None], Descender]
     grid: int = ADAPTIVE
     seed: int = 0
+    budget: int | None = None
 
 
 class Stepper(Protocol):

@@ -76,6 +76,7 @@ def record_round(string: String, level: float) -> None:
             beads=string.ids.copy(),
             places=paths.bead_places(string.points),
             profile=profile_of(where, known.values).astype(np.float32),
+            cost=string.cost,
         )
     )
 

@@ -1,9 +1,9 @@
 """Connected strings are drawn tight before they are judged: a search leaves them as it found them.
 
 Beads that a string can do without go, and the others are drawn towards straight lines as far as the
-level lets them (landscape/search/shorten.py), at no more than the search has cost: a budget in
-losses along segments, a gradient as three. The string stays below the limit: only what is certified
-is taken.
+level lets them (landscape/search/shorten.py). That costs no more than the search has cost, nor than
+is left of its budget: in losses along segments, a gradient as three. The string stays below the
+limit: only what is certified is taken.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from landscape.core.level import LevelSpec
 from landscape.core.segments import SegmentEvaluator
 from landscape.core.status import Status
 from landscape.search.shorten import Shortener
-from landscape.search.shortening import GRADIENT
 from landscape.search.state import Search, Stepper, String
 from landscape.search.strings import evaluate_new_segments, record_round, replace_path
 
@@ -25,6 +24,7 @@ def tightened(
     shortener: Shortener,
     level: LevelSpec,
     length_over: str = "*",
+    budget: int | None = None,
 ) -> Stepper:
     """The stepper that draws the strings tight that `stepper` has connected. A constructed curve
     stays as it is."""
@@ -37,10 +37,10 @@ def tightened(
             if (known.upper <= level.limit).all():
                 string.length_found = paths.length(string.points, length_over)
                 ends = [float(known.values[0, 0]), float(known.values[-1, -1])]
+                most = string.cost if budget is None else min(string.cost, budget - string.cost)
                 string.tightening = shortener.tighten(
-                    string.name, string.points, level.limit, ends,
-                    GRADIENT * string.grad_evals + string.loss_evals,
-                )  # fmt: skip
+                    string.name, string.points, level.limit, ends, max(0, most)
+                )
                 _use_tight(string, evaluate, level)
 
     def step(search: Search) -> None:

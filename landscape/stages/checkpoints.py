@@ -138,7 +138,7 @@ class KeptTraining:
 
 @dataclass(frozen=True, kw_only=True)
 class KeptRound:
-    """facts [4]: number, level, highest, at, of which any may be infinite or NaN."""
+    """facts [5]: number, level, highest, at, cost, of which any may be infinite or NaN."""
 
     facts: Array
     beads: Array
@@ -146,8 +146,8 @@ class KeptRound:
     profile: Array
 
     def __post_init__(self) -> None:
-        if self.facts.shape != (4,):
-            raise ValueError("facts are four numbers")
+        if self.facts.shape != (5,):
+            raise ValueError("facts are five numbers")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,6 +207,7 @@ class KeptString:
     ended: SearchStatus | None
     reason: str
     rounds: Count
+    turn: Count
     restarts: Count
     grad_evals: Count
     loss_evals: Count
@@ -299,13 +300,13 @@ def descent_of(before: KeptDescent) -> DescentState:
 
 
 def _packed_round(one: Round) -> dict[str, Plain]:
-    facts = np.array([one.number, one.level, one.highest, one.at])
+    facts = np.array([one.number, one.level, one.highest, one.at, one.cost])
     return {"facts": facts, "beads": one.beads, "places": one.places, "profile": one.profile}
 
 
 def _round(kept: KeptRound) -> Round:
-    number, level, highest, at = map(float, kept.facts)
-    return Round(number, level, highest, at, kept.beads, kept.places, kept.profile)
+    number, level, highest, at, cost = map(float, kept.facts)
+    return Round(number, level, highest, at, kept.beads, kept.places, kept.profile, int(cost))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,8 +16,10 @@ from landscape.core.level import LevelSpec
 from landscape.core.segments import Memoized
 from landscape.core.task import Landscape
 from landscape.methods.registry import load_method
+from landscape.search.budget import within
 from landscape.search.driver import warm_start
 from landscape.search.shorten import Shortener
+from landscape.search.shortening import GRADIENT
 from landscape.search.state import Problem, Stepper
 from landscape.search.tighten import TOLERANCE, tightened
 from landscape.stages.alignments import Alignments
@@ -77,17 +79,18 @@ class ConnectContext:
         settings, search = self.config.connect, self.stepper(at)
         if not settings.tighten or not settings.finder.searches:
             return search
-        return tightened(search, self.shortener, at, settings.length_over)
+        return tightened(search, self.shortener, at, settings.length_over, self.problem.budget)
 
     def stepper(self, at: LevelSpec, max_rounds: int | None = None) -> Stepper:
         """The search at a level, with at most so many rounds."""
         settings = self.config.connect
         finder = settings.finder if max_rounds is None else settings.finder.brief(max_rounds)
         search = finder.bind(self.problem, at)
-        if settings.start_method is None:
-            return search
-        first = load_method(settings.start_method)(max_beads=finder.max_beads)
-        return warm_start(first.bind(self.problem, at), search)
+        if settings.start_method is not None:
+            first = load_method(settings.start_method)(max_beads=finder.max_beads)
+            search = warm_start(first.bind(self.problem, at), search)
+        budget = self.problem.budget
+        return search if budget is None else within(search, budget)
 
     def with_start_paths(self, paths: Mapping[tuple[float, Pair], Arrays]) -> ConnectContext:
         return replace(self, start_paths=paths)
@@ -121,6 +124,7 @@ def connect_context(
         functools.cache(build_beads(config, landscape, optimizer)),
         settings.grid,
         config.seed if settings.seed is None else settings.seed,
+        None if settings.budget is None else GRADIENT * settings.budget,
     )
     shortener = Shortener(landscape, problem.evaluate, TOLERANCE)
     group = group_size(trees.size(landscape.shapes), config)

@@ -12,7 +12,7 @@ from landscape.core.level import LevelSpec
 from landscape.core.status import Status
 from landscape.core.trees import Params
 from landscape.search.driver import chained, judge, restore_ends, start, steps
-from landscape.search.history import search_history
+from landscape.search.history import anytime_of, search_history
 from landscape.search.state import Search, String
 from landscape.stages.build import Fact, Progress
 from landscape.stages.checkpoints import Checkpoints, KeptSearch, Plain, kept, packed, unpacked
@@ -119,6 +119,9 @@ def _search_group(
         row = _row(context, at.level, _pair(string), known)
         profile = connection.certificate.profile
         rounds = search_history(string, connection.certificate, at.level)
+        if context.problem.budget is not None:
+            certificate, evaluate = connection.certificate, context.problem.evaluate
+            rounds["anytime"] = anytime_of(string, certificate, evaluate, at.limit)
         run.save_connection(row, string.points, profile, rounds)
         run.append_events(context.name, [_verdict_event(row)])
         connected += connection.status is Status.CONNECTED

@@ -17,6 +17,7 @@ runs/<name>-<hash>/
                                     snapshots of two models, its profile, its record
     alignments/<how>/<level>/<a>-<b>.safetensors   by which order of each axis model b is permuted
                                     onto model a, and its record
+    comparisons/<name>.json         which sets are compared, searched within one budget
     final_states.json               where training ended: gradient, Hessian, what they promise
     lower_bounds.json               no path from side to side stays below a height, by proof
     results.csv                     the rows of all sets

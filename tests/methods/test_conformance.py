@@ -50,7 +50,9 @@ def test_conforms(name, method):
     assert np.array_equal(points[0], np.array(analytic.a, np.float32))
     assert np.array_equal(points[-1], np.array(analytic.b, np.float32))
     assert found.length >= found.chord * (1 - 1e-6)
-    assert found.beads <= 33 and found.string.rounds <= 6
+    assert found.beads <= 33
+    if few_rounds(method):
+        assert found.string.rounds <= 6
     highest = densely(analytic, points).max()
     assert highest <= found.certificate.maximum + 1e-4 * abs(analytic.level)
     if found.status is Status.CONNECTED:

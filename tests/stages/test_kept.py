@@ -25,7 +25,7 @@ DESCENT = {
     "fixed": {"left.w": np.ones((2, 3))},
 }
 ROUND = {
-    "facts": np.ones(4), "beads": np.arange(3), "places": np.ones(3), "profile": np.ones((5, 2)),
+    "facts": np.ones(5), "beads": np.arange(3), "places": np.ones(3), "profile": np.ones((5, 2)),
 }  # fmt: skip
 SEGMENTS = {
     "upper": np.ones(2), "place": np.ones(2), "ts": np.ones((2, 3)), "values": np.ones((2, 3)),
@@ -35,8 +35,8 @@ STRING = {
     "name": "0-1", "points": {"w": np.ones((3, 3))}, "segments": SEGMENTS, "level": None,
     "history": [ROUND], "ids": np.arange(3), "left": {}, "left_ids": np.arange(0),
     "chained_from": None, "facts": {"bound": 1.0}, "ended": None, "reason": "", "rounds": 1,
-    "restarts": 0, "grad_evals": 10, "loss_evals": 20, "tightening": None, "length_found": None,
-    "seconds": 0.5,
+    "turn": 0, "restarts": 0, "grad_evals": 10, "loss_evals": 20, "tightening": None,
+    "length_found": None, "seconds": 0.5,
 }  # fmt: skip
 SHORTENING = {
     "name": "dss-1/0.5/0-1", "limit": 0.5, "extra": np.ones(2), "stiffness": np.ones(3),

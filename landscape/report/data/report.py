@@ -10,6 +10,7 @@ from landscape.analysis.summary import UNREACHED
 from landscape.analysis.topology import describe
 from landscape.report.data.against import Published, compare
 from landscape.report.data.alignments import alignments_of
+from landscape.report.data.comparisons import comparison_records
 from landscape.report.data.costs import costs_of
 from landscape.report.data.known import best_known_of, by_place, known_of, levels_of
 from landscape.report.data.measured import measures_of
@@ -22,19 +23,21 @@ from landscape.store.run import Run
 
 
 def report(runs: Sequence[Run], published: Sequence[Published] = ()) -> dict[str, Any]:
-    """{runs, levels, alignments, best_known, claims, costs, topology, measured, missing, against,
-    notes} of runs, as strict JSON data.
+    """{runs, levels, alignments, best_known, claims, costs, comparisons, topology, measured,
+    missing, against, notes} of runs, as strict JSON data.
 
     runs: one record a run, its directory, task, metric, split, levels, models and meta.json's
     facts; levels: `levels_of`'s records, alignments: `alignments_of`'s, best_known:
-    `best_known_of`'s, claims: `claims_of`'s, costs: `costs_of`'s, topology:
-    `landscape.analysis.topology.describe`'s, measured: `measures_of`'s, missing: `missing_of`'s,
-    each with its `run`; against: `compare`'s, with the published figures of the task that a run's
-    config is named after; notes: what could mislead a reader.
+    `best_known_of`'s, claims: `claims_of`'s, costs: `costs_of`'s, comparisons:
+    `comparison_records`'s, topology: `landscape.analysis.topology.describe`'s, measured:
+    `measures_of`'s, missing: `missing_of`'s, each with its `run`; against: `compare`'s, with the
+    published figures of the task that a run's config is named after; notes: what could mislead a
+    reader.
     Raises RunError for damaged or altered files.
     """
     counts = Counter(run.directory.name for run in runs)
     described, levels, alignments, best, claims, costs = [], [], [], [], [], []
+    comparisons = []
     topologies, missing, notes = [], [], []
     measured: dict[str, list[Any]] = {
         kind: [] for kind in ("strings", "minima", "parts", "top", "also")
@@ -56,6 +59,7 @@ def report(runs: Sequence[Run], published: Sequence[Published] = ()) -> dict[str
         unaligned = [one for one in known if one.align is None]
         claims += [{"run": name, **c} for c in claims_of(unaligned, topology)]
         costs += [{"run": name, **c} for c in costs_of(rows, run.string_measures())]
+        comparisons += [{"run": name, **one} for one in comparison_records(run)]
         for kind, records in measures_of(run, by_place(known)).items():
             measured[kind] += [{"run": name, **record} for record in records]
         prefix = f"{name}: " if len(runs) > 1 else ""
@@ -77,7 +81,7 @@ def report(runs: Sequence[Run], published: Sequence[Published] = ()) -> dict[str
             notes.append(f"these runs differ in {key}: {', '.join(found)}")
     return {
         "runs": described, "levels": levels, "alignments": alignments, "best_known": best,
-        "claims": claims, "costs": costs, "topology": topologies,
+        "claims": claims, "costs": costs, "comparisons": comparisons, "topology": topologies,
         "measured": measured, "missing": missing, "against": against, "notes": notes,
     }  # fmt: skip
 

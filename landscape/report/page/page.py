@@ -24,10 +24,12 @@ from landscape.report.data.wording import (
     series,
 )
 from landscape.report.figures import style
+from landscape.report.figures.comparison import comparison_figures
 from landscape.report.figures.known import known_figures
 from landscape.report.figures.overview import LINEAR, overview
 from landscape.report.figures.style import Figure
 from landscape.report.page import html, single, strings
+from landscape.report.page.comparisons import comparison_table
 from landscape.report.page.components import component_figures, persistence
 from landscape.report.page.geometry import geometry
 from landscape.report.page.known import cost_table, known
@@ -109,6 +111,7 @@ def _page(
     metric = ", ".join(sorted({metric_of(about) for about in report["runs"]}))
     over = overview(report, rows, metric)
     best = known_figures(report["best_known"], metric)
+    compared = comparison_figures(report["comparisons"], metric)
     topologies = {one["run"]: one for one in report["topology"]}
     connected = component_figures(topologies, metric)
     opened = {about["run"]: run for about, run in zip(report["runs"], runs, strict=True)}
@@ -130,6 +133,7 @@ def _page(
         html.section("By level", _table(levels)),
         html.section("Straight lines, as they are and aligned", _alignments(report["alignments"])),
         html.section("What it cost", cost_table(report)),
+        html.section("Methods compared", comparison_table(report["comparisons"], compared)),
         html.section("Against the published figure", _against(report["against"])),
         *(
             html.section(about["run"], part.content)
@@ -143,6 +147,7 @@ def _page(
         *best,
         *over,
         *connected,
+        *compared,
         *of_measures,
         *(one for part in parts for one in part.figures),
     ]
