@@ -136,13 +136,16 @@ def _links(
     if not settings.chain or not settings.finder.chains:
         return []
     name = set_name(settings)
-    rows = {(r.a, r.b, r.level): r for r in run.rows() if r.set == name}
+    rows: dict[Pair, dict[float, StringRecord]] = {}
+    for r in run.rows():
+        if r.set == name:
+            rows.setdefault((r.a, r.b), {})[r.level] = r
     links = []
-    for level, (a, b) in itertools.product(levels, pairs):
-        row = rows.get((a, b, level))
+    for level, pair in itertools.product(levels, pairs):
+        row = rows.get(pair, {}).get(level)
         if row is None or row.status not in ("NOT_FOUND", "STUCK"):
             continue
-        found = [r for key, r in rows.items() if key[:2] == (a, b) and r.status == "CONNECTED"]
+        found = [r for r in rows[pair].values() if r.status == "CONNECTED"]
         above = [r for r in found if r.level > level and row.chained_from is None]
         under = [r for r in found if r.level < level and (row.chained_from or level) >= level]
         if above:

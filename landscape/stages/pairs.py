@@ -40,7 +40,7 @@ def connect_level(
     if before is not None:  # a group that was interrupted is finished first, as it was
         search = unpacked(before)
         _search_group(context, at, search, checkpoints, len(search.strings), 0, progress)
-    done = {(a, b) for a, b in pairs if run.connection_file(context.name, level, a, b).exists()}
+    done = {(r.a, r.b) for r in run.rows() if (r.set, r.level) == (context.name, level)}
     ready = []
     for a, b in sorted(set(pairs) - done):
         if all(context.end_points.reached(model, level) for model in (a, b)):
@@ -110,7 +110,7 @@ def _search_group(
             **_facts(search, before, total),
         )
     checkpoints.keep(state, now=True)
-    connected = 0
+    connected, rows = 0, []
     for number, string in enumerate(search.strings):
         a, b = context.ends(at.level, _pair(string))
         restore_ends(string, a, b)
@@ -119,8 +119,7 @@ def _search_group(
         row = _row(context, at.level, _pair(string), known)
         profile = connection.certificate.profile
         rounds = search_history(string, connection.certificate, at.level)
-        run.save_connection(row, string.points, profile, rounds)
-        run.append_events(context.name, [_verdict_event(row)])
+        rows.append(run.save_string(row, string.points, profile, rounds))
         connected += connection.status is Status.CONNECTED
         progress(
             stage,
@@ -130,7 +129,8 @@ def _search_group(
             connected=connected,
             beads=max(trees.count(s.points) for s in search.strings),
         )
-    run.write_results()
+    run.append_rows(rows)
+    run.append_events(context.name, [*map(_verdict_event, rows)])
     checkpoints.drop()
 
 

@@ -20,8 +20,9 @@ from landscape.stages.build import Progress, renamed
 from landscape.stages.context import ConnectContext
 from landscape.stages.pairs import connect_level
 from landscape.stages.snapshots import carry
+from landscape.store.files import write_records
 from landscape.store.records.strings import StringRecord, TreeRecord
-from landscape.store.run import Run, write_records
+from landscape.store.run import Run
 
 HELD_BYTES = 2**28  # of models, while distances are measured
 
