@@ -28,9 +28,13 @@ MAY_IMPORT = {
     "config.examples": {"Outputs", "Task", "energy_task"},  # a user's files: the public names
     "store": {"config.validation", "config.yaml_source", "core.state", "core.status"},
     "analysis": {"store.records"},
+    "cluster": {
+        "config.cluster_section", "config.sections", "config.validation", "core.cores",
+        "core.versions", "data", "store.files",
+    },
     "stages": {
         "core", "search", "measures", "methods", "symmetry", "tasks", "data", "config", "store",
-        "analysis",
+        "analysis", "cluster",
     },
     "api": {
         "core", "search", "measures", "methods", "symmetry", "analysis", "report.figures",
@@ -88,6 +92,11 @@ WITHIN = {
         "run": {"alignments", "files", "measures", "models", "paths", "planes"},
         "listing": {"files", "records", "run", "sweeps"},
     },
+    "cluster": {
+        "desk": {"errand"},
+        "pool": {"errand"},
+        "clusters": {"pool"},
+    },
     "config": {
         "begin": {"validation"},
         "connect_section": {"naming", "sections", "validation"},
@@ -98,7 +107,7 @@ WITHIN = {
         "naming": {"sections"},
         "optax_section": {"validation"},
         "schema": {"load", "sections", "validation"},
-        "sections": {"optax_section", "train_section", "validation"},
+        "sections": {"cluster_section", "optax_section", "train_section", "validation"},
         "task_section": {"validation"},
         "train_section": {"endpoint_files", "optax_section", "validation"},
         "yaml_source": {"validation"},
@@ -109,12 +118,16 @@ WITHIN = {
         "alignments": {"build"},
         "check": {"build", "context", "endpoints", "inputs", "optimizer", "plane"},
         "classify_models": {"build", "context"},
-        "connect": {"build", "context", "pairs", "start_path", "state", "tree"},
-        "context": {"alignments", "build"},
+        "connect": {
+            "build", "context", "levels", "pair_tasks", "rows", "start_path", "state", "tree",
+        },
+        "context": {"alignments", "build", "rows"},
         "endpoints": {"build", "formats", "state"},
         "final_states": {"build"},
         "measure": {"build", "checkpoints", "context", "snapshots", "state"},
+        "levels": {"build", "context", "pairs"},
         "pairs": {"build", "checkpoints", "context"},
+        "pair_tasks": {"build", "checkpoints", "context", "levels", "rows"},
         "plane": {"build", "checkpoints", "state"},
         "snapshots": {"build", "context"},
         "start_path": {"build"},
@@ -123,7 +136,7 @@ WITHIN = {
         "sweep": {"build", "classify_models", "connect", "final_states", "measure", "train"},
         "train": {"build", "checkpoints", "endpoints", "inputs", "optimizer", "state"},
         "trajectory": {"build", "plane", "train"},
-        "tree": {"build", "context", "pairs", "snapshots"},
+        "tree": {"build", "context", "snapshots"},
         "verify": {"alignments", "build", "tree"},
     },
 }  # fmt: skip

@@ -68,6 +68,18 @@ class ConnectionFiles(Layout):
         for name in dict.fromkeys(row.set for row in rows):
             self._journal(name).append([row for row in rows if row.set == name])
 
+    def task_rows(self, set_name: str, a: int, b: int) -> Journal[StringRecord]:
+        """The rows of a worker's task, named by its first pair."""
+        return Journal(self.task_file(set_name, a, b), StringRecord, by_pair)
+
+    def take_task_rows(self, set_name: str) -> None:
+        """Append the rows of tasks that were cut off, and forget these tasks."""
+        known = {by_pair(row): row for row in self._journal(set_name).records()}
+        for path in self.task_files(set_name):
+            rows = Journal(path, StringRecord, by_pair).records()
+            self.append_rows([row for row in rows if known.get(by_pair(row)) != row])
+            path.unlink()
+
     def known_rows(self) -> list[StringRecord]:
         """The rows of all sets, by set, level from high to low, and pair, of strings that have lost
         their file too. Raises RunError."""

@@ -11,6 +11,8 @@ runs/<name>-<hash>/
     sets/<set>/events.jsonl         {level, a, b, event, ...}: what the search did
     sets/<set>/rows.jsonl           its rows, appended; of a pair and level the last counts
     sets/<set>/<level>/<a>/<b>.safetensors   the string, its profile, its search's history
+    sets/<set>/search-<level>-<a>-<b>.safetensors   a search that is not finished, by its first pair
+    sets/<set>/task-<a>-<b>.jsonl   the rows of a worker's task that is not finished, the same
     sets/<set>/tree.json            a record a level: what `pairs: tree` searched, and what not
     snapshots/<model>/<level>.safetensors    the path from where a model met a level to where it
                                     met the next lower one, its profile, its record
@@ -111,8 +113,25 @@ class Layout:
     def rows_file(self, set_name: str) -> Path:
         return self.set_directory(set_name) / "rows.jsonl"
 
-    def search_file(self, set_name: str, level: float) -> Path:
-        return self.set_directory(set_name) / f"search-{level_name(level)}.safetensors"
+    def search_file(self, set_name: str, level: float, a: int, b: int) -> Path:
+        return self.set_directory(set_name) / f"search-{level_name(level)}-{a}-{b}.safetensors"
+
+    def search_files(self, set_name: str, level: float) -> dict[tuple[int, int], Path]:
+        """The searches at a level that were interrupted, by their first pairs."""
+        start = f"search-{level_name(level)}-"
+        found = {}
+        for path in sorted(self.set_directory(set_name).glob(f"{start}*.safetensors")):
+            a, _, b = path.stem.removeprefix(start).partition("-")
+            if a.isdigit() and b.isdigit():
+                found[int(a), int(b)] = path
+        return found
+
+    def task_file(self, set_name: str, a: int, b: int) -> Path:
+        return self.set_directory(set_name) / f"task-{a}-{b}.jsonl"
+
+    def task_files(self, set_name: str) -> list[Path]:
+        """The rows of tasks that were cut off."""
+        return sorted(self.set_directory(set_name).glob("task-*.jsonl"))
 
     def connection_file(self, set_name: str, level: float, a: int, b: int) -> Path:
         return self.set_directory(set_name) / level_name(level) / f"{a}" / f"{b}.safetensors"
