@@ -15,6 +15,8 @@ from landscape.core import cores
 from landscape.store.files import RunError
 
 if TYPE_CHECKING:
+    from distributed import Client
+
     from landscape.cluster.pool import Pool
 
 log = logging.getLogger("lscape")
@@ -51,29 +53,36 @@ def workers_of(compute: Compute) -> Iterator[Pool | None]:
 
 
 @contextlib.contextmanager
-def _client(compute: Compute) -> Iterator[Any]:
+def _client(compute: Compute) -> Iterator[Client]:
     from distributed import Client
+    from distributed.utils import silence_logging_cmgr
 
-    if compute.scheduler is not None:
-        try:
-            client = Client(compute.scheduler, set_as_default=False)
-        except (OSError, TimeoutError, ValueError) as error:
-            raise RunError(f"{compute.scheduler}: no scheduler can be reached ({error})") from None
-        with client:
-            _say(client.dashboard_link, f"the scheduler at {compute.scheduler}")
-            yield client
-        return
-    cluster = local_cluster(compute.workers) if compute.cluster is None else started(compute)
-    with cluster, Client(cluster, set_as_default=False) as client:
-        if compute.cluster is None:
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(silence_logging_cmgr(logging.CRITICAL))  # the pool says what matters
+        if compute.scheduler is not None:
+            try:
+                client = stack.enter_context(Client(compute.scheduler, set_as_default=False))
+            except (OSError, TimeoutError, ValueError) as error:
+                said = f"{compute.scheduler}: no scheduler can be reached ({error})"
+                raise RunError(said) from None
+            _say(client, f"the scheduler at {compute.scheduler}")
+        elif compute.cluster is not None:
+            client = stack.enter_context(
+                Client(stack.enter_context(started(compute)), set_as_default=False)
+            )
+            _say(client, f"{compute.workers} workers of {compute.cluster.kind} are asked for")
+        else:
+            cluster = stack.enter_context(local_cluster(compute.workers))
+            client = stack.enter_context(Client(cluster, set_as_default=False))
             client.register_plugin(_share(compute.workers))
-        _say(client.dashboard_link, f"{compute.workers} workers")
+            _say(client, f"{compute.workers} workers")
         yield client
 
 
-def _say(dashboard: str, what: str) -> None:
+def _say(client: Client, what: str) -> None:
     served = importlib.util.find_spec("bokeh") is not None
-    log.info(f"{what}; dashboard: {dashboard if served else 'none without the package bokeh'}")
+    link = client.dashboard_link if served else "none without the package bokeh"
+    log.info(f"{what}; dashboard: {link}")
 
 
 def _need(package: str, key: str) -> None:

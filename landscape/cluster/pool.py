@@ -10,10 +10,12 @@ import queue
 import time
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 import cloudpickle
 from distributed import CancelledError, Client, Future, KilledWorker
+from distributed.comm import CommClosedError
 
 from landscape.cluster import errand
 from landscape.cluster.errand import Answer, Order, carry_out
@@ -25,15 +27,28 @@ cloudpickle.register_pickle_by_value(errand)
 
 AHEAD = 2  # tasks that a worker has: one at work, one to go on with
 LOOK_SECONDS = 1.0  # how often new workers, and lost ones, are looked for
+FETCH_SECONDS = 5.0  # after which a result that is there may have gone with its worker
+DEATHS = 3  # of its workers, after which a task is not tried again
 
 Task = TypeVar("Task")
 
 
+@dataclass(eq=False)
+class _Item(Generic[Task]):
+    """A task, and how many workers have ended with it."""
+
+    task: Task
+    deaths: int = 0
+
+
 class Pool:
-    """The workers of a cluster, of which some may turn out to be unfit for the work."""
+    """The workers of a cluster, of which some may turn out to be unfit for the work.
+
+    Each task goes to a worker of our choice: Dask alone could give it to an unfit one.
+    """
 
     def __init__(self, client: Client) -> None:
-        self._client = client
+        self._client, self._address = client, client.scheduler.address
         self._unfit: dict[str, str] = {}  # address → the worker and why
         self._fit: list[str] = []
         self._looked = float("-inf")
@@ -63,44 +78,48 @@ class Pool:
             RunError: No worker is fit, the scheduler is gone, or a task ends worker after worker.
         """
         order = Order(module, versions_of_results(), os.getcwd(), pickle.dumps(shared), b"")
-        waiting, again = iter(tasks), deque[Task]()
+        waiting, again = map(_Item, tasks), deque[_Item[Task]]()
         ended: queue.SimpleQueue[Future] = queue.SimpleQueue()
-        going: dict[Future, tuple[Task, str]] = {}
+        going: dict[Future, tuple[_Item[Task], str]] = {}
         all_out = False
         try:
             while again or going or not all_out:
+                self._look()
+                again.extend(self._orphans(going))
                 for address in self._free(Counter(at for _, at in going.values())):
-                    task = again.popleft() if again else next(waiting, None)
-                    if task is None:
+                    item = again.popleft() if again else next(waiting, None)
+                    if item is None:
                         all_out = True
                         break
-                    future = self._submitted(order._replace(task=pickle.dumps(task)), address)
-                    going[future] = task, address
+                    future = self._submitted(order._replace(task=pickle.dumps(item.task)), address)
+                    going[future] = item, address
                     future.add_done_callback(ended.put)
                 try:
                     future = ended.get(timeout=LOOK_SECONDS)
                 except queue.Empty:
                     continue
-                task, _ = going.pop(future)
-                answer = self._answer(future, task)
+                if future not in going:
+                    continue  # its worker has died since
+                answer = self._answer(future)
+                if answer is None:
+                    ended.put(future)
+                    continue
+                item, _ = going.pop(future)
                 if answer.result is None:
-                    again.append(task)
+                    again.append(item)
                     self._leave_out(answer)
                 else:
-                    yield task, pickle.loads(answer.result)
+                    yield item.task, pickle.loads(answer.result)
         finally:
             with contextlib.suppress(Exception):
                 self._client.cancel(list(going))
 
     def _submitted(self, order: Order, address: str) -> Future:
         with self._scheduler_there():
-            return self._client.submit(
-                carry_out, order, workers=[address], allow_other_workers=True, pure=False
-            )
+            return self._client.submit(carry_out, order, workers=[address], pure=False)
 
     def _free(self, loads: Counter[str]) -> Iterator[str]:
         """An address for each task that may be handed out, that of the least laden first."""
-        self._look()
         for load in range(AHEAD):
             yield from (address for address in self._fit if loads[address] <= load)
 
@@ -116,6 +135,23 @@ class Pool:
             log.info(f"waiting for workers of {self._address}")
         self._looked = time.monotonic()
 
+    def _orphans(self, going: dict[Future, tuple[_Item[Task], str]]) -> Iterator[_Item[Task]]:
+        """The items of workers that are gone, taken from those that are going."""
+        lost = {future: one for future, one in going.items() if one[1] not in self._fit}
+        for future, (item, address) in lost.items():
+            if address in self._unfit:
+                continue  # it will say so
+            del going[future]
+            with self._scheduler_there():
+                self._client.cancel([future])
+            item.deaths += 1
+            if item.deaths > DEATHS:
+                raise RunError(
+                    f"{item.task}: {item.deaths} workers have ended with it, the last {address}; "
+                    "they may have run out of memory"
+                )
+            yield item
+
     def _leave_out(self, answer: Answer) -> None:
         if answer.address not in self._unfit:
             said = f"worker {answer.worker} ({answer.address}): {answer.why}"
@@ -123,27 +159,19 @@ class Pool:
             log.warning(f"{said}; it gets no more of this work")
         self._looked = float("-inf")
 
-    def _answer(self, future: Future, task: object) -> Answer:
+    def _answer(self, future: Future) -> Answer | None:
+        """What came of a task that has ended; None where it does not come."""
         with self._scheduler_there():
             try:
-                return future.result()
-            except KilledWorker as error:
-                last = error.last_worker
-                raise RunError(
-                    f"{task}: the worker that did it has ended {error.allowed_failures + 1} times, "
-                    f"the last {last.name} ({last.address}); it may have run out of memory"
-                ) from None
-
-    @property
-    def _address(self) -> str:
-        scheduler = self._client.scheduler
-        return scheduler.address if scheduler else "a scheduler that is gone"
+                return future.result(timeout=FETCH_SECONDS)
+            except (KilledWorker, TimeoutError):
+                return None
 
     @contextlib.contextmanager
     def _scheduler_there(self) -> Iterator[None]:
         try:
             yield
-        except (CancelledError, ConnectionError, TimeoutError) as error:
+        except (CancelledError, CommClosedError, ConnectionError, TimeoutError):
             raise RunError(
-                f"the scheduler is gone ({error}); the same command goes on with what is kept"
+                f"{self._address}: the scheduler is gone; the same command resumes"
             ) from None
