@@ -119,17 +119,23 @@ def models_in(kind: Any) -> Iterator[type[BaseModel]]:
         yield from models_in(part)
 
 
+def sections_in(key: str, kind: type[BaseModel]) -> Iterator[tuple[str, type[BaseModel]]]:
+    """The sections that a section has room for, by their places; those of which one is chosen by
+    its `kind` have it in their place."""
+    for name, field in kind.model_fields.items():
+        inner = [*models_in(field.annotation)]
+        for one in inner:
+            chosen = get_args(one.model_fields["kind"].annotation) if len(inner) > 1 else ()
+            yield " ".join([f"{key}.{name}", *", ".join(chosen).split()]), one
+
+
 def _section(key: str, kind: type[BaseModel]) -> str:
     rows = [
         [f"`{name}`", _kind(field.annotation, field.metadata), _default_of(field),
          field.description or ""]
         for name, field in kind.model_fields.items()
     ]  # fmt: skip
-    nested = [
-        _section(f"{key}.{name}", inner)
-        for name, field in kind.model_fields.items()
-        for inner in models_in(field.annotation)
-    ]
+    nested = [_section(place, inner) for place, inner in sections_in(key, kind)]
     table = _table(["key", "type", "default", "meaning"], rows) if rows else ""
     return "\n\n".join(filter(None, [f"### {key}\n\n{_text(kind)}", table, *nested]))
 

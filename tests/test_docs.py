@@ -50,9 +50,8 @@ def tables(markdown: str) -> dict[str, dict[str, list[str]]]:
 def sections(key: str, kind: type[BaseModel]):
     """A settings class, and those that its fields hold, by their places in a config."""
     yield key, kind
-    for name, field in kind.model_fields.items():
-        for inner in reference.models_in(field.annotation):
-            yield from sections(f"{key}.{name}", inner)
+    for place, inner in reference.sections_in(key, kind):
+        yield from sections(place, inner)
 
 
 @pytest.mark.parametrize("part", SETTINGS)

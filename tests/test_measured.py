@@ -98,7 +98,7 @@ def test_spectra_of_several_strings_at_places_alike(run):
     assert {(line["b"], line["at"], line["se"]) for line in lines if line["level"] == "0.5"} == {
         ("1", "0.504", ""), ("2", "0.504", ""),
     }  # fmt: skip
-    for path in run.directory.glob("measures/m/strings/*/0.1/*"):
+    for path in run.directory.glob("measures/m/strings/*/0.1/*/*"):
         path.unlink()
     page_of(run)
     file = run.directory / "figures/spectrum-along-dss-1.csv"
@@ -238,7 +238,7 @@ def test_a_run_without_second_derivatives_beside_one_with_them(run, tmp_path):
         save(one, ALL)
         measured(one, ALL, **more)
     for one in (run, other):
-        for path in one.directory.glob("measures/m/strings/*/*/*"):
+        for path in one.directory.glob("measures/m/strings/*/*/*/*"):
             arrays, record = load_arrays(path)
             if one is other:  # as where nothing of the second order was asked for
                 arrays = {name: a for name, a in arrays.items() if not name.startswith("beads.")}

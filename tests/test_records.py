@@ -12,12 +12,21 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from landscape.report import report
-from landscape.store.files import RunError, checked, load_arrays, read_json, save_arrays, write_json
+from landscape.store.files import (
+    RunError,
+    checked,
+    load_arrays,
+    read_json,
+    save_arrays,
+    write_json,
+    write_records,
+)
+from landscape.store.journal import sealed
 from landscape.store.records.base import as_dict, columns
 from landscape.store.records.models import FinalStateRecord, Line, LowerBoundRecord
 from landscape.store.records.planes import Drawn, PlaneRecord
 from landscape.store.records.strings import BarrierRecord, SnapshotRecord, TreeRecord
-from landscape.store.run import open_run, write_records
+from landscape.store.run import open_run
 from tests.pages import ALL, measured, parts, row, save
 
 CERTIFIED = {
@@ -62,10 +71,11 @@ TREE = {
     "components": [[0, 1, 2, 3]], "joins": [{"a": 0, "b": 1, "level": 0.5}],
 }  # fmt: skip
 FILES = {
-    "row": "sets/dss-1/0.5/0-1.safetensors",
+    "row": "sets/dss-1/rows.jsonl",
+    "string": "sets/dss-1/0.5/0/1.safetensors",
     "snapshot": "snapshots/0/0.5.safetensors",
-    "barrier": "barriers/0-1.safetensors",
-    "measured string": "measures/m/strings/dss-1/0.5/0-1.safetensors",
+    "barrier": "barriers/0/1.safetensors",
+    "measured string": "measures/m/strings/dss-1/0.5/0/1.safetensors",
     "measured model": "measures/m/models/0.5/0.safetensors",
     "plane": "planes/pair-0-1-0.5.safetensors",
     "trajectory": "planes/trajectory-0-0.5.safetensors",
@@ -152,19 +162,36 @@ def altered(record, place):
             yield new, changed
 
 
+def arrays_and_record(path):
+    """Of a journal, the record of its first line."""
+    if path.suffix == ".jsonl":
+        first = json.loads(path.read_text().splitlines()[0])
+        return {}, {key: value for key, value in first.items() if key != "sha256"}
+    return ({}, read_json(path)) if path.suffix == ".json" else load_arrays(path)
+
+
+def rewrite(path, arrays, record):
+    """With the checksums right."""
+    if path.suffix == ".jsonl":
+        _, *others = path.read_bytes().splitlines(keepends=True)
+        first = sealed(json.dumps(record, default=as_dict).encode()) + b"\n"
+        path.write_bytes(b"".join([first, *others]))
+    elif path.suffix == ".json":
+        write_json(path, record)
+    else:
+        save_arrays(path, arrays, record)
+
+
 @pytest.mark.parametrize("kind", FILES)
 def test_a_record_is_checked_before_it_is_used(whole, kind):
     read(whole)
     path = whole.directory / FILES[kind]
     content, refused = path.read_bytes(), {}
-    arrays, record = ({}, read_json(path)) if path.suffix == ".json" else load_arrays(path)
+    arrays, record = arrays_and_record(path)
     own = {key: record[key] for key in record if key not in ("arrays", "arrays_sha256")}
     for place in places(own):
         for new, changed in altered(own, place):
-            if path.suffix == ".json":
-                write_json(path, changed)
-            else:
-                save_arrays(path, arrays, changed)
+            rewrite(path, arrays, changed)
             try:
                 read(whole)
             except RunError as error:
@@ -206,7 +233,7 @@ def test_what_may_be_left_out_is_left_out():
 def test_a_changed_byte_is_noticed(whole, kind):
     path = whole.directory / FILES[kind]
     content = path.read_bytes()
-    at = content.index({"meta": b"done", "ends": b"1.0"}.get(kind, b"0.5"))
+    at = content.index({"meta": b"done", "ends": b"1.0", "string": b"arrays"}.get(kind, b"0.5"))
     path.write_bytes(content[:at] + b"9" + content[at + 1 :])
     with pytest.raises(RunError, match=path.name):
         read(whole)
@@ -218,20 +245,20 @@ def test_a_changed_byte_is_noticed(whole, kind):
      {"sha256": "x"}, {"record": "[]"}, {"record": "{"}, {"record": '{"row": {}}'}],
 )  # fmt: skip
 def test_a_header_is_checked_before_it_is_used(whole, metadata):
-    path = whole.directory / FILES["row"]
+    path = whole.directory / FILES["string"]
     with safe_open(path, framework="np") as file:
         header = {**(file.metadata() or {}), **metadata}
     if "record" in metadata:
         header["sha256"] = hashlib.sha256(metadata["record"].encode()).hexdigest()
     arrays, _ = load_arrays(path)
     save_file(arrays, path, {key: value for key, value in header.items() if value is not None})
-    with pytest.raises(RunError, match=r"0-1\.safetensors: "):
+    with pytest.raises(RunError, match=r"0/1\.safetensors: "):
         read(whole)
 
 
 def test_arrays_read_in_part_are_as_listed(whole):
     """The type and shape of an array are in its file's header, which has no other checksum."""
-    path = whole.directory / FILES["row"]
+    path = whole.directory / FILES["string"]
     content, row = path.read_bytes(), whole.rows()[0]
     assert (row.a, row.b, row.level) == (0, 1, 0.5)
     for old, new in (
@@ -240,5 +267,5 @@ def test_arrays_read_in_part_are_as_listed(whole):
         (b'"profile.loss":', b'"profile.lost":'),
     ):
         path.write_bytes(content.replace(old, new))
-        with pytest.raises(RunError, match=r"0-1\.safetensors"):
+        with pytest.raises(RunError, match=r"0/1\.safetensors"):
             whole.load_profile(row)

@@ -25,6 +25,7 @@ UPPER = "components are an upper bound: paths that were not found may join more"
 @options.only_levels
 @click.option("--method", type=options.MethodName(), help="How to search: a name, or MODULE:CLASS.")
 @options.require_connected
+@options.workers
 @options.changes
 @options.common
 def connect(
@@ -33,6 +34,8 @@ def connect(
     levels: tuple[float, ...],
     method: str | None,
     require_connected: bool,
+    workers: int | None,
+    scheduler: str | None,
     overrides: tuple[str, ...],
     seed: int | None,
     runs_dir: str,
@@ -48,9 +51,11 @@ def connect(
     Example:
       lscape connect runs/quickstart-* --pairs disjoint --level 0.5 --method straight
       lscape connect runs/quickstart-* --pairs tree
+      lscape connect runs/quickstart-* --workers 4
     """
     given = {"pairs": pairs, "method": method, "seed": seed}
     asked = [f"connect.{key}={value}" for key, value in given.items() if value is not None]
+    asked += options.by_workers(workers, scheduler)
     with console.working(quiet) as progress:
         from landscape.stages.connect import connect as connect_pairs
         from landscape.stages.connect import tree_of

@@ -150,6 +150,24 @@ changes = _together(
     click.option("--seed", type=int, metavar="N", help="Change the seed."),
 )  # fmt: skip
 
+workers = _together(
+    click.option(
+        "--workers", type=click.IntRange(1), metavar="N",
+        help="Share the work among N processes of this machine (compute.workers).",
+    ),
+    click.option(
+        "--scheduler", metavar="ADDRESS",
+        help="Share it among the workers of a running Dask cluster (compute.scheduler).",
+    ),
+)  # fmt: skip
+
+
+def by_workers(workers: int | None, scheduler: str | None) -> list[str]:
+    """The two options as overrides of the config."""
+    given = {"workers": workers, "scheduler": scheduler}
+    return [f"compute.{key}={value}" for key, value in given.items() if value is not None]
+
+
 config_argument = click.argument("config", type=click.Path())
 run_argument = click.argument("run", type=click.Path())
 

@@ -16,10 +16,10 @@ from lscape_cli import console, options
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["table", "json", "csv"]),
+    type=click.Choice(["table", "json", "csv", "rows"]),
     default="table",
     show_default=True,
-    help="What to print.",
+    help="What to print; rows: the pairs of one RUN as results.csv has them, as far as they are.",
 )
 @click.option(
     "--against",
@@ -45,9 +45,10 @@ def report(
     """Print what was found in each RUN, per level.
 
     Pairs connected, lengths, beads, losses and costs, per level and method. Only reads what was
-    found. Also writes a page that opens offline: report.html in the run directory or, for several
-    runs, report-N-runs.html in the first one's; and the drawings of strings under pictures/. A RUN
-    may be the directory of a sweep, alone: then its combinations are set beside one another.
+    found, also while the run goes on. Also writes a page that opens offline: report.html in the run
+    directory or, for several runs, report-N-runs.html in the first one's; and the drawings of
+    strings under pictures/. A RUN may be the directory of a sweep, alone: then its combinations are
+    set beside one another.
 
     \b
     Example:
@@ -60,14 +61,26 @@ def report(
 
     sweeps = [run for run in runs if open_sweep(run, runs_dir)]
     if sweeps:
-        if len(runs) > 1 or against or pairs:
-            raise RunError(f"{sweeps[0]}: a sweep is reported alone, without --against and --pairs")
+        if len(runs) > 1 or against or pairs or form == "rows":
+            raise RunError(
+                f"{sweeps[0]}: a sweep is reported alone, without --against, --pairs and rows"
+            )
         return write_sweep(sweeps[0], "json" if as_json else form, quiet, runs_dir)
     published = read_published(against) if against else []
     opened = [open_run(run, runs_dir) for run in runs]
     opened = list({run.directory.resolve(): run for run in opened}.values())
+    if form == "rows":
+        return _show_rows(opened)
     drawn = _pairs(pairs, opened) if pairs else []
     write(opened, "json" if as_json else form, quiet, published, drawn)
+
+
+def _show_rows(runs: Sequence[Any]) -> None:
+    from landscape.store.files import RunError
+
+    if len(runs) > 1:
+        raise RunError(f"{runs[1]}: --format rows is of one run")
+    console.show(runs[0].results_text().rstrip("\n"))
 
 
 def _pairs(given: str, runs: Sequence[Any]) -> list[tuple[int, int]]:

@@ -12,12 +12,15 @@ from lscape_cli.report import write, write_sweep
 @options.config_argument
 @options.require_connected
 @click.option("--no-measure", is_flag=True, help="Leave out shortening, curvatures and Hessians.")
+@options.workers
 @options.changes
 @options.common
 def run(
     config: str,
     require_connected: bool,
     no_measure: bool,
+    workers: int | None,
+    scheduler: str | None,
     overrides: tuple[str, ...],
     seed: int | None,
     runs_dir: str,
@@ -34,6 +37,7 @@ def run(
     Example:
       lscape run configs/quickstart.yaml --set connect.pairs=disjoint
     """
+    overrides = (*overrides, *options.by_workers(workers, scheduler))
     with console.working(quiet) as progress:
         from landscape.config.load import load_config, load_sweep
         from landscape.stages.connect import tree_of

@@ -19,6 +19,7 @@ from pydantic import (
     field_validator,
 )
 
+from landscape.config.cluster_section import Cluster
 from landscape.config.optax_section import BeadOptimizer, LearningRate
 from landscape.config.train_section import WeightDecay
 from landscape.config.validation import validated
@@ -340,7 +341,15 @@ class Compute(Settings):
     devices: Count | None = None
     """How many to use; null: all."""
     memory: Bytes = 2**31
-    """Bytes for the parameters and optimiser states, and the paths searched together; as 2GiB."""
+    """Bytes for the parameters and optimiser states, and the paths searched together; as 2GiB.
+    Workers on this machine share it."""
+    workers: Count = 1
+    """How many processes share the pairs; 1: this one alone."""
+    cluster: Cluster | None = None
+    """Where the workers run; null: on this machine, each with its share of the cores."""
+    scheduler: str | None = None
+    """The address of a Dask scheduler whose workers share the pairs, in the place of workers of
+    our own."""
 
 
 def pair_list(pairs: str, models: int) -> list[tuple[int, int]]:

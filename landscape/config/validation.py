@@ -107,6 +107,11 @@ def _message(detail: Any, kind: Any) -> str | None:
         return None
     if found == "missing":
         return "missing, and it has no default"
+    if found == "union_tag_not_found":
+        return f"needs {context['discriminator'].strip(chr(39))}"
+    if found == "union_tag_invalid":
+        allowed = re.findall(r"'([^']*)'", context["expected_tags"])
+        return unknown(context["tag"], allowed, context["discriminator"].strip("'"))
     if found == "value_error":
         return str(context["error"])
     if found == "literal_error":

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
+from pathlib import Path
 
 
 def usable() -> int:
@@ -13,3 +15,20 @@ def usable() -> int:
     if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def share(part: int, parts: int) -> list[int]:
+    """A part's own cores, of equal parts of those that this process may use: at least one."""
+    mine = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    return mine[part % parts :: parts] or mine[part % max(len(mine), 1) :][:1]
+
+
+def keep_to(mine: list[int]) -> None:
+    """Keep all threads of this process to some cores, where the platform can."""
+    if not mine or not hasattr(os, "sched_setaffinity"):
+        return
+    threads = Path("/proc/self/task")
+    numbers = [int(one.name) for one in threads.iterdir()] if threads.is_dir() else [0]
+    for thread in numbers:
+        with contextlib.suppress(ProcessLookupError):  # one that has just ended
+            os.sched_setaffinity(thread, mine)

@@ -3,9 +3,9 @@
 A string of n segments moves by implicit steps of curve shortening: it minimises ½ Σ ‖θ_{i+1} −
 θ_i‖² + ½ Σ ρ_i ‖step_i‖² subject to linearised constraints on places of its segments (sequential
 quadratic programming; Nocedal and Wright 2006, ch. 18). In its dual that is a problem in as many
-unknowns as there are constraints, however many parameters there are, and all that bounds them is
-their sign. Constraints are on segments, not on beads: between two beads on a convex obstacle the segment
-is what touches it.
+unknowns as there are constraints, however many parameters there are, bounded by their sign alone.
+Constraints are on segments, not on beads: between two beads on a convex obstacle the segment is
+what touches it.
 
 A sweep costs a gradient a segment, where the segment is thought to be highest; what was seen
 elsewhere on it lately stays, moved with its linear model. A thin level set has walls that these do

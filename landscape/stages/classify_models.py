@@ -5,13 +5,14 @@ from __future__ import annotations
 from landscape.measures.barrier_bounds import barrier_lower_bounds
 from landscape.stages.build import Progress, build_landscape, config_of, silent
 from landscape.stages.context import EndPoints
+from landscape.store.files import write_records
 from landscape.store.records.models import (
     BoundAroundZero,
     BoundRankOne,
     LowerBoundRecord,
     Side,
 )
-from landscape.store.run import Run, write_records
+from landscape.store.run import Run
 
 KINDS = {"around zero": BoundAroundZero, "rank one": BoundRankOne}
 

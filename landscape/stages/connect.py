@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import itertools
+import functools
 from collections.abc import Sequence
 from dataclasses import replace
 
+from landscape.cluster.clusters import workers_of
 from landscape.config.load import Config, changes, dump_section, revised
 from landscape.config.naming import set_name
 from landscape.config.optax_section import BeadOptimizer
-from landscape.config.sections import pair_list
+from landscape.config.sections import Compute, pair_list
 from landscape.stages.build import Progress, config_of, log, silent
-from landscape.stages.context import Pair, connect_context
-from landscape.stages.pairs import Link, chain, connect_level
+from landscape.stages.context import connect_context
+from landscape.stages.levels import links, search_levels
+from landscape.stages.pair_tasks import hand_out
+from landscape.stages.rows import RunRows
 from landscape.stages.start_path import given_paths
 from landscape.stages.state import check_paths
 from landscape.stages.tree import connect_tree, tree_is_complete
@@ -76,26 +79,27 @@ def _connect_set(
     if settings.pairs == "tree":
         complete = tree_is_complete(run, config, chosen)
     else:
-        complete = len(wanted(run.rows())) == len(asked) and not _links(run, config, chosen, pairs)
+        complete = len(wanted(run.rows())) == len(asked) and not links(
+            config, RunRows(run, name).known(), chosen, pairs
+        )
     if complete and not _unfinished(run, name, chosen):
         log.info(f"{run.directory}: {name} is already finished for these pairs, nothing to do")
         return wanted(run.write_results())
     check_paths(config)
     with run.stage(f"connect {name}"):
         run.keep_changes(name, changes(own, config, "connect"))
+        run.take_task_rows(name)
         context = connect_context(run, config, name, progress)
         used = settings.model_copy(update={"optimizer": _descends(config, context.optimizer)})
         write_bytes(run.settings_file(name), dump_section(used).encode())
         paths = given_paths(config, context.landscape, context.end_points, chosen, pairs)
         context = context.with_start_paths(paths)
-        if settings.pairs == "tree":
-            connect_tree(context, chosen, progress)
-        else:
-            for level in chosen:
-                connect_level(context, level, pairs, progress)
-                chain(context, _links(run, config, [level], pairs, below=False), progress)
-            for level in reversed(chosen):
-                chain(context, _links(run, config, [level], pairs), progress)
+        with workers_of(Compute() if paths else config.compute) as pool:
+            search = search_levels if pool is None else functools.partial(hand_out, pool=pool)
+            if settings.pairs == "tree":
+                connect_tree(context, chosen, search, progress)
+            else:
+                search(context, levels=chosen, pairs=pairs, progress=progress)
         rows = run.write_results()
     return wanted(rows)
 
@@ -124,29 +128,4 @@ def tree_of(
 
 
 def _unfinished(run: Run, name: str, levels: Sequence[float]) -> bool:
-    return any(run.search_file(name, level).exists() for level in levels)
-
-
-def _links(
-    run: Run, config: Config, levels: Sequence[float], pairs: Sequence[Pair], below: bool = True
-) -> list[Link]:
-    """What `connect.chain` has still to do: each pair missed starts again from its string at the
-    nearest level above that has one; if that misses as well, or there is none, from below."""
-    settings = config.connect
-    if not settings.chain or not settings.finder.chains:
-        return []
-    name = set_name(settings)
-    rows = {(r.a, r.b, r.level): r for r in run.rows() if r.set == name}
-    links = []
-    for level, (a, b) in itertools.product(levels, pairs):
-        row = rows.get((a, b, level))
-        if row is None or row.status not in ("NOT_FOUND", "STUCK"):
-            continue
-        found = [r for key, r in rows.items() if key[:2] == (a, b) and r.status == "CONNECTED"]
-        above = [r for r in found if r.level > level and row.chained_from is None]
-        under = [r for r in found if r.level < level and (row.chained_from or level) >= level]
-        if above:
-            links.append(Link(row, min(above, key=lambda r: r.level)))
-        elif under and below:
-            links.append(Link(row, max(under, key=lambda r: r.level)))
-    return links
+    return bool(run.task_files(name)) or any(run.search_files(name, level) for level in levels)

@@ -31,6 +31,7 @@ from landscape.stages.build import (
     check_and_cast_params,
     check_hypotheses,
 )
+from landscape.stages.rows import RunRows, SetRows
 from landscape.store.files import Arrays, RunError, checked, load_arrays
 from landscape.store.records.models import EndPoint
 from landscape.store.run import Run
@@ -45,8 +46,10 @@ class ConnectContext:
     """What the searches of a set share.
 
     name: the set's; shortener: what draws strings tight, compiled once; optimizer: what beads
-    descend by; group: how many strings are searched together; start_paths: the paths that were
-    given for levels and pairs, arrays [beads, ...].
+    descend by; group: how many strings are searched together; rows: those
+    there are, and where new ones go; start_paths: the paths that were given for levels and pairs,
+    arrays [beads, ...]; others_too: whether searches of any pairs that were interrupted are
+    finished, or only those of the pairs that are asked for.
     """
 
     run: Run
@@ -58,6 +61,8 @@ class ConnectContext:
     end_points: EndPoints
     alignments: Alignments
     group: int
+    rows: SetRows
+    others_too: bool = True
     start_paths: Mapping[tuple[float, Pair], Arrays] = field(default_factory=dict)
 
     @property
@@ -131,8 +136,9 @@ def connect_context(
     end_points = EndPoints(run, config, landscape)
     alignments = Alignments(run, config, landscape, end_points, problem.evaluate)
     return ConnectContext(
-        run, config, name, problem, shortener, optimizer, end_points, alignments, group
-    )
+        run, config, name, problem, shortener, optimizer, end_points, alignments, group,
+        RunRows(run, name),
+    )  # fmt: skip
 
 
 def group_size(parameters: int, config: Config) -> int:

@@ -21,9 +21,9 @@ from landscape.stages.build import (
     log,
     silent,
 )
-from landscape.store.files import load_arrays
+from landscape.store.files import load_arrays, write_records
 from landscape.store.records.models import FinalStateRecord
-from landscape.store.run import Run, write_records
+from landscape.store.run import Run
 
 
 def measure_final_states(run: Run, progress: Progress = silent) -> list[FinalStateRecord]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -34,13 +34,10 @@ def connect_level(
     context: ConnectContext, level: float, pairs: Sequence[Pair], progress: Progress
 ) -> None:
     """Search the pairs that have no row at a level yet; first what was interrupted."""
-    run, at = context.run, context.level_spec(level)
-    checkpoints = Checkpoints(run.search_file(context.name, level))
-    before = kept(checkpoints, KeptSearch)
-    if before is not None:  # a group that was interrupted is finished first, as it was
-        search = unpacked(before)
-        _search_group(context, at, search, checkpoints, len(search.strings), 0, progress)
-    done = {(a, b) for a, b in pairs if run.connection_file(context.name, level, a, b).exists()}
+    at = context.level_spec(level)
+    for search in _interrupted(context, level, pairs):
+        _search_group(context, at, search, len(search.strings), 0, progress)
+    done = {(row.a, row.b) for row in context.rows.known() if row.level == level}
     ready = []
     for a, b in sorted(set(pairs) - done):
         if all(context.end_points.reached(model, level) for model in (a, b)):
@@ -50,7 +47,16 @@ def connect_level(
     for first in range(0, len(ready), context.group):
         group = ready[first : first + context.group]
         search = Search([_begin(context, level, pair) for pair in group])
-        _search_group(context, at, search, checkpoints, len(ready), first, progress)
+        _search_group(context, at, search, len(ready), first, progress)
+
+
+def _interrupted(context: ConnectContext, level: float, pairs: Sequence[Pair]) -> Iterator[Search]:
+    """The groups that were interrupted, as they were."""
+    for first, path in context.run.search_files(context.name, level).items():
+        if context.others_too or first in pairs:
+            before = kept(Checkpoints(path), KeptSearch)
+            assert before is not None
+            yield unpacked(before)
 
 
 def _begin(context: ConnectContext, level: float, pair: Pair) -> String:
@@ -67,7 +73,6 @@ def chain(context: ConnectContext, links: Sequence[Link], progress: Progress) ->
     if not links:
         return
     level = links[0].missed.level
-    checkpoints = Checkpoints(context.run.search_file(context.name, level))
     for first in range(0, len(links), context.group):
         strings = []
         for missed, found in links[first : first + context.group]:
@@ -78,14 +83,13 @@ def chain(context: ConnectContext, links: Sequence[Link], progress: Progress) ->
             string.seconds = missed.seconds or 0.0
             strings.append(string)
         at = context.level_spec(level)
-        _search_group(context, at, Search(strings), checkpoints, len(links), first, progress)
+        _search_group(context, at, Search(strings), len(links), first, progress)
 
 
 def _search_group(
     context: ConnectContext,
     at: LevelSpec,
     search: Search,
-    checkpoints: Checkpoints,
     total: int,
     before: int,
     progress: Progress,
@@ -93,6 +97,8 @@ def _search_group(
     """Search, judge, keep. The rows of a group are written only when all of it is decided,
     so that a resumed group has the same strings in its batches."""
     stage, run = f"connecting at {at.level:g}", context.run
+    first = _pair(search.strings[0])
+    checkpoints = Checkpoints(run.search_file(context.name, at.level, *first))
 
     def state() -> Plain:
         return packed(search)
@@ -110,7 +116,7 @@ def _search_group(
             **_facts(search, before, total),
         )
     checkpoints.keep(state, now=True)
-    connected = 0
+    connected, rows = 0, []
     for number, string in enumerate(search.strings):
         a, b = context.ends(at.level, _pair(string))
         restore_ends(string, a, b)
@@ -122,8 +128,7 @@ def _search_group(
         if context.problem.budget is not None:
             certificate, evaluate = connection.certificate, context.problem.evaluate
             rounds["anytime"] = anytime_of(string, certificate, evaluate, at.limit)
-        run.save_connection(row, string.points, profile, rounds)
-        run.append_events(context.name, [_verdict_event(row)])
+        rows.append(run.save_string(row, string.points, profile, rounds))
         connected += connection.status is Status.CONNECTED
         progress(
             stage,
@@ -133,7 +138,8 @@ def _search_group(
             connected=connected,
             beads=max(trees.count(s.points) for s in search.strings),
         )
-    run.write_results()
+    context.rows.add(rows)
+    context.rows.tell([*map(_verdict_event, rows)])
     checkpoints.drop()
 
 
@@ -170,7 +176,7 @@ def _tell_rounds(
             }
             | {name: _whole(numbers.max()) for name, numbers in own.items()}
         )
-    context.run.append_events(context.name, [finite(event) for event in events])
+    context.rows.tell([finite(event) for event in events])
 
 
 def _save_unreached(context: ConnectContext, level: float, a: int, b: int) -> None:
@@ -191,8 +197,8 @@ def _save_unreached(context: ConnectContext, level: float, a: int, b: int) -> No
     )
     shapes = context.landscape.shapes.items()
     no_beads = {name: np.zeros((0, *shape.shape), shape.dtype) for name, shape in shapes}
-    context.run.save_connection(row, no_beads, np.zeros((0, 2)), {})
-    context.run.append_events(context.name, [_verdict_event(row)])
+    context.rows.add([context.run.save_string(row, no_beads, np.zeros((0, 2)), {})])
+    context.rows.tell([_verdict_event(row)])
 
 
 def _facts(search: Search, before: int, total: int) -> dict[str, Fact]:

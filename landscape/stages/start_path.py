@@ -17,8 +17,8 @@ from landscape.config.sections import PATH_FILE
 from landscape.core import paths, trees
 from landscape.core.task import Landscape
 from landscape.stages.build import check_and_cast_params
-from landscape.store.files import Arrays, RunError
-from landscape.store.run import PROFILE, SEARCH_HISTORY
+from landscape.store.connections import SEARCH_HISTORY
+from landscape.store.files import PROFILE, Arrays, RunError
 
 SAME = 1e-5  # of the chord: how far an end of the file may be from its model
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import combinations
+from typing import Protocol
 
 import numpy as np
 
@@ -18,15 +19,30 @@ from landscape.config.naming import set_name
 from landscape.core.level import LevelSpec
 from landscape.stages.build import Progress, renamed
 from landscape.stages.context import ConnectContext
-from landscape.stages.pairs import connect_level
 from landscape.stages.snapshots import carry
+from landscape.store.files import write_records
 from landscape.store.records.strings import StringRecord, TreeRecord
-from landscape.store.run import Run, write_records
+from landscape.store.run import Run
 
 HELD_BYTES = 2**28  # of models, while distances are measured
 
 
-def connect_tree(context: ConnectContext, levels: Sequence[float], progress: Progress) -> None:
+class SearchLevels(Protocol):
+    """What searches pairs at levels, as `levels.search_levels` does."""
+
+    def __call__(
+        self,
+        context: ConnectContext,
+        *,
+        levels: Sequence[float],
+        pairs: Sequence[Pair],
+        progress: Progress,
+    ) -> None: ...
+
+
+def connect_tree(
+    context: ConnectContext, levels: Sequence[float], search: SearchLevels, progress: Progress
+) -> None:
     """Connect what can be connected at each level, round by round; a record a level in its tree.
 
     The pairs of a round depend on the rows alone that are there at
@@ -35,7 +51,7 @@ def connect_tree(context: ConnectContext, levels: Sequence[float], progress: Pro
     run, tries = context.run, context.config.connect.tries
     for level in sorted(levels):
         carry(context, level, progress)
-        connect_level(context, level, [], progress)  # what was interrupted
+        search(context, levels=[level], pairs=[], progress=progress)  # what was interrupted
         who = reached(run.models(), level)
         distance = _distances(context, who, level)
         number = 0
@@ -48,7 +64,7 @@ def connect_tree(context: ConnectContext, levels: Sequence[float], progress: Pro
 
             told = renamed(progress, after=f", round {number}")
 
-            connect_level(context, level, pairs, told)
+            search(context, levels=[level], pairs=pairs, progress=told)
         _keep(run, context.name, record)
 
 

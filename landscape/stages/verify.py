@@ -45,8 +45,8 @@ class Kept(NamedTuple):
     """A path on disk: its record, in which its certificate is, and the files of its two ends.
 
     basis: the grid of the search that found it, or what it was made of; section: the record's name
-    in the file; prefix: of the names of the path's arrays; align: by what the second end is
-    permuted.
+    in the file (a row is in no file); prefix: of the names of the path's arrays; align: by what the
+    second end is permuted.
     """
 
     kind: str
@@ -55,7 +55,7 @@ class Kept(NamedTuple):
     ends: tuple[Path, Path]
     record: Certified
     basis: int
-    section: str
+    section: str = ""
     prefix: str = ""
     align: Align | None = None
 
@@ -219,7 +219,11 @@ def _judged_again(
         changes |= kept.lost(finite)
         log.warning(f"DOWNGRADED {kept.name}: {reason}")
     if not agreed or not found.holds(known):
-        save_arrays(kept.file, arrays, {**header, kept.section: replace(kept.record, **changes)})
+        again = replace(kept.record, **changes)
+        if isinstance(again, StringRecord):
+            run.append_rows([again])
+        else:
+            save_arrays(kept.file, arrays, {**header, kept.section: again})
     is_string = isinstance(kept.record, StringRecord | StringMeasure)
     keys = ("set", "method", "level", "a", "b") if is_string else ()
     return Verdict(
@@ -259,7 +263,7 @@ def _string(run: Run, row: StringRecord, kind: str = "strings") -> Kept:
     said = f"{name} at {level:g}, pair {a}-{b}"
     ends = run.model_file(a, level), run.model_file(b, level)
     file = run.connection_file(name, level, a, b)
-    return Kept(kind, said, file, ends, row, row.grid or BASIS, "row", align=row.align)
+    return Kept(kind, said, file, ends, row, row.grid or BASIS, align=row.align)
 
 
 def _strings(run: Run) -> Iterator[Kept]:

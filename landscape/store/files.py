@@ -22,10 +22,12 @@ from safetensors.numpy import save
 from landscape.store.records.base import Record, as_dict
 from landscape.store.records.runs import Contents, Header
 
-FORMAT = 1
+FORMAT = 2
+PROFILE = ("profile.position", "profile.loss")
 
 Arrays = dict[str, np.ndarray]
 Value = TypeVar("Value")
+Kind = TypeVar("Kind", bound=Record)
 
 
 class RunError(Exception):
@@ -80,6 +82,20 @@ def write_json(path: Path, record: Mapping[str, Any]) -> None:
     write_bytes(path, f"{text}\n".encode())
 
 
+def write_records(path: Path, records: Sequence[Record]) -> None:
+    """Keep a list of records as JSON."""
+    write_json(path, {"records": list(records)})
+
+
+def read_records(path: Path, kind: object) -> list[Any]:
+    """What `write_records` kept. Raises RunError."""
+    return checked(kind, read_json(path).get("records"), f"{path}: records")
+
+
+def read_if_there(path: Path, kind: object) -> list[Any]:
+    return read_records(path, kind) if path.exists() else []
+
+
 def _checksum(record: Mapping[str, Any]) -> str:
     text = json.dumps(record, sort_keys=True, separators=(",", ":"), default=as_dict)
     return hashlib.sha256(text.encode()).hexdigest()
@@ -125,9 +141,9 @@ def finite(numbers: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def save_arrays(path: Path, arrays: Arrays, record: Mapping[str, Any]) -> None:
-    """Arrays and JSON, of records too, in one safetensors file, with checksums of both in its
-    header."""
+def save_arrays(path: Path, arrays: Arrays, record: Mapping[str, Any]) -> str:
+    """Keep arrays and JSON, of records too, in one safetensors file, with checksums of both in its
+    header; that of the arrays."""
     listed = {name: _kind(array) for name, array in arrays.items()}
     contents = Contents(arrays=listed, arrays_sha256=digest(arrays))
     text = json.dumps({**record, **as_dict(contents)}, allow_nan=False, default=as_dict)
@@ -139,6 +155,7 @@ def save_arrays(path: Path, arrays: Arrays, record: Mapping[str, Any]) -> None:
     # not ascontiguousarray, which gives a scalar an axis
     contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     write_bytes(path, save(contiguous, metadata=metadata))
+    return contents.arrays_sha256
 
 
 @contextlib.contextmanager
@@ -205,6 +222,31 @@ def load_some(path: Path, wanted: Callable[[str], bool]) -> Arrays:
     missing or of another type or shape than it lists."""
     with _opened(path) as (file, _, contents):
         return _taken(file, filter(wanted, contents.arrays), contents, path)
+
+
+def part(record: Mapping[str, Any], section: str, kind: type[Kind], path: Path) -> Kind:
+    """A section of the JSON beside a file's arrays. Raises RunError."""
+    return checked(kind, record.get(section), f"{path}: {section}")
+
+
+def in_place(path: Path, place: Path, record: Kind) -> Kind:
+    """The record, if it belongs where it was found. Raises RunError."""
+    if path != place:
+        raise RunError(f"{path}: its record is that of {place}")
+    return record
+
+
+def beside(profile: np.ndarray) -> Arrays:
+    """A profile [points, 2] as arrays beside a path's."""
+    return dict(zip(PROFILE, np.asarray(profile).T.copy(), strict=True))
+
+
+def profile_in(arrays: Arrays, path: Path) -> np.ndarray:
+    """The profile [points, 2], taken out of the arrays. Raises RunError where there is none."""
+    parts = [arrays.pop(name, np.zeros(())) for name in PROFILE]
+    if parts[0].ndim != 1 or parts[0].shape != parts[1].shape:
+        raise RunError(f"{path}: no profile ({', '.join(PROFILE)}, of one length)")
+    return np.stack(parts, axis=1)
 
 
 def append_lines(path: Path, records: Sequence[Record | Mapping[str, Any]]) -> None:

@@ -9,20 +9,23 @@ runs/<name>-<hash>/
     models/<model>/last.safetensors             where training ended, above the lowest level
     sets/<set>/settings.yaml        the connect section that made this set
     sets/<set>/events.jsonl         {level, a, b, event, ...}: what the search did
-    sets/<set>/<level>/<a>-<b>.safetensors   the string, its profile, its row
+    sets/<set>/rows.jsonl           its rows, appended; of a pair and level the last counts
+    sets/<set>/<level>/<a>/<b>.safetensors   the string, its profile, its search's history
+    sets/<set>/search-<level>-<a>-<b>.safetensors   a search that is not finished, by its first pair
+    sets/<set>/task-<a>-<b>.jsonl   the rows of a worker's task that is not finished, the same
     sets/<set>/tree.json            a record a level: what `pairs: tree` searched, and what not
     snapshots/<model>/<level>.safetensors    the path from where a model met a level to where it
                                     met the next lower one, its profile, its record
-    barriers/<a>-<b>.safetensors    the path of the lowest maximum known between the deepest
+    barriers/<a>/<b>.safetensors    the path of the lowest maximum known between the deepest
                                     snapshots of two models, its profile, its record
-    alignments/<how>/<level>/<a>-<b>.safetensors   by which order of each axis model b is permuted
+    alignments/<how>/<level>/<a>/<b>.safetensors   by which order of each axis model b is permuted
                                     onto model a, and its record
     comparisons/<name>.json         which sets are compared, searched within one budget
     final_states.json               where training ended: gradient, Hessian, what they promise
     lower_bounds.json               no path from side to side stays below a height, by proof
-    results.csv                     the rows of all sets
+    results.csv                     the rows of all sets, as the last stage left them
     measures/<measures>/settings.yaml           the measure section that made these measures
-    measures/<measures>/strings/<set>/<level>/<a>-<b>.safetensors   a connected string, measured
+    measures/<measures>/strings/<set>/<level>/<a>/<b>.safetensors   a connected string, measured
     measures/<measures>/models/<level>/<model>.safetensors          a model at a level, measured
     measures/<measures>/strings.csv, models.csv, parts.csv, top.csv, also.csv   of these files
     planes/<name>.safetensors       the loss on a plane: x, y, loss [y, x], models [n, 2], and
@@ -32,7 +35,9 @@ runs/<name>-<hash>/
     report.html
 
 The records, and what each of their keys may be, are in landscape/store/records. Each file has a
-checksum, but for those of lines (.jsonl), which grow, and of settings.
+checksum, but for those of lines (.jsonl), which grow, and of settings; rows.jsonl has one a line.
+Files of pairs lie in a folder for each first model, so that no folder has more than there are
+models.
 """
 
 from __future__ import annotations
@@ -106,14 +111,34 @@ class Layout:
     def settings_file(self, set_name: str) -> Path:
         return self.set_directory(set_name) / "settings.yaml"
 
-    def search_file(self, set_name: str, level: float) -> Path:
-        return self.set_directory(set_name) / f"search-{level_name(level)}.safetensors"
+    def rows_file(self, set_name: str) -> Path:
+        return self.set_directory(set_name) / "rows.jsonl"
+
+    def search_file(self, set_name: str, level: float, a: int, b: int) -> Path:
+        return self.set_directory(set_name) / f"search-{level_name(level)}-{a}-{b}.safetensors"
+
+    def search_files(self, set_name: str, level: float) -> dict[tuple[int, int], Path]:
+        """The searches at a level that were interrupted, by their first pairs."""
+        start = f"search-{level_name(level)}-"
+        found = {}
+        for path in sorted(self.set_directory(set_name).glob(f"{start}*.safetensors")):
+            a, _, b = path.stem.removeprefix(start).partition("-")
+            if a.isdigit() and b.isdigit():
+                found[int(a), int(b)] = path
+        return found
+
+    def task_file(self, set_name: str, a: int, b: int) -> Path:
+        return self.set_directory(set_name) / f"task-{a}-{b}.jsonl"
+
+    def task_files(self, set_name: str) -> list[Path]:
+        """The rows of tasks that were cut off."""
+        return sorted(self.set_directory(set_name).glob("task-*.jsonl"))
 
     def connection_file(self, set_name: str, level: float, a: int, b: int) -> Path:
-        return self.set_directory(set_name) / level_name(level) / f"{a}-{b}.safetensors"
+        return self.set_directory(set_name) / level_name(level) / f"{a}" / f"{b}.safetensors"
 
     def alignment_file(self, how: str, level: float, a: int, b: int) -> Path:
-        return self.directory / "alignments" / how / level_name(level) / f"{a}-{b}.safetensors"
+        return self.directory / "alignments" / how / level_name(level) / f"{a}" / f"{b}.safetensors"
 
     def plane_file(self, name: str) -> Path:
         return self.directory / "planes" / f"{name}.safetensors"
@@ -128,14 +153,14 @@ class Layout:
         return self.directory / "snapshots" / f"{model}" / f"{level_name(level)}.safetensors"
 
     def barrier_file(self, a: int, b: int) -> Path:
-        return self.directory / "barriers" / f"{a}-{b}.safetensors"
+        return self.directory / "barriers" / f"{a}" / f"{b}.safetensors"
 
     def measures_directory(self, measures: str) -> Path:
         return self.directory / "measures" / measures
 
     def string_measure_file(self, measures: str, row: OfPair) -> Path:
         folder = self.measures_directory(measures) / "strings" / row.set
-        return folder / level_name(row.level) / f"{row.a}-{row.b}.safetensors"
+        return folder / level_name(row.level) / f"{row.a}" / f"{row.b}.safetensors"
 
     def model_measure_file(self, measures: str, level: float, model: int) -> Path:
         folder = self.measures_directory(measures) / "models" / level_name(level)

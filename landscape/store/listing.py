@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Literal
 
 from landscape.core.status import Status
-from landscape.store.files import RunError, read_table
+from landscape.store.files import RunError
+from landscape.store.records.strings import StringRecord
 from landscape.store.run import Run, open_run
 from landscape.store.sweeps import SWEEP_FILE, open_sweep
 
@@ -101,8 +102,8 @@ def _summary(directory: Path) -> RunSummary:
     done = sum(n in made and made[n].stage_status(_searching(s)) == "done" for n, s in asked)
     ended = next(((run.status, run.stage) for run in runs if run.status != "done"), None)
     rows = [
-        row for name, run in made.items() for row in _rows(run) if (name, row["set"]) in asked
-    ]  # fmt: skip
+        row for name, run in made.items() for row in run.known_rows() if (name, row.set) in asked
+    ]
     return RunSummary(
         name=directory.name,
         directory=directory,
@@ -131,7 +132,7 @@ def _run(run: Run) -> RunSummary:
         status=status,
         stage=stage,
         levels=tuple(run.config()["levels"]["values"]),
-        searches=_counted(_rows(run), by_set=True),
+        searches=_counted(run.known_rows(), by_set=True),
         size=_size(run.directory),
         changed=run.meta_file.stat().st_mtime,
     )
@@ -141,21 +142,14 @@ def _searching(set_name: str) -> str:
     return f"connect {set_name}"
 
 
-def _rows(run: Run) -> list[dict[str, str]]:
-    rows = read_table(run.results_file)
-    if rows and not {"set", "method", "status"} <= rows[0].keys():
-        raise RunError(f"{run.results_file}: no columns set, method and status")
-    return rows
-
-
-def _counted(rows: Sequence[dict[str, str]], by_set: bool) -> tuple[SearchCount, ...]:
+def _counted(rows: Sequence[StringRecord], by_set: bool) -> tuple[SearchCount, ...]:
     """By method; by set, if it may be, where there are several of one method."""
-    sets = {(row["method"], row["set"]) for row in rows}
+    sets = {(row.method, row.set) for row in rows}
     per_method = Counter(method for method, _ in sets)
     counts: dict[str, Counter[str]] = {}
     for row in rows:
-        name = row["method"] if per_method[row["method"]] == 1 or not by_set else row["set"]
-        counts.setdefault(name, Counter())[row["status"]] += 1
+        name = row.method if per_method[row.method] == 1 or not by_set else row.set
+        counts.setdefault(name, Counter())[row.status] += 1
     return tuple(
         SearchCount(
             name,

@@ -107,7 +107,7 @@ def test_what_is_no_run_is_named_and_stops_nothing(folder, run):
     (folder / "photos").mkdir()
     (folder / ".new-1").mkdir()
     (folder / "notes.txt").write_text("hello")
-    for name, file in {"a": "meta.json", "b": "config.yaml", "c": "results.csv"}.items():
+    for name, file in {"a": "meta.json", "b": "config.yaml", "c": "sets/dss-1/rows.jsonl"}.items():
         shutil.copytree(run.directory, folder / name)
         (folder / name / file).write_text("{\n1,2,3")
     found = listed(folder)
@@ -116,7 +116,7 @@ def test_what_is_no_run_is_named_and_stops_nothing(folder, run):
     assert reasons.keys() == {"a", "b", "c", "photos"}
     assert reasons["a"].startswith("not a run directory") or "meta.json" in reasons["a"]
     assert reasons["b"].startswith("config.yaml: altered")
-    assert reasons["c"].startswith("results.csv: damaged")
+    assert reasons["c"].startswith("sets/dss-1/rows.jsonl:1: ")
     assert "has no meta.json" in reasons["photos"]
     done = lscape("runs", "--runs-dir", str(folder))
     assert done.exit_code == 0 and done.stderr.count("left out: ") == 4

@@ -1,5 +1,9 @@
 """Bands that are lowered as a whole: known saddles, the published rules, what a step counts."""
 
+# pyright: reportIndexIssue=false, reportArgumentType=false, reportAttributeAccessIssue=false
+# pyright: reportOptionalSubscript=false, reportPossiblyUnboundVariable=false
+# stand-ins of problems and strings, and trees of arrays
+
 import jax
 import jax.numpy as jnp
 import numpy as np

@@ -70,15 +70,19 @@ def test_it_searches_the_same_pairs_and_resumes(ring, tmp_path):
     assert list(dict.fromkeys(row.set for row in rows)) == [
         set_name(one) for one in (asked.connect, *asked.connect.others)
     ]
-    written = {path: path.stat().st_mtime_ns for path in run.directory.rglob("*-*.safetensors")}
+    written = stamps(run)
     assert connect(open_run(run.directory)) == rows
     second = run.connection_file(rows[4].set, 1.0, 0, 1)
     second.unlink()
     assert [as_before(row) for row in connect(open_run(run.directory))] == list(
         map(as_before, rows)
     )
-    again = {path: path.stat().st_mtime_ns for path in run.directory.rglob("*-*.safetensors")}
+    again = stamps(run)
     assert {path for path in again if again[path] != written[path]} == {second}
+
+
+def stamps(run):
+    return {path: path.stat().st_mtime_ns for path in run.directory.glob("sets/**/*.safetensors")}
 
 
 def as_before(row):

@@ -23,11 +23,10 @@ from landscape.stages.build import Progress, check_and_cast_params
 from landscape.stages.checkpoints import Checkpoints, KeptShortening, kept
 from landscape.stages.measure.also import measured_also
 from landscape.stages.measure.context import MeasureContext
-from landscape.store.files import Arrays, RunError, finite, read_contents, save_arrays
+from landscape.store.files import Arrays, RunError, finite, save_arrays
 from landscape.store.records.base import made
 from landscape.store.records.measures import DOWNGRADED, OFF, StringMeasure
 from landscape.store.records.strings import StringRecord
-from landscape.store.run import Run
 
 Numbers = dict[str, float | str | None]  # by column
 
@@ -41,17 +40,13 @@ def pending_strings(
     found, first = [], _first_of_each_level(connected, context.settings.spectrum)
     for row in connected:
         known = context.run.string_measure(context.name, row)
-        if known is None or known.source != _source(context.run, row):
+        if known is None or known.source != row.string:
             found.append(row)
         elif known.shortening == DOWNGRADED:
             found.append(replace(row, grid=known.verified))
         elif known.hessian_of and not known.steps and _key(row) in first:
             found.append(row)
     return found
-
-
-def _source(run: Run, row: StringRecord) -> str:
-    return read_contents(run.connection_file(row.set, row.level, row.a, row.b)).arrays_sha256
 
 
 def _key(row: StringRecord) -> str:
@@ -213,7 +208,7 @@ def _measure_string(
         StringMeasure,
         **{key: getattr(row, key) for key in ("set", "method", "level", "a", "b", "limit")},
         measures=context.name,
-        source=_source(context.run, row),
+        source=row.string,
         seconds=round(string.seconds + time.perf_counter() - began, 3),
         reason="; ".join(filter(None, notes)),
         **finite(record),

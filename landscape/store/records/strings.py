@@ -16,6 +16,7 @@ from landscape.store.records.base import (
     GIVEN,
     OPTIONAL,
     Amount,
+    Checksum,
     Count,
     FileName,
     Number,
@@ -34,6 +35,7 @@ class StringRecord(Record):
     """A row of results.csv; facts: what a construction says of its curve, by name; geodesic: what
     the landscape says that no path between the ends is shorter than.
 
+    string: the checksum of the string's arrays, once they are on disk.
     align: what the second end was permuted by, onto the first; None of the models as they are.
     grad_evals and loss_evals are of the search. length_found, beads_found: before the path was
     drawn tight; tightening_*: what that took; None where it was not.
@@ -78,6 +80,7 @@ class StringRecord(Record):
     align: Align | None = None
     facts: Annotated[dict[str, Number] | None, GIVEN] = field(default=None, metadata=OPTIONAL)
     geodesic: Annotated[Amount | None, GIVEN] = field(default=None, metadata=OPTIONAL)
+    string: Annotated[Checksum | None, GIVEN] = field(default=None, metadata=OPTIONAL)
 
     def __post_init__(self) -> None:
         wanted: tuple[str, ...] = ()

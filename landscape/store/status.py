@@ -1,0 +1,118 @@
+"""What a run was made with, how far it is, and which process holds it. No JAX here."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from landscape.config.validation import ConfigError
+from landscape.config.yaml_source import read_file
+from landscape.store.files import FORMAT, RunError, checked, read_json, write_json
+from landscape.store.layout import Layout
+from landscape.store.records.runs import Meta
+
+
+def _keys_and_values(path: Path) -> dict[str, Any]:
+    """The plain data of a YAML file. Raises RunError."""
+    try:
+        source, data = read_file(path)
+    except ConfigError as error:
+        raise RunError(str(error)) from None
+    if source.problems or not isinstance(data, dict):
+        key, said = source.problems[0] if source.problems else ("", "it has no keys with values")
+        raise RunError(f"{path}: unreadable: {key}{': ' * bool(key)}{said}")
+    return data
+
+
+class StatusFiles(Layout):
+    """Reads and writes meta.json, reads the config and holds the lock."""
+
+    def meta(self) -> Meta:
+        """What the run was made with, and how far it is. Raises RunError."""
+        return checked(Meta, read_json(self.meta_file), self.meta_file)
+
+    def checked_config_file(self) -> Path:
+        """The config, if it is what the run was made with. Raises RunError if it was altered."""
+        try:
+            content = self.config_file.read_bytes()
+        except OSError as error:
+            raise RunError(f"{self.config_file}: unreadable: {error}") from None
+        if hashlib.sha256(content).hexdigest() != self.meta().config_sha256:
+            raise RunError(
+                f"{self.config_file}: altered since the run was made; another config is another "
+                "run, and other search settings go on the command line (--set connect.key=value)"
+            )
+        return self.config_file
+
+    def config(self) -> dict[str, Any]:
+        """The config as plain data. Raises RunError if it was altered or cannot be read."""
+        return _keys_and_values(self.checked_config_file())
+
+    def length_over(self, set_name: str) -> str:
+        """The parameters that a set's lengths and chords are over. Raises RunError."""
+        path = self.settings_file(set_name)
+        over = _keys_and_values(path).get("length_over")
+        return checked(str, over, f"{path}: length_over")
+
+    def update_meta(self, **changes: Any) -> None:
+        before: dict[str, Any] = {"format": FORMAT, "stages": {}}
+        if self.meta_file.exists():
+            before = read_json(self.meta_file)
+            checked(Meta, before, self.meta_file)
+        write_json(self.meta_file, {**before, **changes})
+
+    def keep_changes(self, name: str, changes: Sequence[str]) -> None:
+        """Keep what a set or measures have other than the config, to be made again by it."""
+        self.update_meta(changed={**(self.meta().changed or {}), name: list(changes)})
+
+    def stage_status(self, stage: str) -> str | None:
+        return self.meta().stages.get(stage)
+
+    @property
+    def lock_file(self) -> Path:
+        return self.directory / "lock"
+
+    def in_use(self) -> bool:
+        """Whether a process holds the run; True where the system cannot tell."""
+        try:
+            import fcntl  # not on Windows
+
+            with self.lock_file.open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # closing lets go of it
+        except FileNotFoundError:
+            return False
+        except (ImportError, OSError):
+            return True
+        return False
+
+    @contextlib.contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Hold the run for one process and keep its status: running, then done, or how it ended.
+
+        Raises RunError when another process holds it.
+        """
+        from filelock import FileLock, Timeout  # here: whoever only reads does not wait for it
+
+        # the system's own lock, which ends with the process that holds it
+        lock = FileLock(self.lock_file, blocking=False, fallback_to_soft=False)
+        try:
+            held = lock.acquire()
+        except Timeout:
+            raise RunError(f"{self.directory}: in use by another lscape process") from None
+        with held:
+            self._set_status(name, "running")
+            try:
+                yield
+            except BaseException as error:
+                stopped = isinstance(error, KeyboardInterrupt | GeneratorExit)
+                with contextlib.suppress(OSError):
+                    self._set_status(name, "interrupted" if stopped else "failed")
+                raise
+            self._set_status(name, "done")
+
+    def _set_status(self, stage: str, status: str) -> None:
+        stages = {**self.meta().stages, stage: status}
+        self.update_meta(status=status, stage=stage, stages=stages)

@@ -1,0 +1,101 @@
+"""A run by several workers is the run by one, bit for bit, whatever happens to a worker."""
+
+# pyright: reportArgumentType=false
+# a worker that has no process fails a test without that
+
+import multiprocessing
+import os
+import shutil
+import signal
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from landscape.stages.connect import connect
+from landscape.stages.train import train
+from landscape.store.files import load_arrays
+from landscape.store.run import open_run
+
+TWO = ["compute.workers=2"]
+
+
+@pytest.fixture
+def copied(ring):
+    """A trained run, and copies of it."""
+    run = train(ring(train={"models": 4}))
+
+    def copy(name):
+        place = run.directory.parent.parent / name / run.directory.name
+        shutil.copytree(run.directory, place)
+        return open_run(place)
+
+    return copy
+
+
+def without_time(run):
+    return [replace(row, seconds=None) for row in run.rows()]
+
+
+def strings(run):
+    return [load_arrays(path)[0] for path in sorted(run.directory.glob("sets/*/*/*/*.safetensors"))]
+
+
+def same(one, other):
+    assert without_time(one) == without_time(other)
+    for mine, theirs in zip(strings(one), strings(other), strict=True):
+        assert mine.keys() == theirs.keys()
+        assert all(np.array_equal(mine[name], theirs[name]) for name in mine)
+    lines = [run.rows_file(run.sets()[0]).read_text().count("\n") for run in (one, other)]
+    assert len(set(lines)) == 1, "a row twice"
+    assert not other.task_files(other.sets()[0])
+
+
+def killing(signal_number):
+    """Progress that ends a worker as soon as a task is done."""
+    killed = []
+
+    def progress(stage, done, total, **facts):
+        if done and not killed:
+            children = multiprocessing.active_children()
+            killed.append(children[0].pid)
+            os.kill(children[0].pid, signal_number)
+
+    return progress, killed
+
+
+def test_two_workers_and_two_of_which_one_is_killed(copied):
+    whole, two, cut = map(copied, ("whole", "two", "cut"))
+    connect(whole)
+    connect(two, TWO)
+    same(whole, two)
+    progress, killed = killing(signal.SIGKILL)
+    rows = connect(cut, TWO, None, progress)
+    assert killed and len(rows) == 18
+    same(whole, cut)
+
+
+def test_interrupted_and_resumed_by_another_number_of_workers(copied):
+    whole, cut = map(copied, ("whole", "cut"))
+    connect(whole)
+
+    def stopping(stage, done, total, **facts):
+        if done >= 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        connect(cut, TWO, None, stopping)
+    assert cut.stage_status(f"connect {cut.sets()[0]}") == "interrupted"
+    assert 0 < len(cut.rows()) < 18
+    connect(cut)
+    same(whole, cut)
+
+
+def test_a_tree_by_two_workers(copied):
+    whole, two = map(copied, ("whole", "two"))
+    tree = ["connect.pairs=tree"]
+    connect(whole, tree)
+    connect(two, tree + TWO)
+    same(whole, two)
+    name = whole.sets()[0]
+    assert whole.tree(name) == two.tree(name)
