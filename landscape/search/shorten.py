@@ -54,7 +54,7 @@ BLIND_SEGMENTS = 8  # the same, if there is no gradient
 STIFF = 1.0  # ρ at first; the Laplacian's eigenvalues lie between π²/n² and 4
 SOFTER, STIFFER = 0.4, 4.0  # after a step that is taken, after one that is not
 STIFFEST = 2.0**20
-WIDE = 4.0  # margins below the limit a tightening aims, as it cannot afford many certificates
+WIDE = 4.0  # margins below the limit a string aims first, and a tightening, to save certificates
 NARROW = 0.1  # its tube: it has no time to come back from afar
 FEWEST = 6  # sweeps of a tightening, or it moves nothing
 LAST = 16  # sweeps of the budget, a third of it at most, that bring a string below its aim
@@ -101,7 +101,7 @@ class Shortener:
             else subdivided(points, BLIND_SEGMENTS)
         )
         started = self._started(name, points, fewer, cut, limit, ends, max_beads, max_sweeps)
-        started.loss_evals = losses
+        started.loss_evals, started.margin = losses, WIDE * MARGIN
         return started
 
     def tighten(
@@ -191,7 +191,7 @@ class Shortener:
             return np.repeat(np.arange(segments), len(BLIND)), places.ravel()
         if not seen:
             return first_places(segments)
-        oldest = string.sweeps % 2 == 1
+        oldest = string.sweeps % 2 == 1 and not self._lands(string)
         segment, place = next_places(points, seen, self._allowed(string, points), oldest)
         place[asked] = string.extra[asked]
         string.extra = np.full(segments, np.nan)
