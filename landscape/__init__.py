@@ -40,7 +40,15 @@ if TYPE_CHECKING:
     from landscape.core.permute import permuted
     from landscape.core.state import State, Variables
     from landscape.core.status import Status
-    from landscape.core.task import Landscape, Outputs, Task, bind, energy_task
+    from landscape.core.task import (
+        Landscape,
+        Margins,
+        Outputs,
+        Task,
+        bind,
+        energy_task,
+        margin,
+    )
     from landscape.data import DataError
     from landscape.measures.base import Measure, Quantity, Subject
     from landscape.methods.autoneb import AutoNEB
@@ -93,7 +101,9 @@ _HOMES = {
     "landscape.core.permute": ("permuted",),
     "landscape.core.state": ("State", "Variables"),
     "landscape.core.status": ("Status",),
-    "landscape.core.task": ("Landscape", "Outputs", "Task", "bind", "energy_task"),
+    "landscape.core.task": (
+        "Landscape", "Margins", "Outputs", "Task", "bind", "energy_task", "margin",
+    ),
     "landscape.data": ("DataError",),
     "landscape.measures.base": ("Measure", "Quantity", "Subject"),
     "landscape.methods.autoneb": ("AutoNEB",),
@@ -128,13 +138,13 @@ __all__ = [
     "DSS", "NEB", "AlignResult", "AutoNEB", "Bezier", "Certificate", "Components", "Config",
     "ConfigError", "Constrained", "CurvatureResult", "DataError", "DisconnectivityGraph",
     "GrowingString", "HessianExtremes", "Landscape", "Lengths", "LevelSpec", "LinearNetwork",
-    "Measure", "Method", "Outputs", "PathResult", "PermutationClass", "PermutationSpec",
+    "Margins", "Measure", "Method", "Outputs", "PathResult", "PermutationClass", "PermutationSpec",
     "PinnedAxis", "Place", "PlaneResult", "Polygon", "Problem", "Quantity", "ReluConstruction",
     "Run", "RunError", "Search", "ShortenResult", "SpectrumResult", "State", "Status",
     "Stepper", "Straight", "String", "Subject", "Task", "TrainedModel", "Variables", "align",
     "bind", "certify", "check", "compare", "components", "config_from", "configure", "connect",
     "curvature", "disconnectivity_graph", "energy_task", "equinox_task", "find_path",
-    "flax_task", "haiku_task", "hessian_extremes", "lengths", "load_config", "measure",
+    "flax_task", "haiku_task", "hessian_extremes", "lengths", "load_config", "margin", "measure",
     "nnx_task", "open_run", "permuted", "plane", "save_parameters", "shorten", "spectrum",
     "symmetries", "torch_task", "train", "train_models", "verify",
 ]  # fmt: skip

@@ -60,9 +60,10 @@ WITHIN = {
         "segments": {"rounding", "settings", "trees"},
         "grid": {"segments"},
         "adaptive": {"grid", "segments"},
+        "margins": {"adaptive", "segments"},
         "certificate": {
-            "adaptive", "devices", "grid", "paths", "rounding", "segments", "settings", "task",
-            "trees",
+            "adaptive", "devices", "grid", "margins", "paths", "rounding", "segments", "settings",
+            "task", "trees",
         },
     },
     "symmetry": {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from landscape.core import devices, trees
 from landscape.core.adaptive import adaptive_maxima
 from landscape.core.devices import each
 from landscape.core.grid import grid_maxima
+from landscape.core.margins import margin_maxima
 from landscape.core.paths import fractions, segment_lengths
 from landscape.core.rounding import rounding_of
 from landscape.core.segments import SegmentEvaluator, SegmentMaxima
@@ -36,7 +38,14 @@ class _Segments:
             left, right, t = item
             return landscape.level(trees.lerp(left, right, t))
 
+        def margins(item: Any) -> jax.Array:
+            left, right, t = item
+            assert landscape.margins is not None
+            return landscape.margins.of(trees.lerp(left, right, t))
+
         self._level = each(level, LOOKS)
+        self._counted = landscape.margins if grid == ADAPTIVE else None
+        self._margins = each(margins, LOOKS)
 
     def __call__(
         self, lefts: Params, rights: Params, limit: float, only_below: bool = False
@@ -45,19 +54,27 @@ class _Segments:
         bytes_each = 2 * sum(leaf[0].nbytes for leaf in lefts.values())
         most = max(1, devices.memory() // SHARE // max(1, bytes_each))
 
-        def evaluate(rows: np.ndarray, t: np.ndarray) -> np.ndarray:
+        def evaluated(by: devices.Each, rows: np.ndarray, t: np.ndarray) -> np.ndarray:
             found = [
-                self._level((*trees.take((lefts, rights), rows[part]), t[part].astype(dtype)))
+                by((*trees.take((lefts, rights), rows[part]), t[part].astype(dtype)))
                 for part in (slice(at, at + most) for at in range(0, len(rows), most))
             ]
-            return _finite(np.concatenate(found)) if found else np.zeros(0)
+            return np.concatenate(found) if found else np.zeros(0)
 
-        return _maxima(evaluate, trees.count(lefts), self._grid, limit, only_below)
+        count = trees.count(lefts)
+        if self._counted is not None:
+            of = functools.partial(evaluated, self._margins)
+            return margin_maxima(of, count, limit, self._counted.unit, only_below)
+
+        def evaluate(rows: np.ndarray, t: np.ndarray) -> np.ndarray:
+            return _finite(evaluated(self._level, rows, t))
+
+        return _maxima(evaluate, count, self._grid, limit, only_below)
 
 
 def segment_evaluator(landscape: Landscape, grid: int) -> SegmentEvaluator:
     """The evaluator of a landscape's segments, on grid + 1 points of each and finer at maxima, or
-    by the `ADAPTIVE` rule, where the metric does not go in steps."""
+    by the `ADAPTIVE` rule; a metric that goes in steps needs margins for that."""
     return _Segments(landscape, grid)
 
 

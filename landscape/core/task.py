@@ -50,6 +50,36 @@ class Outputs(NamedTuple):
     distance: Literal["l2", "jsd"]
 
 
+class Margins(NamedTuple):
+    """What an error rate counts: unit times the share of samples whose margin is below zero.
+
+    Attributes:
+        of: (parameters, data of a split) → [samples], continuous in the parameters: of logits, that
+            of the label less the highest other one (`margin`).
+        unit: The metric where all samples are errors: 100 for percent.
+    """
+
+    of: Callable[[Any, Batch], jax.Array]
+    unit: float
+
+
+class BoundMargins(NamedTuple):
+    """The same for the level's metric and split: params → [samples]."""
+
+    of: Callable[[Params], jax.Array]
+    unit: float
+
+
+def margin(logits: jax.Array, labels: jax.Array) -> jax.Array:
+    """How far the logit of each label is above the highest other one, [labels]; below zero where
+    `argmax` takes another class of the same logit. logits [..., classes], labels [...]."""
+    own = jax.nn.one_hot(labels, logits.shape[-1], dtype=bool)
+    others = jnp.where(own, -jnp.inf, logits).max(-1)
+    above = jnp.take_along_axis(logits, labels[..., None], axis=-1)[..., 0] - others
+    missed = (above == 0) & (logits.argmax(-1) != labels)
+    return jnp.where(missed, -jnp.finfo(above.dtype).tiny, above).ravel()
+
+
 class Origin(NamedTuple):
     """The framework that a network was written in, as a second opinion on its translation.
 
@@ -114,6 +144,8 @@ class Task:
         beside: Names of arrays that a file of such a network may have, and that are neither
             parameters nor state, as a counter of batches. They are left out.
         origin: What the losses of networks trained elsewhere are compared with; None for nothing.
+        margins: Error rate → the samples' margins that it counts. Certificates then need few points
+            where they would need a grid.
         symmetries: Which units can be permuted, a class each: an array's name → the axis, or axes,
             that they are along; an axis k times as long holds k rows of them. None leaves it to
             what the loss tells.
@@ -136,6 +168,7 @@ class Task:
     beside: tuple[str, ...] = ()
     origin: Origin | None = None
     symmetries: tuple[Mapping[str, int | tuple[int, ...]], ...] | None = None
+    margins: Mapping[str, Margins] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         splits = ", ".join(f"{name} {_samples(data):,}" for name, data in self.data.items())
@@ -226,6 +259,7 @@ class Landscape(NamedTuple):
         beside: The task's.
         origin: The task's.
         symmetries: The task's.
+        margins: The task's, of the level's metric.
     """
 
     init: Callable[[jax.Array], Params]
@@ -250,6 +284,7 @@ class Landscape(NamedTuple):
     beside: tuple[str, ...] = ()
     origin: BoundOrigin | None = None
     symmetries: tuple[Mapping[str, int | tuple[int, ...]], ...] | None = None
+    margins: BoundMargins | None = None
 
     def __repr__(self) -> str:
         count = f"{trees.size(self.shapes):,} parameters in {len(self.shapes)} arrays"
@@ -398,6 +433,10 @@ def bind(
     origin = task.origin and BoundOrigin(
         task.origin.name, functools.partial(_by, task.origin, metric, measured)
     )
+    margins = None
+    if metric in task.margins:
+        each, unit = task.margins[metric]
+        margins = BoundMargins(lambda params: each(at(params), measured), unit)
     has_gradient = metric in task.differentiable
     return Landscape(
         init,
@@ -422,6 +461,7 @@ def bind(
         task.beside,
         origin,
         task.symmetries,
+        margins,
     )
 
 

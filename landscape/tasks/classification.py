@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from landscape.core.task import Outputs, Task
+from landscape.core.task import Margins, Outputs, Task, margin
 from landscape.data import DataError
 
 Predict = Callable[[Any, jax.Array], jax.Array]
@@ -79,11 +79,16 @@ def classification(
         wrong = logits_of(params, x).argmax(-1) != labels
         return 100 * wrong.mean(dtype=jnp.result_type(float))
 
+    def margins(params: Any, batch: Any) -> jax.Array:
+        x, labels = batch
+        return margin(logits_of(params, x), labels)
+
     return Task(
         init,
         training_loss,
         {"loss": loss, "error": error},
         data,
+        margins={"error": Margins(margins, 100.0)},
         outputs=Outputs(lambda params, batch: logits_of(params, batch[0]), "jsd"),
         sample_means=("loss", "error"),
     )
