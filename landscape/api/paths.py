@@ -233,7 +233,7 @@ def find_path(
     with display.progress("searching", progress) as tell:
         if string.ended is None:
             stepper = finder.bind(bound, at)
-            if tighten and finder.searches:
+            if tighten and finder.is_drawn_tight:
                 shortener = Shortener(landscape, bound.evaluate, TOLERANCE)
                 stepper = tightened(stepper, shortener, at, length_over)
             for _ in steps(stepper, search):
