@@ -97,6 +97,14 @@ def test_an_interrupted_comparison_resumes_to_the_same(ring, tmp_path, monkeypat
         assert np.array_equal(one.anytime, other.anytime)
 
 
+def test_searches_are_called_by_what_was_given(trained):
+    methods = ["straight", ["straight", "dss"]]
+    second = {"method": "sequence", "methods": [{"method": "dss", "max_rounds": 3}, "bezier"]}
+    found = compare(trained, [*methods, second], 300, ["connect.pairs=0-1"], levels=[0.5])
+    expected = ["straight", "straight then dss", "dss, max_rounds 3 then bezier"]
+    assert [one["search"] for one in found] == expected
+
+
 def test_a_name_has_the_runs_own_settings_where_the_run_searches_by_it(ring):
     run = train(ring(connect={"insert": "midpoint", "max_beads": 33}, **LEVELS))
     compare(run, ["bezier", "dss"], 500, levels=[0.5])
