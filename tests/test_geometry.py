@@ -9,8 +9,9 @@ import pytest
 from scipy.spatial.distance import jensenshannon
 
 from landscape.core import paths
+from landscape.core.distances import distance, jensen_shannon
 from landscape.core.task import Outputs, Task, bind
-from landscape.measures.function_space import distance, jensen_shannon, make_function_length
+from landscape.measures.function_space import make_function_length
 from landscape.measures.lengths import scaled_distance, scaled_length, turning
 
 

@@ -52,6 +52,7 @@ MAY_IMPORT = {
 WITHIN = {
     "core": {
         "devices": {"cores", "trees"},
+        "distances": {"task", "trees"},
         "task": {"state", "trees"},
         "paths": {"trees"},
         "permute": {"trees"},

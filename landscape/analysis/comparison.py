@@ -16,12 +16,15 @@ POINTS = 60  # of a curve of the lowest maximum against the cost
 
 
 class Searched(Protocol):
-    """A row, and how low its search had come [rounds, 2]: gradients, and the least bound."""
+    """A row, how low its search had come [rounds, 2], gradients and the least bound, and its length
+    in function space over the distance of the ends there."""
 
     @property
     def row(self) -> StringRecord: ...
     @property
     def anytime(self) -> np.ndarray: ...
+    @property
+    def function_length(self) -> float | None: ...
 
 
 Quantity = Callable[[Searched, int], float | None]
@@ -57,6 +60,7 @@ QUANTITIES: dict[str, Quantity] = {
     "lowest": lowest,
     "barrier": lambda one, budget: one.row.barrier,
     "length": _length,
+    "function_length": lambda one, budget: one.function_length,
     "gradients": _gradients,
     "losses": _losses,
     "seconds": lambda one, budget: one.row.seconds,

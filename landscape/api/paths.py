@@ -33,8 +33,10 @@ from landscape.search.beads import (
     level_optimizer,
     why_no_gradient,
 )
+from landscape.search.budget import within
 from landscape.search.driver import judge, restore_ends, start, steps
 from landscape.search.shorten import Shortener
+from landscape.search.shortening import GRADIENT
 from landscape.search.state import Problem as Bound
 from landscape.search.state import Search
 from landscape.search.tighten import TOLERANCE, tightened
@@ -161,6 +163,7 @@ def find_path(
     optimizer: str | optax.GradientTransformation | None = None,
     learning_rate: float | None = None,
     max_steps_per_bead: int = 20_000,
+    budget: int | None = None,
     length_over: str = "*",
     tighten: bool = True,
     seed: int = 0,
@@ -185,6 +188,8 @@ def find_path(
             samples and parameters are few, the second where the metric has a gradient, else adam.
         learning_rate: Of `polyak` (where it stalls), `adam` and `sgd`.
         max_steps_per_bead: A bead's budget.
+        budget: Gradients that the search may cost, a loss as a third of one; None: what the
+            method's own settings let it.
         length_over: Globs of the parameters' names that lengths are over.
         tighten: Draw a path that connects tight, for at most what the search took once more.
         seed: All randomness comes from it.
@@ -214,7 +219,11 @@ def find_path(
         allowed = ", ".join(landscape.shapes)
         raise ValueError(f"length_over: '{length_over}' matches none of: {allowed}")
     descend = _descend(landscape, optimizer, learning_rate, max_steps_per_bead)
-    bound = Bound(landscape, Memoized(segment_evaluator(landscape, grid)), descend, grid, seed)
+    if budget is not None and not budget >= 1:
+        raise ValueError(f"budget must be 1 or more, got {budget}")
+    most = None if budget is None else GRADIENT * budget
+    evaluate = Memoized(segment_evaluator(landscape, grid))
+    bound = Bound(landscape, evaluate, descend, grid, seed, most)
     search = Search([start("0-1", *ends)])
     (string,) = search.strings
     losses = np.asarray(each(landscape.level)(trees.stack(ends)), float)
@@ -233,9 +242,10 @@ def find_path(
     with display.progress("searching", progress) as tell:
         if string.ended is None:
             stepper = finder.bind(bound, at)
-            if tighten and finder.searches:
+            stepper = stepper if most is None else within(stepper, most)
+            if tighten and finder.is_drawn_tight:
                 shortener = Shortener(landscape, bound.evaluate, TOLERANCE)
-                stepper = tightened(stepper, shortener, at, length_over)
+                stepper = tightened(stepper, shortener, at, length_over, most)
             for _ in steps(stepper, search):
                 tell(_told(search))
     restore_ends(string, *ends)

@@ -181,7 +181,11 @@ def named_method(entry: str | Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
     a sequence."""
     given = {"method": entry} if isinstance(entry, str) else dict(entry)
     name = given.pop("method", None)
-    return ("sequence", {"methods": name, **given}) if isinstance(name, list) else (name, given)
+    return (
+        ("sequence", {"methods": list(name), **given})
+        if isinstance(name, list | tuple)
+        else (name, given)
+    )
 
 
 Theory = Literal[

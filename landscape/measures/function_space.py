@@ -11,7 +11,8 @@ import numpy as np
 
 from landscape.core import paths, trees
 from landscape.core.devices import each
-from landscape.core.task import Landscape, unequal_samples
+from landscape.core.distances import distance, some_data
+from landscape.core.task import Landscape
 from landscape.core.trees import Params
 
 PARTS = 4  # of a piece of a segment that one call measures
@@ -30,47 +31,6 @@ class FunctionLength(NamedTuple):
     samples: int
 
 
-def distance(kind: str, a: jax.Array, b: jax.Array) -> jax.Array:
-    """Between two models' outputs [samples, ...]: the root of the mean over the samples of the
-    squared Euclidean distance (`l2`, the L² distance over the data), or of Jensen and Shannon's
-    divergence of the softmax, in nats (`jsd`).
-
-    Both are metrics (Endres and Schindelin 2003), so that halving a path's parts never shortens
-    it. For near models √JSD is the Fisher-Rao distance divided by √8.
-    """
-    return jnp.sqrt(SQUARES[kind](a, b).mean())
-
-
-def squared(a: jax.Array, b: jax.Array) -> jax.Array:
-    return trees.rows(jnp.square(a - b)).sum(1)
-
-
-def jensen_shannon(a: jax.Array, b: jax.Array) -> jax.Array:
-    """The divergence [...] of the softmax of logits [..., classes], in nats, at most ln 2.
-
-    With d = ln q − ln p it is ½ Σ ((q − p) d/2 − (p + q) ln cosh(d/2)), which does not cancel to
-    first order as the definition's logarithms do.
-    """
-    log_p, log_q = jax.nn.log_softmax(a), jax.nn.log_softmax(b)
-    p, q, d = jnp.exp(log_p), jnp.exp(log_q), log_q - log_p
-    near = jnp.abs(d) < 1
-    small = jnp.where(near, d, 0)
-    apart = jnp.where(near, p * jnp.expm1(small), q - p)
-    half = jnp.abs(d) / 2
-    log_cosh = jnp.where(
-        near,
-        jnp.log1p(2 * jnp.sinh(small / 4) ** 2),
-        half + jnp.log1p(jnp.exp(-2 * half)) - jnp.log(2.0).astype(d.dtype),
-    )
-    return jnp.maximum(0.5 * (apart * d / 2 - (p + q) * log_cosh).sum(-1), 0)
-
-
-SQUARES: dict[str, Callable[[jax.Array, jax.Array], jax.Array]] = {
-    "l2": squared,
-    "jsd": jensen_shannon,
-}
-
-
 def make_function_length(
     landscape: Landscape, samples: int
 ) -> Callable[[Params], FunctionLength] | None:
@@ -84,10 +44,7 @@ def make_function_length(
     if landscape.outputs is None:
         return None
     predict, kind = landscape.outputs
-    data = landscape.data
-    if not unequal_samples(data):
-        there = trees.count(data)
-        data = trees.take(data, np.arange(min(samples, there)) * there // min(samples, there))
+    data = some_data(landscape, samples)
     measured_over = len(jax.eval_shape(predict, dict(landscape.shapes), data))
 
     def piece(item: Any) -> jax.Array:

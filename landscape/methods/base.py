@@ -43,6 +43,11 @@ class Method(Settings):
     max_beads: Annotated[int, Field(ge=3)] = 257
     """Of a path, its ends counted."""
 
+    @property
+    def is_drawn_tight(self) -> bool:
+        """Whether what connects may be drawn tight: it searches, and its path is to be short."""
+        return self.searches
+
     def check(self, landscape: Landscape) -> None:
         """Refuse a landscape that the method is not made for.
 

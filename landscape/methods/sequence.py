@@ -43,7 +43,7 @@ class Sequence(Method):
     @property
     def finders(self) -> Several[Method]:
         """The methods with their settings."""
-        return [_finder(entry) for entry in self.methods]
+        return [_finder(entry, max_beads=self.max_beads) for entry in self.methods]
 
     def check(self, landscape: Landscape) -> None:
         for finder in self.finders:
@@ -76,10 +76,13 @@ class Sequence(Method):
         return step
 
 
-def _finder(entry: str | dict[str, Any]) -> Method:
-    """A method by its name, or by `method` and its settings. Raises ValueError."""
+def _finder(entry: str | dict[str, Any], max_beads: int | None = None) -> Method:
+    """A method by its name, or by `method` and its settings; max_beads: where it gives none. Raises
+    ValueError."""
     given: dict[str, Any] = {"method": entry} if isinstance(entry, str) else dict(entry)
     name = given.pop("method", None)
+    if max_beads is not None:
+        given.setdefault("max_beads", max_beads)
     if not isinstance(name, str) or name == Sequence.name:
         raise ValueError("an entry is the name of one method, or has `method` beside its settings")
     try:

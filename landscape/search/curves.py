@@ -16,6 +16,7 @@ import numpy as np
 import optax
 
 from landscape.core import trees
+from landscape.core.distances import SQUARES, some_data
 from landscape.core.task import Carry, Landscape
 from landscape.core.trees import Params
 from landscape.search.beads import has_few_samples
@@ -26,6 +27,8 @@ LOOKS = 25  # places between the ends at which a curve is looked at
 HALVES = 8.0  # how often the weight of the length is halved in all steps
 SLOWER = 4.0  # how often the rate is
 LENGTHS = 32  # chords of a curve, whose lengths' sum is its length
+FUNCTIONS = 8  # steps of a curve, the distances of whose functions' sum is its length
+SAMPLES = 500  # that these are over, at most
 FINE = 2048  # for beads at even distances
 
 Basis = Callable[[Any], Any]
@@ -40,20 +43,50 @@ def descends_level(landscape: Landscape) -> bool:
     return landscape.train_objective is not None and has_few_samples(landscape)
 
 
+Length = Callable[[Params], jax.Array]
+"""Control points → how long their curve is, in what a weight is a weight of."""
+
+
+def in_chords(basis: Basis) -> Length:
+    """The length in parameters, over the distance of the ends."""
+    at = np.diff(basis(np.linspace(0, 1, LENGTHS + 1)), axis=0)
+    return lambda control: _chords(control, at)
+
+
+def of_functions(landscape: Landscape, basis: Basis) -> Length:
+    """The logarithm of the length in function space: of the sum of the distances of the outputs at
+    FUNCTIONS + 1 even places, over at most SAMPLES samples.
+
+    It has the derivatives of a length over itself, so a weight means what it does of chords.
+    """
+    assert landscape.outputs is not None
+    predict, kind = landscape.outputs
+    data = some_data(landscape, SAMPLES)
+    at = basis(np.linspace(0, 1, FUNCTIONS + 1))
+
+    def length(control: Params) -> jax.Array:
+        weights = jnp.asarray(at, jax.tree.leaves(control)[0].dtype)
+        seen = jax.lax.map(lambda one: predict(_mixed(one, control), data), weights)
+        squares = jax.vmap(SQUARES[kind])(seen[:-1], seen[1:])
+        apart = squares.reshape(FUNCTIONS, -1).mean(1)
+        return jnp.log(jnp.sqrt(apart + jnp.finfo(apart.dtype).eps ** 2).sum())
+
+    return length
+
+
 def curve_landscape(
-    landscape: Landscape, basis: Basis, points: int, batch: int, steps: int
+    landscape: Landscape, basis: Basis, points: int, batch: int, steps: int, length: Length
 ) -> Landscape:
     """The landscape of a landscape's curves.
 
     Its loss is the mean over `batch` places, one drawn from each of as many equal parts of 0 … 1,
     of log(1 + max(0, L − target)/|target|), which treats equal factors of the excess alike; L as it
-    is where that is the training loss. WEIGHT times the length in chords is added; that weight is
+    is where that is the training loss. WEIGHT times the length is added; that weight is
     halved HALVES times in so many steps, which the carry counts, because the shortest curves may be
     where the loss cannot get below the target. Its level is the highest that the landscape's level
     is at LOOKS even places.
     """
     objective = landscape.train_objective if descends_level(landscape) else None
-    lengths_at = np.diff(basis(np.linspace(0, 1, LENGTHS + 1)), axis=0)
     looks_at = basis(np.linspace(0, 1, LOOKS + 2)[1:-1])
 
     def loss(params: Params, carry: Carry, key: jax.Array) -> tuple[jax.Array, Carry]:
@@ -74,7 +107,7 @@ def curve_landscape(
         own, made = carry
         own, values = jax.lax.scan(at, own, (places, jax.random.split(key, batch)))
         weight = weight * 2 ** (-HALVES / steps * made)
-        return values.mean() + weight * _chords(control, lengths_at), (own, made + 1)
+        return values.mean() + weight * length(control), (own, made + 1)
 
     def level(params: Params) -> jax.Array:
         control = {name: params[name] for name in landscape.shapes}

@@ -87,9 +87,9 @@ def _entry(
     return {"method": name, **to_jsonable_python(defaults), **settings}
 
 
-def _said(given: str | Sequence[object] | Mapping[str, object]) -> str:
-    """What a reader calls a search: bezier, points 5."""
-    if not isinstance(given, Mapping):
-        return given if isinstance(given, str) else " then ".join(map(str, given))
-    name, settings = named_method(given)
+def _said(given: object) -> str:
+    """What a reader calls a search: `bezier, points 5 then dss`."""
+    name, settings = named_method(given if isinstance(given, Mapping) else {"method": given})
+    if name == "sequence":
+        return " then ".join(map(_said, settings.pop("methods", ())))
     return ", ".join([str(name), combination_name(settings)] if settings else [str(name)])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -15,6 +15,7 @@ from landscape.core.devices import each
 from landscape.core.level import LevelSpec
 from landscape.core.segments import Memoized
 from landscape.core.task import Landscape
+from landscape.measures.function_space import FunctionLength, make_function_length
 from landscape.methods.registry import load_method
 from landscape.search.budget import within
 from landscape.search.driver import warm_start
@@ -75,6 +76,11 @@ class ConnectContext:
         how = self.config.connect.align
         return a, b if how is None else self.alignments.end(how, level, pair)
 
+    @functools.cached_property
+    def function_length(self) -> Callable[[Arrays], FunctionLength] | None:
+        """Measures paths in function space; None where the task has no outputs."""
+        return make_function_length(self.landscape, self.config.measure.samples)
+
     def level_spec(self, level: float) -> LevelSpec:
         """A level with the tolerances of the settings."""
         return LevelSpec(level, self.config.connect.target, self.config.connect.tolerance)
@@ -82,7 +88,7 @@ class ConnectContext:
     def tight_stepper(self, at: LevelSpec) -> Stepper:
         """The search at a level; what connects is drawn tight, if that is asked for."""
         settings, search = self.config.connect, self.stepper(at)
-        if not settings.tighten or not settings.finder.searches:
+        if not settings.tighten or not settings.finder.is_drawn_tight:
             return search
         return tightened(search, self.shortener, at, settings.length_over, self.problem.budget)
 

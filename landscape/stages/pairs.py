@@ -128,6 +128,9 @@ def _search_group(
         if context.problem.budget is not None:
             certificate, evaluate = connection.certificate, context.problem.evaluate
             rounds["anytime"] = anytime_of(string, certificate, evaluate, at.limit)
+            if connection.status is Status.CONNECTED and context.function_length is not None:
+                whole = context.function_length(string.points)
+                rounds["functions"] = np.array([whole.length, whole.chord])
         rows.append(run.save_string(row, string.points, profile, rounds))
         connected += connection.status is Status.CONNECTED
         progress(

@@ -21,10 +21,12 @@ UNREACHED = "LEVEL_NOT_REACHED"
 
 
 class Compared(NamedTuple):
-    """A row, and how low its search had come [rounds, 2]: gradients, and the least bound."""
+    """A row, how low its search had come [rounds, 2], gradients and the least bound, and its length
+    in function space over that of the ends' distance, where both are known."""
 
     row: StringRecord
     anytime: np.ndarray
+    function_length: float | None
 
 
 def comparison_folder(run: Run) -> Path:
@@ -60,4 +62,5 @@ def _compared(run: Run, row: StringRecord) -> Compared:
     if "anytime" not in history:
         path = run.connection_file(row.set, row.level, row.a, row.b)
         raise RunError(f"{path}: was searched without a budget: there is nothing to compare")
-    return Compared(row, history["anytime"])
+    length, chord = history.get("functions", np.zeros(2)).tolist()
+    return Compared(row, history["anytime"], length / chord if chord > 0 else None)

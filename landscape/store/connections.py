@@ -37,7 +37,7 @@ SEARCH_HISTORY = tuple(
     f"search_history.{name}"  # in full, as a parameter's name may begin like them
     for name in (
         "facts", "beads", "places", "bead_counts", "profile", "profile_counts", "variance",
-        "anytime",
+        "anytime", "functions",
     )
 )  # fmt: skip
 

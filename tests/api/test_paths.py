@@ -161,3 +161,14 @@ def test_a_result_shows_itself(found):
     again = found._repr_html_()  # on the same page: other ids
     ids = [set(part.split('"')[0] for part in text.split('id="')[1:]) for text in (html, again)]
     assert ids[0] and not ids[0] & ids[1]
+
+
+def test_a_search_ends_with_its_budget():
+    whole = ls.find_path(ring, A, B, level=0.01, tighten=False)
+    cost = whole.grad_evals + whole.loss_evals // 3
+    held = ls.find_path(ring, A, B, level=0.01, tighten=False, budget=cost // 2)
+    assert whole.connected and not held.connected and f"budget ({cost // 2} grad" in held.reason
+    again = ls.find_path(ring, A, B, level=0.01, tighten=False, budget=2 * cost)
+    assert again.connected and again.grad_evals == whole.grad_evals
+    with pytest.raises(ValueError, match="budget"):
+        ls.find_path(ring, A, B, level=0.01, budget=0)

@@ -17,6 +17,8 @@ def test_a_run_is_compared(config):  # noqa: F811
     assert (first["method"], other["method"]) == ("dss", "bezier")
     assert first["budget"] == other["budget"] == 300 and first["pairs"] == other["pairs"] == 1
     assert first["cost"]["difference"] is None and other["cost"]["difference"]["n"] == 1
+    assert all(one["function_length"]["n"] == one["connected"] for one in found["records"])
+    assert first["connected"] == 0 or first["function_length"]["mean"] >= 1
     table = said(*asked)
     assert "dss" in table and "bezier" in table
     (figure,) = (line for line in table.splitlines() if line.startswith("figure: "))

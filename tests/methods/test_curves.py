@@ -13,11 +13,19 @@ from landscape.core import paths
 from landscape.core.certificate import segment_evaluator
 from landscape.core.level import LevelSpec
 from landscape.core.status import Status
-from landscape.core.task import Task, bind
+from landscape.core.task import Landscape, Outputs, Task, bind
+from landscape.measures.function_space import make_function_length
 from landscape.methods.bezier import Bezier, bernstein
 from landscape.methods.polygon import Polygon, hats
 from landscape.methods.registry import load_method
-from landscape.search.curves import TARGET, WEIGHT, curve_landscape, sampled
+from landscape.search.curves import (
+    TARGET,
+    WEIGHT,
+    curve_landscape,
+    in_chords,
+    of_functions,
+    sampled,
+)
 from landscape.search.driver import finish, start
 from landscape.search.state import Problem, Search
 from landscape.stages.checkpoints import Checkpoints, KeptSearch, packed, unpacked
@@ -72,7 +80,7 @@ def test_a_string_of_a_curve_is_even_and_has_its_ends():
 def test_the_loss_of_a_curve_is_of_its_excess_and_length():
     """Of a constant loss, wherever the places are drawn; the ends have no gradient."""
     flat = Analytic(lambda x: 3.0 + 0 * jnp.sum(x), (0.0, 0.0), (3.0, 4.0), 1.0).landscape
-    curves = curve_landscape(flat, hats(3), 3, batch=4, steps=100)
+    curves = curve_landscape(flat, hats(3), 3, batch=4, steps=100, length=in_chords(hats(3)))
     control = jnp.array([[0.0, 0.0], [3.0, 0.0], [3.0, 4.0]])  # 7 / 5 of the chord
     params = {"params": control, TARGET: jnp.array(1.0), WEIGHT: jnp.array(0.5)}
     (value, carry), gradient = jax.value_and_grad(curves.loss, has_aux=True)(
@@ -183,3 +191,43 @@ def test_a_polygon_has_no_more_points_than_a_path_may_have_beads():
     with pytest.raises(ValueError, match=r"points \(9\).*max_beads \(8\)"):
         Polygon(points=9, max_beads=8)
     Bezier(points=9, max_beads=8)
+
+
+def parabola() -> Landscape:
+    """Flat, below the level everywhere; its outputs are straight along y = x²."""
+    flat = Analytic(lambda p: 1e-6 * jnp.sum(p**2), (-1.0, 1.0), (1.0, 1.0), 1.0).landscape
+
+    def predict(params, data):
+        x, y = params["params"]
+        return jnp.stack([x, y - x**2])[None] + 0 * data
+
+    return flat._replace(outputs=Outputs(predict, "l2"), data=np.zeros((1, 1), np.float32))
+
+
+def test_the_shortest_curve_of_functions_is_straight_to_them():
+    analytic = Analytic(lambda p: 1e-6 * jnp.sum(p**2), (-1.0, 1.0), (1.0, 1.0), 1.0)
+    straight = search(analytic, "bezier", landscape=parabola())["0-1"]
+    assert straight.beads == 2
+    settings = {"length_in": "functions", "steps": 2000}
+    found = search(analytic, "bezier", landscape=parabola(), **settings)["0-1"]
+    assert found.status is Status.CONNECTED
+    x, y = found.string.points["params"].T
+    assert np.abs(y - x**2).max() < 0.05
+    measure = make_function_length(parabola(), 1)
+    ways = [measure(one.string.points).length for one in (straight, found)]
+    assert ways[0] == pytest.approx(np.sqrt(5) + np.arcsinh(2) / 2, rel=1e-2)
+    assert 2 <= ways[1] < 2.02 and found.length > straight.length
+    assert found.string.grad_evals % 9 == 0
+
+
+def test_the_length_of_functions_is_that_of_the_measure():
+    landscape = parabola()
+    control = {"params": np.array([[-1, 1], [0, 1], [1, 1]], np.float32)}
+    found = float(np.exp(of_functions(landscape, bernstein(3))(control)))
+    whole = make_function_length(landscape, 1)(control).length
+    assert found == pytest.approx(whole, rel=5e-3) and found <= whole
+
+
+def test_the_length_of_functions_needs_outputs():
+    with pytest.raises(ValueError, match="outputs"):
+        Bezier(length_in="functions").check(RING.landscape)

@@ -37,7 +37,7 @@ def test_all_methods_search_the_same_pairs_within_the_budget(trained):
     (record,) = comparisons_of(trained)
     rows = compared_rows(trained, record)
     assert len(rows) == 3 * 2 * 3  # methods, levels, pairs
-    for row, anytime in rows:
+    for row, anytime, _ in rows:
         assert 3 * row.grad_evals + row.loss_evals <= 3 * BUDGET + 1000  # the last certificate
         assert (np.diff(anytime[:, 1]) <= 0).all() and (np.diff(anytime[:, 0]) >= 0).all()
         assert (row.status == "CONNECTED") == (anytime[-1, 1] <= row.limit)
@@ -66,7 +66,7 @@ def test_differences_are_of_the_same_pair(trained):
 def test_a_search_that_found_nothing_costs_the_whole_budget(trained):
     (one,) = compare(trained, ["straight"], 700, ["connect.pairs=0-1"], levels=[0.05])
     (record,) = comparisons_of(trained)
-    ((row, _),) = compared_rows(trained, record)
+    ((row, *_),) = compared_rows(trained, record)
     expected = 700 if row.status == "NOT_FOUND" else one["cost"]["mean"]
     assert one["cost"]["mean"] == expected and one["pairs"] == 1
 
@@ -95,6 +95,14 @@ def test_an_interrupted_comparison_resumes_to_the_same(ring, tmp_path, monkeypat
     pairs = [compared_rows(run, comparisons_of(run)[0]) for run in (whole, cut)]
     for one, other in zip(*pairs, strict=True):
         assert np.array_equal(one.anytime, other.anytime)
+
+
+def test_searches_are_called_by_what_was_given(trained):
+    methods = ["straight", ["straight", "dss"]]
+    second = {"method": "sequence", "methods": [{"method": "dss", "max_rounds": 3}, "bezier"]}
+    found = compare(trained, [*methods, second], 300, ["connect.pairs=0-1"], levels=[0.5])
+    expected = ["straight", "straight then dss", "dss, max_rounds 3 then bezier"]
+    assert [one["search"] for one in found] == expected
 
 
 def test_a_name_has_the_runs_own_settings_where_the_run_searches_by_it(ring):

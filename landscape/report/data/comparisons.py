@@ -11,7 +11,7 @@ from landscape.store.run import Run
 
 COLUMNS = (
     "search", "level", "connected", "gradients to a path", "against first", "lowest max loss",
-    "barrier", "length", "gradients", "losses", "seconds",
+    "barrier", "length", "in functions", "gradients", "losses", "seconds",
 )  # fmt: skip
 SAID = (
     "Each method searched the same pairs from the same paths, within the same budget. Gradients to "
@@ -19,6 +19,7 @@ SAID = (
     "budget. Against first: the same less that of the first method on the same pair, mean over "
     "pairs. Lowest max loss: the least certified bound of all paths that a search had. Length: "
     "over the distance of the ends, of connected pairs, drawn tight by what the budget left. "
+    "In functions: the same in the distance of the outputs, over at most measure.samples samples. "
     "Gradients and losses: all that was spent, the last certificate counted. ± is the error over "
     "pairs."
 )
@@ -42,7 +43,7 @@ def row_of(record: dict[str, Any]) -> list[str]:
         f"{record['connected']}/{record['pairs']}",
         number(record["cost"], 0),
         "–" if apart is None else number(apart, 0),
-        *(number(record[key]) for key in ("lowest", "barrier", "length")),
+        *(number(record[key]) for key in ("lowest", "barrier", "length", "function_length")),
         *(number(record[key], 0) for key in ("gradients", "losses")),
         number(record["seconds"], 1),
     ]

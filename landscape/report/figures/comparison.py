@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator
 
 from landscape.report.data.wording import number
 from landscape.report.figures import style
@@ -67,6 +68,10 @@ def _figure(name: str, records: Records, metric: str) -> Figure:
         axes.set_xscale("log")
         if limit > 0:
             axes.set_yscale("log")
+        for axis in [axes.xaxis, axes.yaxis][: 1 + (limit > 0)]:
+            axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axis.set_major_formatter("{x:g}")
+            axis.set_minor_formatter("")
         axes.set_xlabel("gradients, a loss as a third of one")
         axes.set_ylabel(f"lowest maximum of {metric}")
         style.legend(axes)
@@ -78,4 +83,4 @@ def _figure(name: str, records: Records, metric: str) -> Figure:
         for at in one["anytime"]
     ]
     label = f"Lowest maximum against cost at level {level:g}. At the end: {said}"
-    return Figure(name, label, f"Level {level:g}. {CAPTION}", plot, table)
+    return Figure(name, label, f"Level {level:g}. {CAPTION}", plot, table, size=(5.6, 3.8))
