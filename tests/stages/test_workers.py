@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from landscape.stages.connect import connect
+from landscape.stages.measure.run import measure
 from landscape.stages.train import train
 from landscape.store.files import load_arrays
 from landscape.store.run import open_run
@@ -57,9 +58,8 @@ def killing(signal_number):
 
     def progress(stage, done, total, **facts):
         if done and not killed:
-            children = multiprocessing.active_children()
-            killed.append(children[0].pid)
-            os.kill(children[0].pid, signal_number)
+            killed.append(multiprocessing.active_children()[0])
+            os.kill(killed[0].pid, signal_number)
 
     return progress, killed
 
@@ -99,3 +99,19 @@ def test_a_tree_by_two_workers(copied):
     same(whole, two)
     name = whole.sets()[0]
     assert whole.tree(name) == two.tree(name)
+
+
+def test_measures_by_two_workers(copied):
+    whole, two = map(copied, ("whole", "two"))
+    for run, asked in ((whole, []), (two, TWO)):
+        connect(run)
+        measure(run, [*asked, "measure.points=1", "measure.max_sweeps=20"])
+    for records in ("string_measures", "model_measures", "barriers", "snapshots"):
+        mine, theirs = (
+            [replace(one, seconds=0.0) for one in getattr(run, records)()] for run in (whole, two)
+        )
+        assert mine and mine == theirs
+    for record in whole.string_measures():
+        mine, theirs = (run.load_measures(record) for run in (whole, two))
+        assert all(np.array_equal(mine[name], theirs[name], equal_nan=True) for name in mine)
+    assert not list(two.directory.glob("measures/*/shortening-*"))
