@@ -139,7 +139,9 @@ WITHIN = {
         "train": {"build", "checkpoints", "endpoints", "inputs", "optimizer", "state"},
         "trajectory": {"build", "plane", "train"},
         "tree": {"build", "context", "snapshots"},
-        "verify": {"alignments", "build", "tree"},
+        "judged": {"alignments", "build"},
+        "judging": {"build", "judged", "shared"},
+        "verify": {"build", "judged", "judging", "tree"},
     },
 }  # fmt: skip
 

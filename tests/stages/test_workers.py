@@ -15,6 +15,7 @@ import pytest
 from landscape.stages.connect import connect
 from landscape.stages.measure.run import measure
 from landscape.stages.train import train
+from landscape.stages.verify import verify
 from landscape.store.files import load_arrays
 from landscape.store.run import open_run
 
@@ -115,3 +116,17 @@ def test_measures_by_two_workers(copied):
         mine, theirs = (run.load_measures(record) for run in (whole, two))
         assert all(np.array_equal(mine[name], theirs[name], equal_nan=True) for name in mine)
     assert not list(two.directory.glob("measures/*/shortening-*"))
+
+
+def test_verified_by_two_workers(copied):
+    """A string whose certificate is too low is found by either."""
+    whole, two = map(copied, ("whole", "two"))
+    verdicts = []
+    for run, asked in ((whole, []), (two, TWO)):
+        connect(run)
+        low = run.rows()[3]
+        run.append_rows([replace(low, max_loss=0.5 * low.max_loss)])
+        verdicts.append(verify(run, overrides=asked))
+    assert verdicts[0] == verdicts[1] and len(verdicts[0]) == 18
+    assert without_time(whole) == without_time(two)
+    assert [row.verified for row in two.rows()].count(None) == 17
