@@ -131,7 +131,7 @@ class ConnectionFiles(Layout):
 
     def results_text(self) -> str:
         """The rows as CSV. One that has lost its file keeps its line."""
-        return table_text(columns(StringRecord), [*map(cells_of, self.known_rows())])
+        return table_text(columns(StringRecord), map(cells_of, self.known_rows()))
 
     # -- strings ------------------------------------------------------------------------------
 
