@@ -57,6 +57,7 @@ class Pool:
     @property
     def workers(self) -> int:
         """How many are fit, as far as is known."""
+        self._look()
         return len(self._fit)
 
     def results(
@@ -78,8 +79,12 @@ class Pool:
         Raises:
             RunError: No worker is fit, the scheduler is gone, or a task ends worker after worker.
         """
+        waiting = map(_Item, tasks)
+        first = next(waiting, None)
+        if first is None:
+            return  # without waiting for a worker
+        again = deque([first])
         order = Order(module, versions_of_results(), os.getcwd(), pickle.dumps(shared), b"")
-        waiting, again = map(_Item, tasks), deque[_Item[Task]]()
         ended: queue.SimpleQueue[Future] = queue.SimpleQueue()
         going: dict[Future, tuple[_Item[Task], str]] = {}
         all_out = False

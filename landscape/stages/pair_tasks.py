@@ -55,6 +55,8 @@ def hand_out(
         PairTask(tuple(levels), some, tuple(row for pair in some for row in rows.get(pair, ())))
         for some in _parts(todo, _interrupted(context, levels), most, workers)
     ]
+    if not tasks:
+        return
     shared = shared_run(run, context.config)
     done = connected = 0
     total = sum(len(task.pairs) for task in tasks)

@@ -136,6 +136,8 @@ def _measure(
     if models and context.hessian is None:
         log.warning(f"models are not measured: {context.no_hessian}")
         models = []
+    if not rows and not models:
+        return
     with workers_of(context.config.compute) as pool:
         if pool is not None:
             hand_out(context, pool, rows, connected, models, progress)
