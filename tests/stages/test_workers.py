@@ -12,11 +12,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from landscape.config.load import ConfigError, revised
+from landscape.stages.build import config_of
 from landscape.stages.connect import connect
 from landscape.stages.measure.run import measure
+from landscape.stages.shared import opened, shared_run
 from landscape.stages.train import train
 from landscape.stages.verify import verify
-from landscape.store.files import load_arrays
+from landscape.store.files import RunError, load_arrays
 from landscape.store.run import open_run
 
 TWO = ["compute.workers=2"]
@@ -130,3 +133,28 @@ def test_verified_by_two_workers(copied):
     assert verdicts[0] == verdicts[1] and len(verdicts[0]) == 18
     assert without_time(whole) == without_time(two)
     assert [row.verified for row in two.rows()].count(None) == 17
+
+
+def test_a_worker_with_other_code_or_without_the_run_says_so(copied, workplace):
+    run = copied("whole")
+    shared = shared_run(run, config_of(run))
+    assert opened(shared)[0].directory == run.directory.resolve()
+    code = workplace / "ring_task.py"
+    kept = code.read_text()
+    code.write_text(kept + "\n# another\n")
+    with pytest.raises(RunError, match=r"task\.factory: its code, .*are others here"):
+        opened(shared)
+    code.unlink()
+    with pytest.raises(ConfigError, match=r"task\.factory: .*no module 'ring_task'"):
+        opened(shared)
+    code.write_text(kept)
+    with pytest.raises(RunError, match="no such run directory"):
+        opened(replace(shared, run=str(workplace / "elsewhere")))
+
+
+def test_memory_is_shared_by_workers_of_one_machine(ring):
+    run = train(ring(train={"models": 2}))
+    config = revised(config_of(run), ["compute.workers=4", "compute.memory=1GiB"])
+    assert opened(shared_run(run, config))[1].compute.memory == 2**28
+    config = revised(config, ["compute.scheduler=tcp://10.0.0.1:8786"])
+    assert opened(shared_run(run, config))[1].compute.memory == 2**30
