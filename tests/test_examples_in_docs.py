@@ -70,6 +70,7 @@ RUN = {
     "by hand": "ls.symmetries(loss, a",
     "aligning": "lscape align aligned/quickstart-*",
     "comparing": "lscape compare compared/quickstart-*",
+    "workers": "lscape connect shared/quickstart-* --workers 2",
 }
 # what takes minutes: its commands are read, and its configs judged
 READ = [
@@ -78,6 +79,7 @@ READ = [
     "lscape run configs/paper/quadratics.yaml",
     "lscape run configs/paper/cubics.yaml",
     "lscape run configs/theory/linear-vs-relu.yaml",
+    "dask scheduler",
 ]
 
 # a network and its training that know nothing of lscape, under the names of the documents' PyTorch
@@ -190,7 +192,7 @@ def test_what_takes_minutes_can_be_read(folder, mark):
             assert f"\n{words[0]}:" in (ROOT / "Makefile").read_text()
         elif program == "python":
             assert (ROOT / words[1].replace(".", "/")).with_suffix(".py").is_file()
-        else:
+        elif program != "dask":
             assert (program, *words) == ("source", ".venv/bin/activate")
 
 
@@ -373,6 +375,11 @@ def test_comparing(folder):
     rows = results(run)
     assert {row["method"] for row in rows} == {"dss", "bezier", "straight"}
     assert "Methods compared" in (run / "report.html").read_text()
+
+
+def test_two_workers(folder):
+    *_, said = outputs("workers")
+    assert "level 0.1: 6 of 6 pairs connected" in said
 
 
 def test_pieces_of_tasks():

@@ -128,10 +128,10 @@ WITHIN = {
         "context": {"alignments", "build", "rows"},
         "endpoints": {"build", "formats", "state"},
         "final_states": {"build"},
-        "measure": {"build", "checkpoints", "context", "snapshots", "state"},
+        "measure": {"build", "checkpoints", "context", "shared", "snapshots", "state"},
         "levels": {"build", "context", "pairs"},
         "pairs": {"build", "checkpoints", "context"},
-        "pair_tasks": {"build", "checkpoints", "context", "levels", "rows"},
+        "pair_tasks": {"build", "checkpoints", "context", "levels", "rows", "shared"},
         "plane": {"build", "checkpoints", "state"},
         "snapshots": {"build", "context"},
         "start_path": {"build"},
@@ -141,7 +141,9 @@ WITHIN = {
         "train": {"build", "checkpoints", "endpoints", "inputs", "optimizer", "state"},
         "trajectory": {"build", "plane", "train"},
         "tree": {"build", "context", "snapshots"},
-        "verify": {"alignments", "build", "tree"},
+        "judged": {"alignments", "build"},
+        "judging": {"build", "judged", "shared"},
+        "verify": {"build", "judged", "judging", "tree"},
     },
 }  # fmt: skip
 

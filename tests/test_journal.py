@@ -4,7 +4,7 @@ import logging
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from landscape.report import report
@@ -32,6 +32,7 @@ def journal(tmp_path):
     return Journal(tmp_path / "rows.jsonl", Line, by_model)
 
 
+@settings(deadline=None)  # the disk may take its time
 @given(LINES, st.data())
 def test_the_last_of_a_key_counts_however_it_was_appended(tmp_path_factory, lines, data):
     path = tmp_path_factory.mktemp("journal") / "rows.jsonl"
@@ -43,6 +44,7 @@ def test_the_last_of_a_key_counts_however_it_was_appended(tmp_path_factory, line
     assert reader.records() == Journal(path, Line, by_model).records() == latest(lines)
 
 
+@settings(deadline=None)  # the disk may take its time
 @given(LINES, st.data())
 def test_cut_anywhere_it_has_the_whole_lines_before(tmp_path_factory, lines, data):
     """A crash in the middle of an append: what was whole is kept, and appending goes on there."""

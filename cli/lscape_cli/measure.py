@@ -32,10 +32,13 @@ if TYPE_CHECKING:
     "--set", "overrides", multiple=True, metavar="measure.KEY=VALUE",
     help="Change a key of the config's measure section; may be repeated.",
 )  # fmt: skip
+@options.workers
 @options.common
 def measure(
     run: str,
     levels: tuple[float, ...],
+    workers: int | None,
+    scheduler: str | None,
     overrides: tuple[str, ...],
     runs_dir: str,
     quiet: bool,
@@ -56,7 +59,8 @@ def measure(
         from landscape.store.run import open_run
 
         opened = open_run(run, runs_dir)
-        found = measure_run(opened, overrides, levels or None, progress)
+        asked = (*overrides, *options.by_workers(workers, scheduler))
+        found = measure_run(opened, asked, levels or None, progress)
     if as_json:
         console.show_json({"run": str(opened.directory), **vars(found)})
         return

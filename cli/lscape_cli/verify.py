@@ -23,8 +23,17 @@ KINDS = {
     metavar="N",
     help="Points a segment; by default finer than the search's.",
 )
+@options.workers
 @options.common
-def verify(run: str, grid: int | None, runs_dir: str, quiet: bool, as_json: bool) -> None:
+def verify(
+    run: str,
+    grid: int | None,
+    workers: int | None,
+    scheduler: str | None,
+    runs_dir: str,
+    quiet: bool,
+    as_json: bool,
+) -> None:
     """Judge the paths of RUN again, on a finer grid.
 
     Reads the saved paths alone: the CONNECTED strings, the models' own paths between levels, the
@@ -41,7 +50,7 @@ def verify(run: str, grid: int | None, runs_dir: str, quiet: bool, as_json: bool
         from landscape.store.run import open_run
 
         opened = open_run(run, runs_dir)
-        paths = judge_again(opened, grid, progress)
+        paths = judge_again(opened, grid, options.by_workers(workers, scheduler), progress)
     if as_json:
         kinds = {kind: [path for path in paths if path.kind == kind] for kind in KINDS}
         console.show_json({"run": str(opened.directory), **kinds})

@@ -220,10 +220,11 @@ def best_known(
         if one.status == CONNECTED and one.length is not None
     }
     known: dict[Place, BestKnown] = {}
+    deepest: dict[tuple[int, int], float] = {}  # the highest level so far, as they are ascending
     for place in sorted(chords, key=lambda place: (place[2], place[:2])):
         a, b, level = place
         candidates = own.get(place, [])
-        below = max((at for x, y, at in known if (x, y) == (a, b)), default=None)
+        below = deepest.get((a, b))
         extended = None
         if below is not None:
             extended = _extended(known[a, b, below], steps, level, limits[level])
@@ -236,6 +237,7 @@ def best_known(
             for name in sorted({path.method for path in candidates})
         }
         left = [path.length for path in candidates if path.form == "found"]
+        deepest[a, b] = level
         known[place] = BestKnown(
             a, b, level, chords[place], least[place], best.length, best.method, best.form,
             best.below, lengths, min(left, default=None),

@@ -207,7 +207,7 @@ def growth(values: Sequence[Value], seed: int = 0, resamples: int = RESAMPLES) -
     failed.
     """
     known = [value for value in values if value.value is not None]
-    errors = {value.level: _method_error(known, value.level) for value in known}
+    errors = {level: _method_error(known, level) for level in {one.level for one in known}}
     filled = [v._replace(error=errors[v.level] or 0.0) if v.error is None else v for v in known]
     found = _fitted(filled, seed, resamples)
     failed = len(values) - len(known)

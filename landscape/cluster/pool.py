@@ -11,7 +11,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 import cloudpickle
 from distributed import CancelledError, Client, Future, KilledWorker
@@ -48,8 +48,8 @@ class Pool:
     """
 
     def __init__(self, client: Client) -> None:
-        scheduler: Any = client.scheduler  # there, as the client is connected
-        self._client, self._address = client, scheduler.address
+        assert client.scheduler is not None, "it is connected"
+        self._client, self._address = client, client.scheduler.address
         self._unfit: dict[str, str] = {}  # address → the worker and why
         self._fit: list[str] = []
         self._looked = float("-inf")
@@ -57,6 +57,7 @@ class Pool:
     @property
     def workers(self) -> int:
         """How many are fit, as far as is known."""
+        self._look()
         return len(self._fit)
 
     def results(
@@ -78,8 +79,12 @@ class Pool:
         Raises:
             RunError: No worker is fit, the scheduler is gone, or a task ends worker after worker.
         """
+        waiting = map(_Item, tasks)
+        first = next(waiting, None)
+        if first is None:
+            return  # without waiting for a worker
+        again = deque([first])
         order = Order(module, versions_of_results(), os.getcwd(), pickle.dumps(shared), b"")
-        waiting, again = map(_Item, tasks), deque[_Item[Task]]()
         ended: queue.SimpleQueue[Future] = queue.SimpleQueue()
         going: dict[Future, tuple[_Item[Task], str]] = {}
         all_out = False
@@ -128,7 +133,7 @@ class Pool:
         if time.monotonic() - self._looked < LOOK_SECONDS:
             return
         with self._scheduler_there():
-            there: Any = self._client.nthreads()  # awaited by the client itself
+            there = cast(dict[str, int], self._client.nthreads())
         self._fit = [address for address in there if address not in self._unfit]
         if there and not self._fit:
             raise RunError(f"no worker can do this: {'; '.join(self._unfit.values())}")

@@ -343,7 +343,10 @@ class Compute(Settings):
     """`map`: one model at a time on each device; `vmap`: all of a call at once; `auto`: map on
     CPUs, vmap elsewhere."""
     devices: Count | None = None
-    """How many to use; null: all."""
+    """How many to use, of each worker; null: all."""
+    spread: bool = False
+    """Spread each model's parameters over the devices, where it does not fit one; else models are
+    side by side."""
     memory: Bytes = 2**31
     """Bytes for the parameters and optimiser states, and the paths searched together; as 2GiB.
     Workers on this machine share it."""

@@ -32,6 +32,7 @@ class _Plan:
     strategy: str = "auto"
     devices: int | None = None
     memory: int = MEMORY
+    spread: bool = False
 
 
 _plan = _Plan()
@@ -42,6 +43,7 @@ def configure(
     strategy: str = "auto",
     devices: int | None = None,
     memory: int | None = None,
+    spread: bool = False,
 ) -> None:
     """Set the precision and how models share the devices.
 
@@ -55,6 +57,8 @@ def configure(
             map on CPUs and vmap elsewhere.
         devices: How many to use; None: all.
         memory: Bytes for the models and paths that are worked on; None: the default.
+        spread: Spread each model's parameters over the devices, one model after the other; else
+            models are side by side.
 
     Raises:
         ValueError: There are not so many devices.
@@ -68,7 +72,7 @@ def configure(
         "XLA_FLAGS", ""
     ):
         jax.config.update("jax_num_cpu_devices", max(cores.usable(), devices or 1))
-    _plan = _Plan(strategy, devices, memory or MEMORY)
+    _plan = _Plan(strategy, devices, memory or MEMORY, spread)
     if devices is not None and devices > len(jax.devices()):
         raise ValueError(f"{devices} devices are asked for, there are {device_description()}")
 
@@ -145,13 +149,20 @@ class Each:
     With the strategy `map`, one item at a time on every device: on a CPU tiny models are faster so
     (no batch falls out of cache), no item waits for a slower one, and results do not depend on the
     batch, bit for bit. With `vmap`, all items at once, padded to a power of two.
+
+    The devices are a mesh, of which models share one axis, and a model's parameters another. As
+    loops of models end at different times, and the devices of one model must end together, one of
+    the axes is all there is.
     """
 
     def __init__(self, function: Callable[..., Any], tiny_models: int) -> None:
         self._tiny_models = tiny_models
-        self._devices = jax.devices()[: _plan.devices]
-        shape, kinds = (len(self._devices),), (AxisType.Auto,)
-        mesh = jax.make_mesh(shape, ("models",), axis_types=kinds, devices=self._devices)
+        used = jax.devices()[: _plan.devices]
+        self._shards = len(used) if _plan.spread else 1
+        self._places = len(used) // self._shards  # where models are, side by side
+        axes = {"models": self._places} | ({"shards": self._shards} if self._shards > 1 else {})
+        kinds = (AxisType.Auto,) * len(axes)
+        mesh = jax.make_mesh((*axes.values(),), (*axes,), axis_types=kinds, devices=used)
         one_by_one = exact_in_any_batch()
 
         def one_at_a_time(items: Any, count: jax.Array, *shared: Any) -> Any:
@@ -174,12 +185,13 @@ class Each:
             return jax.vmap(function, (0, *(None for _ in shared)))(items, *shared)
 
         split, whole = PartitionSpec("models"), PartitionSpec()
-        self._sharding = NamedSharding(mesh, split)
+        self._mesh = mesh
 
         def run(items: Any, counts: jax.Array, *shared: Any) -> Any:
             return jax.shard_map(
                 one_at_a_time if one_by_one else together,
                 mesh=mesh,
+                axis_names={"models"},
                 in_specs=(split, split, *(whole for _ in shared)),
                 out_specs=split,
                 check_vma=False,
@@ -207,18 +219,28 @@ class Each:
 
     def at_once(self, items: Any, total: int) -> int:
         """How many of `total` items such as these [n, ...] one call takes."""
-        return self._capacity(items, total) * len(self._devices)
+        return self._capacity(items, total) * self._places
 
     def hold(self, items: Any) -> Held:
         """Items [n, ...], no more than `at_once`, on the devices."""
         total = trees.count(items)
         capacity = self._capacity(items, total)
         # item k goes to device k mod devices: neighbours, alike in cost, are spread
-        slots = np.arange(capacity * len(self._devices)).reshape(capacity, -1).T.ravel()
-        counts = (slots < total).reshape(len(self._devices), -1).sum(1).astype(np.int32)
+        slots = np.arange(capacity * self._places).reshape(capacity, -1).T.ravel()
+        counts = (slots < total).reshape(self._places, -1).sum(1).astype(np.int32)
         filled = trees.take(items, np.where(slots < total, slots, 0))
-        on_devices = jax.device_put(filled, self._sharding)
+        on_devices = jax.device_put(filled, jax.tree.map(self._sharding, filled))
         return Held(on_devices, np.where(slots < total, slots, -1), counts)
+
+    def _sharding(self, leaf: np.ndarray) -> NamedSharding:
+        """Items over one axis of the mesh; their longest axis over the other, where it divides."""
+        spec: list[str | None] = [None] * leaf.ndim
+        spec[0] = "models"
+        if self._shards > 1 and leaf.ndim > 1:
+            longest = 1 + int(np.argmax(leaf.shape[1:]))
+            if leaf.shape[longest] % self._shards == 0:
+                spec[longest] = "shards"
+        return NamedSharding(self._mesh, PartitionSpec(*spec))
 
     def move(self, held: Held, *shared: Any) -> Held:
         """The results of items on the devices, left there, in the memory of the items, which are
@@ -230,8 +252,8 @@ class Each:
         item_bytes = max(1, sum(leaf[0].nbytes for leaf in jax.tree.leaves(items)))
         if exact_in_any_batch():
             return max(1, min(self._tiny_models, TINY_BYTES // item_bytes))
-        fits = max(1, memory() // SHARE_ON_DEVICE // (item_bytes * len(self._devices)))
-        needed = -(-total // len(self._devices))
+        fits = max(1, memory() // SHARE_ON_DEVICE // (item_bytes * self._places))
+        needed = -(-total // self._places)
         return min(
             1 << (needed - 1).bit_length(), 1 << (min(fits, ACCELERATOR_MODELS).bit_length() - 1)
         )

@@ -95,7 +95,9 @@ def build_task(config: Config, progress: Progress = silent) -> Task:
     everything else, also for a user's factory."""
     asked = config.compute
     try:
-        devices.configure(asked.precision, asked.strategy, asked.devices, asked.memory)
+        devices.configure(
+            asked.precision, asked.strategy, asked.devices, asked.memory, asked.spread
+        )
     except ValueError as error:
         raise config.problem("compute.devices", str(error)) from None
     spec = config.task

@@ -6,35 +6,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from landscape.config.load import Config, config_from, resolved, run_hash
+from landscape.config.naming import set_name
 from landscape.stages.build import Progress, silent
 from landscape.stages.checkpoints import Checkpoints, KeptSearch, kept
 from landscape.stages.context import ConnectContext, Pair, connect_context
 from landscape.stages.levels import links, search_levels
 from landscape.stages.rows import Event, TaskRows
-from landscape.store.files import RunError
+from landscape.stages.shared import SharedRun, opened, parts, shared_run
 from landscape.store.records.strings import StringRecord
-from landscape.store.run import open_run
 
 if TYPE_CHECKING:
     from landscape.cluster.pool import Pool
 
-MOST = 32  # pairs of a task: few enough that workers end together
-TASKS = 8  # of each worker, where there are so many pairs
-
-
-@dataclass(frozen=True)
-class SharedSearch:
-    """What all tasks of a set share.
-
-    run: its directory; config: as `config_from` takes it; hash: of what training depends on.
-    """
-
-    run: str
-    config: dict[str, object]
-    name: str
-    set: str
-    hash: str
+MOST = 32  # pairs of a task
 
 
 @dataclass(frozen=True)
@@ -66,17 +50,14 @@ def hand_out(
     rows: dict[Pair, list[StringRecord]] = {}
     for row in context.rows.known():
         rows.setdefault((row.a, row.b), []).append(row)
+    most, workers = min(context.group, MOST), max(pool.workers, context.config.compute.workers)
     tasks = [
         PairTask(tuple(levels), some, tuple(row for pair in some for row in rows.get(pair, ())))
-        for some in _parts(todo, _interrupted(context, levels), _size(context, len(todo), pool))
+        for some in _parts(todo, _interrupted(context, levels), most, workers)
     ]
-    shared = SharedSearch(
-        str(run.directory.resolve()),
-        resolved(_of_a_worker(context.config)),
-        context.config.name,
-        name,
-        run_hash(context.config),
-    )
+    if not tasks:
+        return
+    shared = shared_run(run, context.config)
     done = connected = 0
     total = sum(len(task.pairs) for task in tasks)
     stage = "connecting" if len(levels) > 1 else f"connecting at {levels[0]:g}"
@@ -89,15 +70,6 @@ def hand_out(
         connected += sum(row.status == "CONNECTED" for row in found)
         progress(stage, done, total, pairs=f"{done}/{total}", connected=connected,
                  workers=pool.workers)  # fmt: skip
-
-
-def _of_a_worker(config: Config) -> Config:
-    """With its part of the memory, where workers share a machine."""
-    compute = config.compute
-    if compute.cluster is None and compute.scheduler is None:
-        part = max(compute.memory // compute.workers, 2**20)
-        compute = compute.model_copy(update={"memory": part})
-    return replace(config, compute=compute)
 
 
 def _unfinished(
@@ -131,41 +103,27 @@ def _pair(name: str) -> Pair:
     return a, b
 
 
-def _size(context: ConnectContext, pairs: int, pool: Pool) -> int:
-    """Pairs a task: what memory holds, and few enough that no worker waits long for another."""
-    workers = max(pool.workers, context.config.compute.workers)
-    return max(1, min(context.group, MOST, pairs // (TASKS * workers)))
-
-
-def _parts(pairs: list[Pair], together: list[set[Pair]], size: int) -> Iterator[tuple[Pair, ...]]:
-    """The pairs in parts of a size; those of an interrupted search stay together."""
+def _parts(
+    pairs: list[Pair], together: list[set[Pair]], most: int, workers: int
+) -> Iterator[tuple[Pair, ...]]:
+    """The pairs in tasks; those of an interrupted search stay together."""
     apart: list[set[Pair]] = []
     for group in together:
         whole = set(group).union(*(other for other in apart if other & group))
         apart = [*(other for other in apart if not other & group), whole]
     yield from (tuple(sorted(group)) for group in apart)
     held = {pair for group in apart for pair in group}
-    rest = [pair for pair in pairs if pair not in held]
-    for first in range(0, len(rest), size):
-        yield tuple(rest[first : first + size])
+    yield from parts([pair for pair in pairs if pair not in held], most, workers)
 
 
 # -- a worker --------------------------------------------------------------------------------------
 
 
-def prepare(shared: SharedSearch) -> ConnectContext:
-    """What the searches of a set share, on a worker.
-
-    Raises:
-        ConfigError: The worker cannot build the task.
-        DataError: It has not the data.
-        RunError: It does not see the run, or has other code or data.
-    """
-    config = config_from(shared.config, shared.name)
-    run = open_run(shared.run)
-    if run_hash(config) != shared.hash:
-        raise RunError(f"{config.task_key}: its code, or the networks' files, are others here")
-    context = connect_context(run, config, shared.set, silent)
+def prepare(shared: SharedRun) -> ConnectContext:
+    """What the searches of a set share, on a worker. Raises as `shared.opened` and
+    `connect_context`."""
+    run, config = opened(shared)
+    context = connect_context(run, config, set_name(config.connect), silent)
     return replace(context, others_too=False)
 
 

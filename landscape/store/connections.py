@@ -8,8 +8,10 @@ string that was lost, and a file without a row of a search that was cut off.
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,7 +30,7 @@ from landscape.store.files import (
     write_bytes,
 )
 from landscape.store.journal import Journal
-from landscape.store.layout import Layout
+from landscape.store.layout import Layout, level_name
 from landscape.store.records.base import OfPair, columns
 from landscape.store.records.strings import StringRecord
 from landscape.store.tables import by_pair, cells_of
@@ -40,6 +42,10 @@ SEARCH_HISTORY = tuple(
         "anytime", "functions",
     )
 )  # fmt: skip
+
+
+def _folders(path: str | Path) -> list[os.DirEntry[str]]:
+    return [entry for entry in os.scandir(path) if entry.is_dir()]
 
 
 class ConnectionFiles(Layout):
@@ -106,11 +112,17 @@ class ConnectionFiles(Layout):
     def _strings(self) -> set[str]:
         """The strings' files that are there, listed at once: a folder's names cost less than a
         look at each."""
-        files = self.directory.glob("sets/*/*/*/*.safetensors")
-        return {"/".join(path.parts[-4:]) for path in files}
+        folder = self.directory / "sets"
+        return {
+            f"{name}/{level.name}/{first.name}/{file.name}"
+            for name in self.sets()
+            for level in _folders(folder / name)
+            for first in _folders(level.path)
+            for file in os.scandir(first.path)
+        }
 
     def _string_name(self, row: StringRecord) -> str:
-        return "/".join(self.connection_file(row.set, row.level, row.a, row.b).parts[-4:])
+        return f"{row.set}/{level_name(row.level)}/{row.a}/{row.b}.safetensors"
 
     def write_results(self) -> list[StringRecord]:
         """Rewrite results.csv from the rows, and return those that have their file."""
@@ -119,7 +131,7 @@ class ConnectionFiles(Layout):
 
     def results_text(self) -> str:
         """The rows as CSV. One that has lost its file keeps its line."""
-        return table_text(columns(StringRecord), [*map(cells_of, self.known_rows())])
+        return table_text(columns(StringRecord), map(cells_of, self.known_rows()))
 
     # -- strings ------------------------------------------------------------------------------
 

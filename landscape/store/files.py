@@ -287,7 +287,7 @@ def read_table(path: Path) -> list[dict[str, str]]:
     return rows
 
 
-def table_text(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
+def table_text(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
     """CSV with a line of the columns' names. What rows have beside these, as the facts of a
     construction, is left to their own files."""
     text = io.StringIO()

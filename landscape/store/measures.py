@@ -84,15 +84,15 @@ class MeasureFiles(ConnectionFiles, StatusFiles):
         """The records of measured strings, of the latest measures unless named; by set, level from
         high to low, and pair. What no longer counts (`measures_left_out`) is left out. [] where
         nothing is measured. Raises RunError."""
-        known = self._by_pair()
-        found = [r for r in self._measured_strings(measures) if not _why_not(r, known)]
-        return sorted(found, key=by_pair)
+        every = [*self._measured_strings(measures)]
+        known = self._by_pair() if every else {}
+        return sorted((row for row in every if not _why_not(row, known)), key=by_pair)
 
     def measures_left_out(self, measures: str | None = None) -> dict[str, int]:
         """How many measured strings `string_measures` leaves out, by the reason."""
-        known = self._by_pair()
-        reasons = (_why_not(row, known) for row in self._measured_strings(measures))
-        return dict(Counter(filter(None, reasons)))
+        every = [*self._measured_strings(measures)]
+        known = self._by_pair() if every else {}
+        return dict(Counter(filter(None, (_why_not(row, known) for row in every))))
 
     def _by_pair(self) -> dict[tuple[str, float, int, int], StringRecord]:
         return {by_pair(row): row for row in self.rows()}

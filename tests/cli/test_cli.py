@@ -15,7 +15,7 @@ import pytest
 from lscape_cli.check import duration, size
 from lscape_cli.main import main
 
-from landscape.stages.verify import Verdict
+from landscape.stages.judged import Verdict
 from landscape.store.records.base import as_dict, made
 from landscape.store.records.measures import (
     ModelMeasure,

@@ -1,17 +1,14 @@
 """What workers may do to the work that they are given: it is all done, once, or refused by name."""
 
-# pyright: reportPrivateImportUsage=false, reportOptionalMemberAccess=false, reportCallIssue=false
-# pyright: reportArgumentType=false
-# Dask is not typed throughout
-
+import json
 import os
 import subprocess
 import sys
 import time
 from collections import Counter
 
-import dask
 import pytest
+from dask import config
 from distributed import Client, LocalCluster
 
 from landscape.cluster import pool as module
@@ -95,15 +92,15 @@ def test_a_worker_of_another_version_is_refused(client, monkeypatch):
 def test_a_worker_without_lscape_is_refused(client, monkeypatch):
     client.wait_for_workers(2)
 
-    def hide(hidden):
+    def hide():
         import sys
 
         known = [name for name in sys.modules if name.startswith("landscape.cluster.desk")]
         for name in known:
             del sys.modules[name]
-        sys.modules.update({"landscape.cluster.desk": None} if hidden else {})
+        sys.modules["landscape.cluster.desk"] = None  # pyright: ignore[reportArgumentType]
 
-    client.run(hide, True)
+    client.run(hide)
     try:
         with pytest.raises(RunError, match="it cannot import lscape"):
             doubled(client, [1])
@@ -125,15 +122,12 @@ def test_a_scheduler_that_goes_is_said(tmp_path):
     program = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--no-dashboard"]
     started = [*program, "--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(file)]
     worker = [sys.executable, "-m", "distributed.cli.dask_worker", "--no-dashboard", "--no-nanny"]
-    soon = dask.config.set({"distributed.comm.timeouts.connect": "1s"})
+    soon = config.set({"distributed.comm.timeouts.connect": "1s"})
     with soon, subprocess.Popen(started, **quiet) as scheduler:
         while not file.exists():
             time.sleep(0.05)
         with subprocess.Popen([*worker, "--scheduler-file", str(file)], **quiet) as process:
-            address = Client(scheduler_file=str(file), set_as_default=False)
-            where = address.scheduler.address
-            address.close()
-            compute = Compute(scheduler=where)
+            compute = Compute(scheduler=json.loads(file.read_text())["address"])
             with workers_of(compute) as pool, workers_of(compute) as same:
                 assert pool is same and pool is not None
                 results = pool.results(WORK, {}, range(100))
@@ -147,7 +141,7 @@ def test_a_scheduler_that_goes_is_said(tmp_path):
 def test_a_scheduler_that_is_not_there_is_said():
     nowhere = Compute(scheduler="tcp://127.0.0.1:1")
     with (
-        dask.config.set({"distributed.comm.timeouts.connect": "1s"}),
+        config.set({"distributed.comm.timeouts.connect": "1s"}),
         pytest.raises(RunError, match=r"tcp://127\.0\.0\.1:1: no scheduler can be reached"),
         workers_of(nowhere),
     ):

@@ -12,9 +12,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from landscape.config.load import ConfigError, revised
+from landscape.stages.build import config_of
 from landscape.stages.connect import connect
+from landscape.stages.measure.run import measure
+from landscape.stages.shared import opened, shared_run
 from landscape.stages.train import train
-from landscape.store.files import load_arrays
+from landscape.stages.verify import verify
+from landscape.store.files import RunError, load_arrays
 from landscape.store.run import open_run
 
 TWO = ["compute.workers=2"]
@@ -57,9 +62,8 @@ def killing(signal_number):
 
     def progress(stage, done, total, **facts):
         if done and not killed:
-            children = multiprocessing.active_children()
-            killed.append(children[0].pid)
-            os.kill(children[0].pid, signal_number)
+            killed.append(multiprocessing.active_children()[0])
+            os.kill(killed[0].pid, signal_number)
 
     return progress, killed
 
@@ -99,3 +103,58 @@ def test_a_tree_by_two_workers(copied):
     same(whole, two)
     name = whole.sets()[0]
     assert whole.tree(name) == two.tree(name)
+
+
+def test_measures_by_two_workers(copied):
+    whole, two = map(copied, ("whole", "two"))
+    for run, asked in ((whole, []), (two, TWO)):
+        connect(run)
+        measure(run, [*asked, "measure.points=1", "measure.max_sweeps=20"])
+    for records in ("string_measures", "model_measures", "barriers", "snapshots"):
+        mine, theirs = (
+            [replace(one, seconds=0.0) for one in getattr(run, records)()] for run in (whole, two)
+        )
+        assert mine and mine == theirs
+    for record in whole.string_measures():
+        mine, theirs = (run.load_measures(record) for run in (whole, two))
+        assert all(np.array_equal(mine[name], theirs[name], equal_nan=True) for name in mine)
+    assert not list(two.directory.glob("measures/*/shortening-*"))
+
+
+def test_verified_by_two_workers(copied):
+    """A string whose certificate is too low is found by either."""
+    whole, two = map(copied, ("whole", "two"))
+    verdicts = []
+    for run, asked in ((whole, []), (two, TWO)):
+        connect(run)
+        low = run.rows()[3]
+        run.append_rows([replace(low, max_loss=0.5 * low.max_loss)])
+        verdicts.append(verify(run, overrides=asked))
+    assert verdicts[0] == verdicts[1] and len(verdicts[0]) == 18
+    assert without_time(whole) == without_time(two)
+    assert [row.verified for row in two.rows()].count(None) == 17
+
+
+def test_a_worker_with_other_code_or_without_the_run_says_so(copied, workplace):
+    run = copied("whole")
+    shared = shared_run(run, config_of(run))
+    assert opened(shared)[0].directory == run.directory.resolve()
+    code = workplace / "ring_task.py"
+    kept = code.read_text()
+    code.write_text(kept + "\n# another\n")
+    with pytest.raises(RunError, match=r"task\.factory: its code, .*are others here"):
+        opened(shared)
+    code.unlink()
+    with pytest.raises(ConfigError, match=r"task\.factory: .*no module 'ring_task'"):
+        opened(shared)
+    code.write_text(kept)
+    with pytest.raises(RunError, match="no such run directory"):
+        opened(replace(shared, run=str(workplace / "elsewhere")))
+
+
+def test_memory_is_shared_by_workers_of_one_machine(ring):
+    run = train(ring(train={"models": 2}))
+    config = revised(config_of(run), ["compute.workers=4", "compute.memory=1GiB"])
+    assert opened(shared_run(run, config))[1].compute.memory == 2**28
+    config = revised(config, ["compute.scheduler=tcp://10.0.0.1:8786"])
+    assert opened(shared_run(run, config))[1].compute.memory == 2**30

@@ -49,7 +49,7 @@ def _length(report: dict[str, Any], rows: Rows, metric: str) -> Figure:
         "length",
         f"Normalised length against level. {_said(levels, LENGTH)}",
         "Normalised length of the connected strings as each search left them, which says how far "
-        f"the search went: mean over pairs. {style.BARS} Dots are pairs. 1 is straight.",
+        f"the search went: mean over pairs. {style.BARS} {_dots(pairs)}. 1 is straight.",
         plot,
         _table(levels, LENGTH, pairs),
     )
@@ -67,7 +67,7 @@ def _beads(report: dict[str, Any], rows: Rows, metric: str) -> Figure:
     return Figure(
         "beads",
         f"Beads against level. {_said(levels, 'beads')}",
-        "Beads of the connected strings: mean with its standard error; dots are pairs.",
+        f"Beads of the connected strings: mean with its standard error. {_dots(pairs)}.",
         plot,
         _table(levels, "beads", pairs),
     )
@@ -119,6 +119,10 @@ def _fits(report: dict[str, Any], metric: str) -> Figure | None:
 
 
 Pairs = dict[tuple[str, str, float], list[PairValue]]
+
+
+def _dots(pairs: Pairs) -> str:
+    return style.dots_said(max(map(len, pairs.values()), default=0))
 
 
 def _pairs(rows: Rows, key: str) -> Pairs:

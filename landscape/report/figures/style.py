@@ -57,6 +57,7 @@ UNSAID = {
 COUNTS = (2, 3, 4, 5, 7, 10, 15, 20, 30, 50, 70, 100, 150, 200, 300, 500, 1000)  # on an axis
 POINTS = 150  # of a curve that is drawn
 CURVES = 24
+DOTS = 200  # of a level
 BAR = 7  # width of the bar of a method error, in points
 BARS = "Thin: the sampling error; wide bar: the method error, where it is known."
 DRAWN = 4  # levels or places in a figure of lines that lie close
@@ -214,7 +215,7 @@ def against_level(
                 **style | {"ls": ":", "mfc": "none"},
             )  # fmt: skip
         for level in found:
-            dots = np.sort(pairs(level))
+            dots = _some_dots(np.sort(pairs(level)))
             at = [level["level"]] * len(dots)
             axes.plot(at, dots, ".", color=style["color"], alpha=0.3, ms=4)
             method_bar(axes, level["level"], level[key], style["color"])
@@ -226,6 +227,17 @@ def against_level(
         )  # fmt: skip
     level_axis(axes, levels, metric)
     legend(axes)
+
+
+def _some_dots(ordered: np.ndarray) -> np.ndarray:
+    """At most DOTS, evenly among them, the least and the greatest too."""
+    places = np.linspace(0, max(len(ordered) - 1, 0), DOTS).round().astype(int)
+    return ordered[np.unique(places)] if len(ordered) else ordered
+
+
+def dots_said(most: int) -> str:
+    """Of which pairs there are dots, where a level has so many."""
+    return f"Dots are {f'{DOTS} of its ' if most > DOTS else ''}pairs"
 
 
 def some(ordered: Sequence[Any]) -> list[Any]:

@@ -21,6 +21,7 @@ from landscape.store.layout import level_name
 from landscape.store.records.strings import StringRecord
 from landscape.store.run import Run
 
+LISTED = 1000  # pairs and levels
 CURVES = (
     "Solid: connected. Dashed: where a search that did not connect ended. Dotted: the limit. A "
     "curve shows the highest loss of each stretch, is cut at three times the limit, and at most "
@@ -65,7 +66,11 @@ def part_of(
     content += html.part("Planes", html.grid(planes, "two white"))
     content += html.part("Training", html.grid(training))
     if rows:
-        content += html.details(f"All {len(rows)} pairs and levels", _pairs(rows, best))
+        listed, said = rows, f"All {len(rows)} pairs and levels"
+        if len(rows) > LISTED:
+            listed = sorted(rows, key=lambda row: row.status == CONNECTED)[:LISTED]
+            said = f"{LISTED} of {len(rows)} pairs and levels, failed ones first; results.csv: all"
+        content += html.details(said, _pairs(listed, best))
     if own := run.alignments():
         table = html.table(alignments.PAIR_COLUMNS, map(alignments.pair_row_of, own))
         content += html.details(f"All {len(own)} straight lines, as they are and aligned", table)
@@ -89,7 +94,7 @@ def _profiles(
     searched = [row for row in rows if row.limit is not None]
     if not searched:
         return []
-    profiles = [(row.status, run.load_profile(row)) for row in searched]
+    profiles = [(row.status, run.load_profile(row)) for row in searched[: style.CURVES]]
     said = f"{series(level, levels)}, {level['connected']} of {level['pairs']} connected"
 
     def plot(axes: Any) -> None:
@@ -97,13 +102,13 @@ def _profiles(
 
     table = [
         {"a": row.a, "b": row.b, "status": str(status), "fraction": at, metric: loss}
-        for row, (status, profile) in list(zip(searched, profiles, strict=True))[: style.CURVES]
+        for row, (status, profile) in zip(searched, profiles, strict=False)
         for at, loss in style.thinned(profile, style.POINTS).tolist()
     ]
     return [
         Figure(
             f"profiles-{level['set']}-{level_name(level['level'])}{ids}",
-            f"Loss along {len(profiles)} strings at level {level['level']:g}: {said}",
+            f"Loss along {len(searched)} strings at level {level['level']:g}: {said}",
             said,
             plot,
             table,

@@ -4,6 +4,7 @@ whole Hessian and of the blocks of subsets of the parameters."""
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from landscape.measures.base import Subject
 from landscape.measures.hessian import Hessian, lanczos_steps
 from landscape.measures.lanczos import ENDS, Eigenvalues, chosen, lanczos, largest, sized
 from landscape.measures.spectrum import Spectrum, spectrum, whole_spectrum
-from landscape.stages.build import Progress, check_and_cast_params, log
+from landscape.stages.build import Progress, check_and_cast_params
 from landscape.stages.measure.also import measured_also
 from landscape.stages.measure.context import MeasureContext
 from landscape.store.files import checked, finite, load_arrays, read_contents, save_arrays
@@ -43,15 +44,12 @@ def pending_models(
 
 
 def measure_models(
-    context: MeasureContext, connected: list[StringRecord], levels: list[float], progress: Progress
+    context: MeasureContext, pending: Sequence[tuple[float, int]], progress: Progress
 ) -> None:
-    pending = pending_models(context, connected, levels)
-    hessian = context.hessian
-    if hessian is None:
-        if pending:
-            log.warning(f"models are not measured: {context.no_hessian}")
-        return
+    """Measure these models at these levels."""
     for number, (level, model) in enumerate(pending):
+        hessian = context.hessian
+        assert hessian is not None
         _measure_model(context, hessian, level, model)
         progress("measuring models", number + 1, len(pending))
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from landscape.cluster.clusters import workers_of
 from landscape.config.load import ConfigError, changes, dump_section, revised
 from landscape.config.naming import measures_name, set_name
 from landscape.stages.build import Progress, config_of, log, silent
@@ -19,7 +20,8 @@ from landscape.stages.context import connect_context
 from landscape.stages.measure.barriers import measure_barriers, measure_snapshots, pending_barriers
 from landscape.stages.measure.context import MeasureContext
 from landscape.stages.measure.models import measure_models, pending_models
-from landscape.stages.measure.strings import measure_strings, pending_strings
+from landscape.stages.measure.strings import first_of_each_level, measure_strings, pending_strings
+from landscape.stages.measure.tasks import hand_out
 from landscape.stages.snapshots import missing
 from landscape.stages.state import check_recomputed
 from landscape.store.files import RunError, write_bytes
@@ -112,8 +114,8 @@ def measure(
         write_bytes(
             run.measures_directory(name) / "settings.yaml", dump_section(config.measure).encode()
         )
-        for part in PARTS:
-            part(context, connected, chosen, progress)
+        _measure(context, connected, chosen, progress)
+        measure_topology(context, connected, chosen, progress)
         strings, models = run.write_measures(name)
     return Measured(
         strings=[row for row in strings if row.level in chosen],
@@ -123,6 +125,26 @@ def measure(
         also=[row for row in run.other_measures(name) if row.level in chosen],
         barriers=run.barriers() if context.lowers(chosen) else [],
     )
+
+
+def _measure(
+    context: MeasureContext, connected: list[StringRecord], levels: list[float], progress: Progress
+) -> None:
+    """The strings and models that are not measured yet, by this process or by workers."""
+    rows = pending_strings(context, connected, levels)
+    models = pending_models(context, connected, levels)
+    if models and context.hessian is None:
+        log.warning(f"models are not measured: {context.no_hessian}")
+        models = []
+    if not rows and not models:
+        return
+    with workers_of(context.config.compute) as pool:
+        if pool is not None:
+            hand_out(context, pool, rows, connected, models, progress)
+        else:
+            first = first_of_each_level(connected, context.settings.spectrum)
+            measure_strings(context, rows, first, progress)
+            measure_models(context, models, progress)
 
 
 # -- the topology of the whole run -----------------------------------------------------------------
@@ -149,12 +171,7 @@ def measure_topology(
         measure_barriers(search, progress)
 
 
-# what `measure` does, in this order: (context, connected rows, levels, progress) → files
-PARTS: tuple[Callable[[MeasureContext, list[StringRecord], list[float], Progress], None], ...] = (
-    measure_strings,
-    measure_models,
-    measure_topology,
-)
+# whether there is something to do: (context, connected rows, levels)
 PENDING: tuple[Callable[[MeasureContext, list[StringRecord], list[float]], Any], ...] = (
     pending_strings,
     pending_models,

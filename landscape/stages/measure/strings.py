@@ -4,7 +4,9 @@ the level sets along them, and second derivatives at beads and at the highest po
 from __future__ import annotations
 
 import time
+from collections.abc import Collection, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
@@ -24,6 +26,7 @@ from landscape.stages.checkpoints import Checkpoints, KeptShortening, kept
 from landscape.stages.measure.also import measured_also
 from landscape.stages.measure.context import MeasureContext
 from landscape.store.files import Arrays, RunError, finite, save_arrays
+from landscape.store.layout import level_name
 from landscape.store.records.base import made
 from landscape.store.records.measures import DOWNGRADED, OFF, StringMeasure
 from landscape.store.records.strings import StringRecord
@@ -37,46 +40,52 @@ def pending_strings(
     """The CONNECTED rows that are not measured yet, or were another string when they were, or are
     among the first by now and have no spectrum, or whose shortened string was DOWNGRADED: with the
     grid that found it too high, to be shortened on."""
-    found, first = [], _first_of_each_level(connected, context.settings.spectrum)
+    found, first = [], first_of_each_level(connected, context.settings.spectrum)
     for row in connected:
         known = context.run.string_measure(context.name, row)
         if known is None or known.source != row.string:
             found.append(row)
         elif known.shortening == DOWNGRADED:
             found.append(replace(row, grid=known.verified))
-        elif known.hessian_of and not known.steps and _key(row) in first:
+        elif known.hessian_of and not known.steps and key_of(row) in first:
             found.append(row)
     return found
 
 
-def _key(row: StringRecord) -> str:
+def key_of(row: StringRecord) -> str:
     return f"{row.set}/{row.level!r}/{row.a}-{row.b}"
 
 
-def _first_of_each_level(rows: list[StringRecord], count: int) -> set[str]:
+def first_of_each_level(rows: Sequence[StringRecord], count: int) -> set[str]:
     """The keys of so many strings of each set and level, by their pairs."""
     found: dict[tuple[str, float], list[str]] = {}
     for row in sorted(rows, key=lambda row: (row.a, row.b)):
-        found.setdefault((row.set, row.level), []).append(_key(row))
+        found.setdefault((row.set, row.level), []).append(key_of(row))
     return {key for keys in found.values() for key in keys[:count]}
 
 
 def measure_strings(
-    context: MeasureContext, connected: list[StringRecord], levels: list[float], progress: Progress
+    context: MeasureContext,
+    rows: Sequence[StringRecord],
+    with_spectrum: Collection[str],
+    progress: Progress,
+    others_too: bool = True,
 ) -> None:
-    checkpoints = Checkpoints(
-        context.run.measures_directory(context.name) / "shortening.safetensors"
-    )
-    pending = {_key(row): row for row in pending_strings(context, connected, levels)}
-    with_spectrum = _first_of_each_level(connected, context.settings.spectrum)
-    before = kept(checkpoints, list[KeptShortening]) or []
-    interrupted = [Shortening(**vars(one)) for one in before if one.name in pending]
+    """Measure these strings; first those whose shortening was interrupted, as they were.
+
+    others_too: whether groups count that were begun with a string that is measured by now.
+    """
+    pending = {key_of(row): row for row in rows}
+    files = [_shortening_file(context, row) for row in rows]
+    if others_too:
+        files = sorted(context.run.measures_directory(context.name).glob("shortening-*"))
+    interrupted = _interrupted(files, pending)
     total, done = len(pending), 0
     while pending:
         grid = next(iter(pending.values())).grid
-        alike = [key for key, row in pending.items() if row.grid == grid]
-        group = interrupted or [_started(context, pending[key]) for key in alike[: context.group]]
-        interrupted = []
+        alike = [row for row in pending.values() if row.grid == grid][: context.group]
+        group = interrupted.pop(0) if interrupted else [_started(context, row) for row in alike]
+        checkpoints = Checkpoints(_shortening_file(context, pending[group[0].name]))
         shortener = context.shortener(_certified(pending[group[0].name])[0])
         while any(string.ended is None for string in group):
             before = [string.ended is None for string in group]
@@ -99,6 +108,24 @@ def measure_strings(
         checkpoints.drop()
 
 
+def _shortening_file(context: MeasureContext, row: StringRecord) -> Path:
+    name = f"shortening-{row.set}-{level_name(row.level)}-{row.a}-{row.b}.safetensors"
+    return context.run.measures_directory(context.name) / name
+
+
+def _interrupted(files: Sequence[Path], pending: Collection[str]) -> list[list[Shortening]]:
+    """The groups that were interrupted, without what is measured by now."""
+    found = []
+    for path in files:
+        before = kept(Checkpoints(path), list[KeptShortening]) or []
+        group = [Shortening(**vars(one)) for one in before if one.name in pending]
+        if group:
+            found.append(group)
+        if not group or group[0].name != before[0].name:
+            path.unlink(missing_ok=True)  # it goes on under another name
+    return found
+
+
 def _certified(row: StringRecord) -> tuple[int, float, list[float]]:
     """The grid, the limit and the ends' losses of a string that is CONNECTED."""
     assert row.grid is not None and row.limit is not None
@@ -111,11 +138,11 @@ def _started(context: MeasureContext, row: StringRecord) -> Shortening:
     if context.settings.shorten:
         asked = context.settings
         return context.shortener(grid).start(
-            _key(row), points, limit, ends, asked.max_beads, asked.max_sweeps
+            key_of(row), points, limit, ends, asked.max_beads, asked.max_sweeps
         )
     beads = trees.count(points)
     found = [0.0, 0.0, float(beads), paths.length(points), 1.0]
-    string = Shortening(_key(row), limit, points, points, points, ends, np.zeros(0), beads, 0)
+    string = Shortening(key_of(row), limit, points, points, points, ends, np.zeros(0), beads, 0)
     return replace(string, history=[found], ended=OFF)
 
 
@@ -139,7 +166,7 @@ def _measure_string(
     certificate = certify(points, context.evaluate(grid), limit)
     if not certificate.holds(limit):
         raise RunError(
-            f"{context.run.directory}: {_key(row)} no longer holds below {limit:.6g} "
+            f"{context.run.directory}: {key_of(row)} no longer holds below {limit:.6g} "
             f"({certificate.maximum:.6g}): its code or data have changed; see `lscape verify`"
         )
     turned, turned_found = lengths.turning(points), lengths.turning(found)
@@ -197,7 +224,7 @@ def _measure_string(
         }
     if context.hessian is not None:
         numbers, along, why = _along(
-            context, context.hessian, points, certificate, _key(row), with_spectrum
+            context, context.hessian, points, certificate, key_of(row), with_spectrum
         )
         record |= numbers
         notes.append(why)
