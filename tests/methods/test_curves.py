@@ -214,6 +214,7 @@ def test_the_shortest_curve_of_functions_is_straight_to_them():
     x, y = found.string.points["params"].T
     assert np.abs(y - x**2).max() < 0.05
     measure = make_function_length(parabola(), 1)
+    assert measure is not None
     ways = [measure(one.string.points).length for one in (straight, found)]
     assert ways[0] == pytest.approx(np.sqrt(5) + np.arcsinh(2) / 2, rel=1e-2)
     assert 2 <= ways[1] < 2.02 and found.length > straight.length
@@ -224,7 +225,9 @@ def test_the_length_of_functions_is_that_of_the_measure():
     landscape = parabola()
     control = {"params": np.array([[-1, 1], [0, 1], [1, 1]], np.float32)}
     found = float(np.exp(of_functions(landscape, bernstein(3))(control)))
-    whole = make_function_length(landscape, 1)(control).length
+    measure = make_function_length(landscape, 1)
+    assert measure is not None
+    whole = measure(control).length
     assert found == pytest.approx(whole, rel=5e-3) and found <= whole
 
 
