@@ -23,10 +23,11 @@ def number(value: Any, decimals: int | None = None) -> str:
     mean, error = (value["mean"], value["se"]) if isinstance(value, dict) else (value, None)
     if mean is None:
         return "–"
+    plain = f"{mean:,.{decimals}f}" if decimals is not None else f"{mean:.4g}"
     if error is None or not math.isfinite(error):
-        return f"{mean:,.{decimals}f}" if decimals is not None else f"{mean:.4g}"
+        return plain
     if error == 0:
-        return f"{mean:.4g} ± 0"
+        return f"{plain} ± 0"
     places = max(0, 1 - math.floor(math.log10(error)))
     if places > 7:
         digits = min(max(1, places + 1 + math.floor(math.log10(abs(mean) or error))), MOST_DIGITS)
