@@ -95,17 +95,20 @@ def _need(package: str, key: str) -> None:
 
 def local_cluster(workers: int) -> Any:
     """Processes of this machine."""
+    from dask.config import set as configured
     from distributed import LocalCluster
 
-    return LocalCluster(
-        n_workers=workers,
-        threads_per_worker=1,
-        processes=True,
-        host=LOOPBACK,
-        dashboard_address=f"{LOOPBACK}:0",
-        memory_limit=0,  # compute.memory bounds it
-        silence_logs=logging.CRITICAL,
-    )
+    # profiles of a worker's calls are kept for an hour, and grow with the depth of JAX's
+    with configured({"distributed.worker.profile.enabled": False}):
+        return LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            processes=True,
+            host=LOOPBACK,
+            dashboard_address=f"{LOOPBACK}:0",
+            memory_limit=0,  # compute.memory bounds it
+            silence_logs=logging.CRITICAL,
+        )
 
 
 def _share(workers: int) -> Any:
