@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("lscape")
 
+FREE_PORT = {"dashboard_address": ":0"}  # its usual one may be taken
 LOOPBACK = "127.0.0.1"  # a scheduler has no password: nobody else is to reach it
 
 _open: list[tuple[Compute, Pool]] = []  # so that the stages of a command share one
@@ -162,6 +163,7 @@ def job_cluster(asked: Jobs) -> Any:
         job_script_prologue=list(asked.prologue),
         worker_extra_args=["--nthreads", "1"],  # JAX uses the cores
         log_directory="lscape-jobs",
+        scheduler_options=FREE_PORT,
         **account,
     )
 
@@ -172,6 +174,7 @@ def _over_ssh(asked: Hosts, workers: int) -> Any:
 
     return SSHCluster(
         list(asked.hosts),
+        scheduler_options=FREE_PORT,
         worker_options={"nthreads": 1, "n_workers": workers},
         remote_python=asked.python,
     )

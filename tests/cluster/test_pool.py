@@ -22,7 +22,7 @@ WORK = "tests.cluster.work"
 
 @pytest.fixture(scope="module")
 def client():
-    where = {"host": "127.0.0.1", "dashboard_address": None, "memory_limit": 0}
+    where = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0", "memory_limit": 0}
     with (
         LocalCluster(n_workers=2, threads_per_worker=1, silence_logs=50, **where) as cluster,
         Client(cluster, set_as_default=False) as client,
