@@ -190,12 +190,12 @@ def useful_share(config: Config, folder: Path) -> dict[str, float]:
 
 def room(steps: np.ndarray) -> int:
     """The steps that all devices had time for while the models of one call made these: item k
-    runs on device k modulo the devices (landscape/devices.py), beside the others or after them."""
-    devices = len(jax.devices())
-    shares = [steps[device::devices] for device in range(devices)]
+    runs on device k modulo the devices (landscape/core/devices.py), beside the others or after them."""
+    count = len(jax.devices())
+    shares = [steps[device::count] for device in range(count)]
     if devices.exact_in_any_batch():
-        return devices * max(int(share.sum()) for share in shares)
-    return devices * len(shares[0]) * int(steps.max())
+        return count * max(int(share.sum()) for share in shares)
+    return count * len(shares[0]) * int(steps.max())
 
 
 def measure(name: str, job: Job, rounds: int | None) -> dict[str, Any]:
