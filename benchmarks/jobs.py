@@ -190,7 +190,7 @@ def useful_share(config: Config, folder: Path) -> dict[str, float]:
 
 def room(steps: np.ndarray) -> int:
     """The steps that all devices had time for while the models of one call made these: item k
-    runs on device k modulo the devices (landscape/core/devices.py), beside the others or after them."""
+    runs on device k modulo the devices (core/devices.py), beside the others or after them."""
     count = len(jax.devices())
     shares = [steps[device::count] for device in range(count)]
     if devices.exact_in_any_batch():
