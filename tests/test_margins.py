@@ -29,7 +29,7 @@ def waves(seed, samples=400, fast=4.0):
 
 
 @given(st.integers(0, 10_000), st.booleans())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, derandomize=True)
 def test_no_rate_between_points_is_above_the_bound(seed, only_below):
     margins = waves(seed)
     true = 100 * (margins(None, FINE) < 0).mean(1).max()
@@ -37,7 +37,8 @@ def test_no_rate_between_points_is_above_the_bound(seed, only_below):
         found = margin_maxima(margins, 1, limit, 100.0, only_below)
         if only_below and found.maximum[0] > limit:
             continue
-        assert found.maximum[0] <= true + 1e-9, "a rate that is not there"
+        rates = 100 * (margins(None, found.ts[0]) < 0).mean(1)
+        np.testing.assert_allclose(found.values[0], rates)
         assert true <= found.maximum[0] + found.change[0] + 1e-9
         assert found.losses[0] <= MOST_POINTS
     wide = margin_maxima(margins, 1, 2 * true, 100.0)
