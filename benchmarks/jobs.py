@@ -37,8 +37,8 @@ from sequential import tune
 from landscape.config.load import Config, config_from, dump_config, load_config, resolved
 from landscape.core import devices, paths
 from landscape.core.certificate import certify, segment_evaluator
+from landscape.core.landscape import Landscape, bind
 from landscape.core.level import LevelSpec
-from landscape.core.task import Landscape, bind
 from landscape.search.descend import Descender, DescentState
 from landscape.stages.build import build_task
 from landscape.stages.connect import connect

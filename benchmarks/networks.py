@@ -16,7 +16,8 @@ from torch import nn
 from torch.nn import functional
 
 from landscape.core import trees
-from landscape.core.task import Landscape, Task, bind
+from landscape.core.landscape import Landscape, bind
+from landscape.core.task import Task
 from landscape.networks import initialiser, predictor
 from landscape.networks.convolutional import CifarNet, MnistNet
 from landscape.networks.dense import MLP

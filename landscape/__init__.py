@@ -36,19 +36,12 @@ if TYPE_CHECKING:
     from landscape.config.validation import ConfigError
     from landscape.core.certificate import Certificate
     from landscape.core.devices import configure
+    from landscape.core.landscape import Landscape, bind
     from landscape.core.level import LevelSpec
     from landscape.core.permute import permuted
     from landscape.core.state import State, Variables
     from landscape.core.status import Status
-    from landscape.core.task import (
-        Landscape,
-        Margins,
-        Outputs,
-        Task,
-        bind,
-        energy_task,
-        margin,
-    )
+    from landscape.core.task import Margins, Outputs, Task, energy_task, margin
     from landscape.data import DataError
     from landscape.measures.base import Measure, Quantity, Subject
     from landscape.methods.autoneb import AutoNEB
@@ -101,9 +94,8 @@ _HOMES = {
     "landscape.core.permute": ("permuted",),
     "landscape.core.state": ("State", "Variables"),
     "landscape.core.status": ("Status",),
-    "landscape.core.task": (
-        "Landscape", "Margins", "Outputs", "Task", "bind", "energy_task", "margin",
-    ),
+    "landscape.core.landscape": ("Landscape", "bind"),
+    "landscape.core.task": ("Margins", "Outputs", "Task", "energy_task", "margin"),
     "landscape.data": ("DataError",),
     "landscape.measures.base": ("Measure", "Quantity", "Subject"),
     "landscape.methods.autoneb": ("AutoNEB",),

@@ -9,8 +9,9 @@ import numpy as np
 import optax
 
 from landscape.core.certificate import segment_evaluator
+from landscape.core.landscape import Landscape, bind
 from landscape.core.level import LevelSpec
-from landscape.core.task import Landscape, bind, energy_task
+from landscape.core.task import energy_task
 from landscape.methods.registry import load_method
 from landscape.search.descend import Descender
 from landscape.search.driver import Connection, finish, judge, start

@@ -12,7 +12,7 @@ from landscape.config.load import ConfigError, load_config
 from landscape.core import cores, devices, trees
 from landscape.core.devices import each
 from landscape.core.keys import key_data
-from landscape.core.task import bind
+from landscape.core.landscape import bind
 from landscape.search.descend import Descender
 from landscape.stages.build import build_landscape
 from landscape.tasks.polynomial import polynomial

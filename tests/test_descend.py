@@ -12,7 +12,8 @@ import pytest
 from landscape.core import trees
 from landscape.core.devices import each
 from landscape.core.keys import key_data
-from landscape.core.task import Task, bind
+from landscape.core.landscape import bind
+from landscape.core.task import Task
 from landscape.search.descend import Descender
 
 MODELS = 7

@@ -11,7 +11,7 @@ from scipy.optimize import linprog
 
 from landscape import config_from
 from landscape.config.load import ConfigError
-from landscape.core.task import bind
+from landscape.core.landscape import bind
 from landscape.search.descend import Descender
 from landscape.search.gauss_newton import AIM, RADIUS, SHARE, SHRINKAGE, _step, gauss_newton
 from landscape.search.polyak import polyak

@@ -10,7 +10,8 @@ from scipy.spatial.distance import jensenshannon
 
 from landscape.core import paths
 from landscape.core.distances import distance, jensen_shannon
-from landscape.core.task import Outputs, Task, bind
+from landscape.core.landscape import bind
+from landscape.core.task import Outputs, Task
 from landscape.measures.function_space import make_function_length
 from landscape.measures.lengths import scaled_distance, scaled_length, turning
 

@@ -10,7 +10,8 @@ from jax.flatten_util import ravel_pytree
 from scipy.sparse.linalg import LinearOperator, eigsh
 
 from landscape.core import devices
-from landscape.core.task import HessianTarget, bind, energy_task
+from landscape.core.landscape import HessianTarget, bind
+from landscape.core.task import energy_task
 from landscape.measures.curvature import classify_peak, curvatures
 from landscape.measures.hessian import (
     SHARE_OF_BASIS,

@@ -52,19 +52,20 @@ MAY_IMPORT = {
 WITHIN = {
     "core": {
         "devices": {"cores", "trees"},
-        "distances": {"task", "trees"},
+        "distances": {"landscape", "task", "trees"},
         "task": {"state", "trees"},
+        "landscape": {"state", "task", "trees"},
         "paths": {"trees"},
         "permute": {"trees"},
         "principal": {"trees"},
-        "rounding": {"task", "trees"},
+        "rounding": {"landscape", "trees"},
         "segments": {"rounding", "settings", "trees"},
         "grid": {"segments"},
         "adaptive": {"grid", "segments"},
         "margins": {"adaptive", "segments"},
         "certificate": {
-            "adaptive", "devices", "grid", "margins", "paths", "rounding", "segments", "settings",
-            "task", "trees",
+            "adaptive", "devices", "grid", "landscape", "margins", "paths", "rounding", "segments",
+            "settings", "trees",
         },
     },
     "symmetry": {

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from landscape.config.load import config_from
 from landscape.core.adaptive import MOST_POINTS
 from landscape.core.certificate import certify, segment_evaluator
+from landscape.core.landscape import bind
 from landscape.core.margins import margin_maxima
 from landscape.core.settings import ADAPTIVE
-from landscape.core.task import Margins, Task, bind, margin
+from landscape.core.task import Margins, Task, margin
 from landscape.stages.build import build_task
 
 FINE = np.linspace(0, 1, 2001)

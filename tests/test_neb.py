@@ -7,7 +7,8 @@ import pytest
 
 from landscape.core import paths
 from landscape.core.certificate import certify, segment_evaluator
-from landscape.core.task import bind, energy_task
+from landscape.core.landscape import bind
+from landscape.core.task import energy_task
 from landscape.search import band_geometry
 from landscape.search.elastic_band import Elastic
 

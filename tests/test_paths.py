@@ -14,8 +14,9 @@ from scipy.signal import find_peaks
 from landscape.core import paths, trees
 from landscape.core.certificate import Certificate, certify, segment_evaluator
 from landscape.core.grid import REFINED_POINTS, SETTLED_TIMES, local_maxima
+from landscape.core.landscape import bind
 from landscape.core.segments import Memoized
-from landscape.core.task import bind, energy_task
+from landscape.core.task import energy_task
 from tests.analytic import RING
 
 finite = st.floats(-10, 10, width=32)

@@ -12,7 +12,8 @@ import pytest
 
 from landscape import config_from
 from landscape.config.load import ConfigError
-from landscape.core.task import bind, energy_task
+from landscape.core.landscape import bind
+from landscape.core.task import energy_task
 from landscape.search import beads
 from landscape.search.descend import Descender
 from landscape.search.polyak import MOMENTUM, PATIENCE, RATE, RELAXATION, STRIDE, polyak

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from landscape.core.certificate import certify, segment_evaluator
+from landscape.core.landscape import bind
 from landscape.core.rounding import rounding_of
-from landscape.core.task import Task, bind, energy_task
+from landscape.core.task import Task, energy_task
 from landscape.stages.build import build_landscape
 from tests.test_paths import landscape_of, line
 

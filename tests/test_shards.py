@@ -14,7 +14,7 @@ import jax, numpy as np, optax
 from landscape.core import devices, trees
 from landscape.core.devices import each
 from landscape.core.keys import key_data
-from landscape.core.task import bind
+from landscape.core.landscape import bind
 from landscape.search.descend import Descender
 from landscape.tasks.polynomial import polynomial
 

@@ -9,7 +9,8 @@ from scipy.spatial import ConvexHull
 from landscape.config.load import config_from
 from landscape.core import paths, trees
 from landscape.core.certificate import certify, segment_evaluator
-from landscape.core.task import Task, bind, energy_task
+from landscape.core.landscape import bind
+from landscape.core.task import Task, energy_task
 from landscape.measures.lengths import turning
 from landscape.search.prune import pruned
 from landscape.search.shorten import Shortener, finish

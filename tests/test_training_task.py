@@ -12,7 +12,8 @@ import pytest
 
 from landscape import ConfigError, config_from, train
 from landscape.core.keys import key_data
-from landscape.core.task import Task, bind
+from landscape.core.landscape import bind
+from landscape.core.task import Task
 from landscape.search.descend import Descender, DescentState
 from landscape.search.training import Training
 from landscape.search.training_task import in_bfloat16, in_epochs

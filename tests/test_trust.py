@@ -8,7 +8,8 @@ import numpy as np
 import optax
 import pytest
 
-from landscape.core.task import bind, energy_task
+from landscape.core.landscape import bind
+from landscape.core.task import energy_task
 from landscape.search.descend import Descender
 from landscape.search.gauss_newton import RADIUS, gauss_newton
 from landscape.search.polyak import STRIDE, polyak

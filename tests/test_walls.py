@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import label
 
-from landscape.core.task import bind
+from landscape.core.landscape import bind
 from landscape.measures import barrier_bounds
 from landscape.tasks.regression import regression
 

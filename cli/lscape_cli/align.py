@@ -16,7 +16,7 @@ from lscape_cli import console, options
     show_default=True,
     help="What is matched.",
 )
-@click.option("--pairs", metavar="WHICH", help="Of the models, as for lscape connect.")
+@options.pairs
 @options.only_levels
 @options.changes
 @options.common
@@ -40,8 +40,7 @@ def align(
     Example:
       lscape align runs/quickstart-*
     """
-    given = {"pairs": pairs, "seed": seed}
-    asked = [f"connect.{key}={value}" for key, value in given.items() if value is not None]
+    asked = options.overriding("connect", {"pairs": pairs, "seed": seed})
     with console.working(quiet) as progress:
         from landscape.report.data.alignments import (
             COLUMNS,

@@ -23,7 +23,7 @@ from lscape_cli import console, options
     metavar="N",
     help="Gradients a pair and level; a loss counts as a third of one.",
 )
-@click.option("--pairs", metavar="WHICH", help="Of the models, as for lscape connect.")
+@options.pairs
 @options.only_levels
 @options.changes
 @options.common
@@ -48,8 +48,7 @@ def compare(
     Example:
       lscape compare runs/quickstart-* --methods straight,dss,bezier --budget 2000 --level 0.1
     """
-    given = {"pairs": pairs, "seed": seed}
-    asked = [f"connect.{key}={value}" for key, value in given.items() if value is not None]
+    asked = options.overriding("connect", {"pairs": pairs, "seed": seed})
     with console.working(quiet) as progress:
         from landscape.config.yaml_source import Source
         from landscape.report.data.comparisons import COLUMNS, SAID, row_of

@@ -53,8 +53,7 @@ def connect(
       lscape connect runs/quickstart-* --pairs tree
       lscape connect runs/quickstart-* --workers 4
     """
-    given = {"pairs": pairs, "method": method, "seed": seed}
-    asked = [f"connect.{key}={value}" for key, value in given.items() if value is not None]
+    asked = options.overriding("connect", {"pairs": pairs, "method": method, "seed": seed})
     asked += options.by_workers(workers, scheduler)
     with console.working(quiet) as progress:
         from landscape.stages.connect import connect as connect_pairs

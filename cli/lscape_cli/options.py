@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -162,10 +162,17 @@ workers = _together(
 )  # fmt: skip
 
 
+pairs = click.option("--pairs", metavar="WHICH", help="Of the models, as for lscape connect.")
+
+
+def overriding(section: str, given: Mapping[str, object]) -> list[str]:
+    """Options as overrides of a section of the config; None where one is not given."""
+    return [f"{section}.{key}={value}" for key, value in given.items() if value is not None]
+
+
 def by_workers(workers: int | None, scheduler: str | None) -> list[str]:
     """The two options as overrides of the config."""
-    given = {"workers": workers, "scheduler": scheduler}
-    return [f"compute.{key}={value}" for key, value in given.items() if value is not None]
+    return overriding("compute", {"workers": workers, "scheduler": scheduler})
 
 
 config_argument = click.argument("config", type=click.Path())

@@ -14,7 +14,7 @@ import numpy as np
 from landscape.api import display
 from landscape.api.problem import Problem, Tree, as_landscape, as_params, like
 from landscape.core import paths, trees
-from landscape.core.task import Landscape
+from landscape.core.landscape import Landscape
 from landscape.symmetry.align import RESTARTS, Align, aligner
 from landscape.symmetry.align import symmetries as symmetries_of
 from landscape.symmetry.spec import PermutationSpec

@@ -18,11 +18,11 @@ from landscape.core import trees
 from landscape.core.certificate import Certificate, segment_evaluator
 from landscape.core.certificate import certify as certify_points
 from landscape.core.devices import each
+from landscape.core.landscape import Landscape
 from landscape.core.level import LevelSpec
 from landscape.core.segments import Memoized
 from landscape.core.settings import ADAPTIVE
 from landscape.core.status import Status
-from landscape.core.task import Landscape
 from landscape.methods.base import Method
 from landscape.methods.registry import DEFAULT_METHOD, METHODS, load_method
 from landscape.search.beads import (

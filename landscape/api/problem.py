@@ -13,9 +13,10 @@ import jax
 import numpy as np
 
 from landscape.core import trees
+from landscape.core.landscape import Landscape, bind
 from landscape.core.paths import finite_beads
 from landscape.core.state import look_like_state
-from landscape.core.task import Landscape, Scalar, Task, bind, energy_task
+from landscape.core.task import Scalar, Task, energy_task
 from landscape.core.trees import Params
 
 Tree = Any  # a pytree of arrays, as the user has it

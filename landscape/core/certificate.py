@@ -14,12 +14,12 @@ from landscape.core import devices, trees
 from landscape.core.adaptive import adaptive_maxima
 from landscape.core.devices import each
 from landscape.core.grid import grid_maxima
+from landscape.core.landscape import Landscape
 from landscape.core.margins import margin_maxima
 from landscape.core.paths import fractions, segment_lengths
 from landscape.core.rounding import rounding_of
 from landscape.core.segments import SegmentEvaluator, SegmentMaxima
 from landscape.core.settings import ADAPTIVE
-from landscape.core.task import Landscape
 from landscape.core.trees import Params
 
 SHARE = 4  # of memory, for the points that are looked at in one call

@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from landscape.core import trees
-from landscape.core.task import Batch, Landscape, unequal_samples
+from landscape.core.landscape import Landscape, unequal_samples
+from landscape.core.task import Batch
 
 
 def some_data(landscape: Landscape, samples: int) -> Batch:

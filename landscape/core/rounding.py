@@ -7,7 +7,7 @@ from collections.abc import Callable
 import jax
 import numpy as np
 
-from landscape.core.task import Landscape
+from landscape.core.landscape import Landscape
 from landscape.core.trees import Params
 
 Rounding = Callable[[Params, float], float | None]

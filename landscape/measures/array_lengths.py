@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from typing import ClassVar, Literal
 
 from landscape.core import paths
-from landscape.core.task import Landscape
+from landscape.core.landscape import Landscape
 from landscape.measures.base import Measure, Quantity, Subject
 
 

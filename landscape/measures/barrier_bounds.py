@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy  # its parts are loaded when they are used
 
-from landscape.core.task import Form, Landscape
+from landscape.core.landscape import Landscape
+from landscape.core.task import Form
 from landscape.core.trees import Params
 
 ANGLES = 360  # of the scan over half a turn

@@ -14,7 +14,7 @@ from landscape.core.settings import Settings
 
 if TYPE_CHECKING:
     from landscape.core.certificate import Certificate
-    from landscape.core.task import Landscape
+    from landscape.core.landscape import Landscape
     from landscape.core.trees import Params
 
 

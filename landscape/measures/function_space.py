@@ -12,7 +12,7 @@ import numpy as np
 from landscape.core import paths, trees
 from landscape.core.devices import each
 from landscape.core.distances import distance, some_data
-from landscape.core.task import Landscape
+from landscape.core.landscape import Landscape
 from landscape.core.trees import Params
 
 PARTS = 4  # of a piece of a segment that one call measures

@@ -17,7 +17,8 @@ import optax
 
 from landscape.core import devices, trees
 from landscape.core.devices import each
-from landscape.core.task import Batch, HessianTarget, Landscape
+from landscape.core.landscape import HessianTarget, Landscape
+from landscape.core.task import Batch
 from landscape.core.trees import Params
 
 DIFFERENCE = 1e-3  # of ‖θ‖, at least: half the way between the gradients of a difference

@@ -10,8 +10,9 @@ import numpy as np
 
 from landscape.core import trees
 from landscape.core.devices import each
+from landscape.core.landscape import Landscape
 from landscape.core.principal import principal
-from landscape.core.task import Landscape, Scalar
+from landscape.core.task import Scalar
 from landscape.core.trees import Params
 
 COLLINEAR = 1e-3  # of the first side: a point nearer to its line spans no plane with it

@@ -14,8 +14,8 @@ from pydantic import Field
 from landscape.core.settings import Settings
 
 if TYPE_CHECKING:
+    from landscape.core.landscape import Landscape
     from landscape.core.level import LevelSpec
-    from landscape.core.task import Landscape
     from landscape.search.state import Problem, Stepper
 
 

@@ -17,11 +17,11 @@ from pydantic import Field, model_validator
 from landscape.core import paths, trees
 from landscape.core.devices import each
 from landscape.core.keys import key_data
+from landscape.core.landscape import Landscape
 from landscape.core.level import LevelSpec
 from landscape.core.segments import typical_losses
 from landscape.core.settings import Count, Rate
 from landscape.core.status import Status
-from landscape.core.task import Landscape
 from landscape.core.trees import Params
 from landscape.methods.base import Method
 from landscape.search.curves import (

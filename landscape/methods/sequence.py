@@ -9,9 +9,9 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 from pydantic import Field, ValidationError, field_validator
 
+from landscape.core.landscape import Landscape
 from landscape.core.level import LevelSpec
 from landscape.core.paths import finite_beads
-from landscape.core.task import Landscape
 from landscape.methods.base import Method
 from landscape.methods.registry import load_method
 from landscape.search.budget import within

@@ -26,7 +26,7 @@ from landscape.modules.aten import TABLE, VIEWS
 IGNORED = ("layout", "device", "pin_memory", "memory_format", "non_blocking", "generator")
 
 
-class UntranslatedError(NotImplementedError):
+class UntranslatedError(ValueError):
     """PyTorch's operator that has no translation."""
 
 

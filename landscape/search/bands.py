@@ -16,7 +16,8 @@ import numpy as np
 import optax
 
 from landscape.core import paths, trees
-from landscape.core.task import Carry, Landscape
+from landscape.core.landscape import Landscape
+from landscape.core.task import Carry
 from landscape.core.trees import Params
 from landscape.search.band_geometry import dots, forces, lengths, norms, spread, times
 from landscape.search.curves import descends_level

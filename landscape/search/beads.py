@@ -9,7 +9,7 @@ import jax
 import optax
 
 from landscape.core import trees
-from landscape.core.task import Landscape
+from landscape.core.landscape import Landscape
 from landscape.search.descend import Constraint, Descender
 from landscape.search.gauss_newton import gauss_newton
 from landscape.search.polyak import RATE, polyak

@@ -17,7 +17,8 @@ import optax
 
 from landscape.core import trees
 from landscape.core.distances import SQUARES, some_data
-from landscape.core.task import Carry, Landscape
+from landscape.core.landscape import Landscape
+from landscape.core.task import Carry
 from landscape.core.trees import Params
 from landscape.search.beads import has_few_samples
 

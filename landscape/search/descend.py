@@ -15,7 +15,8 @@ import optax
 
 from landscape.core import trees
 from landscape.core.devices import Held, Pace, each
-from landscape.core.task import Landscape, Scalar
+from landscape.core.landscape import Landscape
+from landscape.core.task import Scalar
 from landscape.core.trees import Params
 
 SEEN = ("step", "value", "moved")  # what is known of models while they stay on the devices

@@ -21,7 +21,7 @@ import numpy as np
 import optax
 
 from landscape.core.devices import Pace, each
-from landscape.core.task import Landscape
+from landscape.core.landscape import Landscape
 from landscape.core.trees import Params
 from landscape.search.band_geometry import dots, forces, highest, lengths, norms, spread, times
 

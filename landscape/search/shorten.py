@@ -18,8 +18,8 @@ from __future__ import annotations
 import numpy as np
 
 from landscape.core import paths, trees
+from landscape.core.landscape import Landscape
 from landscape.core.segments import SegmentEvaluator, typical_losses
-from landscape.core.task import Landscape
 from landscape.core.trees import Params
 from landscape.search.prune import pruned
 from landscape.search.shorten_qp import (

@@ -25,7 +25,7 @@ import piqp
 
 from landscape.core import trees
 from landscape.core.devices import each
-from landscape.core.task import Landscape
+from landscape.core.landscape import Landscape
 from landscape.core.trees import Params
 
 FIRST_NEAR_END = 1 / 32  # so far from the string's ends it is looked at first

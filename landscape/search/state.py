@@ -9,10 +9,10 @@ from typing import Protocol
 import numpy as np
 
 from landscape.core import trees
+from landscape.core.landscape import Landscape
 from landscape.core.segments import SegmentEvaluator
 from landscape.core.settings import ADAPTIVE
 from landscape.core.status import Status
-from landscape.core.task import Landscape
 from landscape.core.trees import Params
 from landscape.search.descend import Constraint, Descender, DescentState
 from landscape.search.shortening import GRADIENT, Shortening

@@ -10,8 +10,8 @@ import numpy as np
 from landscape.config.load import Config
 from landscape.core import paths, trees
 from landscape.core.certificate import SegmentEvaluator, certify
+from landscape.core.landscape import Landscape
 from landscape.core.permute import reordered
-from landscape.core.task import Landscape
 from landscape.stages.build import check_and_cast_params
 from landscape.store.files import Arrays, RunError, load_arrays
 from landscape.store.records.alignments import Align, AlignmentRecord, StraightLine

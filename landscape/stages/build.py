@@ -23,7 +23,8 @@ from landscape.config.sections import Data
 from landscape.core import devices, trees
 from landscape.core.devices import each
 from landscape.core.keys import key_data
-from landscape.core.task import Landscape, Task, bind
+from landscape.core.landscape import Landscape, bind
+from landscape.core.task import Task
 from landscape.core.versions import version_of
 from landscape.data import DataError, Store
 from landscape.measures.filters import chosen

@@ -12,9 +12,9 @@ from landscape.config.load import Config
 from landscape.core import devices, trees
 from landscape.core.certificate import segment_evaluator
 from landscape.core.devices import each
+from landscape.core.landscape import Landscape
 from landscape.core.level import LevelSpec
 from landscape.core.segments import Memoized
-from landscape.core.task import Landscape
 from landscape.measures.function_space import FunctionLength, make_function_length
 from landscape.methods.registry import load_method
 from landscape.search.budget import within

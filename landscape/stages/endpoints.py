@@ -11,7 +11,7 @@ import numpy as np
 from landscape.config.load import Config
 from landscape.config.train_section import Endpoints
 from landscape.core import trees
-from landscape.core.task import Landscape
+from landscape.core.landscape import Landscape
 from landscape.stages.build import log
 from landscape.stages.formats import Unreadable, read_arrays
 from landscape.stages.state import network_of

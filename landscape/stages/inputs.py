@@ -13,8 +13,9 @@ from jax.interpreters.partial_eval import dce_jaxpr
 from landscape.config.load import Config
 from landscape.core import trees
 from landscape.core.devices import each
+from landscape.core.landscape import Landscape, unequal_samples
 from landscape.core.state import look_like_state
-from landscape.core.task import Landscape, Task, unequal_samples
+from landscape.core.task import Task
 
 log = logging.getLogger("lscape")
 

@@ -11,8 +11,8 @@ import numpy as np
 from landscape.analysis.topology import Certified, upper_bound
 from landscape.core.certificate import certify
 from landscape.core.grid import SETTLED_CHANGE
+from landscape.core.landscape import Landscape
 from landscape.core.segments import SegmentEvaluator
-from landscape.core.task import Landscape
 from landscape.stages.alignments import aligned_model
 from landscape.stages.build import check_and_cast_params
 from landscape.store.files import Arrays, RunError, load_arrays, save_arrays

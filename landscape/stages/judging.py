@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from landscape.analysis.topology import Certified
 from landscape.config.load import Config
 from landscape.core.certificate import segment_evaluator
+from landscape.core.landscape import Landscape
 from landscape.core.segments import Memoized, SegmentEvaluator
-from landscape.core.task import Landscape
 from landscape.stages.build import build_landscape
 from landscape.stages.judged import Kept, Verdict, judged_again
 from landscape.stages.shared import SharedRun, opened, parts, shared_run

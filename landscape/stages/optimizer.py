@@ -19,7 +19,7 @@ from landscape.config.optax_section import (
     takes_schedule,
 )
 from landscape.core import trees
-from landscape.core.task import Landscape
+from landscape.core.landscape import Landscape
 
 Given: TypeAlias = (
     "bool | int | float | str | Schedule | tuple[Given, ...] | dict[str, Given] | None"

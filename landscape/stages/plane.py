@@ -11,7 +11,7 @@ import numpy as np
 from landscape.config.load import Config, ConfigError, revised
 from landscape.core import paths, trees
 from landscape.core.keys import key_data
-from landscape.core.task import Landscape
+from landscape.core.landscape import Landscape
 from landscape.measures.filters import filter_axes
 from landscape.measures.planes import (
     COLLINEAR,

@@ -15,7 +15,7 @@ from safetensors.numpy import load_file
 from landscape.config.load import Config
 from landscape.config.sections import PATH_FILE
 from landscape.core import paths, trees
-from landscape.core.task import Landscape
+from landscape.core.landscape import Landscape
 from landscape.stages.build import check_and_cast_params
 from landscape.store.connections import SEARCH_HISTORY
 from landscape.store.files import PROFILE, Arrays, RunError

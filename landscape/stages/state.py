@@ -12,7 +12,7 @@ import numpy as np
 from landscape.config.load import Config
 from landscape.core import trees
 from landscape.core.devices import each
-from landscape.core.task import Landscape
+from landscape.core.landscape import Landscape
 from landscape.stages.build import check_and_cast_params, log
 from landscape.store.files import Arrays, RunError
 from landscape.store.records.models import Given

@@ -14,8 +14,8 @@ from landscape.config.load import Config, dump_config, run_name
 from landscape.core import trees
 from landscape.core.devices import each
 from landscape.core.keys import key_data
+from landscape.core.landscape import Landscape
 from landscape.core.permute import permuted
-from landscape.core.task import Landscape
 from landscape.search.descend import Descender
 from landscape.search.training import Training
 from landscape.stages.build import (

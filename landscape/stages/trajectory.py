@@ -9,7 +9,7 @@ import numpy as np
 from landscape.config.load import Config
 from landscape.core import paths, trees
 from landscape.core.devices import each
-from landscape.core.task import Landscape
+from landscape.core.landscape import Landscape
 from landscape.measures.planes import principal_plane
 from landscape.stages.build import Progress, build_landscape, check_and_cast_params, silent
 from landscape.stages.plane import (

@@ -10,8 +10,8 @@ import jax
 import numpy as np
 
 from landscape.core import trees
+from landscape.core.landscape import Landscape
 from landscape.core.permute import Orders, reordered
-from landscape.core.task import Landscape
 from landscape.core.trees import Params
 from landscape.symmetry import prove
 from landscape.symmetry.activations import activations

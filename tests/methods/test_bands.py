@@ -11,9 +11,10 @@ import pytest
 
 from landscape.core import paths
 from landscape.core.certificate import segment_evaluator
+from landscape.core.landscape import bind
 from landscape.core.level import LevelSpec
 from landscape.core.status import Status
-from landscape.core.task import bind, energy_task
+from landscape.core.task import energy_task
 from landscape.methods.autoneb import PUBLISHED, AutoNEB, rises
 from landscape.methods.bands import LEAST, falling
 from landscape.methods.growing_string import GrowingString

@@ -11,9 +11,10 @@ from pydantic import TypeAdapter
 
 from landscape.core import paths
 from landscape.core.certificate import segment_evaluator
+from landscape.core.landscape import Landscape, bind
 from landscape.core.level import LevelSpec
 from landscape.core.status import Status
-from landscape.core.task import Landscape, Outputs, Task, bind
+from landscape.core.task import Outputs, Task
 from landscape.measures.function_space import make_function_length
 from landscape.methods.bezier import Bezier, bernstein
 from landscape.methods.polygon import Polygon, hats

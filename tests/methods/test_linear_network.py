@@ -5,9 +5,9 @@ import pytest
 
 from landscape.core import trees
 from landscape.core.certificate import segment_evaluator
+from landscape.core.landscape import bind
 from landscape.core.level import LevelSpec
 from landscape.core.status import Status
-from landscape.core.task import bind
 from landscape.methods.constructions.curves import certified, sampled
 from landscape.methods.constructions.linear_network import LinearNetwork, curve_between
 from landscape.search.driver import finish, judge, start

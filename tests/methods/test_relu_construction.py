@@ -6,9 +6,9 @@ import pytest
 from sklearn.linear_model import Lasso
 
 from landscape.core.certificate import segment_evaluator
+from landscape.core.landscape import bind
 from landscape.core.level import LevelSpec
 from landscape.core.status import Status
-from landscape.core.task import bind
 from landscape.methods.constructions.curves import certified
 from landscape.methods.constructions.relu import (
     Loss,

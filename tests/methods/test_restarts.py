@@ -11,9 +11,10 @@ import optax
 import pytest
 
 from landscape.core.certificate import segment_evaluator
+from landscape.core.landscape import bind
 from landscape.core.level import LevelSpec
 from landscape.core.status import Status
-from landscape.core.task import bind, energy_task
+from landscape.core.task import energy_task
 from landscape.methods.registry import load_method
 from landscape.search import driver
 from landscape.search.descend import Descender

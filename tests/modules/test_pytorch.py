@@ -289,7 +289,7 @@ def untracked() -> Any:
 @pytest.mark.parametrize(
     "make, error, said",
     [
-        (Sorted, NotImplementedError, "linalg_svd"),
+        (Sorted, ValueError, "linalg_svd"),
         (Spectral, ValueError, "parametrizations.weight.0._u changes in training"),
         (untracked, ValueError, "track_running_stats=False"),
         (Transformer, ValueError, "cannot take two of the inputs"),

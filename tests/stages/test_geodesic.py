@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from landscape.core.task import bind, energy_task
+from landscape.core.landscape import bind
+from landscape.core.task import energy_task
 from landscape.report import report
 from landscape.stages.connect import connect
 from landscape.stages.measure.run import measure

@@ -10,7 +10,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from landscape.config.load import config_from
-from landscape.core.task import bind
+from landscape.core.landscape import bind
 from landscape.report import report, write_html
 from landscape.report.figures.plane import write_plane
 from landscape.stages.connect import connect

@@ -8,9 +8,10 @@ import pytest
 
 from landscape.core import paths
 from landscape.core.certificate import segment_evaluator
+from landscape.core.landscape import bind
 from landscape.core.level import LevelSpec
 from landscape.core.status import Status
-from landscape.core.task import bind, energy_task
+from landscape.core.task import energy_task
 from landscape.methods.dss import DSS
 from landscape.report import report, write_html
 from landscape.search.driver import judge, start

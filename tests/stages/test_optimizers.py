@@ -14,7 +14,8 @@ from landscape import train
 from landscape.config.load import ConfigError, config_from, load_config, resolved
 from landscape.config.optax_section import LEVEL_OPTIMIZERS, Optimizer, Schedule
 from landscape.core import devices
-from landscape.core.task import bind, energy_task
+from landscape.core.landscape import bind
+from landscape.core.task import energy_task
 from landscape.search.descend import Descender
 from landscape.stages.build import build_landscape
 from landscape.stages.checkpoints import Checkpoints

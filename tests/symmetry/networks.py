@@ -7,7 +7,8 @@ from collections.abc import Callable
 import numpy as np
 
 from examples.digits_networks import attention, convolution
-from landscape.core.task import Landscape, Task, bind
+from landscape.core.landscape import Landscape, bind
+from landscape.core.task import Task
 from landscape.core.trees import Params
 from landscape.data import Store
 from landscape.symmetry.spec import PermutationSpec

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from landscape.core.landscape import bind
 from landscape.core.permute import reordered
-from landscape.core.task import bind
 from landscape.symmetry.align import aligner, prove_at_random, symmetries
 from landscape.symmetry.match import match
 from landscape.symmetry.prove import NotSymmetric

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from landscape.core.task import bind
+from landscape.core.landscape import bind
 from landscape.data import DataError
 from landscape.tasks.cifar10 import cifar10, distorted, standardised
 from landscape.tasks.mnist import mnist

@@ -10,7 +10,7 @@ import pytest
 
 from landscape import ConfigError, config_from
 from landscape.core import trees
-from landscape.core.task import bind
+from landscape.core.landscape import bind
 from landscape.data import Store
 from landscape.networks.images import VGG, Mixer, Network, ResNet, ViT
 from landscape.search.training_task import in_bfloat16

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from landscape.core.task import bind
+from landscape.core.landscape import bind
 from landscape.data import DataError, Store
 from landscape.networks.recurrent import LanguageModel
 from landscape.tasks.ptb import WEIGHTS, ptb

@@ -13,10 +13,11 @@ import numpy as np
 
 from landscape.core import paths, trees
 from landscape.core.certificate import curve_evaluator
+from landscape.core.landscape import Landscape
 from landscape.core.level import LevelSpec
 from landscape.core.segments import SegmentEvaluator
 from landscape.core.status import Status
-from landscape.core.task import Form, Landscape
+from landscape.core.task import Form
 from landscape.core.trees import Params
 from landscape.search.state import Problem, Search, Stepper, String
 

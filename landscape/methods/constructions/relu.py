@@ -23,8 +23,9 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 import scipy  # its parts are loaded when they are used
 
+from landscape.core.landscape import Landscape
 from landscape.core.level import LevelSpec
-from landscape.core.task import Form, Landscape
+from landscape.core.task import Form
 from landscape.core.trees import Params
 from landscape.methods.base import Method
 from landscape.methods.constructions.curves import Curve, Piece, constructed, form_of, line, reverse

@@ -17,7 +17,7 @@ import numpy as np
 from landscape.analysis import topology
 from landscape.core import devices, paths, trees
 from landscape.core.keys import key_data
-from landscape.core.task import Landscape
+from landscape.core.landscape import Landscape
 from landscape.search.driver import Connection, judge
 from landscape.search.elastic_band import Elastic
 from landscape.search.state import String

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from landscape.config.load import Config
 from landscape.core import devices, trees
 from landscape.core.certificate import segment_evaluator
+from landscape.core.landscape import Landscape
 from landscape.core.segments import Memoized, SegmentEvaluator
-from landscape.core.task import Landscape
 from landscape.core.trees import Params
 from landscape.measures.base import Measure as OtherMeasure
 from landscape.measures.base import Quantity, Subject

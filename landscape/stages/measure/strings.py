@@ -73,7 +73,8 @@ def measure_strings(
 ) -> None:
     """Measure these strings; first those whose shortening was interrupted, as they were.
 
-    others_too: whether groups count that were begun with a string that is measured by now.
+    others_too: Whether to go on with every interrupted group of the run. A worker goes on with
+    those alone that begin with one of its own strings: another worker may be at the others.
     """
     pending = {key_of(row): row for row in rows}
     files = [_shortening_file(context, row) for row in rows]
