@@ -8,6 +8,7 @@ import pytest
 from landscape.config.load import config_from, run_name
 from landscape.stages.train import train
 from landscape.store.run import open_run
+from tests.stages.wells import wells  # noqa: F401  (a fixture)
 
 RING = '''
 import jax
