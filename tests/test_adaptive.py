@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from landscape.core.adaptive import FALLBACK_GRID, MOST_POINTS, SETTLED, adaptive_maxima
+from landscape.core.adaptive import MOST_POINTS, SETTLED, adaptive_maxima
 from landscape.core.certificate import certify, curve_evaluator, segment_evaluator
+from landscape.core.grid import FALLBACK_GRID
 from landscape.core.settings import ADAPTIVE
 from tests.analytic import RING
 from tests.test_paths import landscape_of, line

@@ -42,7 +42,7 @@ def searched(method, budget, pace=None, tighten=False, **settings):
         return made
 
     evaluate = Memoized(segment_evaluator(landscape, 50))
-    problem = Problem(landscape, evaluate, descender, 50, 0, budget)
+    problem = Problem(landscape, evaluate, descender, 0, budget)
     stepper = within(load_method(method)(**settings).bind(problem, at), budget)
     if tighten:
         shortener = Shortener(landscape, evaluate, TOLERANCE)

@@ -50,6 +50,7 @@ def compare(
     """
     asked = options.overriding("connect", {"pairs": pairs, "seed": seed})
     with console.working(quiet) as progress:
+        from landscape.config.load import ConfigError
         from landscape.config.yaml_source import Source
         from landscape.report.data.comparisons import COLUMNS, SAID, row_of
         from landscape.report.figures.comparison import write_figures
@@ -57,7 +58,10 @@ def compare(
         from landscape.store.run import open_run
 
         opened = open_run(run, runs_dir)
-        listed = Source("--methods").read(f"[{methods}]", "", lambda line: "--methods")
+        source = Source("--methods")
+        listed = source.read(f"[{methods}]", "methods", lambda line: "--methods")
+        if source.problems:
+            raise ConfigError(*(f"{key}: {said}" for key, said in source.problems))
         records = compare_methods(
             opened, listed, budget, [*overrides, *asked], levels or None, progress
         )

@@ -39,6 +39,7 @@ def run(
     """
     overrides = (*overrides, *options.by_workers(workers, scheduler))
     with console.working(quiet) as progress:
+        from landscape.cluster.clusters import shared_workers
         from landscape.config.load import load_config, load_sweep
         from landscape.stages.connect import tree_of
         from landscape.stages.measure.run import measure
@@ -47,14 +48,15 @@ def run(
 
         grid = load_sweep(config, overrides, seed)
         tree, directory, trained = [], None, None
-        if grid is not None:
-            directory, rows = sweep(grid, runs_dir, progress, not no_measure)
-        else:
-            settings = load_config(config, overrides, seed)
-            trained, rows = run_whole(settings, runs_dir, progress)
-            tree = tree_of(trained, asked(settings, "connect", "compute"))
-            if not no_measure:
-                measure(trained, asked(settings, "measure", "compute"), None, progress)
+        with shared_workers():
+            if grid is not None:
+                directory, rows = sweep(grid, runs_dir, progress, not no_measure)
+            else:
+                settings = load_config(config, overrides, seed)
+                trained, rows = run_whole(settings, runs_dir, progress)
+                tree = tree_of(trained, asked(settings, "connect", "compute"))
+                if not no_measure:
+                    measure(trained, asked(settings, "measure", "compute"), None, progress)
     form = "json" if as_json else "table"
     if directory is not None:
         write_sweep(directory, form, quiet)

@@ -27,10 +27,10 @@ class Searched(Protocol):
     def function_length(self) -> float | None: ...
 
 
-Quantity = Callable[[Searched, int], float | None]
+Quantity = Callable[[Searched], float | None]
 
 
-def lowest(one: Searched, budget: int) -> float | None:
+def lowest(one: Searched) -> float | None:
     """The least certified bound of all paths of a search."""
     bound = float(one.anytime[-1, 1])
     return bound if math.isfinite(bound) else None
@@ -43,27 +43,26 @@ def cost(one: Searched, budget: int) -> float:
     return float(min(below[0], budget)) if len(below) else float(budget)
 
 
-def _length(one: Searched, budget: int) -> float | None:
+def _length(one: Searched) -> float | None:
     return one.row.normalized_length if one.row.status == CONNECTED else None
 
 
-def _gradients(one: Searched, budget: int) -> float:
+def _gradients(one: Searched) -> float:
     return one.row.grad_evals + (one.row.tightening_grad_evals or 0)
 
 
-def _losses(one: Searched, budget: int) -> float:
+def _losses(one: Searched) -> float:
     return one.row.loss_evals + (one.row.tightening_loss_evals or 0)
 
 
 QUANTITIES: dict[str, Quantity] = {
-    "cost": cost,
     "lowest": lowest,
-    "barrier": lambda one, budget: one.row.barrier,
+    "barrier": lambda one: one.row.barrier,
     "length": _length,
-    "function_length": lambda one, budget: one.function_length,
+    "function_length": lambda one: one.function_length,
     "gradients": _gradients,
     "losses": _losses,
-    "seconds": lambda one, budget: one.row.seconds,
+    "seconds": lambda one: one.row.seconds,
 }
 
 
@@ -71,10 +70,10 @@ def compared(of: ComparisonRecord, found: Sequence[Searched]) -> list[dict[str, 
     """One record a level and set, levels from high to low, the sets in their order.
 
     A record has comparison, search, set, method, align, level, limit, budget, pairs, connected,
-    share (`share_of`), and of each of QUANTITIES a `mean_over_pairs` with `difference`, the same of
-    what it is less what it is of the first set on the same pair, where both are known: None of the
-    first set. Lengths are of pairs that are connected. anytime is [{cost, mean, se, n, clustered}]:
-    the mean over pairs of the least bound that was certified at that cost.
+    share (`share_of`), and of `cost` and each of QUANTITIES a `mean_over_pairs` with `difference`,
+    the same of what it is less what it is of the first set on the same pair, where both are known:
+    None of the first set. Lengths are of pairs that are connected. anytime is [{cost, mean, se, n,
+    clustered}]: the mean over pairs of the least bound that was certified at that cost.
     """
     by_set = [[one for one in found if one.row.set == name] for name in of.sets]
     records = []
@@ -99,18 +98,19 @@ def _record(
         "pairs": len(rows),
         "connected": sum(flags),
         "share": share_of(flags),
-        **{name: _mean(of, rows, first, budget) for name, of in QUANTITIES.items()},
+        "cost": _mean(lambda one: cost(one, budget), rows, first),
+        **{name: _mean(of, rows, first) for name, of in QUANTITIES.items()},
         "anytime": _curve(rows, budget),
     }
 
 
 def _mean(
-    of: Quantity, rows: Sequence[Searched], first: Sequence[Searched] | None, budget: int
+    of: Quantity, rows: Sequence[Searched], first: Sequence[Searched] | None
 ) -> dict[str, Any]:
-    own = [PairValue(one.row.a, one.row.b, of(one, budget)) for one in rows]
+    own = [PairValue(one.row.a, one.row.b, of(one)) for one in rows]
     if first is None:
         return {**mean_over_pairs(own), "difference": None}
-    theirs = [of(one, budget) for one in first]
+    theirs = [of(one) for one in first]
     apart = [
         PairValue(one.a, one.b, None if one.value is None or other is None else one.value - other)
         for one, other in zip(own, theirs, strict=True)

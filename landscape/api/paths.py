@@ -223,7 +223,7 @@ def find_path(
         raise ValueError(f"budget must be 1 or more, got {budget}")
     most = None if budget is None else GRADIENT * budget
     evaluate = Memoized(segment_evaluator(landscape, grid))
-    bound = Bound(landscape, evaluate, descend, grid, seed, most)
+    bound = Bound(landscape, evaluate, descend, seed, most)
     search = Search([start("0-1", *ends)])
     (string,) = search.strings
     losses = np.asarray(each(landscape.level)(trees.stack(ends)), float)

@@ -24,7 +24,20 @@ log = logging.getLogger("lscape")
 FREE_PORT = {"dashboard_address": ":0"}  # its usual one may be taken
 LOOPBACK = "127.0.0.1"  # a scheduler has no password: nobody else is to reach it
 
-_open: list[tuple[Compute, Pool]] = []  # so that the stages of a command share one
+_command: list[contextlib.ExitStack] = []  # of `shared_workers`, the outermost
+_open: list[tuple[Compute, Pool]] = []
+
+
+@contextlib.contextmanager
+def shared_workers() -> Iterator[None]:
+    """Within, the workers that a stage starts serve the stages after it."""
+    if _command:
+        yield
+        return
+    with contextlib.ExitStack() as stack:
+        _command.append(stack)
+        stack.callback(_command.clear)
+        yield
 
 
 @contextlib.contextmanager
@@ -46,7 +59,8 @@ def workers_of(compute: Compute) -> Iterator[Pool | None]:
     _need("distributed", "compute.workers")
     from landscape.cluster.pool import Pool
 
-    with contextlib.ExitStack() as stack:
+    with contextlib.ExitStack() as own:
+        stack = _command[0] if _command else own
         pool = Pool(stack.enter_context(_client(compute)))
         _open.append((compute, pool))
         stack.callback(_open.pop)
@@ -101,15 +115,21 @@ def local_cluster(workers: int) -> Any:
 
     # profiles of a worker's calls are kept for an hour, and grow with the depth of JAX's
     with configured({"distributed.worker.profile.enabled": False}):
-        return LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            processes=True,
-            host=LOOPBACK,
-            dashboard_address=f"{LOOPBACK}:0",
-            memory_limit=0,  # compute.memory bounds it
-            silence_logs=logging.CRITICAL,
-        )
+        try:
+            return LocalCluster(
+                n_workers=workers,
+                threads_per_worker=1,
+                processes=True,
+                host=LOOPBACK,
+                dashboard_address=f"{LOOPBACK}:0",
+                memory_limit=0,  # compute.memory bounds it
+                silence_logs=logging.CRITICAL,
+            )
+        except RuntimeError as error:
+            raise RunError(
+                f"{workers} workers cannot be started: {error}. A script that calls lscape with "
+                'workers needs its calls under `if __name__ == "__main__":`'
+            ) from error
 
 
 def _share(workers: int) -> Any:

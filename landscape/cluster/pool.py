@@ -28,7 +28,7 @@ cloudpickle.register_pickle_by_value(errand)
 AHEAD = 2  # tasks that a worker has: one at work, one to go on with
 LOOK_SECONDS = 1.0  # how often new workers, and lost ones, are looked for
 FETCH_SECONDS = 5.0  # after which a result that is there may have gone with its worker
-DEATHS = 3  # of its workers, after which a task is not tried again
+DEATHS = 3  # of its workers that a task may outlive
 
 Task = TypeVar("Task")
 
@@ -52,6 +52,7 @@ class Pool:
         self._client, self._address = client, client.scheduler.address
         self._unfit: dict[str, str] = {}  # address → the worker and why
         self._fit: list[str] = []
+        self._waits = False
         self._looked = float("-inf")
 
     @property
@@ -137,8 +138,9 @@ class Pool:
         self._fit = [address for address in there if address not in self._unfit]
         if there and not self._fit:
             raise RunError(f"no worker can do this: {'; '.join(self._unfit.values())}")
-        if not there and self._looked < 0:
-            log.info(f"waiting for workers of {self._address}")
+        if not there and not self._waits:
+            log.warning(f"waiting for workers of {self._address}: it has none")
+        self._waits = not there
         self._looked = time.monotonic()
 
     def _orphans(self, going: dict[Future, tuple[_Item[Task], str]]) -> Iterator[_Item[Task]]:

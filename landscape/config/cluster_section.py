@@ -19,7 +19,8 @@ class Jobs(Settings):
     memory: Annotated[str, Field(pattern=r"^[0-9]+ ?[kMGT]i?B$")]
     """Of a job, such as `16GiB`."""
     walltime: str | None = None
-    """Of a job, in the batch system's form, such as `04:00:00`; its work goes on in another job."""
+    """Of a job, in the batch system's form, such as `04:00:00`; its work goes on in jobs that
+    are left, and no job is submitted in its place."""
     queue: str | None = None
     """The queue or partition."""
     account: str | None = None

@@ -108,7 +108,7 @@ class Searches(Settings):
     """A path may rise to level + (tolerance − 1)·|level|."""
     grid: Annotated[int, Field(ge=2)] | Literal[0] = ADAPTIVE
     """Points of a fixed grid on each segment, before maxima are refined; 0: as many as the cubics
-    through them need (a grid of 50 for a metric without gradient)."""
+    through them need (a grid of 50 for a metric that has neither gradient nor margins)."""
     max_steps_per_bead: Count = 20_000
     """A bead's budget."""
     budget: Count | None = None

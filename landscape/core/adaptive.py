@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from landscape.core.grid import grid_maxima
+from landscape.core.grid import FALLBACK_GRID, grid_maxima
 from landscape.core.segments import Evaluate, SegmentMaxima
 
-FALLBACK_GRID = 50  # of a segment that no cubics follow
 FIRST = np.linspace(0, 1, 5)  # where every segment is evaluated
 HALVES = (FIRST[1:] + FIRST[:-1]) / 2  # and where it is if it may be below the limit
 MOST_POINTS = 32  # of a segment

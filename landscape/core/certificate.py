@@ -13,7 +13,7 @@ import numpy as np
 from landscape.core import devices, trees
 from landscape.core.adaptive import adaptive_maxima
 from landscape.core.devices import each
-from landscape.core.grid import grid_maxima
+from landscape.core.grid import FALLBACK_GRID, grid_maxima
 from landscape.core.landscape import Landscape
 from landscape.core.margins import margin_maxima
 from landscape.core.paths import fractions, segment_lengths
@@ -24,14 +24,14 @@ from landscape.core.trees import Params
 
 SHARE = 4  # of memory, for the points that are looked at in one call
 LOOKS = 64  # points of tiny models in one call: what a call costs is small beside them
-STEPS_GRID = 50  # of a metric that goes in steps, which no cubic follows
 
 
 class _Segments:
     """The `SegmentEvaluator` of a landscape."""
 
     def __init__(self, landscape: Landscape, grid: int) -> None:
-        self.grid, self._grid = grid, _rule(landscape, grid)
+        self._counted = landscape.margins if grid == ADAPTIVE else None
+        self.grid = grid if self._counted else _rule(landscape, grid)
         self.rounding = rounding_of(landscape)
 
         def level(item: Any) -> jax.Array:
@@ -44,7 +44,6 @@ class _Segments:
             return landscape.margins.of(trees.lerp(left, right, t))
 
         self._level = each(level, LOOKS)
-        self._counted = landscape.margins if grid == ADAPTIVE else None
         self._margins = each(margins, LOOKS)
 
     def __call__(
@@ -69,7 +68,7 @@ class _Segments:
         def evaluate(rows: np.ndarray, t: np.ndarray) -> np.ndarray:
             return _finite(evaluated(self._level, rows, t))
 
-        return _maxima(evaluate, count, self._grid, limit, only_below)
+        return _maxima(evaluate, count, self.grid, limit, only_below)
 
 
 def segment_evaluator(landscape: Landscape, grid: int) -> SegmentEvaluator:
@@ -96,7 +95,7 @@ def curve_evaluator(landscape: Landscape, grid: int) -> Callable[..., SegmentMax
 
 def _rule(landscape: Landscape, grid: int) -> int:
     in_steps = landscape.differentiable_level is None
-    return STEPS_GRID if grid == ADAPTIVE and in_steps else grid
+    return FALLBACK_GRID if grid == ADAPTIVE and in_steps else grid
 
 
 def _finite(losses: np.ndarray) -> np.ndarray:

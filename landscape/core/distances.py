@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from landscape.core import trees
 from landscape.core.landscape import Landscape, unequal_samples
@@ -20,7 +19,7 @@ def some_data(landscape: Landscape, samples: int) -> Batch:
     if unequal_samples(data):
         return data
     there = trees.count(data)
-    return trees.take(data, np.arange(min(samples, there)) * there // min(samples, there))
+    return trees.take(data, trees.evenly(min(samples, there), there))
 
 
 def distance(kind: str, a: jax.Array, b: jax.Array) -> jax.Array:

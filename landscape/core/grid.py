@@ -6,6 +6,7 @@ import numpy as np
 
 from landscape.core.segments import Evaluate, SegmentMaxima
 
+FALLBACK_GRID = 50  # where no cubics follow the loss
 REFINED_POINTS = 4  # new points in the bracket of a local maximum, each time it is refined
 MOST_REFINEMENTS = 12
 SETTLED_CHANGE = 1e-4  # of the level: it has settled where it moved by no more than that, so often:

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from landscape.core.adaptive import (
-    FALLBACK_GRID,
     FIRST,
     HALVES,
     LASTING,
@@ -68,7 +67,7 @@ def margin_maxima(
     for start in range(0, n, GROUP):
         rows = np.arange(start, min(start + GROUP, n))
         found += _group(evaluate, rows, limit, unit, only_below)
-    width = np.arange(FALLBACK_GRID + 1)
+    width = np.arange(MOST_POINTS)
     own = [np.minimum(width, len(one.t) - 1) for one in found]
     maximum = np.array([one.rates.max() for one in found])
     return SegmentMaxima(

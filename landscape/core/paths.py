@@ -51,6 +51,17 @@ def insert(points: Params, segments: np.ndarray, beads: Params) -> Params:
     }
 
 
+def on_segments(points: Params, segments: np.ndarray, t: np.ndarray) -> Params:
+    """Points at t [n] of these segments [n]."""
+    lefts, rights = trees.take(points, segments), trees.take(points, segments + 1)
+
+    def between(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        part = t.astype(left.dtype).reshape(-1, *(1 for _ in left.shape[1:]))
+        return trees.lerp(left, right, part)
+
+    return {name: between(lefts[name], rights[name]) for name in points}
+
+
 def fractions(lengths: np.ndarray, t: np.ndarray) -> np.ndarray:
     """Places t [p] of every segment, or [segments, p], as fractions [segments, p] of the whole
     path's length."""

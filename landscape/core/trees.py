@@ -45,6 +45,11 @@ def take(tree: Any, index: Any) -> Any:
     return jax.tree.map(lambda leaf: leaf[index], tree)
 
 
+def evenly(count: int, there: int) -> np.ndarray:
+    """The indices of so many of the items that are there, evenly spaced."""
+    return np.arange(count) * there // max(count, 1)
+
+
 def stack(trees: Sequence[Any]) -> Any:
     """NumPy trees stacked along a new leading axis."""
     return jax.tree.map(lambda *leaves: np.stack(leaves), *trees)

@@ -26,10 +26,10 @@ PUBLISHED = ((1000, 0.1),) * 4 + ((2000, 0.1),) * 2 + ((1000, 0.01),) * 4 + ((10
 class AutoNEB(Band):
     """AutoNEB: a nudged elastic band with stiff springs that gets points between its cycles.
 
-    After each cycle nine places of every segment are looked at. The two segments that rise highest
-    above the straight interpolation of their ends get a point there, if that is more than a tenth
-    of the range of the loss on the band. It ends NOT_FOUND when the cycles are spent, and
-    NON_FINITE when a point does not stay finite.
+    There nine places of every segment are looked at. The two segments that rise highest above the
+    straight interpolation of their ends get a point there, if that is more than a tenth of the
+    range of the loss on the band. It ends NOT_FOUND when the cycles are spent, and NON_FINITE when
+    a point does not stay finite.
 
     References:
         Draxler et al. 2018, Sec. 3 and App. A. Their steps are `step: sgd`.
@@ -53,7 +53,8 @@ class AutoNEB(Band):
         def grow(string: String, points: Params, places: np.ndarray) -> Params | None:
             segments = np.repeat(np.arange(trees.count(points) - 1), SAMPLES)
             t = np.tile(np.arange(1, SAMPLES + 1) / (SAMPLES + 1), trees.count(points) - 1)
-            sampled = np.asarray(level_of(_on(points, segments, t)), float).reshape(-1, SAMPLES)
+            between = paths.on_segments(points, segments, t)
+            sampled = np.asarray(level_of(between), float).reshape(-1, SAMPLES)
             ends = np.asarray(level_of(points), float)
             string.loss_evals += sampled.size + len(ends)
             score = rises(ends, sampled)
@@ -63,7 +64,7 @@ class AutoNEB(Band):
             if not len(chosen):
                 return None
             at = (score[chosen].argmax(1) + 1) / (SAMPLES + 1)
-            new = paths.insert(points, chosen, _on(points, chosen, at))
+            new = paths.insert(points, chosen, paths.on_segments(points, chosen, at))
             return band_of(new)
 
         return grow
@@ -77,14 +78,3 @@ def rises(ends: np.ndarray, sampled: np.ndarray) -> np.ndarray:
     straight = (1 - t) * ends[:-1, None] + t * ends[1:, None]
     span = np.ptp(ends)
     return (sampled - straight) / (span if span > 0 else 1.0)
-
-
-def _on(points: Params, segments: np.ndarray, t: np.ndarray) -> Params:
-    """Points at t [n] of these segments [n]."""
-    lefts, rights = trees.take(points, segments), trees.take(points, segments + 1)
-
-    def between(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-        part = t.astype(left.dtype).reshape(-1, *(1 for _ in left.shape[1:]))
-        return trees.lerp(left, right, part)
-
-    return {name: between(lefts[name], rights[name]) for name in points}

@@ -34,13 +34,18 @@ from landscape.search.bands import (
 from landscape.search.descend import Descender, DescentState
 from landscape.search.shortening import GRADIENT
 from landscape.search.state import Beads, Problem, Search, Stepper, String
-from landscape.search.strings import evaluate_new_segments, record_round, replace_path
+from landscape.search.strings import (
+    NOT_SEEN,
+    evaluate_new_segments,
+    points_along,
+    record_round,
+    replace_path,
+)
 
 CHECK = 10  # steps, after which a band is looked at
 ROUND = 50  # steps at most, after which its path is
 CYCLES = 10  # of a rate that falls
 LEAST = 0.1  # of the rate, at the end
-NOT_SEEN = "the certificate found more than the search had seen"
 CYCLE, LEFT = "cycle", "left"  # of a band: the number of its cycle, and the steps left in it
 
 
@@ -146,14 +151,7 @@ class _Search:
             most = f"max_beads ({self.settings.max_beads})"
             string.terminate(Status.NOT_FOUND, f"{count} points are more than {most}")
             return
-        line = paths.at(string.points, np.linspace(0, 1, count))
-        if self.settings.jitter:
-            inner = {name: leaf[1:-1] for name, leaf in line.items()}
-            off = self.settings.jitter * paths.chord(string.points) * np.sqrt(count - 2)
-            for name, away in trees.random_move(inner, off, self._key(string)).items():
-                line[name][1:-1] += away.astype(line[name].dtype)
-        for name, leaf in line.items():
-            leaf[[0, -1]] = string.points[name][[0, -1]]
+        line = points_along(string, count, self.settings.jitter, self._key(string))
         descent = self._start(string, self.settings.first(line), 0)
         mine = np.array([number])
         search.pending = Beads(mine, np.zeros_like(mine), np.ones(1, bool), descent)
@@ -184,7 +182,7 @@ class _Search:
         steps = self.schedule[cycle].steps
         if self.problem.budget is None:
             return steps
-        certificate = typical_losses(self.problem.grid) * (beads - 1)
+        certificate = typical_losses(self.problem.evaluate.grid) * (beads - 1)
         a_step = GRADIENT * (beads - 2) + 2 + looks(beads) / CHECK + certificate / ROUND
         ahead = sum(one.steps for one in self.schedule[cycle:])
         part = (self.problem.budget - string.cost) / (a_step * ahead)

@@ -40,14 +40,19 @@ from landscape.search.curves import (
 from landscape.search.descend import Descender, DescentState
 from landscape.search.shortening import GRADIENT
 from landscape.search.state import Beads, Problem, Search, Segments, Stepper, String
-from landscape.search.strings import evaluate_new_segments, record_round, replace_path
+from landscape.search.strings import (
+    NOT_SEEN,
+    evaluate_new_segments,
+    points_along,
+    record_round,
+    replace_path,
+)
 
 CHECK = 20  # steps, after which a curve is looked at
 SHORTER = 4  # rounds of the second phase, each with shorter steps than the one before
 STRONGER = 10.0  # times `length`: its weight when the second phase begins
 EASED = 3.0  # by which the weight of the length is divided where a string is not certified
 ALIKE = 1e-3  # of the length: a string of twice the segments that differs by less is the curve
-NOT_SEEN = "the certificate found more than the search had seen"
 TRAINED = "trained"  # steps until a curve was certified first
 SHORTEST = "shortest"  # length of the shortest that was
 
@@ -103,7 +108,7 @@ class Curve(Method):
         """The steps that the budget of a problem allows."""
         if problem.budget is None:
             return self.steps
-        left = problem.budget - typical_losses(problem.grid)
+        left = problem.budget - typical_losses(problem.evaluate.grid)
         allowed = CHECK * (left // (CHECK * GRADIENT * self.gradients + LOOKS))
         return max(1, min(self.steps, allowed))
 
@@ -180,14 +185,7 @@ class _Search:
     def _control_points(self, string: String) -> Params:
         """A curve's parameters: control points along a string, the inner ones a little off it."""
         points, jitter = self.settings.points, self.settings.jitter
-        control = paths.at(string.points, np.linspace(0, 1, points))
-        for name, leaf in control.items():
-            leaf[[0, -1]] = string.points[name][[0, -1]]
-        if jitter:
-            inner = {name: leaf[1:-1] for name, leaf in control.items()}
-            off = jitter * paths.chord(string.points) * np.sqrt(points - 2)
-            for name, away in trees.random_move(inner, off, self._key(string)).items():
-                control[name][1:-1] += away
+        control = points_along(string, points, jitter, self._key(string))
         dtype = next(iter(control.values())).dtype
         return control | {
             TARGET: np.array(self.level.target, dtype),

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 from pydantic import Field
 
-from landscape.core import trees
+from landscape.core import paths, trees
 from landscape.core.devices import each
 from landscape.core.level import LevelSpec
 from landscape.core.settings import Count, Rate
@@ -17,6 +17,7 @@ from landscape.core.trees import Params
 from landscape.methods.bands import LEAST, Band, Cycle, Grow
 from landscape.search.band_geometry import forces, norms
 from landscape.search.bands import band_objective, band_of
+from landscape.search.curves import descends_level
 from landscape.search.state import Problem, String
 
 STEPS = 20  # after which the outermost points are looked at
@@ -27,9 +28,8 @@ class GrowingString(Band):
 
     It begins with one point beside each model. Where the outermost point of a side is below the
     level, or the force across it is small, the next one is put beyond it, on the line to the other
-    side. After every step
-    the points are put where they are to stand along the string. It ends NOT_FOUND when `steps` are
-    spent, and NON_FINITE when a point does not stay finite.
+    side. After every step the points are put where they are to stand along the string. It ends
+    NOT_FOUND when `steps` are spent, and NON_FINITE when a point does not stay finite.
 
     References:
         Peters, Heyden, Bell & Chakraborty 2004. They put points on a spline; here it is the
@@ -60,6 +60,7 @@ class GrowingString(Band):
     def grows(self, problem: Problem, level: LevelSpec) -> Grow:
         objective = band_objective(problem.landscape)
         slopes = each(lambda point: jax.value_and_grad(objective)(point, jax.random.key(0)))
+        level_of = None if descends_level(problem.landscape) else each(problem.landscape.level)
 
         def grow(string: String, points: Params, places: np.ndarray) -> Params | None:
             gap, apart = int(np.diff(places).argmax()), float(places[1] - places[0])
@@ -71,20 +72,16 @@ class GrowingString(Band):
             values, gradient = slopes(beads)
             string.grad_evals += len(near)
             across = norms(forces(beads, values, gradient, climbs=False).sideways)
+            if level_of is not None:
+                values = level_of(beads)
+                string.loss_evals += len(near)
             settled = (values <= level.target) | (across <= self.force * norms(gradient))
             side = np.flatnonzero(np.asarray(settled)[1:3])[:missing]
             if not len(side):
                 return None
             t = np.array([1, missing])[side] / (missing + 1)
-            lefts, rights = trees.take(points, [gap]), trees.take(points, [gap + 1])
-            new = {
-                name: np.concatenate([trees.lerp(lefts[name], rights[name], leaf.dtype.type(part))
-                                      for part in t])
-                for name, leaf in points.items()
-            }  # fmt: skip
-            grown = {
-                name: np.insert(leaf, gap + 1, new[name], axis=0) for name, leaf in points.items()
-            }
+            gaps = np.full(len(t), gap)
+            grown = paths.insert(points, gaps, paths.on_segments(points, gaps, t))
             where = places[gap] + t * (places[gap + 1] - places[gap])
             return band_of(grown, np.insert(places, gap + 1, where))
 

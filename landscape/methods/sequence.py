@@ -45,6 +45,10 @@ class Sequence(Method):
         """The methods with their settings."""
         return [_finder(entry, max_beads=self.max_beads) for entry in self.methods]
 
+    @property
+    def is_drawn_tight(self) -> bool:
+        return all(finder.is_drawn_tight for finder in self.finders)
+
     def check(self, landscape: Landscape) -> None:
         for finder in self.finders:
             finder.check(landscape)

@@ -10,9 +10,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from landscape.core import trees
 from landscape.core.state import State
 from landscape.core.task import Origin, Outputs, Scalar, Task
-from landscape.tasks.classification import classification
+from landscape.tasks.classification import classification, in_chunks
 
 Arrays = Any  # inputs or targets: an array [n, ...], as NumPy takes it
 Split = tuple[Arrays, Arrays] | Sequence[tuple[Arrays, Arrays]]
@@ -136,20 +137,6 @@ def _mse(outputs: jax.Array, targets: jax.Array) -> jax.Array:
     return jnp.mean((outputs - targets) ** 2)
 
 
-def in_chunks(
-    predict: Callable[[Any, jax.Array], jax.Array], chunk: int | None
-) -> Callable[[Any, jax.Array], jax.Array]:
-    """The same with so many samples at once, also where gradients are taken."""
-    if chunk is None:
-        return predict
-
-    def parts(variables: Any, x: jax.Array) -> jax.Array:
-        one = jax.checkpoint(lambda sample: predict(variables, sample[None])[0])
-        return jax.lax.map(one, x, batch_size=chunk)
-
-    return parts
-
-
 def _regression(
     module: Module,
     splits: Mapping[str, tuple[jax.Array, jax.Array]],
@@ -214,7 +201,7 @@ def reference(inputs: jax.Array, samples: int | None) -> jax.Array:
         )
     batches = -(-count // BATCH)
     size = count // batches
-    seen = inputs[np.arange(batches * size) * have // (batches * size)]
+    seen = inputs[trees.evenly(batches * size, have)]
     return seen.reshape(size, batches, *seen.shape[1:]).swapaxes(0, 1)
 
 

@@ -11,7 +11,6 @@ import numpy as np
 from landscape.core import trees
 from landscape.core.landscape import Landscape
 from landscape.core.segments import SegmentEvaluator
-from landscape.core.settings import ADAPTIVE
 from landscape.core.status import Status
 from landscape.core.trees import Params
 from landscape.search.descend import Constraint, Descender, DescentState
@@ -189,7 +188,6 @@ class Problem:
         landscape: The function, and what is known of it.
         evaluate: The loss along straight segments; each is evaluated once.
         descend: Makes the descender of beads, under a constraint or None.
-        grid: Points a segment of a certificate; 0 for as many as are needed.
         seed: All randomness comes from it and the strings' names.
         budget: What the search of a string may cost, in losses; None: no more than the method's
             own settings let it.
@@ -198,7 +196,6 @@ class Problem:
     landscape: Landscape
     evaluate: SegmentEvaluator
     descend: Callable[[Constraint | None], Descender]
-    grid: int = ADAPTIVE
     seed: int = 0
     budget: int | None = None
 

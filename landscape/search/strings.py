@@ -21,6 +21,7 @@ RESTARTS = 3  # times at most, and
 OFF = 0.05  # of the segment, doubled each time, where there is no jitter
 FARTHEST = 1.0  # lengths of the segment
 
+NOT_SEEN = "the certificate found more than the search had seen"
 HIGH_HELP = "connect.jitter with connect.retries, or more connect.max_steps_per_bead,"
 BAD_HELP = "connect.jitter, or a smaller connect.learning_rate,"
 
@@ -96,6 +97,20 @@ def new_bead(left: Params, right: Params, place: float, off: float, key: np.ndar
         away = trees.random_move(bead, off * chord, key)
         bead = {name: leaf + away[name] for name, leaf in bead.items()}
     return {name: np.asarray(leaf, left[name].dtype) for name, leaf in bead.items()}
+
+
+def points_along(string: String, count: int, jitter: float, key: np.ndarray) -> Params:
+    """So many points [count, ...] at even distances along a string, the inner ones moved off it
+    together, by `jitter` lengths of its chord each, in a direction that the key draws."""
+    points = paths.at(string.points, np.linspace(0, 1, count))
+    if jitter:
+        inner = {name: leaf[1:-1] for name, leaf in points.items()}
+        off = jitter * paths.chord(string.points) * np.sqrt(count - 2)
+        for name, away in trees.random_move(inner, off, key).items():
+            points[name][1:-1] += away.astype(points[name].dtype)
+    for name, leaf in points.items():
+        leaf[[0, -1]] = string.points[name][[0, -1]]
+    return points
 
 
 def _fresh(string: String, count: int) -> np.ndarray:

@@ -13,6 +13,7 @@ from landscape.config.connect_section import method_of
 from landscape.config.load import Config, ConfigError, revised
 from landscape.config.naming import digest, set_name
 from landscape.config.sections import combination_name, named_method
+from landscape.config.validation import validated
 from landscape.stages.build import Progress, config_of, silent
 from landscape.stages.connect import connect
 from landscape.store.comparisons import compared_rows, write_comparison
@@ -57,7 +58,7 @@ def compare(
     if not methods:
         raise ConfigError("methods: there is none to compare")
     own = config_of(run)
-    first, *others = [_entry(own, given) for given in methods]
+    first, *others = [_entry(own, given, number) for number, given in enumerate(methods)]
     name, settings = named_method(first)
     given = {"method": name, **settings, "also": others, "budget": budget, "chain": False}
     asked = [f"connect.{key}={json.dumps(value)}" for key, value in given.items()]
@@ -73,13 +74,16 @@ def compare(
 
 
 def _entry(
-    config: Config, given: str | Sequence[object] | Mapping[str, object]
+    config: Config, given: str | Sequence[object] | Mapping[str, object], number: int
 ) -> dict[str, object]:
     """A method with all its settings, whatever the run's own are. Raises ConfigError."""
     entry = given if isinstance(given, Mapping) else {"method": given}
     name, settings = named_method(entry)
-    kind, problems = method_of(name, "methods")
-    if kind is None:
+    key = f"methods[{number}]"
+    kind, problems = method_of(name, key if name is not None else f"{key}.method")
+    if kind is not None:
+        _, problems = validated(kind, settings, key)
+    if kind is None or problems:
         raise ConfigError(*(f"{key}: {said}" for key, said in problems))
     if name == config.connect.method and not settings:
         return {"method": name, **config.connect.finder.model_dump(mode="json")}

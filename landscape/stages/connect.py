@@ -6,7 +6,7 @@ import functools
 from collections.abc import Sequence
 from dataclasses import replace
 
-from landscape.cluster.clusters import workers_of
+from landscape.cluster.clusters import shared_workers, workers_of
 from landscape.config.load import Config, changes, dump_section, revised
 from landscape.config.naming import set_name
 from landscape.config.optax_section import BeadOptimizer
@@ -55,11 +55,12 @@ def connect(
     """
     config = revised(config_of(run), overrides)
     searches = config.connect.searches
-    return [
-        row
-        for search in searches
-        for row in _connect_set(run, replace(config, connect=search), levels, progress)
-    ]
+    with shared_workers():
+        return [
+            row
+            for search in searches
+            for row in _connect_set(run, replace(config, connect=search), levels, progress)
+        ]
 
 
 def _connect_set(

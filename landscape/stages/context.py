@@ -133,7 +133,6 @@ def connect_context(
         landscape,
         Memoized(segment_evaluator(landscape, settings.grid)),
         functools.cache(build_beads(config, landscape, optimizer)),
-        settings.grid,
         config.seed if settings.seed is None else settings.seed,
         None if settings.budget is None else GRADIENT * settings.budget,
     )
@@ -155,7 +154,7 @@ def group_size(parameters: int, config: Config) -> int:
 
 
 class EndPoints:
-    """The end points of a run, read once, checked against the losses recorded for them."""
+    """The end points of a run, checked against the losses recorded for them."""
 
     def __init__(self, run: Run, config: Config, landscape: Landscape) -> None:
         self._run, self._landscape = run, landscape
@@ -166,7 +165,6 @@ class EndPoints:
             for entry in record.levels
             if entry.status == "REACHED"
         }
-        self._files: dict[tuple[int, float], Arrays] = {}
         self._check(config)
 
     def reached(self, model: int, level: float) -> bool:

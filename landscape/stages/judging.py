@@ -37,15 +37,21 @@ class JudgeTask:
         return self.paths[0][1][0].name
 
 
-def judge_here(run: Run, landscape: Landscape, paths: Paths) -> Iterator[Judged]:
-    """By this process, one after the other."""
+class Judge:
+    """Judges paths in this process; its evaluators are compiled once."""
 
-    @functools.cache
-    def evaluate(finer: int) -> SegmentEvaluator:
-        return Memoized(segment_evaluator(landscape, finer))
+    def __init__(self, run: Run, landscape: Landscape) -> None:
+        self._run, self._landscape = run, landscape
+        self._evaluate = functools.cache(self._evaluator)
 
-    for place, (kept, grid) in enumerate(paths):
-        yield place, *judged_again(run, kept, landscape, evaluate(grid), grid)
+    def _evaluator(self, grid: int) -> SegmentEvaluator:
+        return Memoized(segment_evaluator(self._landscape, grid))
+
+    def __call__(self, paths: Paths) -> Iterator[Judged]:
+        """One after the other."""
+        for place, (kept, grid) in enumerate(paths):
+            again = judged_again(self._run, kept, self._landscape, self._evaluate(grid), grid)
+            yield place, *again
 
 
 def judge_by(pool: Pool, run: Run, config: Config, paths: Paths) -> Iterator[Judged]:
@@ -57,12 +63,12 @@ def judge_by(pool: Pool, run: Run, config: Config, paths: Paths) -> Iterator[Jud
             yield place, verdict, again
 
 
-def prepare(shared: SharedRun) -> tuple[Run, Landscape]:
-    """The landscape of a run, on a worker. Raises as `shared.opened`."""
+def prepare(shared: SharedRun) -> Judge:
+    """What judges a run's paths, on a worker. Raises as `shared.opened`."""
     run, config = opened(shared)
-    return run, build_landscape(config)
+    return Judge(run, build_landscape(config))
 
 
-def perform(prepared: tuple[Run, Landscape], task: JudgeTask) -> list[Judged]:
+def perform(judge: Judge, task: JudgeTask) -> list[Judged]:
     """The verdicts on some paths."""
-    return list(judge_here(*prepared, [path for _, path in task.paths]))
+    return list(judge([path for _, path in task.paths]))

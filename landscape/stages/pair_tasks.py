@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from landscape.config.load import Config
 from landscape.config.naming import set_name
 from landscape.stages.build import Progress, silent
 from landscape.stages.checkpoints import Checkpoints, KeptSearch, kept
@@ -46,14 +47,15 @@ def hand_out(
 ) -> None:
     """As `search_levels`, with the same result, by the workers of a pool."""
     run, name = context.run, context.name
-    todo = _unfinished(context, levels, pairs)
+    known, held = context.rows.known(), _interrupted(context, levels)
+    todo = _unfinished(context.config, known, held, levels, pairs)
     rows: dict[Pair, list[StringRecord]] = {}
-    for row in context.rows.known():
+    for row in known:
         rows.setdefault((row.a, row.b), []).append(row)
     most, workers = min(context.group, MOST), max(pool.workers, context.config.compute.workers)
     tasks = [
         PairTask(tuple(levels), some, tuple(row for pair in some for row in rows.get(pair, ())))
-        for some in _parts(todo, _interrupted(context, levels), most, workers)
+        for some in _parts(todo, held, most, workers)
     ]
     if not tasks:
         return
@@ -73,13 +75,16 @@ def hand_out(
 
 
 def _unfinished(
-    context: ConnectContext, levels: Sequence[float], pairs: Sequence[Pair]
+    config: Config,
+    known: Sequence[StringRecord],
+    interrupted: Sequence[set[Pair]],
+    levels: Sequence[float],
+    pairs: Sequence[Pair],
 ) -> list[Pair]:
     """The pairs that have something still to do."""
-    known = context.rows.known()
     there = {(row.a, row.b, row.level) for row in known}
-    again = {(link.missed.a, link.missed.b) for link in links(context.config, known, levels, pairs)}
-    held = {pair for group in _interrupted(context, levels) for pair in group}
+    again = {(link.missed.a, link.missed.b) for link in links(config, known, levels, pairs)}
+    held = {pair for group in interrupted for pair in group}
     return [
         pair
         for pair in sorted(set(pairs) | held)

@@ -38,12 +38,14 @@ def connect_level(
     for search in _interrupted(context, level, pairs):
         _search_group(context, at, search, len(search.strings), 0, progress)
     done = {(row.a, row.b) for row in context.rows.known() if row.level == level}
-    ready = []
+    ready, missed = [], []
     for a, b in sorted(set(pairs) - done):
         if all(context.end_points.reached(model, level) for model in (a, b)):
             ready.append((a, b))
         else:
-            _save_unreached(context, level, a, b)
+            missed.append(_unreached(context, level, a, b))
+    context.rows.add(missed)
+    context.rows.tell([_verdict_event(row) for row in missed])
     for first in range(0, len(ready), context.group):
         group = ready[first : first + context.group]
         search = Search([_begin(context, level, pair) for pair in group])
@@ -182,7 +184,8 @@ def _tell_rounds(
     context.rows.tell([finite(event) for event in events])
 
 
-def _save_unreached(context: ConnectContext, level: float, a: int, b: int) -> None:
+def _unreached(context: ConnectContext, level: float, a: int, b: int) -> StringRecord:
+    """The row of a pair that no path was sought for, whose file is there."""
     missed = [model for model in (a, b) if not context.end_points.reached(model, level)]
     who = " and ".join(f"model {model}" for model in missed)
     records = [context.end_points.records[model] for model in missed]
@@ -200,8 +203,7 @@ def _save_unreached(context: ConnectContext, level: float, a: int, b: int) -> No
     )
     shapes = context.landscape.shapes.items()
     no_beads = {name: np.zeros((0, *shape.shape), shape.dtype) for name, shape in shapes}
-    context.rows.add([context.run.save_string(row, no_beads, np.zeros((0, 2)), {})])
-    context.rows.tell([_verdict_event(row)])
+    return context.run.save_string(row, no_beads, np.zeros((0, 2)), {})
 
 
 def _facts(search: Search, before: int, total: int) -> dict[str, Fact]:

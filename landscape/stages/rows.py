@@ -30,7 +30,7 @@ class RunRows:
     name: str
 
     def known(self) -> list[StringRecord]:
-        return [row for row in self.run.rows() if row.set == self.name]
+        return self.run.rows(self.name)
 
     def add(self, rows: Sequence[StringRecord]) -> None:
         self.run.append_rows(rows)

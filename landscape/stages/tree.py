@@ -21,7 +21,7 @@ from landscape.stages.build import Progress, renamed
 from landscape.stages.context import ConnectContext
 from landscape.stages.snapshots import carry
 from landscape.store.files import write_records
-from landscape.store.records.strings import StringRecord, TreeRecord
+from landscape.store.records.strings import TreeRecord
 from landscape.store.run import Run
 
 HELD_BYTES = 2**28  # of models, while distances are measured
@@ -90,17 +90,13 @@ def refresh_trees(run: Run) -> None:
 
 
 def _tree_record(run: Run, name: str, level: float, limit: float, tries: int) -> TreeRecord:
-    return tree_record(_rows(run, name), run.snapshots(), run.models(), level, limit, tries)
+    return tree_record(run.rows(name), run.snapshots(), run.models(), level, limit, tries)
 
 
 def _next(run: Run, name: str, record: TreeRecord, distance: dict[Pair, float]) -> list[Pair]:
     """The pairs to search next where the tree is as its record says."""
-    failed = [(r.a, r.b) for r in _rows(run, name) if r.level == record.level]
+    failed = [(r.a, r.b) for r in run.rows(name) if r.level == record.level]
     return next_pairs(record.components, distance, failed, record.tries)
-
-
-def _rows(run: Run, name: str) -> list[StringRecord]:
-    return [row for row in run.rows() if row.set == name]
 
 
 def _keep(run: Run, name: str, record: TreeRecord) -> None:

@@ -12,7 +12,7 @@ from landscape.cluster.clusters import workers_of
 from landscape.config.load import ConfigError, revised
 from landscape.stages.build import Progress, build_landscape, config_of, log, silent
 from landscape.stages.judged import BASIS, Kept, Verdict, keep
-from landscape.stages.judging import judge_by, judge_here
+from landscape.stages.judging import Judge, judge_by
 from landscape.stages.tree import refresh_trees
 from landscape.store.files import RunError
 from landscape.store.records.strings import StringRecord, between_models
@@ -68,7 +68,7 @@ def verify(
     verdicts: list[Verdict] = []
     with run.stage("verify"), workers_of(config.compute) as pool:
         if pool is None:
-            judge = functools.partial(judge_here, run, build_landscape(config, progress))
+            judge = Judge(run, build_landscape(config, progress))
         else:
             judge = functools.partial(judge_by, pool, run, config)
         total = len(first) + len(others)

@@ -87,35 +87,36 @@ class ConnectionFiles(Layout):
             self.append_rows([row for row in rows if known.get(by_pair(row)) != row])
             path.unlink()
 
-    def known_rows(self) -> list[StringRecord]:
-        """The rows of all sets, by set, level from high to low, and pair, of strings that have lost
-        their file too. Raises RunError."""
+    def known_rows(self, set_name: str | None = None) -> list[StringRecord]:
+        """The rows of a set, or of all, by set, level from high to low, and pair, of strings that
+        have lost their file too. Raises RunError."""
         found = []
-        for name in self.sets():
+        for name in self.sets() if set_name is None else [set_name]:
             for row in self._journal(name).records():
                 if row.set != name:
                     raise RunError(f"{self.rows_file(name)}: has a row of {row.set}")
                 found.append(row)
         return sorted(found, key=by_pair)
 
-    def rows(self) -> list[StringRecord]:
-        """The rows of all sets that have their string's file, by set, level from high to low, and
-        pair. Raises RunError."""
-        there = self._strings()
-        return [row for row in self.known_rows() if self._string_name(row) in there]
+    def rows(self, set_name: str | None = None) -> list[StringRecord]:
+        """The rows of a set, or of all, that have their string's file, by set, level from high to
+        low, and pair. Raises RunError."""
+        there = self._strings(self.sets() if set_name is None else [set_name])
+        return [row for row in self.known_rows(set_name) if self._string_name(row) in there]
 
     def lost_rows(self) -> list[StringRecord]:
         """The other rows: of strings that have lost their file. Raises RunError."""
-        there = self._strings()
+        there = self._strings(self.sets())
         return [row for row in self.known_rows() if self._string_name(row) not in there]
 
-    def _strings(self) -> set[str]:
+    def _strings(self, sets: Sequence[str]) -> set[str]:
         """The strings' files that are there, listed at once: a folder's names cost less than a
         look at each."""
         folder = self.directory / "sets"
         return {
             f"{name}/{level.name}/{first.name}/{file.name}"
-            for name in self.sets()
+            for name in sets
+            if (folder / name).is_dir()
             for level in _folders(folder / name)
             for first in _folders(level.path)
             for file in os.scandir(first.path)

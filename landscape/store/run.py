@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -77,7 +76,3 @@ def open_run(path: str | Path, runs_dir: str | Path = "runs") -> Run:
     if not run.config_file.is_file():
         raise RunError(f"{run.config_file}: missing")
     return run
-
-
-def safe_name(name: str) -> str:
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "run"

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import jax
 import numpy as np
 
-from landscape.core import trees
+from landscape.core.distances import some_data
 from landscape.core.landscape import Landscape
 from landscape.core.permute import Orders, reordered
 from landscape.core.trees import Params
@@ -132,9 +132,7 @@ def _observed(landscape: Landscape, samples: int) -> Callable[[Params], Any]:
     outputs = landscape.outputs
     if outputs is None:
         return landscape.level
-    count = min(trees.counts(landscape.data).values(), default=None, key=lambda n: n or 0)
-    index = np.arange(min(samples, count or 1)) * (count or 1) // min(samples, count or 1)
-    data = trees.take(landscape.data, index)
+    data = some_data(landscape, samples)
     return lambda params: outputs.predict(params, data)
 
 

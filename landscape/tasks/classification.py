@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from landscape.core import trees
 from landscape.core.task import Margins, Outputs, Task, margin
 from landscape.data import DataError
 
@@ -30,8 +31,21 @@ def take(
         raise DataError(
             f"task.{split}_images: {count} are asked for, the {split} split has {len(labels)}"
         )
-    index = np.arange(count or len(labels)) * len(labels) // (count or len(labels))
+    index = trees.evenly(count or len(labels), len(labels))
     return jnp.asarray(inputs[index]), jnp.asarray(labels[index], jnp.int32)
+
+
+def in_chunks(predict: Predict, chunk: int | None) -> Predict:
+    """The same with so many inputs at once, also where gradients are taken."""
+    if chunk is None:
+        return predict
+
+    def parts(variables: Any, x: jax.Array) -> jax.Array:
+        # without the checkpoint a gradient would keep what every chunk went through
+        one = jax.checkpoint(lambda sample: predict(variables, sample[None])[0])
+        return jax.lax.map(one, x, batch_size=chunk)
+
+    return parts
 
 
 def classification(
@@ -54,12 +68,7 @@ def classification(
         logits = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
         return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
 
-    def logits_of(params: Any, x: jax.Array) -> jax.Array:
-        if chunk is None:
-            return predict(params, x)
-        # without the checkpoint a gradient would keep what every chunk went through
-        one = jax.checkpoint(lambda image: predict(params, image[None])[0])
-        return jax.lax.map(one, x, batch_size=chunk)
+    logits_of = in_chunks(predict, chunk)
 
     def training_loss(params: Any, carry: Any, batch: Any, key: jax.Array) -> tuple[jax.Array, Any]:
         x, labels = batch

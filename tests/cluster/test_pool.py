@@ -12,7 +12,7 @@ from dask import config
 from distributed import Client, LocalCluster
 
 from landscape.cluster import pool as module
-from landscape.cluster.clusters import workers_of
+from landscape.cluster.clusters import shared_workers, workers_of
 from landscape.cluster.pool import Pool
 from landscape.config.sections import Compute
 from landscape.store.files import RunError
@@ -136,6 +136,18 @@ def test_a_scheduler_that_goes_is_said(tmp_path):
                 with pytest.raises(RunError, match="the scheduler is gone; the same command resum"):
                     list(results)
             process.kill()
+
+
+def test_the_stages_of_a_command_share_their_workers():
+    asked, found = Compute(workers=2), []
+    with shared_workers():
+        for _ in range(2):
+            with shared_workers(), workers_of(asked) as pool:
+                assert pool is not None
+                found.append(pool)
+                assert dict(pool.results(WORK, {}, [3])) == {3: 6}
+    with workers_of(asked) as pool:
+        assert found[0] is found[1] is not pool
 
 
 def test_a_scheduler_that_is_not_there_is_said():

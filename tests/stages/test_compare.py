@@ -145,7 +145,9 @@ def test_the_report_shows_it(trained):
     [
         ([], "methods"),
         (["bezir"], "unknown method 'bezir'"),
-        ([{"points": 5}], "methods: "),
+        ([{"points": 5}], r"methods\[0\]\.method: expected text, got null"),
+        ([{"method": "dss", "tolerance": 2}, "straight"], r"methods\[0\]\.tolerance: unknown key"),
+        ([{"method": "dss", "budget": 7}], r"methods\[0\]\.budget: unknown key"),
         (["dss", "dss"], "this search is there already"),
         (["dss", {"method": "bezier", "points": 2}], r"points"),
     ],

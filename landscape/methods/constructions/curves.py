@@ -128,7 +128,7 @@ def constructed(
         a, b = (trees.take(string.points, place) for place in (0, -1))
         curve = construct(_float64(a), _float64(b))
         facts, string.loss_evals = certified(
-            _typed(curve, a), problem.landscape, problem.grid, level.limit
+            _typed(curve, a), problem.landscape, problem.evaluate.grid, level.limit
         )
         string.facts = facts
         highest = facts["curve_max"] + facts["curve_change"]

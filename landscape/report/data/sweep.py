@@ -110,8 +110,7 @@ def _records(run: Run, entry: Combination, measures: Sequence[str]) -> list[Reco
     if {"gap", "lowered_gap"} & {*measures}:
         known |= _gaps(run, rows)
     known |= _models(run)
-    paths = [one for one in known_of(run) if entry.set in one.question.sets]
-    lengths = {record["level"]: record["length"] for record in best_known_of(paths)}
+    lengths = _lengths(run, entry) if {*LENGTHS} & {*measures} else {}
     records = []
     for level in summarise(rows):
         own = [row for row in rows if row.level == level["level"]]
@@ -131,6 +130,12 @@ def _records(run: Run, entry: Combination, measures: Sequence[str]) -> list[Reco
             }
         )
     return records
+
+
+def _lengths(run: Run, entry: Combination) -> Values:
+    """The best known lengths of a combination's pairs, by level."""
+    paths = [one for one in known_of(run) if entry.set in one.question.sets]
+    return {record["level"]: record["length"] for record in best_known_of(paths)}
 
 
 def _of_level(level: Record, rows: Sequence[StringRecord], facts: Sequence[str]) -> Values:

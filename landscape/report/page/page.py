@@ -40,8 +40,8 @@ from landscape.store.run import Run
 MEANINGS = {
     "level": "what the loss must stay below on the whole path. The limit is the level itself "
     "unless the tolerance is above 1.",
-    "connected": "a path was found whose certificate holds: the highest loss on a grid of every "
-    "segment, refined around each local maximum, plus its last change is at most the limit. "
+    "connected": "a path was found whose certificate holds: the highest loss that was found, plus "
+    "how far it may be above that between the points, plus rounding, is at most the limit. "
     "The resolution is the widest gap between evaluated points, as a fraction of the length; a "
     "finer grid can still find more, and lscape verify tries.",
     "normalised length": "the string's Euclidean length divided by the distance of its ends, over "
