@@ -28,6 +28,7 @@ MAY_IMPORT = {
     "config.examples": {"Outputs", "Task", "energy_task"},  # a user's files: the public names
     "store": {"config.validation", "config.yaml_source", "core.state", "core.status"},
     "analysis": {"store.records"},
+    "live": {"analysis", "config.validation", "store"},
     "cluster": {
         "config.cluster_section", "config.sections", "config.validation", "core.cores",
         "core.versions", "data", "store.files",
@@ -96,6 +97,7 @@ WITHIN = {
         "run": {"alignments", "files", "measures", "models", "paths", "planes"},
         "listing": {"files", "records", "run", "sweeps"},
     },
+    "live": {"scalars": {"following"}, "log": {"following", "scalars"}},
     "cluster": {
         "desk": {"errand"},
         "pool": {"errand"},
@@ -222,6 +224,7 @@ def test_methods_and_tasks_do_not_import_each_other(room):
         "import landscape.store.listing",
         "import landscape.core.status",
         "import landscape.report",
+        "import landscape.live.log",
         "import lscape_cli.main",
         "import landscape.tasks",
         "import landscape.analysis.topology",

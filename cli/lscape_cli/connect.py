@@ -26,6 +26,7 @@ UPPER = "components are an upper bound: paths that were not found may join more"
 @click.option("--method", type=options.MethodName(), help="How to search: a name, or MODULE:CLASS.")
 @options.require_connected
 @options.workers
+@options.log
 @options.changes
 @options.common
 def connect(
@@ -36,6 +37,7 @@ def connect(
     require_connected: bool,
     workers: int | None,
     scheduler: str | None,
+    log: str | None,
     overrides: tuple[str, ...],
     seed: int | None,
     runs_dir: str,
@@ -56,12 +58,14 @@ def connect(
     asked = options.overriding("connect", {"pairs": pairs, "method": method, "seed": seed})
     asked += options.by_workers(workers, scheduler)
     with console.working(quiet) as progress:
+        from landscape.live.log import logged
         from landscape.stages.connect import connect as connect_pairs
         from landscape.stages.connect import tree_of
         from landscape.store.run import open_run
 
         opened = open_run(run, runs_dir)
-        rows = connect_pairs(opened, [*overrides, *asked], levels or None, progress)
+        with logged(progress, log, opened.directory) as told:
+            rows = connect_pairs(opened, [*overrides, *asked], levels or None, told)
         tree = tree_of(opened, [*overrides, *asked], levels or None)
     if as_json:
         console.show_json({"run": str(opened.directory), "rows": rows, "tree": tree})

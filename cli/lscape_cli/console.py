@@ -19,6 +19,7 @@ import click
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress, Task
+    from rich.table import Table
 
 PLAIN_SECONDS = 30.0  # between two lines of a stage where stderr is no terminal
 PACE_SECONDS = 30.0  # how far back a rate looks
@@ -56,6 +57,18 @@ def _plain(value: Any) -> Any:
 
 def show_table(columns: Sequence[str], rows: Sequence[Sequence[str]], texts: int = 1) -> None:
     """The first `texts` columns are words, the others numbers."""
+    table = _table(columns, rows, texts)
+    console = _console()
+    if sys.stdout.isatty():
+        console.print(table)
+        return
+    console.width = console.measure(table, options=console.options.update(width=10_000)).maximum
+    with console.capture() as captured:
+        console.print(table)
+    click.echo("\n".join(line.rstrip() for line in captured.get().splitlines()))
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]], texts: int) -> Table:
     from rich import box
     from rich.table import Table
 
@@ -65,14 +78,40 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[str]], texts: int
         table.add_column(column, justify=side, overflow="fold", vertical="bottom")
     for row in rows:
         table.add_row(*row)
+    return table
+
+
+class Screen(Protocol):
+    """Shows a head, a table and lines below in the place of what it showed before."""
+
+    def __call__(
+        self, head: str, columns: Sequence[str], rows: Sequence[Sequence[str]], below: Sequence[str]
+    ) -> None: ...
+
+
+@contextlib.contextmanager
+def live() -> Iterator[Screen | None]:
+    """A part of the terminal that is drawn again and again; None where there is no terminal."""
     console = _console()
-    if sys.stdout.isatty():
-        console.print(table)
+    if not sys.stdout.isatty() or console.is_dumb_terminal:
+        yield None
         return
-    console.width = console.measure(table, options=console.options.update(width=10_000)).maximum
-    with console.capture() as captured:
-        console.print(table)
-    click.echo("\n".join(line.rstrip() for line in captured.get().splitlines()))
+    from rich.console import Group
+    from rich.live import Live
+    from rich.text import Text
+
+    with Live(console=console, auto_refresh=False) as drawn:
+
+        def show(
+            head: str,
+            columns: Sequence[str],
+            rows: Sequence[Sequence[str]],
+            below: Sequence[str],
+        ) -> None:
+            table = [_table(columns, rows, 1)] if rows else []
+            drawn.update(Group(Text(head), *table, *map(Text, below)), refresh=True)
+
+        yield show
 
 
 # -- everything else --------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from lscape_cli.schema import schema
 from lscape_cli.symmetries import symmetries
 from lscape_cli.train import train
 from lscape_cli.verify import verify
+from lscape_cli.watch import watch
 
 
 class InOrder(click.Group):
@@ -37,6 +38,7 @@ class InOrder(click.Group):
         compare,
         plane,
         report,
+        watch,
         verify,
         check,
         symmetries,

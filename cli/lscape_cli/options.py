@@ -161,6 +161,10 @@ workers = _together(
     ),
 )  # fmt: skip
 
+log = click.option(
+    "--log", type=click.Choice(["tensorboard", "wandb"]),
+    help="Log training, share connected, lengths and costs while the work goes on.",
+)  # fmt: skip
 
 pairs = click.option("--pairs", metavar="WHICH", help="Of the models, as for lscape connect.")
 

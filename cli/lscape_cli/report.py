@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -32,12 +33,18 @@ from lscape_cli import console, options
     metavar="PAIRS",
     help="Whose strings to draw, a list such as 0-1,0-2; the longest are if it is left out.",
 )
+@click.option(
+    "--follow",
+    is_flag=True,
+    help="Write the page again each minute until no process works on a RUN; then print.",
+)
 @options.common
 def report(
     runs: tuple[str, ...],
     form: str,
     against: str | None,
     pairs: str | None,
+    follow: bool,
     runs_dir: str,
     quiet: bool,
     as_json: bool,
@@ -45,10 +52,10 @@ def report(
     """Print what was found in each RUN, per level.
 
     Pairs connected, lengths, beads, losses and costs, per level and method. Only reads what was
-    found, also while the run goes on. Also writes a page that opens offline: report.html in the run
-    directory or, for several runs, report-N-runs.html in the first one's; and the drawings of
-    strings under pictures/. A RUN may be the directory of a sweep, alone: then its combinations are
-    set beside one another.
+    found, also while the run goes on: then the page loads itself again each minute. The page opens
+    offline: report.html in the run directory or, for several runs, report-N-runs.html in the first
+    one's; the drawings of strings are under pictures/. A RUN may be the directory of a sweep,
+    alone: then its combinations are set beside one another.
 
     \b
     Example:
@@ -61,9 +68,10 @@ def report(
 
     sweeps = [run for run in runs if open_sweep(run, runs_dir)]
     if sweeps:
-        if len(runs) > 1 or against or pairs or form == "rows":
+        if len(runs) > 1 or against or pairs or follow or form == "rows":
             raise RunError(
-                f"{sweeps[0]}: a sweep is reported alone, without --against, --pairs and rows"
+                f"{sweeps[0]}: a sweep is reported alone, without --against, --pairs, --follow "
+                "and rows"
             )
         return write_sweep(sweeps[0], "json" if as_json else form, quiet, runs_dir)
     published = read_published(against) if against else []
@@ -72,6 +80,8 @@ def report(
     if form == "rows":
         return _show_rows(opened)
     drawn = _pairs(pairs, opened) if pairs else []
+    if follow:
+        _follow(opened, published, drawn)
     write(opened, "json" if as_json else form, quiet, published, drawn)
 
 
@@ -107,8 +117,7 @@ def write(
 
     with console.working(quiet):
         found = report(runs, published)
-    first: Path = runs[0].report_file
-    page = first if len(runs) == 1 else first.with_name(f"report-{len(runs)}-runs.html")
+    page = _page_of(runs)
     try:
         write_html(runs, found, page, pairs)
     finally:  # a disk that cannot take the page does not take the answer
@@ -122,6 +131,23 @@ def write(
         console.show(f"report: {page}")
     else:
         console.note(f"report: {page}", quiet)
+
+
+def _page_of(runs: Sequence[Any]) -> Path:
+    first: Path = runs[0].report_file
+    return first if len(runs) == 1 else first.with_name(f"report-{len(runs)}-runs.html")
+
+
+def _follow(
+    runs: Sequence[Any], published: Sequence[Any], pairs: Sequence[tuple[int, int]]
+) -> None:
+    """Write the page of runs that others work on, until nobody does."""
+    from landscape.report import report, write_html
+    from landscape.report.page.html import REFRESH_SECONDS
+
+    while any(run.in_use() for run in runs):
+        write_html(runs, report(runs, published), _page_of(runs), pairs)
+        time.sleep(REFRESH_SECONDS)
 
 
 def write_sweep(directory: str | Path, form: str, quiet: bool, runs_dir: str = "runs") -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from lscape_cli import console, options
@@ -13,6 +15,7 @@ from lscape_cli.report import write, write_sweep
 @options.require_connected
 @click.option("--no-measure", is_flag=True, help="Leave out shortening, curvatures and Hessians.")
 @options.workers
+@options.log
 @options.changes
 @options.common
 def run(
@@ -21,6 +24,7 @@ def run(
     no_measure: bool,
     workers: int | None,
     scheduler: str | None,
+    log: str | None,
     overrides: tuple[str, ...],
     seed: int | None,
     runs_dir: str,
@@ -40,7 +44,8 @@ def run(
     overrides = (*overrides, *options.by_workers(workers, scheduler))
     with console.working(quiet) as progress:
         from landscape.cluster.clusters import shared_workers
-        from landscape.config.load import load_config, load_sweep
+        from landscape.config.load import ConfigError, load_config, load_sweep, run_name
+        from landscape.live.log import logged
         from landscape.stages.connect import tree_of
         from landscape.stages.measure.run import measure
         from landscape.stages.sweep import asked, sweep
@@ -49,14 +54,17 @@ def run(
         grid = load_sweep(config, overrides, seed)
         tree, directory, trained = [], None, None
         with shared_workers():
-            if grid is not None:
+            if grid is not None and log:
+                raise ConfigError("--log is of one run, and a sweep has many")
+            elif grid is not None:
                 directory, rows = sweep(grid, runs_dir, progress, not no_measure)
             else:
                 settings = load_config(config, overrides, seed)
-                trained, rows = run_whole(settings, runs_dir, progress)
-                tree = tree_of(trained, asked(settings, "connect", "compute"))
-                if not no_measure:
-                    measure(trained, asked(settings, "measure", "compute"), None, progress)
+                with logged(progress, log, Path(runs_dir) / run_name(settings)) as told:
+                    trained, rows = run_whole(settings, runs_dir, told)
+                    tree = tree_of(trained, asked(settings, "connect", "compute"))
+                    if not no_measure:
+                        measure(trained, asked(settings, "measure", "compute"), None, told)
     form = "json" if as_json else "table"
     if directory is not None:
         write_sweep(directory, form, quiet)

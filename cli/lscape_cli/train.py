@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from lscape_cli import console, options
@@ -9,10 +11,12 @@ from lscape_cli import console, options
 
 @click.command(cls=options.Command)
 @options.config_argument
+@options.log
 @options.changes
 @options.common
 def train(
     config: str,
+    log: str | None,
     overrides: tuple[str, ...],
     seed: int | None,
     runs_dir: str,
@@ -29,10 +33,13 @@ def train(
       lscape train configs/quickstart.yaml --set train.models=6 --seed 1
     """
     with console.working(quiet) as progress:
-        from landscape.config.load import load_config
+        from landscape.config.load import load_config, run_name
+        from landscape.live.log import logged
         from landscape.stages.train import train as train_models
 
-        run = train_models(load_config(config, overrides, seed), runs_dir, progress)
+        settings = load_config(config, overrides, seed)
+        with logged(progress, log, Path(runs_dir) / run_name(settings)) as told:
+            run = train_models(settings, runs_dir, told)
     if as_json:
         console.show_json({"run": str(run.directory), "models": run.models()})
     else:

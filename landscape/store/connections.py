@@ -56,7 +56,7 @@ class ConnectionFiles(Layout):
         return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
 
     def append_events(self, set_name: str, records: Sequence[Mapping[str, Any]]) -> None:
-        append_lines(self.set_directory(set_name) / "events.jsonl", records)
+        append_lines(self.events_file(set_name), records)
 
     # -- rows ---------------------------------------------------------------------------------
 

@@ -273,6 +273,24 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     return records
 
 
+def new_lines(path: Path, offset: int) -> tuple[list[dict[str, Any]], int]:
+    """The records of a JSON-lines file from a byte on, and from which byte on others will be. A
+    last line that is not whole yet is left for then."""
+    try:
+        with path.open("rb") as file:
+            if file.seek(0, os.SEEK_END) < offset:
+                offset = 0  # another file has its place
+            file.seek(offset)
+            whole, end, _ = file.read().rpartition(b"\n")
+    except FileNotFoundError:
+        return [], 0
+    records = []
+    for line in whole.split(b"\n") if whole else ():
+        with contextlib.suppress(ValueError):
+            records.append(json.loads(line))
+    return records, offset + len(whole) + len(end)
+
+
 def read_table(path: Path) -> list[dict[str, str]]:
     """The rows of a CSV file as texts, by the columns' names; [] where there is none. Raises
     RunError for one that is damaged."""

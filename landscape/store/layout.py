@@ -32,6 +32,7 @@ runs/<name>-<hash>/
                                     string.<number> [beads, 4]: x, y, fraction of the length,
                                     distance from the plane; or, in the place of models,
                                     trajectory.<number> [snapshots, 5]: x, y, step, loss, distance
+    tensorboard/                    events of `--log tensorboard`, of the whole run
     report.html
 
 The records, and what each of their keys may be, are in landscape/store/records. Each file has a
@@ -76,6 +77,10 @@ class Layout:
         return self.directory / "config.yaml"
 
     @property
+    def history_file(self) -> Path:
+        return self.directory / "history.jsonl"
+
+    @property
     def results_file(self) -> Path:
         return self.directory / "results.csv"
 
@@ -110,6 +115,9 @@ class Layout:
 
     def settings_file(self, set_name: str) -> Path:
         return self.set_directory(set_name) / "settings.yaml"
+
+    def events_file(self, set_name: str) -> Path:
+        return self.set_directory(set_name) / "events.jsonl"
 
     def rows_file(self, set_name: str) -> Path:
         return self.set_directory(set_name) / "rows.jsonl"

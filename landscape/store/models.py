@@ -34,13 +34,13 @@ class ModelFiles(Layout):
 
     def history(self) -> list[Line]:
         """By model and step; a resumed run repeats lines, the last one counts."""
-        path = self.directory / "history.jsonl"
+        path = self.history_file
         lines = checked(list[Line], read_lines(path), path)
         latest = {(line.model, line.step): line for line in lines}
         return [latest[key] for key in sorted(latest)]
 
     def append_history(self, records: Sequence[Line]) -> None:
-        append_lines(self.directory / "history.jsonl", records)
+        append_lines(self.history_file, records)
 
     def final_states(self) -> list[FinalStateRecord]:
         """A record a model of finite loss, where training ended; [] where it is not measured."""

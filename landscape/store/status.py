@@ -14,6 +14,8 @@ from landscape.store.files import FORMAT, RunError, checked, read_json, write_js
 from landscape.store.layout import Layout
 from landscape.store.records.runs import Meta
 
+LOOK_SECONDS = 0.5  # `in_use` holds the lock for a moment: that is no other process at work
+
 
 def _keys_and_values(path: Path) -> dict[str, Any]:
     """The plain data of a YAML file. Raises RunError."""
@@ -97,7 +99,7 @@ class StatusFiles(Layout):
         from filelock import FileLock, Timeout  # here: whoever only reads does not wait for it
 
         # the system's own lock, which ends with the process that holds it
-        lock = FileLock(self.lock_file, blocking=False, fallback_to_soft=False)
+        lock = FileLock(self.lock_file, timeout=LOOK_SECONDS, fallback_to_soft=False)
         try:
             held = lock.acquire()
         except Timeout:

@@ -17,9 +17,14 @@ WORDS = (
 # nothing may be fetched, whatever a name in a run contains
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
+REFRESH_SECONDS = 60
 
-def document(title: str, body: Iterable[str]) -> str:
-    """The whole file: no scripts, and nothing that is not in it."""
+
+def document(title: str, body: Iterable[str], refreshes: bool = False) -> str:
+    """The whole file: no scripts, and nothing that is not in it.
+
+    refreshes: whether a browser that shows it reads the file again every REFRESH_SECONDS.
+    """
     style = files("landscape.report.page").joinpath("page.css").read_text()
     dark = "".join(
         f'[style*="{what}: {light}"]{{{what}:{colour} !important}}'
@@ -32,7 +37,10 @@ def document(title: str, body: Iterable[str]) -> str:
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}'
         '</title><meta name="viewport" content="width=device-width, initial-scale=1">'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
-        f'<meta name="color-scheme" content="light dark"><style>{style}</style></head>\n'
+        + f'<meta http-equiv="refresh" content="{REFRESH_SECONDS}">'
+        * refreshes
+        + '<meta name="color-scheme" content="light dark">'
+        f"<style>{style}</style></head>\n"
         f"<body><main>\n{content}\n</main></body></html>\n"
     )
 

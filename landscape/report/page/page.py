@@ -151,7 +151,7 @@ def _page(
         *of_measures,
         *(one for part in parts for one in part.figures),
     ]
-    return html.document(title, body), kept
+    return html.document(title, body, any(run.in_use() for run in runs)), kept
 
 
 def _topologies(topologies: dict[str, Any]) -> str:
