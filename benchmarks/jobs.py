@@ -42,7 +42,8 @@ from landscape.core.level import LevelSpec
 from landscape.search.descend import Descender, DescentState
 from landscape.stages.build import build_task
 from landscape.stages.connect import connect
-from landscape.stages.train import initial, train
+from landscape.stages.initial import initial
+from landscape.stages.train import train
 from landscape.store.run import open_run
 
 # what `lscape run` does before it measures and reports, which the script does not

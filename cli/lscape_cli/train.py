@@ -11,11 +11,14 @@ from lscape_cli import console, options
 
 @click.command(cls=options.Command)
 @options.config_argument
+@options.workers
 @options.log
 @options.changes
 @options.common
 def train(
     config: str,
+    workers: int | None,
+    scheduler: str | None,
     log: str | None,
     overrides: tuple[str, ...],
     seed: int | None,
@@ -37,7 +40,8 @@ def train(
         from landscape.live.log import logged
         from landscape.stages.train import train as train_models
 
-        settings = load_config(config, overrides, seed)
+        asked = (*overrides, *options.by_workers(workers, scheduler))
+        settings = load_config(config, asked, seed)
         with logged(progress, log, Path(runs_dir) / run_name(settings)) as told:
             run = train_models(settings, runs_dir, told)
     if as_json:

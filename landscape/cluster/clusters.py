@@ -61,7 +61,7 @@ def workers_of(compute: Compute) -> Iterator[Pool | None]:
 
     with contextlib.ExitStack() as own:
         stack = _command[0] if _command else own
-        pool = Pool(stack.enter_context(_client(compute)))
+        pool = Pool(stack.enter_context(_client(compute)), _asked(compute))
         _open.append((compute, pool))
         stack.callback(_open.pop)
         yield pool
@@ -85,13 +85,19 @@ def _client(compute: Compute) -> Iterator[Client]:
             client = stack.enter_context(
                 Client(stack.enter_context(started(compute)), set_as_default=False)
             )
-            _say(client, f"{compute.workers} workers of {compute.cluster.kind} are asked for")
+            _say(client, f"{_asked(compute)} workers of {compute.cluster.kind} are asked for")
         else:
             cluster = stack.enter_context(local_cluster(compute.workers))
             client = stack.enter_context(Client(cluster, set_as_default=False))
             client.register_plugin(_share(compute.workers))
             _say(client, f"{compute.workers} workers")
         yield client
+
+
+def _asked(compute: Compute) -> int:
+    """How many workers there will be, where that is known."""
+    cluster = compute.cluster
+    return compute.workers * (len(cluster.hosts) - 1 if isinstance(cluster, Hosts) else 1)
 
 
 def _say(client: Client, what: str) -> None:

@@ -47,8 +47,9 @@ class Pool:
     Each task goes to a worker of our choice: Dask alone could give it to an unfit one.
     """
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, asked: int = 1) -> None:
         assert client.scheduler is not None, "it is connected"
+        self._asked = asked
         self._client, self._address = client, client.scheduler.address
         self._unfit: dict[str, str] = {}  # address → the worker and why
         self._fit: list[str] = []
@@ -60,6 +61,11 @@ class Pool:
         """How many are fit, as far as is known."""
         self._look()
         return len(self._fit)
+
+    @property
+    def expected(self) -> int:
+        """How many the work is for: those there, or asked for and still to come."""
+        return max(self.workers, self._asked)
 
     def results(
         self, module: str, shared: Any, tasks: Iterable[Task]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias, TypeVar
@@ -36,19 +37,37 @@ Plain: TypeAlias = (
 Packed = dict[str, Any]
 
 
-class Checkpoints:
-    """Keeps plain data (dicts, lists, numbers, texts, arrays) in a file every few seconds.
+class Due:
+    """When to keep unfinished work again: every few seconds.
 
     Less often where writing takes long, so that it never takes more than a part in SHARE of the
-    time; `every=0` keeps it each time.
+    time; with `every=0`, each time.
     """
 
     SHARE = 20
 
-    def __init__(self, path: Path, every: float = 15.0) -> None:
-        self.path = path
+    def __init__(self, every: float = 15.0) -> None:
         self.every = float(os.environ.get("LSCAPE_CHECKPOINT_SECONDS", every))
-        self._due = time.monotonic() + self.every
+        self._at = time.monotonic() + self.every
+
+    @property
+    def passed(self) -> bool:
+        return time.monotonic() >= self._at
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[None]:
+        began = time.monotonic()
+        yield
+        ended = time.monotonic()
+        self._at = ended + max(self.every, self.SHARE * (ended - began)) * (self.every > 0)
+
+
+class Checkpoints:
+    """Keeps plain data (dicts, lists, numbers, texts, arrays) in a file whenever it is due."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._due = Due()
 
     def load(self) -> object:
         """What was kept last, or None. Raises RunError for a damaged file."""
@@ -58,13 +77,11 @@ class Checkpoints:
         return _unpack(record["data"], arrays)
 
     def keep(self, make: Callable[[], Plain], now: bool = False) -> None:
-        began = time.monotonic()
-        if now or began >= self._due:
-            arrays: Arrays = {}
-            data = _pack(make(), arrays)
-            save_arrays(self.path, arrays, {"data": data})
-            ended = time.monotonic()
-            self._due = ended + max(self.every, self.SHARE * (ended - began)) * (self.every > 0)
+        if now or self._due.passed:
+            with self._due.writing():
+                arrays: Arrays = {}
+                data = _pack(make(), arrays)
+                save_arrays(self.path, arrays, {"data": data})
 
     def drop(self) -> None:
         self.path.unlink(missing_ok=True)

@@ -56,7 +56,7 @@ class Judge:
 
 def judge_by(pool: Pool, run: Run, config: Config, paths: Paths) -> Iterator[Judged]:
     """By the workers of a pool, as they end."""
-    workers = max(pool.workers, config.compute.workers)
+    workers = pool.expected
     tasks = map(JudgeTask, parts([*enumerate(paths)], MOST, workers))
     for task, found in pool.results(__name__, shared_run(run, config), tasks):
         for (place, _), (_, verdict, again) in zip(task.paths, found, strict=True):

@@ -52,7 +52,7 @@ def hand_out(
     rows: dict[Pair, list[StringRecord]] = {}
     for row in known:
         rows.setdefault((row.a, row.b), []).append(row)
-    most, workers = min(context.group, MOST), max(pool.workers, context.config.compute.workers)
+    most, workers = min(context.group, MOST), pool.expected
     tasks = [
         PairTask(tuple(levels), some, tuple(row for pair in some for row in rows.get(pair, ())))
         for some in _parts(todo, held, most, workers)

@@ -53,6 +53,10 @@ def opened(shared: SharedRun) -> tuple[Run, Config]:
 
 def parts(items: Sequence[One], most: int, workers: int) -> Iterator[tuple[One, ...]]:
     """The items in tasks of so many at most, and as few that all workers end together."""
-    size = max(1, min(most, len(items) // (TASKS * workers)))
+    return pieces(items, max(1, min(most, len(items) // (TASKS * workers))))
+
+
+def pieces(items: Sequence[One], size: int) -> Iterator[tuple[One, ...]]:
+    """The items, so many at a time."""
     for first in range(0, len(items), size):
         yield tuple(items[first : first + size])

@@ -2,49 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import jax
 import numpy as np
 
+from landscape.cluster.clusters import workers_of
 from landscape.config.load import Config, dump_config, run_name
 from landscape.core import trees
 from landscape.core.devices import each
-from landscape.core.keys import key_data
 from landscape.core.landscape import Landscape
-from landscape.core.permute import permuted
-from landscape.search.descend import Descender
-from landscape.search.training import Training
 from landscape.stages.build import (
     Progress,
     as_trained,
     bead_optimizer,
     build_landscape,
     build_task,
-    check_and_cast_params,
     check_differentiable,
     check_hypotheses,
     log,
     silent,
     surroundings,
 )
-from landscape.stages.checkpoints import Checkpoints, KeptTraining, Plain, descent_of, kept
+from landscape.stages.descents import TrainContext, descend
 from landscape.stages.endpoints import check_endpoints, read_endpoint
+from landscape.stages.initial import initial
 from landscape.stages.inputs import check_start
-from landscape.stages.optimizer import build_optimizer
+from landscape.stages.met import keep_end, model_record, say_missed
 from landscape.stages.state import compared, parameters_of
-from landscape.store.files import load_arrays, save_arrays
-from landscape.store.records.base import as_dict
-from landscape.store.records.models import EndPoint, Given, Line, Met, ModelRecord, why_missed
+from landscape.stages.train_tasks import hand_out
+from landscape.stages.twins import check_permutation
+from landscape.store.records.models import Given, Line, ModelRecord
 from landscape.store.records.runs import StateRecord
 from landscape.store.run import Run, create_run, open_run
-
-DRAWS = 4  # random points at which a network is compared with its permuted twin
-SAME = 2e-3  # relative: rounding may turn one sample of an error rate
-SAME_VALUE = 1e-4  # relative, of one loss by two programs
 
 
 def train(config: Config, runs_dir: str | Path = "runs", progress: Progress = silent) -> Run:
@@ -89,7 +79,7 @@ def train(config: Config, runs_dir: str | Path = "runs", progress: Progress = si
     check_endpoints(config, landscape)
     comparisons = _compared(config, landscape)
     if config.train.permute:
-        _check_permutation(config, landscape)
+        check_permutation(config, landscape)
     about = surroundings()
     log.info(f"device: {about['device']}")
     if not directory.exists():
@@ -100,9 +90,12 @@ def train(config: Config, runs_dir: str | Path = "runs", progress: Progress = si
     run = open_run(directory)
     with run.stage("train"):
         if config.train.files:
-            _measure(run, config, landscape, comparisons, progress)
+            records = _measure(run, config, landscape, comparisons, progress)
         else:
-            _descend(run, config, landscape, trained, progress)
+            records = _descend(TrainContext(run, config, landscape, trained), progress)
+        say_missed(records)
+        run.write_models(sorted(records, key=lambda record: record.model))
+        run.drop_training()
     return run
 
 
@@ -122,7 +115,7 @@ def _measure(
     landscape: Landscape,
     comparisons: dict[str, Given],
     progress: Progress,
-) -> None:
+) -> list[ModelRecord]:
     """Models trained elsewhere stand at every level that they are below; of several check points of
     one, the first that is. Its step is the check point's number."""
     networks, levels = config.train.files, config.levels.values
@@ -139,187 +132,26 @@ def _measure(
             for level in levels:
                 if value <= level and level not in met:
                     met[level] = (step, value)
-                    _keep_end(run, model, level, params, step, value)
+                    keep_end(run, model, level, params, step, value)
             done, worst = done + 1, max(worst, value)
             progress("measuring", done, total, worst=worst)
-        record = _record(model, len(files) - 1, value, met, config)
+        record = model_record(model, len(files) - 1, value, met, levels)
         records.append(replace(record, given=comparisons.get(files[-1]) if files else None))
-    run.write_models(records)
+    return records
 
 
-def _descend(
-    run: Run, config: Config, landscape: Landscape, trained: Landscape, progress: Progress
-) -> None:
-    settings, levels = config.train, config.levels.values
-    optimizer = build_optimizer(config, landscape)
-    descender = Descender(
-        trained, optimizer, settings.check_every, settings.max_steps, ema=settings.ema
-    )
-    checkpoints = Checkpoints(run.checkpoint_file)
-    before = kept(checkpoints, KeptTraining)
-    numbers = list(range(0, settings.models, 2 if settings.permute else 1))
-    if before is None:
-        params = initial(config, landscape, numbers)
-        keys = [key_data(config.seed, "train", model) for model in numbers]
-        state = descender.start(params, np.stack(keys), np.full(len(keys), levels[0]))
-        training = Training(descender, levels, state)
-    else:
-        met = [{level: (step, value) for level, step, value in model} for model in before.met]
-        training = Training(descender, levels, descent_of(before.descent), met)
-
-    def kept_state() -> Plain:
-        flat = [[[level, *at] for level, at in model.items()] for model in training.met]
-        return {"descent": training.state.settled().arrays(), "met": flat}
-
-    level_of = each(landscape.level)
-    total = len(numbers) * settings.max_steps
-    shown = np.full(len(numbers), -1)
-    while True:
-        for new in training.newly_met():
-            # in a loop on two CPU devices at once XLA has given a loss that is 1 % too high
-            value = float(level_of(trees.stack([new.params]))[0])
-            if abs(value - new.value) > SAME_VALUE * abs(value):
-                log.warning(
-                    f"model {numbers[new.model]}, step {new.step}: {config.levels.metric} was "
-                    f"{new.value:.6g} in training and is {value:.6g}; the latter is kept"
-                )
-            if not training.confirm(new, value):
-                continue
-            _keep_end(run, numbers[new.model], new.level, new.params, new.step, value)
-        state = training.state
-        changed = np.flatnonzero(state.step != shown)
-        run.append_history(
-            [
-                Line(model=numbers[m], step=int(state.step[m]), value=float(state.value[m]))
-                for m in changed
-                if np.isfinite(state.value[m])
-            ]
-        )
-        shown = state.step.copy()
-        going = training.going
-        spent = np.where(going, state.step, settings.max_steps)
-        progress(
-            "training",
-            float(spent.sum()),
-            total,
-            levels=f"{sum(map(len, training.met))}/{len(numbers) * len(levels)}",
-            worst=float(np.max(state.value)),
-        )
-        if not going.any():
-            break
-        checkpoints.keep(kept_state)
-        training.advance()
-    descent, met = training.state, training.met
-    records = []
-    for m, model in enumerate(numbers):
-        steps, value = int(descent.step[m]), float(descent.value[m])
-        if len(met[m]) < len(levels) and np.isfinite(value):
-            last = Line(model=model, step=steps, value=value)
-            save_arrays(run.last_file(model), descender.judged(descent, m), as_dict(last))
-        records.append(_record(model, steps, value, met[m], config))
-        if settings.permute:
-            twin = _keep_twin(run, config, landscape, model, met[m])
-            records.append(_record(model + 1, steps, value, twin, config))
-    run.write_models(records)
-    checkpoints.drop()
-
-
-def initial(config: Config, landscape: Landscape, numbers: Sequence[int]) -> dict[str, Any]:
-    """The models of these numbers as they are before training, named arrays [n, ...]."""
-    seeds = np.stack([key_data(config.seed, "init", model) for model in numbers])
-    return each(lambda key: landscape.init(jax.random.wrap_key_data(key)))(seeds)
-
-
-def beginning(config: Config, landscape: Landscape, model: int) -> dict[str, Any]:
-    """One model as it is before training."""
-    twin = config.train.permute is not None and model % 2 == 1
-    params = trees.take(initial(config, landscape, [model - twin]), 0)
-    return _twin(params, config) if twin else params
-
-
-def _twin(params: trees.Params, config: Config) -> dict[str, Any]:
-    permute = config.train.permute
-    assert permute is not None
-    try:
-        return permuted(params, permute.units, permute.axes)
-    except ValueError as error:
-        raise config.problem("train.permute.axes", str(error)) from None
-
-
-def _check_permutation(config: Config, landscape: Landscape) -> None:
-    """A network and its twin must be the same function, or `axes` are not one layer's units.
-
-    Judged at random points: at an initialisation some arrays, such as biases, are all alike.
-    """
-    start = trees.take(initial(config, landscape, [0]), 0)
-    drawn = [np.random.default_rng(key_data("permute", draw)) for draw in range(DRAWS)]
-    tried: list[dict[str, Any]] = [
-        {
-            name: (leaf + rng.normal(size=leaf.shape)).astype(leaf.dtype)
-            for name, leaf in start.items()
-        }
-        for rng in drawn
-    ]
-    level = each(landscape.level)
-    values = level(trees.stack(tried))
-    twins = level(trees.stack([_twin(params, config) for params in tried]))
-    worst = np.abs(values - twins).argmax()
-    if not np.allclose(values, twins, rtol=SAME):
-        raise config.problem(
-            "train.permute.axes",
-            f"the permuted network is another function ({config.levels.metric} "
-            f"{twins[worst]:.6g}, was {values[worst]:.6g}, at random parameters): name the units' "
-            "axis of every array that has them",
-        )
-
-
-def _keep_twin(
-    run: Run,
-    config: Config,
-    landscape: Landscape,
-    model: int,
-    met: dict[float, tuple[int, float]],
-) -> dict[float, tuple[int, float]]:
-    """The permuted twins of a model's snapshots, measured; a level that rounding lifts one above
-    is left out."""
-    twins = {}
-    level_of = each(landscape.level)
-    for level, (step, _) in met.items():
-        path = run.model_file(model, level)
-        params = _twin(check_and_cast_params(load_arrays(path)[0], landscape, path), config)
-        value = float(level_of(trees.stack([params]))[0])
-        if value <= level:
-            twins[level] = (step, value)
-            _keep_end(run, model + 1, level, params, step, value)
-    return twins
-
-
-def _keep_end(
-    run: Run, model: int, level: float, params: dict[str, np.ndarray], step: int, value: float
-) -> None:
-    record = EndPoint(model=model, level=level, step=step, value=value)
-    save_arrays(run.model_file(model, level), params, as_dict(record))
-
-
-def _record(
-    model: int, steps: int, value: float, met: dict[float, tuple[int, float]], config: Config
-) -> ModelRecord:
-    """A model's line in models.json, with a warning for what it did not reach."""
-    levels = []
-    for level in config.levels.values:
-        step, at = met.get(level, (None, None))
-        status = "REACHED" if level in met else "LEVEL_NOT_REACHED"
-        levels.append(Met(level=level, status=status, step=step, value=at))
-    finite = bool(np.isfinite(value))
-    missed = [level for level in config.levels.values if level not in met]
-    if missed:
-        levels_missed = ", ".join(map(str, missed))
-        why = why_missed(steps, value if finite else None)
-        log.warning(f"model {model} did not reach {levels_missed} ({why})")
-    return ModelRecord(
-        model=model,
-        status="TRAINED" if finite else "NON_FINITE",
-        steps=steps,
-        value=value if finite else None,
-        levels=levels,
-    )
+def _descend(context: TrainContext, progress: Progress) -> list[ModelRecord]:
+    """Train the models that are not trained, in this process or by workers."""
+    run, settings = context.run, context.config.train
+    numbers = range(0, settings.models, 2 if settings.permute else 1)
+    for model in numbers:
+        run.take_task_history(model)  # of one that was cut off
+    before = run.trained()
+    ended = {record.model for record in before}
+    todo = [model for model in numbers if model not in ended]
+    if not todo:
+        return before
+    with workers_of(context.config.compute) as pool:
+        if pool is None:
+            return before + descend(context, todo, run.append_history, progress)
+        return before + hand_out(context, pool, todo, progress)

@@ -12,6 +12,7 @@ from landscape.core.devices import each
 from landscape.core.landscape import Landscape
 from landscape.measures.planes import principal_plane
 from landscape.stages.build import Progress, build_landscape, check_and_cast_params, silent
+from landscape.stages.initial import beginning
 from landscape.stages.plane import (
     GRID,
     Span,
@@ -22,7 +23,6 @@ from landscape.stages.plane import (
     model_at,
     settings_of,
 )
-from landscape.stages.train import beginning
 from landscape.store.files import Arrays, RunError, load_arrays
 from landscape.store.layout import plane_name
 from landscape.store.records.planes import PlaneRecord, Trajectory

@@ -7,6 +7,9 @@ runs/<name>-<hash>/
     models.json                     every model and level: reached or not, at which step and value
     models/<model>/<level>.safetensors          parameters where a model first met a level
     models/<model>/last.safetensors             where training ended, above the lowest level
+    training/<model>.safetensors    a model that is not trained yet, as it was kept last
+    training/history-<model>.jsonl  the history of a worker's task, by its first model
+    training/models.jsonl           the records of the models that workers have trained so far
     sets/<set>/settings.yaml        the connect section that made this set
     sets/<set>/events.jsonl         {level, a, b, event, ...}: what the search did
     sets/<set>/rows.jsonl           its rows, appended; of a pair and level the last counts
@@ -89,8 +92,12 @@ class Layout:
         return self.directory / "report.html"
 
     @property
-    def checkpoint_file(self) -> Path:
-        return self.directory / "checkpoint.safetensors"
+    def training_directory(self) -> Path:
+        """What there is only until all models are trained."""
+        return self.directory / "training"
+
+    def training_file(self, model: int) -> Path:
+        return self.training_directory / f"{model}.safetensors"
 
     @property
     def meta_file(self) -> Path:

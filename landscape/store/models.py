@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
+from pathlib import Path
 
 from landscape.store.files import (
     append_lines,
@@ -12,6 +14,7 @@ from landscape.store.files import (
     read_records,
     write_records,
 )
+from landscape.store.journal import Journal
 from landscape.store.layout import Layout
 from landscape.store.records.models import (
     FinalStateRecord,
@@ -41,6 +44,35 @@ class ModelFiles(Layout):
 
     def append_history(self, records: Sequence[Line]) -> None:
         append_lines(self.history_file, records)
+
+    def _task_history(self, model: int) -> Path:
+        return self.training_directory / f"history-{model}.jsonl"
+
+    def append_task_history(self, model: int, records: Sequence[Line]) -> None:
+        """Of a worker's task, named by its first model."""
+        append_lines(self._task_history(model), records)
+
+    def take_task_history(self, model: int) -> None:
+        """Append the history of a worker's task, which is at work no more."""
+        path = self._task_history(model)
+        self.append_history(checked(list[Line], read_lines(path), path))
+        path.unlink(missing_ok=True)
+
+    def _trained(self) -> Journal[ModelRecord]:
+        path = self.training_directory / "models.jsonl"
+        return Journal(path, ModelRecord, lambda record: record.model)
+
+    def trained(self) -> list[ModelRecord]:
+        """The models that workers have trained, while others are not. Raises RunError."""
+        return self._trained().records()
+
+    def append_trained(self, records: Sequence[ModelRecord]) -> None:
+        """Keep models that are trained, whose parameters' files are there."""
+        self._trained().append(records)
+
+    def drop_training(self) -> None:
+        """Forget what there is only until all models are trained."""
+        shutil.rmtree(self.training_directory, ignore_errors=True)
 
     def final_states(self) -> list[FinalStateRecord]:
         """A record a model of finite loss, where training ended; [] where it is not measured."""

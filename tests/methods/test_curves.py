@@ -138,7 +138,7 @@ def test_a_search_that_is_cut_anywhere_ends_the_same(method, tmp_path):
 
     step = load_method(method)(**WAYS[method]).bind(problem, at)
     whole = finish(step, begun())
-    search, checkpoints, cuts = begun(), Checkpoints(tmp_path / "search.safetensors", every=0), 0
+    search, checkpoints, cuts = begun(), Checkpoints(tmp_path / "search.safetensors"), 0
     while search.active:
         step(search)
         checkpoints.keep(lambda: packed(search))  # noqa: B023

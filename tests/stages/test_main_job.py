@@ -80,7 +80,7 @@ def test_the_job(finished):
         assert profile[:, 1].max() <= row.max_loss <= row.limit == row.level
     assert any(row.beads > 3 for row in rows)
     assert run.meta().status == "done"
-    assert not list(run.directory.glob("**/search-*")) and not run.checkpoint_file.exists()
+    assert not list(run.directory.glob("**/search-*")) and not run.training_directory.exists()
 
 
 def test_again_does_nothing(finished, ring, caplog):

@@ -8,19 +8,22 @@ import os
 import shutil
 import signal
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from landscape.config.load import ConfigError, revised
-from landscape.stages.build import config_of
+from landscape.stages.build import config_of, silent
 from landscape.stages.connect import connect
+from landscape.stages.descents import descend
 from landscape.stages.measure.run import measure
 from landscape.stages.shared import opened, shared_run
 from landscape.stages.train import train
+from landscape.stages.train_tasks import prepare
 from landscape.stages.verify import verify
 from landscape.store.files import RunError, load_arrays
-from landscape.store.run import open_run
+from landscape.store.run import create_run, open_run
 
 TWO = ["compute.workers=2"]
 
@@ -77,6 +80,96 @@ def test_two_workers_and_two_of_which_one_is_killed(copied):
     rows = connect(cut, TWO, None, progress)
     assert killed and len(rows) == 18
     same(whole, cut)
+
+
+def parameters(run):
+    files = sorted(run.directory.glob("models/*/*.safetensors"))
+    return [str(path.relative_to(run.directory)) for path in files], [*map(load_arrays, files)]
+
+
+def same_models(one, other):
+    """All but the steps of the history, which the clock chooses."""
+    assert one.models() == other.models()
+    (names, mine), (others, theirs) = map(parameters, (one, other))
+    assert names == others and len(names) > 0
+    for (arrays, record), (others, again) in zip(mine, theirs, strict=True):
+        assert record == again and arrays.keys() == others.keys()
+        assert all(np.array_equal(arrays[name], others[name]) for name in arrays)
+    values = {(line.model, line.step): line.value for line in one.history()}
+    common = [line for line in other.history() if (line.model, line.step) in values]
+    assert {line.model for line in other.history()} == {model for model, _ in values}
+    assert common and all(values[line.model, line.step] == line.value for line in common)
+    assert not other.training_directory.exists()
+
+
+@pytest.fixture
+def trainings(ring):
+    """Trains the same models in a folder of its own, with a config of six networks and more."""
+
+    def make(name, progress=silent, workers=1, **more):
+        section = {"models": 6, "check_every": 5, "optimizer": "adam", **more}
+        levels = {"values": [1.0, 0.1, 0.01, 1e-4]}
+        asked = ring(train=section, levels=levels, compute={"workers": workers})
+        return train(asked, name, progress)
+
+    return make
+
+
+def test_models_are_trained_by_two_workers_and_two_of_which_one_is_killed(trainings):
+    whole = trainings("whole")
+    same_models(whole, trainings("two", workers=2))
+    progress, killed = killing(signal.SIGKILL)
+    cut = trainings("cut", progress, workers=2)
+    assert killed
+    same_models(whole, cut)
+
+
+def test_twins_and_averages_are_trained_by_two_workers(trainings):
+    more = {"ema": 0.9, "endpoints": "permuted", "permute": {"units": [1, 0], "axes": {"x": 0}}}
+    whole = trainings("whole", **more)
+    assert len(whole.models()) == 6
+    same_models(whole, trainings("two", workers=2, **more))
+
+
+@pytest.mark.parametrize("workers", [(1, 2), (2, 1)])
+def test_training_that_was_interrupted_is_resumed_by_another_number_of_workers(trainings, workers):
+    """By as many models a call as there are then: each has its own checkpoint."""
+    whole, (first, then) = trainings("whole"), workers
+    seen = []
+
+    def stopping(stage, done, total, **facts):
+        seen.append(done)
+        if done >= total / 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        trainings("cut", stopping, workers=first)
+    (left,) = Path("cut").iterdir()
+    kept = sorted(open_run(left).training_directory.iterdir())
+    assert kept and max(seen) > 0
+    same_models(whole, trainings("cut", workers=then))
+
+
+def test_a_models_checkpoint_goes_on_by_whichever_process(trainings):
+    """A worker that dies in the middle of a model leaves what the next one begins from."""
+    whole = trainings("whole")
+    config = config_of(whole)
+    cut = create_run(Path("cut/run"), whole.config_file.read_text(), {"models": 6})
+    steps = []
+
+    def dies(lines):
+        steps.extend(line.step for line in lines)
+        if max(steps) > 100:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        descend(prepare(shared_run(cut, config)), [1, 2], dies, silent)
+    assert {path.name for path in cut.training_directory.iterdir()} >= {"1.safetensors"}
+    went_on = []
+    records = descend(prepare(shared_run(cut, config)), [0, 1], went_on.extend, silent)
+    assert records == whole.models()[:2]
+    begun = {model: min(line.step for line in went_on if line.model == model) for model in (0, 1)}
+    assert begun[0] == 0 < begun[1]
 
 
 def test_interrupted_and_resumed_by_another_number_of_workers(copied):

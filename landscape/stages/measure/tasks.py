@@ -45,7 +45,7 @@ def hand_out(
 ) -> None:
     """Measure what is pending, by the workers of a pool."""
     first = frozenset(first_of_each_level(connected, context.settings.spectrum))
-    workers = max(pool.workers, context.config.compute.workers)
+    workers = pool.expected
     tasks = [
         *(MeasureTask(rows=some, with_spectrum=first) for some in parts(rows, STRINGS, workers)),
         *(MeasureTask(models=some) for some in parts(models, MODELS, workers)),

@@ -1,0 +1,39 @@
+"""Models as they are before training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from landscape.config.load import Config
+from landscape.core import trees
+from landscape.core.devices import each
+from landscape.core.keys import key_data
+from landscape.core.landscape import Landscape
+from landscape.core.permute import permuted
+
+
+def initial(config: Config, landscape: Landscape, numbers: Sequence[int]) -> dict[str, Any]:
+    """The models of these numbers as they are before training, named arrays [n, ...]."""
+    seeds = np.stack([key_data(config.seed, "init", model) for model in numbers])
+    return each(lambda key: landscape.init(jax.random.wrap_key_data(key)))(seeds)
+
+
+def beginning(config: Config, landscape: Landscape, model: int) -> dict[str, Any]:
+    """One model as it is before training."""
+    second = config.train.permute is not None and model % 2 == 1
+    params = trees.take(initial(config, landscape, [model - second]), 0)
+    return twin(params, config) if second else params
+
+
+def twin(params: trees.Params, config: Config) -> dict[str, Any]:
+    """The permuted twin of a model. Raises ConfigError naming `train.permute.axes`."""
+    permute = config.train.permute
+    assert permute is not None
+    try:
+        return permuted(params, permute.units, permute.axes)
+    except ValueError as error:
+        raise config.problem("train.permute.axes", str(error)) from None
