@@ -31,7 +31,7 @@ MAY_IMPORT = {
     "live": {"analysis", "config.validation", "store"},
     "cluster": {
         "config.cluster_section", "config.sections", "config.validation", "core.cores",
-        "core.versions", "data", "store.files",
+        "core.gpus", "core.shares", "core.versions", "data", "store.files",
     },
     "stages": {
         "core", "search", "measures", "methods", "symmetry", "tasks", "data", "config", "store",

@@ -113,13 +113,14 @@ def write(
     pairs: Sequence[tuple[int, int]] = (),
 ) -> None:
     """Print the report of the runs, and write its page."""
-    from landscape.report import levels_csv, report, write_html
+    from landscape.report import known_of, levels_csv, report, write_html
 
     with console.working(quiet):
-        found = report(runs, published)
+        known = [known_of(run) for run in runs]
+        found = report(runs, published, known)
     page = _page_of(runs)
     try:
-        write_html(runs, found, page, pairs)
+        write_html(runs, found, page, pairs, known)
     finally:  # a disk that cannot take the page does not take the answer
         if form == "json":
             console.show_json(found)

@@ -93,17 +93,16 @@ def mean_over_pairs(values: Iterable[PairValue]) -> dict[str, Any]:
     known = [one for one in values if one.value is not None]
     numbers = np.array([one.value for one in known], float)
     ends = np.array([(one.a, one.b) for one in known], int).reshape(-1, 2)
-    models, uses = np.unique(ends, return_counts=True)
-    shared = bool((uses > 1).any())
-    se = None
-    if shared:
-        without = [numbers[~(ends == model).any(1)] for model in models]
-        if all(map(len, without)):
-            means = np.array([left.mean() for left in without])
-            se = math.sqrt((1 - 1 / len(models)) * float(np.square(means - means.mean()).sum()))
-    else:
+    models, place, uses = np.unique(ends, return_inverse=True, return_counts=True)
+    if not (uses > 1).any():
         return mean_of(numbers)
-    return {"mean": float(numbers.mean()), "se": se, "n": len(numbers), "clustered": "model"}
+    mean, se = float(numbers.mean()), None
+    left = len(numbers) - uses
+    if left.all():
+        beside = np.repeat(numbers - mean, 2)  # of the mean, so that none is lost to rounding
+        means = -np.bincount(place.ravel(), beside) / left
+        se = math.sqrt((1 - 1 / len(models)) * float(np.square(means - means.mean()).sum()))
+    return {"mean": mean, "se": se, "n": len(numbers), "clustered": "model"}
 
 
 def mean_of(values: Sequence[float] | np.ndarray) -> dict[str, Any]:

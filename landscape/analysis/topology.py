@@ -129,7 +129,8 @@ def components(
     known: Iterable[Edge], models: Iterable[int], level: float, limit: float
 ) -> list[list[int]]:
     """The models whose snapshots at a level are joined below a limit, largest component first."""
-    joined = _joined(forest(known, limit), [(model, level) for model in models])
+    below = (edge for edge in known if edge.upper <= limit)
+    joined = _joined(below, [(model, level) for model in models])
     parts = [sorted(m for m, at in part if at == level) for part in joined.subsets()]
     return sorted(filter(None, parts), key=lambda part: (-len(part), part))
 

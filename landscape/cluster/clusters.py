@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from landscape.config.cluster_section import Hosts, Jobs, Pods
 from landscape.config.sections import Compute
 from landscape.config.validation import ConfigError
-from landscape.core import cores
+from landscape.core import cores, gpus
+from landscape.core.shares import share
 from landscape.store.files import RunError
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def workers_of(compute: Compute) -> Iterator[Pool | None]:
 
     with contextlib.ExitStack() as own:
         stack = _command[0] if _command else own
-        pool = Pool(stack.enter_context(_client(compute)), _asked(compute))
+        pool = Pool(stack.enter_context(_client(compute)), workers_asked(compute))
         _open.append((compute, pool))
         stack.callback(_open.pop)
         yield pool
@@ -85,16 +86,20 @@ def _client(compute: Compute) -> Iterator[Client]:
             client = stack.enter_context(
                 Client(stack.enter_context(started(compute)), set_as_default=False)
             )
-            _say(client, f"{_asked(compute)} workers of {compute.cluster.kind} are asked for")
+            _say(
+                client, f"{workers_asked(compute)} workers of {compute.cluster.kind} are asked for"
+            )
         else:
             cluster = stack.enter_context(local_cluster(compute.workers))
             client = stack.enter_context(Client(cluster, set_as_default=False))
-            client.register_plugin(_share(compute.workers))
-            _say(client, f"{compute.workers} workers")
+            there = gpus.visible()
+            client.register_plugin(_share(compute.workers, there))
+            of = f" on {len(there)} GPU{'s' * (len(there) > 1)}" if there else ""
+            _say(client, f"{compute.workers} workers{of}")
         yield client
 
 
-def _asked(compute: Compute) -> int:
+def workers_asked(compute: Compute) -> int:
     """How many workers there will be, where that is known."""
     cluster = compute.cluster
     return compute.workers * (len(cluster.hosts) - 1 if isinstance(cluster, Hosts) else 1)
@@ -138,17 +143,19 @@ def local_cluster(workers: int) -> Any:
             ) from error
 
 
-def _share(workers: int) -> Any:
+def _share(workers: int, gpus_there: list[str]) -> Any:
     from distributed import Worker, WorkerPlugin
 
     class Share(WorkerPlugin):
-        """Gives each worker its part of the cores, before JAX counts them."""
+        """Gives each worker its part of the cores and GPUs, before JAX counts them."""
 
         name = "lscape-share"
 
         def setup(self, worker: Worker) -> None:
-            mine = cores.share(int(worker.name), workers)
-            cores.keep_to(mine)
+            part = int(worker.name)
+            cores.keep_to(share(cores.allowed(), part, workers))
+            if gpus_there:
+                gpus.show(share(gpus_there, part, workers))
 
     return Share()
 

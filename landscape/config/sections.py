@@ -344,19 +344,25 @@ class Compute(Settings):
     CPUs, vmap elsewhere."""
     devices: Count | None = None
     """How many to use, of each worker; null: all."""
-    spread: bool = False
-    """Spread each model's parameters over the devices, where it does not fit one; else models are
-    side by side."""
+    spread: Count | None = 1
+    """Over how many devices each model's parameters are spread, where they do not fit one; null:
+    over all. Models are side by side on as many others as there are."""
     memory: Bytes = 2**31
     """Bytes for the parameters and optimiser states, and the paths searched together; as 2GiB.
     Workers on this machine share it."""
     workers: Count = 1
-    """How many processes share the pairs; 1: this one alone."""
+    """How many processes share the models and pairs; 1: this one alone. With `cluster` of `ssh`,
+    on each host."""
     cluster: Cluster | None = None
-    """Where the workers run; null: on this machine, each with its share of the cores."""
+    """Where the workers run; null: on this machine, each with its share of the cores and GPUs."""
     scheduler: str | None = None
-    """The address of a Dask scheduler whose workers share the pairs, in the place of workers of
-    our own."""
+    """The address of a Dask scheduler whose workers share them, in the place of workers of our
+    own."""
+
+    @property
+    def shares_machine(self) -> bool:
+        """Whether several workers run on this machine."""
+        return self.workers > 1 and self.cluster is None and self.scheduler is None
 
 
 def pair_list(pairs: str, models: int) -> list[tuple[int, int]]:

@@ -17,10 +17,9 @@ def usable() -> int:
     return os.cpu_count() or 1
 
 
-def share(part: int, parts: int) -> list[int]:
-    """A part's own cores, of equal parts of those that this process may use: at least one."""
-    mine = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-    return mine[part % parts :: parts] or mine[part % max(len(mine), 1) :][:1]
+def allowed() -> list[int]:
+    """The cores that this process is allowed; [] where the platform does not say."""
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
 
 
 def keep_to(mine: list[int]) -> None:

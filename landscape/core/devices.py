@@ -32,7 +32,7 @@ class _Plan:
     strategy: str = "auto"
     devices: int | None = None
     memory: int = MEMORY
-    spread: bool = False
+    spread: int | None = 1
 
 
 _plan = _Plan()
@@ -43,7 +43,8 @@ def configure(
     strategy: str = "auto",
     devices: int | None = None,
     memory: int | None = None,
-    spread: bool = False,
+    spread: int | None = 1,
+    shared: bool = False,
 ) -> None:
     """Set the precision and how models share the devices.
 
@@ -57,11 +58,13 @@ def configure(
             map on CPUs and vmap elsewhere.
         devices: How many to use; None: all.
         memory: Bytes for the models and paths that are worked on; None: the default.
-        spread: Spread each model's parameters over the devices, one model after the other; else
-            models are side by side.
+        spread: Over how many of the devices each model's parameters are spread; None: over all.
+            Models are side by side on the others.
+        shared: Other processes use these devices too, so that a GPU's memory is taken only as it
+            is needed. XLA_PYTHON_CLIENT_PREALLOCATE overrules this.
 
     Raises:
-        ValueError: There are not so many devices.
+        ValueError: There are not so many devices, or they cannot be shared out so.
     """
     global _plan
     jax.config.update("jax_enable_x64", precision == "float64")
@@ -72,9 +75,14 @@ def configure(
         "XLA_FLAGS", ""
     ):
         jax.config.update("jax_num_cpu_devices", max(cores.usable(), devices or 1))
+    if shared:
+        os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     _plan = _Plan(strategy, devices, memory or MEMORY, spread)
     if devices is not None and devices > len(jax.devices()):
         raise ValueError(f"{devices} devices are asked for, there are {device_description()}")
+    if spread is not None and spread > 1 and len(jax.devices()[:devices]) % spread:
+        used = len(jax.devices()[:devices])
+        raise ValueError(f"{used} devices cannot be shared out {spread} to a network")
 
 
 def _backend_started() -> bool:
@@ -119,8 +127,18 @@ def memory() -> int:
 
 def exact_in_any_batch() -> bool:
     """Whether a model's result is the same bit for bit whichever models run beside it."""
+    places, shards = _mesh_shape()
+    if places > 1 and shards > 1:
+        return False
     on_cpu = jax.devices()[0].platform == "cpu"
     return on_cpu if _plan.strategy == "auto" else _plan.strategy == "map"
+
+
+def _mesh_shape() -> tuple[int, int]:
+    """How many places there are for models side by side, and how many devices each of them has."""
+    used = len(jax.devices()[: _plan.devices])
+    shards = _plan.spread or used
+    return used // shards, shards
 
 
 def loops_slow_convolutions() -> bool:
@@ -150,16 +168,15 @@ class Each:
     (no batch falls out of cache), no item waits for a slower one, and results do not depend on the
     batch, bit for bit. With `vmap`, all items at once, padded to a power of two.
 
-    The devices are a mesh, of which models share one axis, and a model's parameters another. As
-    loops of models end at different times, and the devices of one model must end together, one of
-    the axes is all there is.
+    The devices are a mesh, of which models share one axis, and a model's parameters another. Where
+    it has both, all models of a call run together: loops end at different times, and devices that
+    wait for one another must make the same steps.
     """
 
     def __init__(self, function: Callable[..., Any], tiny_models: int) -> None:
         self._tiny_models = tiny_models
         used = jax.devices()[: _plan.devices]
-        self._shards = len(used) if _plan.spread else 1
-        self._places = len(used) // self._shards  # where models are, side by side
+        self._places, self._shards = _mesh_shape()
         axes = {"models": self._places} | ({"shards": self._shards} if self._shards > 1 else {})
         kinds = (AxisType.Auto,) * len(axes)
         mesh = jax.make_mesh((*axes.values(),), (*axes,), axis_types=kinds, devices=used)
@@ -188,6 +205,10 @@ class Each:
         self._mesh = mesh
 
         def run(items: Any, counts: jax.Array, *shared: Any) -> Any:
+            if self._places > 1 and self._shards > 1:
+                found = together(items, counts, *shared)
+                wanted = jax.tree.map(self._sharding, found)
+                return jax.lax.with_sharding_constraint(found, wanted)
             return jax.shard_map(
                 one_at_a_time if one_by_one else together,
                 mesh=mesh,
@@ -232,7 +253,7 @@ class Each:
         on_devices = jax.device_put(filled, jax.tree.map(self._sharding, filled))
         return Held(on_devices, np.where(slots < total, slots, -1), counts)
 
-    def _sharding(self, leaf: np.ndarray) -> NamedSharding:
+    def _sharding(self, leaf: np.ndarray | jax.Array) -> NamedSharding:
         """Items over one axis of the mesh; their longest axis over the other, where it divides."""
         spec: list[str | None] = [None] * leaf.ndim
         spec[0] = "models"

@@ -97,10 +97,12 @@ def build_task(config: Config, progress: Progress = silent) -> Task:
     asked = config.compute
     try:
         devices.configure(
-            asked.precision, asked.strategy, asked.devices, asked.memory, asked.spread
-        )
+            asked.precision, asked.strategy, asked.devices, asked.memory, asked.spread,
+            asked.shares_machine,
+        )  # fmt: skip
     except ValueError as error:
-        raise config.problem("compute.devices", str(error)) from None
+        key = "devices" if "asked for" in str(error) else "spread"
+        raise config.problem(f"compute.{key}", str(error)) from None
     spec = config.task
     key = config.task_key
     if config.data.dir is not None and not os.path.isdir(config.data.dir):

@@ -31,7 +31,7 @@ class SharedRun:
 def shared_run(run: Run, config: Config) -> SharedRun:
     """With a worker's part of the memory, where workers share a machine."""
     compute = config.compute
-    if compute.cluster is None and compute.scheduler is None:
+    if compute.shares_machine:
         part = max(compute.memory // compute.workers, 2**20)
         compute = compute.model_copy(update={"memory": part})
     plain = resolved(replace(config, compute=compute))

@@ -12,7 +12,7 @@ from landscape.report.data.against import Published, compare
 from landscape.report.data.alignments import alignments_of
 from landscape.report.data.comparisons import comparison_records
 from landscape.report.data.costs import costs_of
-from landscape.report.data.known import best_known_of, by_place, known_of, levels_of
+from landscape.report.data.known import Known, best_known_of, by_place, known_of, levels_of
 from landscape.report.data.measured import measures_of
 from landscape.report.data.missing import missing_of, missing_said
 from landscape.report.data.verdicts import claims_of
@@ -22,7 +22,11 @@ from landscape.store.records.strings import StringRecord, between_models
 from landscape.store.run import Run
 
 
-def report(runs: Sequence[Run], published: Sequence[Published] = ()) -> dict[str, Any]:
+def report(
+    runs: Sequence[Run],
+    published: Sequence[Published] = (),
+    known_paths: Sequence[Sequence[Known]] | None = None,
+) -> dict[str, Any]:
     """{runs, levels, alignments, best_known, claims, costs, comparisons, topology, measured,
     missing, against, notes} of runs, as strict JSON data.
 
@@ -33,6 +37,7 @@ def report(runs: Sequence[Run], published: Sequence[Published] = ()) -> dict[str
     `measures_of`'s, missing: `missing_of`'s, each with its `run`; against: `compare`'s, with the
     published figures of the task that a run's config is named after; notes: what could mislead a
     reader.
+    known_paths: `known_of` each run, where that is read already.
     Raises RunError for damaged or altered files.
     """
     counts = Counter(run.directory.name for run in runs)
@@ -42,7 +47,7 @@ def report(runs: Sequence[Run], published: Sequence[Published] = ()) -> dict[str
     measured: dict[str, list[Any]] = {
         kind: [] for kind in ("strings", "minima", "parts", "top", "also")
     }
-    for run in runs:
+    for run, known in zip(runs, known_paths or map(known_of, runs), strict=True):
         name = run.directory.name
         name = name if counts[name] == 1 else str(run.directory)
         rows = run.rows()
@@ -53,7 +58,6 @@ def report(runs: Sequence[Run], published: Sequence[Published] = ()) -> dict[str
         topology = describe(_trained(run), between, run.snapshots(), run.barriers())
         modulo = _modulo_permutations(run, rows, topology) if len(between) < len(rows) else []
         topologies.append({"run": name, **topology, "modulo_permutations": modulo})
-        known = known_of(run)
         levels += [{"run": name, **level} for level in levels_of(rows, known)]
         best += [{"run": name, **record} for record in best_known_of(known)]
         unaligned = [one for one in known if one.align is None]

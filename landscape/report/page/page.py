@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
 
+from landscape.analysis.best_known import BestKnown
 from landscape.core.versions import version_of
 from landscape.report.data import alignments
-from landscape.report.data.known import by_place, known_of
+from landscape.report.data.known import Known, Place, by_place, known_of
 from landscape.report.data.known_said import lengths_said
 from landscape.report.data.verdicts import RULE, interval
 from landscape.report.data.wording import (
@@ -74,15 +75,18 @@ def write_html(
     report: dict[str, Any],
     path: Path,
     pairs: Sequence[tuple[int, int]] = (),
+    known_paths: Sequence[Sequence[Known]] | None = None,
 ) -> None:
     """Write the page of a report of these runs, whole or not at all; its figures as SVG and PDF
     with their numbers as CSV in a folder beside it, figures/ for report.html.
 
     pairs: whose strings to draw at every level; without any, the longest of each set at its lowest
-    level. The drawings are kept as files under pictures/ in the run too. Raises OSError, RunError.
+    level. The drawings are kept as files under pictures/ in the run too. known_paths: `known_of`
+    each run, where that is read already. Raises OSError, RunError.
     """
+    shortest = [by_place(known) for known in known_paths or map(known_of, runs)]
     drawn = [_drawn(run, number, report, pairs) for number, run in enumerate(runs)]
-    page, kept = _page(runs, report, drawn)
+    page, kept = _page(runs, report, drawn, shortest)
     write_bytes(path, page.encode())
     folder = path.with_name(path.stem.replace("report", "figures", 1))
     for figure in kept:
@@ -103,7 +107,10 @@ def _drawn(
 
 
 def _page(
-    runs: Sequence[Run], report: dict[str, Any], drawn: Sequence[list[strings.Picture]]
+    runs: Sequence[Run],
+    report: dict[str, Any],
+    drawn: Sequence[list[strings.Picture]],
+    shortest: Sequence[Mapping[Place, BestKnown]],
 ) -> tuple[str, list[Figure]]:
     title = "lscape: " + ", ".join(about["run"] for about in report["runs"])
     levels = report["levels"]
@@ -115,12 +122,11 @@ def _page(
     topologies = {one["run"]: one for one in report["topology"]}
     connected = component_figures(topologies, metric)
     opened = {about["run"]: run for about, run in zip(report["runs"], runs, strict=True)}
-    shortest = {name: by_place(known_of(run)) for name, run in opened.items()}
-    measured = geometry(report, opened, shortest, metric)
+    measured = geometry(report, opened, dict(zip(opened, shortest, strict=True)), metric)
     linear = html.paragraph(LINEAR) * any(level["level"] <= 0 for level in levels)
     parts = [
-        single.part_of(run, about, report, own, shortest[about["run"]])
-        for run, about, own in zip(runs, report["runs"], drawn, strict=True)
+        single.part_of(run, about, report, own, paths)
+        for run, about, own, paths in zip(runs, report["runs"], drawn, shortest, strict=True)
     ]
     body = [
         f"<header><h1>Are these networks connected?</h1>{_headlines(report)}</header>",
