@@ -132,6 +132,30 @@ def test_more_devices_than_there_are_is_the_users_mistake(tmp_path):
     devices.configure()
 
 
+def test_devices_that_cannot_be_shared_out_are_the_users_mistake(tmp_path):
+    config = tmp_path / "c.yaml"
+    config.write_text(
+        "task: {name: polynomial, coefficients: [1, 2]}\n"
+        "levels: {metric: mae, values: [0.1]}\n"
+        "compute: {devices: 1, spread: 3}\n"
+    )
+    with pytest.raises(ConfigError, match=r"c\.yaml:3: compute\.spread: 1 devices cannot be"):
+        build_landscape(load_config(str(config)))
+    devices.configure()
+
+
+def test_processes_that_share_devices_take_memory_as_it_is_needed(monkeypatch):
+    name = "XLA_PYTHON_CLIENT_PREALLOCATE"
+    monkeypatch.setenv(name, "true")
+    devices.configure(shared=True)
+    assert os.environ[name] == "true", "as the user has it"
+    monkeypatch.delenv(name)
+    devices.configure()
+    assert name not in os.environ
+    devices.configure(shared=True)
+    assert os.environ[name] == "false"
+
+
 def test_cores_are_counted_where_the_platform_says_nothing_of_this_process(monkeypatch):
     for name in ("process_cpu_count", "sched_getaffinity"):
         monkeypatch.delattr(os, name, raising=False)

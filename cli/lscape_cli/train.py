@@ -34,6 +34,7 @@ def train(
     \b
     Example:
       lscape train configs/quickstart.yaml --set train.models=6 --seed 1
+      lscape train configs/quickstart.yaml --workers 2
     """
     with console.working(quiet) as progress:
         from landscape.config.load import load_config, run_name

@@ -27,6 +27,10 @@ CALL_SECONDS = 1.0
 MOST_STEPS = 2**20
 
 
+class SpreadError(ValueError):
+    """The devices cannot be shared out so many to a network."""
+
+
 @dataclass(frozen=True)
 class _Plan:
     strategy: str = "auto"
@@ -64,7 +68,8 @@ def configure(
             is needed. XLA_PYTHON_CLIENT_PREALLOCATE overrules this.
 
     Raises:
-        ValueError: There are not so many devices, or they cannot be shared out so.
+        ValueError: There are not so many devices.
+        SpreadError: They cannot be shared out so.
     """
     global _plan
     jax.config.update("jax_enable_x64", precision == "float64")
@@ -82,7 +87,7 @@ def configure(
         raise ValueError(f"{devices} devices are asked for, there are {device_description()}")
     if spread is not None and spread > 1 and len(jax.devices()[:devices]) % spread:
         used = len(jax.devices()[:devices])
-        raise ValueError(f"{used} devices cannot be shared out {spread} to a network")
+        raise SpreadError(f"{used} devices cannot be shared out {spread} to a network")
 
 
 def _backend_started() -> bool:

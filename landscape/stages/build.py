@@ -100,9 +100,10 @@ def build_task(config: Config, progress: Progress = silent) -> Task:
             asked.precision, asked.strategy, asked.devices, asked.memory, asked.spread,
             asked.shares_machine,
         )  # fmt: skip
+    except devices.SpreadError as error:
+        raise config.problem("compute.spread", str(error)) from None
     except ValueError as error:
-        key = "devices" if "asked for" in str(error) else "spread"
-        raise config.problem(f"compute.{key}", str(error)) from None
+        raise config.problem("compute.devices", str(error)) from None
     spec = config.task
     key = config.task_key
     if config.data.dir is not None and not os.path.isdir(config.data.dir):

@@ -82,7 +82,8 @@ def verify(
                 found[place] = verdict
                 total = max(total, len(verdicts) + len(found))
                 agreed = sum(one.agreed for one in (*verdicts, *found.values()))
-                progress("verifying", len(verdicts) + len(found), total, agreed=agreed)
+                by = {} if pool is None else {"workers": pool.workers}
+                progress("verifying", len(verdicts) + len(found), total, agreed=agreed, **by)
             verdicts += [found[place] for place in range(len(part))]
         progress("verifying", total, total)
         run.write_results()

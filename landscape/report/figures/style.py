@@ -93,10 +93,10 @@ class Figure:
         svg = self._forms["svg"].replace(INK.encode(), b"#000000")
         files = {f"{self.name}.svg": svg, f"{self.name}.pdf": self._forms["pdf"]}
         if self.table:
-            text = io.StringIO()
-            writer = csv.DictWriter(text, list(self.table[0]), lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(self.table)
+            text, keys = io.StringIO(), list(self.table[0])
+            writer = csv.writer(text, lineterminator="\n")
+            writer.writerow(keys)
+            writer.writerows([row[key] for key in keys] for row in self.table)
             files[f"{self.name}.csv"] = text.getvalue().encode()
         return files
 

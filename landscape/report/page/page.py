@@ -36,6 +36,7 @@ from landscape.report.page.geometry import geometry
 from landscape.report.page.known import cost_table, known
 from landscape.report.page.single import metric_of
 from landscape.store.files import write_bytes
+from landscape.store.records.strings import StringRecord
 from landscape.store.run import Run
 
 MEANINGS = {
@@ -85,8 +86,12 @@ def write_html(
     each run, where that is read already. Raises OSError, RunError.
     """
     shortest = [by_place(known) for known in known_paths or map(known_of, runs)]
-    drawn = [_drawn(run, number, report, pairs) for number, run in enumerate(runs)]
-    page, kept = _page(runs, report, drawn, shortest)
+    rows = [run.rows() for run in runs]
+    drawn = [
+        _drawn(run, number, report, strings.chosen(own, pairs))
+        for number, (run, own) in enumerate(zip(runs, rows, strict=True))
+    ]
+    page, kept = _page(runs, report, rows, drawn, shortest)
     write_bytes(path, page.encode())
     folder = path.with_name(path.stem.replace("report", "figures", 1))
     for figure in kept:
@@ -99,24 +104,24 @@ def write_html(
 
 
 def _drawn(
-    run: Run, number: int, report: dict[str, Any], pairs: Sequence[tuple[int, int]]
+    run: Run, number: int, report: dict[str, Any], rows: Sequence[StringRecord]
 ) -> list[strings.Picture]:
     metric = metric_of(report["runs"][number])
-    rows = strings.chosen(run.rows(), pairs)
     return [strings.picture(run, row, metric, f"p{number}-{k}") for k, row in enumerate(rows)]
 
 
 def _page(
     runs: Sequence[Run],
     report: dict[str, Any],
+    rows: Sequence[Sequence[StringRecord]],
     drawn: Sequence[list[strings.Picture]],
     shortest: Sequence[Mapping[Place, BestKnown]],
 ) -> tuple[str, list[Figure]]:
     title = "lscape: " + ", ".join(about["run"] for about in report["runs"])
     levels = report["levels"]
-    rows = {about["run"]: run.rows() for about, run in zip(report["runs"], runs, strict=True)}
+    named = {about["run"]: own for about, own in zip(report["runs"], rows, strict=True)}
     metric = ", ".join(sorted({metric_of(about) for about in report["runs"]}))
-    over = overview(report, rows, metric)
+    over = overview(report, named, metric)
     best = known_figures(report["best_known"], metric)
     compared = comparison_figures(report["comparisons"], metric)
     topologies = {one["run"]: one for one in report["topology"]}
@@ -125,8 +130,10 @@ def _page(
     measured = geometry(report, opened, dict(zip(opened, shortest, strict=True)), metric)
     linear = html.paragraph(LINEAR) * any(level["level"] <= 0 for level in levels)
     parts = [
-        single.part_of(run, about, report, own, paths)
-        for run, about, own, paths in zip(runs, report["runs"], drawn, shortest, strict=True)
+        single.part_of(run, about, report, own, pictures, paths)
+        for run, about, own, pictures, paths in zip(
+            runs, report["runs"], rows, drawn, shortest, strict=True
+        )
     ]
     body = [
         f"<header><h1>Are these networks connected?</h1>{_headlines(report)}</header>",

@@ -41,13 +41,14 @@ def part_of(
     run: Run,
     about: dict[str, Any],
     report: dict[str, Any],
+    rows: Sequence[StringRecord],
     drawn: Sequence[strings.Picture],
     best: Mapping[Place, BestKnown],
 ) -> Part:
     """about: the run's record in the report."""
     levels = [level for level in report["levels"] if level["run"] == about["run"]]
     place = report["runs"].index(about)
-    ids, metric, rows = f"-{place + 1}" * (len(report["runs"]) > 1), metric_of(about), run.rows()
+    ids, metric = f"-{place + 1}" * (len(report["runs"]) > 1), metric_of(about)
     profiles, barriers = [], []
     for at, level in enumerate(levels):
         own = [r for r in rows if (r.set, r.level) == (level["set"], level["level"])]
