@@ -143,14 +143,14 @@ class KeptDescent:
 
 @dataclass(frozen=True, kw_only=True)
 class KeptTraining:
-    """met: of every model (level, step, value) of the levels that it has met."""
+    """A model; met: (level, step, value) of the levels that it has met."""
 
     descent: KeptDescent
-    met: list[list[tuple[Number, Count, Number]]]
+    met: list[tuple[Number, Count, Number]]
 
     def __post_init__(self) -> None:
-        if len(self.met) != len(self.descent.step):
-            raise ValueError("met has an item a model")
+        if len(self.descent.step) != 1:
+            raise ValueError("descent is of one model")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -132,7 +132,7 @@ def _begun(context: TrainContext, numbers: Sequence[int]) -> Training:
         whole = trees.concatenate([state.arrays() for state in states])
         state = DescentState(**trees.take(whole, np.argsort([*before, *fresh])))
     met = {
-        model: {level: (step, value) for level, step, value in one.met[0]}
+        model: {level: (step, value) for level, step, value in one.met}
         for model, one in before.items()
     }
     return Training(descender, levels, state, [met.get(model, {}) for model in numbers])
@@ -154,8 +154,8 @@ def _keep(run: Run, numbers: Sequence[int], training: Training, which: np.ndarra
     """Keep some of the models as they are."""
     state = training.state.settled()
     for m in which:
-        flat = [[level, *at] for level, at in training.met[m].items()]
-        data = {"descent": state.take(np.array([m])).arrays(), "met": [flat]}
+        met = [[level, *at] for level, at in training.met[m].items()]
+        data = {"descent": state.take(np.array([m])).arrays(), "met": met}
         Checkpoints(run.training_file(numbers[m])).keep(lambda data=data: data, now=True)
 
 

@@ -38,7 +38,7 @@ def hand_out(
     """As `descend`, with the same result, by the workers of a pool. The models that they have
     trained are kept as such, for the next time where this is cut off."""
     run, records = context.run, []
-    done, total = 0, len(numbers)
+    done, missed, total = 0, 0, len(numbers)
     progress("training", done, total)
     tasks = map(TrainTask, _parts(numbers, pool.expected))
     for task, found in pool.results(__name__, shared_run(run, context.config), tasks):
@@ -48,7 +48,7 @@ def hand_out(
             run.training_file(model).unlink(missing_ok=True)
         records += found
         done += len(task.models)
-        missed = sum(met.status != "REACHED" for one in records for met in one.levels)
+        missed += sum(met.status != "REACHED" for one in found for met in one.levels)
         progress("training", done, total, missed=missed, workers=pool.workers)
     return records
 
