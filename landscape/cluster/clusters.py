@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import logging
+import signal
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -147,11 +148,15 @@ def _share(workers: int, gpus_there: list[str]) -> Any:
     from distributed import Worker, WorkerPlugin
 
     class Share(WorkerPlugin):
-        """Gives each worker its part of the cores and GPUs, before JAX counts them."""
+        """Gives each worker its part of the cores and GPUs, before JAX counts them.
+
+        A Ctrl-C of the terminal is for this process, which ends the workers.
+        """
 
         name = "lscape-share"
 
         def setup(self, worker: Worker) -> None:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
             part = int(worker.name)
             cores.keep_to(share(cores.allowed(), part, workers))
             if gpus_there:
