@@ -143,11 +143,12 @@ def _follow(
     runs: Sequence[Any], published: Sequence[Any], pairs: Sequence[tuple[int, int]]
 ) -> None:
     """Write the page of runs that others work on, until nobody does."""
-    from landscape.report import report, write_html
+    from landscape.report import known_of, report, write_html
     from landscape.report.page.html import REFRESH_SECONDS
 
     while any(run.in_use() for run in runs):
-        write_html(runs, report(runs, published), _page_of(runs), pairs)
+        known = [known_of(run) for run in runs]
+        write_html(runs, report(runs, published, known), _page_of(runs), pairs, known)
         time.sleep(REFRESH_SECONDS)
 
 
