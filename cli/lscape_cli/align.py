@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, cast
+
 import click
 
 from lscape_cli import console, options
+
+if TYPE_CHECKING:
+    from landscape.store.records.alignments import Align
 
 
 @click.command(cls=options.Command)
 @options.run_argument
 @click.option(
     "--by",
-    type=click.Choice(["weights", "activations"]),
+    type=click.Choice(["weights", "weights-and-scales", "activations", "straight-through"]),
     default="weights",
     show_default=True,
     help="What is matched.",
@@ -43,18 +48,16 @@ def align(
     asked = options.overriding("connect", {"pairs": pairs, "seed": seed})
     with console.working(quiet) as progress:
         from landscape.report.data.alignments import (
-            COLUMNS,
             PAIR_COLUMNS,
-            SAID,
+            TABLES,
             alignments_of,
             pair_row_of,
-            row_of,
         )
         from landscape.stages.align import align as align_pairs
         from landscape.store.run import open_run
 
         opened = open_run(run, runs_dir)
-        how = "weights" if by == "weights" else "activations"
+        how = cast("Align", by)
         found = align_pairs(opened, how, [*overrides, *asked], levels or None, progress)
     if as_json:
         console.show_json({"run": str(opened.directory), "alignments": found})
@@ -63,5 +66,6 @@ def align(
         console.show(f"no pair of {opened.directory} has met a level")
         return
     console.show_table(PAIR_COLUMNS, [pair_row_of(one) for one in found], texts=1)
-    console.show_table(COLUMNS, [row_of(one) for one in alignments_of(found)], texts=1)
-    console.show(SAID)
+    for head, row_of, said in TABLES:
+        console.show_table(head, [row_of(one) for one in alignments_of(found)], texts=1)
+        console.show(said)

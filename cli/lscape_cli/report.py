@@ -209,6 +209,7 @@ def _show_table(report: dict[str, Any]) -> None:
     if rows:
         console.show_table(head, rows)
     _show_alignments(report["alignments"])
+    _show_modulo(report["topology"])
     _show_best_known(report["best_known"])
     if report["against"]:
         console.show_table(COMPARED, [compared(r, report["against"]) for r in report["against"]])
@@ -218,13 +219,22 @@ def _show_table(report: dict[str, Any]) -> None:
 
 
 def _show_alignments(records: Sequence[dict[str, Any]]) -> None:
-    from landscape.report.data.alignments import COLUMNS, SAID, row_of
+    from landscape.report.data.alignments import TABLES
 
-    if records:
-        several = len({one["run"] for one in records}) > 1
+    several = len({one["run"] for one in records}) > 1
+    for head, row_of, said in TABLES if records else ():
         rows = [[one["run"]] * several + row_of(one) for one in records]
-        console.show_table(["run"] * several + list(COLUMNS), rows, texts=1 + several)
-        console.show(SAID)
+        console.show_table(["run"] * several + list(head), rows, texts=1 + several)
+        console.show(said)
+
+
+def _show_modulo(topologies: Sequence[dict[str, Any]]) -> None:
+    from landscape.report.data.modulo import COLUMNS, rows_of, said_of
+
+    for topology in topologies:
+        if rows := rows_of(topology):
+            console.show_table(COLUMNS, rows)
+            console.show(f"{topology['run']}: " * (len(topologies) > 1) + said_of(topology))
 
 
 def _show_best_known(records: Sequence[dict[str, Any]]) -> None:

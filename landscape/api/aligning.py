@@ -15,6 +15,7 @@ from landscape.api import display
 from landscape.api.problem import Problem, Tree, as_landscape, as_params, like
 from landscape.core import paths, trees
 from landscape.core.landscape import Landscape
+from landscape.core.permute import Factors
 from landscape.symmetry.align import RESTARTS, Align, aligner
 from landscape.symmetry.align import symmetries as symmetries_of
 from landscape.symmetry.spec import PermutationSpec
@@ -30,9 +31,11 @@ class AlignResult:
         params: The second network, its units permuted, in the structure of the first. It computes
             the same function as before.
         permutations: Of each class of `spec`, the old unit of each new one.
+        factors: (array, axis) → what each place along it was multiplied by then, of
+            `weights-and-scales`.
         spec: Which axes share a permutation.
-        before: What is made large, before: the scalar product of the two networks' weights, or the
-            sum of the correlations of their units' activations.
+        before: What is made large, before: the scalar product of the two networks' weights, the
+            sum of the correlations of their units' activations, or minus the loss halfway.
         objective: The same after, the highest of all starts.
         objectives: Where each start ended: the spread says how far to trust the highest.
         distance_before: Of the two networks, in parameter distance.
@@ -41,6 +44,7 @@ class AlignResult:
 
     params: Tree = field(repr=False)
     permutations: tuple[np.ndarray, ...] = field(repr=False)
+    factors: Factors = field(repr=False)
     spec: PermutationSpec = field(repr=False)
     before: float
     objective: float
@@ -120,9 +124,11 @@ def align(
         problem: A loss of a pytree, a `Task`, or a bound `Landscape`.
         a: Parameters.
         b: The same of another network.
-        by: What is matched: `weights`, or `activations` over at most 2,000 samples.
-        axes: The specification by hand, as for `symmetries`; for `weights` only.
-        restarts: Starts of the coordinate ascent: the identity, then random ones.
+        by: What is matched: `weights`; `weights-and-scales`, where the signs of units (of odd
+            activations) and their scales (of rectifiers) are chosen, too; `activations`, over at
+            most 2,000 samples; or `straight-through`, the loss halfway between the two.
+        axes: The specification by hand, as for `symmetries`; not for `activations`.
+        restarts: Starts of the search: the identity, then random ones.
         metric: Of a task: what must not change, with the outputs where the task has any.
         split: Of a task: on which of its splits.
         seed: All randomness comes from it.
@@ -135,7 +141,8 @@ def align(
             function.
 
     References:
-        Ainsworth et al. 2022 (matching weights); Li et al. 2015 (matching activations).
+        Ainsworth et al. 2022 (matching weights, straight-through estimator); Li et al. 2015
+        (matching activations).
 
     Examples:
         >>> found = align(loss, a, b)
@@ -148,6 +155,7 @@ def align(
     return AlignResult(
         params=like(a, found.params),
         permutations=found.matching.permutations,
+        factors=found.change.factors,
         spec=by_class.spec,
         before=found.matching.before,
         objective=found.matching.objective,

@@ -93,9 +93,10 @@ class Searches(Settings):
     start: str | None = None
     """The path that a search begins from: a construction's name, or a safetensors file of
     beads; null: the straight line."""
-    align: Literal["weights", "activations"] | None = None
-    """Permute the units of the second end so that it is near the first, by its weights or by its
-    activations, and search the pair so besides as it is; null: as it is alone."""
+    align: Literal["weights", "weights-and-scales", "activations", "straight-through"] | None = None
+    """Permute the units of the second end so that it is near the first: by its weights; by these
+    with the signs and scales of its units, where the activation allows; by its activations; or so
+    that the loss halfway is low. Search the pair so besides as it is; null: as it is alone."""
     pairs: str = "all"
     """`all`, `disjoint` (0-1, 2-3, …), `tree` (what can still connect components), or a list
     such as `0-1,0-2`."""

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 from jax.extend import core
 
+Where = tuple[int, ...]  # the equation's number, and of those that it is inside of, before it
+
 
 def called(equation: Any) -> core.ClosedJaxpr | None:
     """What an equation calls once with its own operands (jit, checkpoint, custom derivatives);

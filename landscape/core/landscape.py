@@ -66,12 +66,14 @@ class BoundState(NamedTuple):
         samples: Of how many samples it is recomputed.
         shapes: Of its arrays, by name.
         level: (parameters, state) → scalar, the level's metric with a given state.
+        recompute: parameters → state.
     """
 
     policy: Policy
     samples: int
     shapes: dict[str, jax.ShapeDtypeStruct]
     level: Callable[[Params, Params], Scalar]
+    recompute: Callable[[Params], Params]
 
 
 class Landscape(NamedTuple):
@@ -275,6 +277,10 @@ def bind(
     def level_with(params: Params, named: Params) -> Scalar:
         return _at_least_float32(measure(with_state(params, named), measured))
 
+    def state_at(params: Params) -> Params:
+        assert task.state is not None
+        return trees.to_named(task.state.recompute(given(params)))
+
     origin = task.origin and BoundOrigin(
         task.origin.name, functools.partial(_by, task.origin, metric, measured)
     )
@@ -302,7 +308,7 @@ def bind(
         task.filters,
         None if travels else double_level,
         geodesic if task.geodesic and metric == "loss" else None,
-        task.state and BoundState(state, task.state.samples, of_state, level_with),
+        task.state and BoundState(state, task.state.samples, of_state, level_with, state_at),
         task.beside,
         origin,
         task.symmetries,

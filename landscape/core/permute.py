@@ -1,14 +1,16 @@
-"""The units of a layer in another order: the same function at another point."""
+"""The units of a layer in another order or of another scale: the same function elsewhere."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from landscape.core.trees import Params
 
 Orders = Mapping[tuple[str, int], np.ndarray]  # (array, axis) → the old place of each new one
+Factors = Mapping[tuple[str, int], np.ndarray]  # (array, axis) → what each place is multiplied by
 
 
 def permuted(
@@ -67,3 +69,32 @@ def reordered(params: Params, orders: Orders) -> Params:
     for (name, axis), order in orders.items():
         result[name] = np.take(np.asarray(result[name]), order, axis=axis)
     return result
+
+
+def scaled(params: Params, factors: Factors) -> Params:
+    """Multiply the places along axes.
+
+    Args:
+        params: Named arrays.
+        factors: (array, axis) → the factor of each place.
+
+    Returns:
+        The arrays, each of its own type.
+    """
+    result = dict(params)
+    for (name, axis), factor in factors.items():
+        leaf = np.asarray(result[name])
+        shape = [-1 if place == axis else 1 for place in range(leaf.ndim)]
+        result[name] = (leaf * factor.reshape(shape)).astype(leaf.dtype)
+    return result
+
+
+class Change(NamedTuple):
+    """Another point of the same function: the places of axes in other orders, then multiplied."""
+
+    orders: Orders
+    factors: Factors
+
+    def of(self, params: Params) -> Params:
+        """The arrays, changed."""
+        return scaled(reordered(params, self.orders), self.factors)

@@ -11,12 +11,13 @@ from landscape.config.load import Config
 from landscape.core import paths, trees
 from landscape.core.certificate import SegmentEvaluator, certify
 from landscape.core.landscape import Landscape
-from landscape.core.permute import reordered
+from landscape.core.permute import Change
 from landscape.stages.build import check_and_cast_params
 from landscape.store.files import Arrays, RunError, load_arrays
 from landscape.store.records.alignments import Align, AlignmentRecord, StraightLine
 from landscape.store.run import Run
 from landscape.symmetry.align import Aligner, aligner
+from landscape.symmetry.repair import Middle
 
 SAME = 1e-3  # of the loss, by which rounding may change it under a permutation
 
@@ -55,7 +56,7 @@ class Alignments:
         where the permuted model has another loss, ConfigError where no symmetries are proved."""
         file = self._run.alignment_file(how, level, *pair)
         if file.exists():
-            return self._run.load_alignment(how, level, *pair)[1]
+            return self._run.load_alignment(how, level, *pair)[-1]
         a, b = (self._models.params(model, level) for model in pair)
         found = self._aligner(how)(a, b)
         raw, aligned = self._line(a, b, level), self._line(a, found.params, level)
@@ -78,7 +79,7 @@ class Alignments:
             aligned=aligned[0],
             grid=self._config.connect.grid,
         )
-        self._run.save_alignment(record, found.orders)
+        self._run.save_alignment(record, *found.change)
         return record
 
     @functools.cache  # noqa: B019  lives as long as the stage
@@ -88,27 +89,50 @@ class Alignments:
         except ValueError as error:
             raise self._config.problem(self._config.task_key, str(error)) from None
 
+    @functools.cached_property
+    def _middle(self) -> Middle:
+        return Middle(self._landscape)
+
     def _line(self, a: Arrays, b: Arrays, level: float) -> tuple[StraightLine, np.ndarray]:
         points = paths.straight(a, b)
         found = certify(points, self._evaluate, level)
         finite = bool(np.isfinite(found.maximum))
+        ends = found.profile[[0, -1], 1].mean()
+        halfway, repaired, stale = (
+            None if value is None or not np.isfinite(value - ends) else float(value - ends)
+            for value in self._middle(a, b)
+        )
         line = StraightLine(
             chord=paths.chord(trees.stack([a, b])),
             max_loss=found.maximum if finite else None,
             last_change=found.last_change if finite else None,
             barrier=found.barrier if finite else None,
+            halfway=halfway,
+            repaired=repaired,
+            stale=stale,
         )
         return line, found.profile
 
 
 def aligned_model(run: Run, landscape: Landscape, how: Align, level: float, pair: Pair) -> Arrays:
     """The second model of a pair as its file says it is permuted. Raises RunError."""
-    orders, _ = run.load_alignment(how, level, *pair)
+    orders, factors, _ = run.load_alignment(how, level, *pair)
     path = run.model_file(pair[1], level)
     params = check_and_cast_params(load_arrays(path)[0], landscape, path)
     file = run.alignment_file(how, level, *pair)
-    for (name, axis), order in orders.items():
-        shape = params[name].shape if name in params else ()
-        if not 0 <= axis < len(shape) or not np.array_equal(np.sort(order), np.arange(shape[axis])):
-            raise RunError(f"{file}: {name}, axis {axis}: no order of the places of {path}")
-    return reordered(params, orders)
+    lengths = {
+        (name, axis): length
+        for name, leaf in params.items()
+        for axis, length in enumerate(leaf.shape)
+    }
+    for key, order in orders.items():
+        if not np.array_equal(np.sort(order), np.arange(lengths.get(key, 0))):
+            raise RunError(f"{file}: {_said(key)}: no order of the places of {path}")
+    for key, factor in factors.items():
+        if factor.shape != (lengths.get(key),) or not (np.isfinite(factor) & (factor != 0)).all():
+            raise RunError(f"{file}: {_said(key)}: no factors of the places of {path}")
+    return Change(orders, factors).of(params)
+
+
+def _said(key: tuple[str, int]) -> str:
+    return "{}, axis {}".format(*key)

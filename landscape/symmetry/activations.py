@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jax.extend import core
 
-from landscape.core.jaxprs import called, scan_parts
+from landscape.core.jaxprs import Where
 from landscape.core.trees import Params
-from landscape.symmetry.derive import Derivation, Where
+from landscape.symmetry.derive import Derivation
+from landscape.symmetry.interpret import run
 from landscape.symmetry.spec import PermutationClass, PermutationSpec, Place
-
-Found = dict[tuple[Where, int], Any]
 
 
 def activations(derivation: Derivation, *networks: Params) -> tuple[PermutationSpec, list[Params]]:
@@ -31,7 +27,15 @@ def activations(derivation: Derivation, *networks: Params) -> tuple[PermutationS
         without activations that a layer reads has no place in them.
     """
     wanted = derivation.read.keys()
-    evaluate = jax.jit(lambda leaves: _run(derivation.jaxpr, leaves, (), set(wanted))[1])
+    layers = {where for where, _ in wanted}
+
+    def look(
+        where: Where, operands: list[Any], results: list[Any]
+    ) -> tuple[list[Any], dict[tuple[Where, int], Any]]:
+        keys = (((where, k), operand) for k, operand in enumerate(operands))
+        return results, {key: operand for key, operand in keys if key in wanted}
+
+    evaluate = jax.jit(lambda leaves: run(derivation.jaxpr, leaves, look, layers)[1])
     names = {key: f"{'.'.join(map(str, key[0]))}-{key[1]}" for key in wanted}
     places: list[list[Place]] = [[] for _ in derivation.spec.classes]
     for key, own in derivation.read.items():
@@ -72,50 +76,3 @@ def _unit_rows(rows: np.ndarray) -> np.ndarray:
     rows = rows - rows.mean(1, keepdims=True)
     norms = np.linalg.norm(rows, axis=1, keepdims=True)
     return rows / np.where(norms > 0, norms, 1)
-
-
-def _run(
-    closed: core.ClosedJaxpr, inputs: Sequence[Any], where: Where, wanted: set[tuple[Where, int]]
-) -> tuple[list[Any], Found]:
-    """The results of a jaxpr, and the operands that are wanted; those inside a scan have its steps
-    on an axis more, the last."""
-    jaxpr, found = closed.jaxpr, Found()
-    known = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*closed.consts, *inputs], strict=True))
-
-    def value(variable: Any) -> Any:
-        return variable.val if isinstance(variable, core.Literal) else known[variable]
-
-    for number, equation in enumerate(jaxpr.eqns):
-        at, operands = (*where, number), list(map(value, equation.invars))
-        found |= {(at, k): one for k, one in enumerate(operands) if (at, k) in wanted}
-        inside = any(key[: len(at)] == at and len(key) > len(at) for key, _ in wanted)
-        inner = called(equation)
-        if inside and equation.primitive.name == "scan":
-            results, more = _scan(equation, operands, at, wanted)
-            found |= more
-        elif inner is not None:
-            results, more = _run(inner, operands, at, wanted)
-            found |= more
-        else:
-            results = equation.primitive.bind(*operands, **equation.params)
-            if not equation.primitive.multiple_results:
-                results = [results]
-        known.update(zip(equation.outvars, results, strict=True))
-    return list(map(value, jaxpr.outvars)), found
-
-
-def _scan(
-    equation: Any, operands: list[Any], where: Where, wanted: set[tuple[Where, int]]
-) -> tuple[list[Any], Found]:
-    body, fixed, carried = scan_parts(equation)
-    split = fixed + carried
-
-    def step(state: list[Any], fed: list[Any]) -> tuple[list[Any], tuple[list[Any], Found]]:
-        results, found = _run(body, [*operands[:fixed], *state, *fed], where, wanted)
-        return results[:carried], (results[carried:], found)
-
-    params = equation.params
-    state, (given, found) = jax.lax.scan(
-        step, operands[fixed:split], operands[split:], params["length"], params["reverse"]
-    )
-    return [*state, *given], {key: jnp.moveaxis(one, 0, -1) for key, one in found.items()}

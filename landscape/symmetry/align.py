@@ -1,4 +1,4 @@
-"""Permute one network onto another, by permutations that are proved to leave its function alone."""
+"""Bring one network near to another, by symmetries that are proved to leave its function alone."""
 
 from __future__ import annotations
 
@@ -11,15 +11,17 @@ import numpy as np
 
 from landscape.core.distances import some_data
 from landscape.core.landscape import Landscape
-from landscape.core.permute import Orders, reordered
+from landscape.core.permute import Change, Factors
 from landscape.core.trees import Params
 from landscape.symmetry import prove
 from landscape.symmetry.activations import activations
 from landscape.symmetry.derive import Derivation, derive
 from landscape.symmetry.match import Matching, match
+from landscape.symmetry.scales import balanced, scales
 from landscape.symmetry.spec import PermutationSpec, by_hand
+from landscape.symmetry.straight_through import straight_through
 
-Align = Literal["weights", "activations"]
+Align = Literal["weights", "weights-and-scales", "activations", "straight-through"]
 
 FEW = 8  # samples, from which symmetries are derived and at which they are proved
 SAMPLES = 2000  # at most, over which activations are compared
@@ -32,38 +34,38 @@ class Aligned:
 
     Attributes:
         params: Its arrays.
-        orders: (array, axis) → the old place of each of its new ones.
+        change: By what it was changed.
         matching: The permutations of the classes, and how good they are.
     """
 
     params: Params
-    orders: Orders
+    change: Change
     matching: Matching
 
 
 @dataclass(frozen=True)
 class Aligner:
-    """What all pairs of a landscape share: its symmetries, proved."""
+    """What all pairs of a landscape share: its symmetries, proved, and how they are chosen."""
 
-    landscape: Landscape
-    how: Align
     spec: PermutationSpec
-    derivation: Derivation | None
-    seed: int
+    choose: Callable[[Params, Params, int], tuple[Matching, Factors]]
 
     def __call__(self, a: Params, b: Params, restarts: int = RESTARTS) -> Aligned:
         """Permute the second network onto the first."""
-        if self.derivation is None:
-            found = match(a, b, self.spec, restarts=restarts, seed=self.seed)
-        else:
-            spec, networks = activations(self.derivation, a, b)
-            found = match(networks[0], networks[1], spec, restarts=restarts, seed=self.seed)
-        orders = self.spec.orders(found.permutations)
-        return Aligned(reordered(b, orders), orders, found)
+        found, factors = self.choose(a, b, restarts)
+        change = Change(self.spec.orders(found.permutations), factors)
+        return Aligned(change.of(b), change, found)
 
 
 def aligner(landscape: Landscape, how: Align, seed: int = 0) -> Aligner:
-    """A landscape's symmetries, proved, to align its networks by weights or activations.
+    """A landscape's symmetries, proved, to align its networks.
+
+    Args:
+        landscape: The landscape.
+        how: `weights`: by the scalar product of the weights; `weights-and-scales`: the same, and
+            the signs and scales of units are chosen, too, where these are symmetries;
+            `activations`: by correlations over the data; `straight-through`: by the loss halfway.
+        seed: Draws points of the proof and starts.
 
     Raises:
         NotSymmetric: As `symmetries`.
@@ -71,15 +73,71 @@ def aligner(landscape: Landscape, how: Align, seed: int = 0) -> Aligner:
             units' activations are is known of derived ones alone.
     """
     spec = symmetries(landscape, seed)
-    derivation = None
-    if how == "activations":
-        if landscape.symmetries is not None:
-            raise ValueError(
-                "the task names its symmetries itself: its networks can be aligned by weights only"
+    chooser = _CHOOSERS[how]
+    return Aligner(spec, chooser(landscape, spec, seed))
+
+
+def _by_weights(landscape: Landscape, spec: PermutationSpec, seed: int) -> Chooser:
+    def choose(a: Params, b: Params, restarts: int) -> tuple[Matching, Factors]:
+        return match(a, b, spec, restarts=restarts, seed=seed), {}
+
+    return choose
+
+
+def _by_weights_and_scales(landscape: Landscape, spec: PermutationSpec, seed: int) -> Chooser:
+    """Of networks whose units are balanced; then those of the second are scaled as the first's."""
+    known = scales(_observed(landscape, FEW), _initial(landscape, seed), spec, seed)
+    powers = [
+        of.powers or (1,) * len(one.places) for of, one in zip(known, spec.classes, strict=True)
+    ]
+
+    def choose(a: Params, b: Params, restarts: int) -> tuple[Matching, Factors]:
+        (first, by_first), (second, by_second) = (balanced(one, spec, known) for one in (a, b))
+        signed = [of.signs for of in known]
+        found = match(first, second, spec, signed=signed, restarts=restarts, seed=seed)
+        factors = [
+            signs * theirs[order] / own
+            for signs, order, own, theirs in zip(
+                found.signs, found.permutations, by_first, by_second, strict=True
             )
-        found = derive(_observed(landscape, SAMPLES), landscape.shapes)
-        derivation = _of_classes(found, spec)
-    return Aligner(landscape, how, spec, derivation, seed)
+        ]
+        return found, spec.factors(powers, factors)
+
+    return choose
+
+
+def _by_activations(landscape: Landscape, spec: PermutationSpec, seed: int) -> Chooser:
+    if landscape.symmetries is not None:
+        raise ValueError(
+            "the task names its symmetries itself: its networks can be aligned by weights only"
+        )
+    derivation = _of_classes(derive(_observed(landscape, SAMPLES), landscape.shapes), spec)
+
+    def choose(a: Params, b: Params, restarts: int) -> tuple[Matching, Factors]:
+        places, (first, second) = activations(derivation, a, b)
+        return match(first, second, places, restarts=restarts, seed=seed), {}
+
+    return choose
+
+
+def _by_loss(landscape: Landscape, spec: PermutationSpec, seed: int) -> Chooser:
+    level = jax.jit(landscape.level)
+    descended = jax.jit(jax.grad(lambda at, key: landscape.loss(at, landscape.carry, key)[0]))
+
+    def choose(a: Params, b: Params, restarts: int) -> tuple[Matching, Factors]:
+        found = straight_through(a, b, spec, level, descended, restarts=restarts, seed=seed)
+        return found, {}
+
+    return choose
+
+
+Chooser = Callable[[Params, Params, int], tuple[Matching, Factors]]
+_CHOOSERS: dict[Align, Callable[[Landscape, PermutationSpec, int], Chooser]] = {
+    "weights": _by_weights,
+    "weights-and-scales": _by_weights_and_scales,
+    "activations": _by_activations,
+    "straight-through": _by_loss,
+}
 
 
 def symmetries(landscape: Landscape, seed: int = 0) -> PermutationSpec:
@@ -123,8 +181,11 @@ def _of_classes(derivation: Derivation, spec: PermutationSpec) -> Derivation:
 
 def prove_at_random(landscape: Landscape, spec: PermutationSpec, seed: int = 0) -> None:
     """Raise NotSymmetric for a specification that changes the landscape's function."""
-    params = {name: np.asarray(leaf) for name, leaf in landscape.init(jax.random.key(seed)).items()}
-    prove.check(_observed(landscape, FEW), params, spec, seed)
+    prove.check(_observed(landscape, FEW), _initial(landscape, seed), spec, seed)
+
+
+def _initial(landscape: Landscape, seed: int) -> Params:
+    return {name: np.asarray(leaf) for name, leaf in landscape.init(jax.random.key(seed)).items()}
 
 
 def _observed(landscape: Landscape, samples: int) -> Callable[[Params], Any]:

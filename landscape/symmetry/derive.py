@@ -16,8 +16,9 @@ import jax
 import numpy as np
 from jax.extend import core
 
-from landscape.core.jaxprs import called, scan_parts
+from landscape.core.jaxprs import Where, called, scan_parts
 from landscape.core.trees import Params
+from landscape.symmetry import products
 from landscape.symmetry.axes import Atom, Axis, Uniform, atoms, fixed, pin, resolved, unify
 from landscape.symmetry.rules import results
 from landscape.symmetry.spec import (
@@ -29,18 +30,19 @@ from landscape.symmetry.spec import (
 )
 from landscape.symmetry.step import Step, without_rule
 
-Where = tuple[int, ...]  # the equation's number, and of those inside it
 SUMMED_OVER = {"dot_general", "conv_general_dilated"}
 
 
 class Derivation(NamedTuple):
     """spec; jaxpr, of the arrays in the order of their names; read, the activations that the next
     layer reads: (equation, operand) → for each class that it has, its place there, with the
-    number of the class."""
+    number of the class; made, what layers make of data by their weights: equation → the axes of
+    its result that number units, which have no order."""
 
     spec: PermutationSpec
     jaxpr: core.ClosedJaxpr
     read: dict[tuple[Where, int], list[tuple[int, Place]]]
+    made: dict[Where, tuple[int, ...]]
 
 
 def derive(
@@ -88,7 +90,12 @@ def derive(
         ]
         if own:
             read[key] = own
-    return Derivation(PermutationSpec(classes, tuple(pinned)), jaxpr, read)
+    made = {
+        key: tuple(axes)
+        for key, axes in trace.made.items()
+        if axes and any(atom in order for axis in axes.values() for atom, _ in atoms(axis))
+    }
+    return Derivation(PermutationSpec(classes, tuple(pinned)), jaxpr, read, made)
 
 
 def _free(size: int) -> Axis:
@@ -118,9 +125,12 @@ class _Value:
 
 @dataclass
 class _Trace:
-    """read: the activations that are multiplied and summed over, (equation, operand) → axes."""
+    """read: the activations that are multiplied and summed over, (equation, operand) → axes; made:
+    what weights make of data, equation → the number of each axis of its result that is of the
+    weights, and the axis."""
 
     read: dict[tuple[Where, int], tuple[Axis, ...]] = field(default_factory=dict)
+    made: dict[Where, dict[int, Axis]] = field(default_factory=dict)
 
     def run(
         self, closed: core.ClosedJaxpr, inputs: Sequence[_Value], where: Where | None
@@ -156,9 +166,13 @@ class _Trace:
             return self.run(inner, operands, where)
         shapes = [variable.aval.shape for variable in equation.outvars]
         step = Step(name, params, [operand.axes for operand in operands], shapes)
+        found = results(step) or without_rule(step)
         if name in SUMMED_OVER and where is not None:
             self._note(operands, where)
-        found = results(step) or without_rule(step)
+            weights = [k for k, one in enumerate(operands) if one.learnt and not one.data]
+            if len(weights) == 1 and operands[1 - weights[0]].data:
+                of_weights = products.free(step, weights[0])
+                self.made[where] = {axis: found[0][axis] for axis in of_weights}
         learnt = any(operand.learnt for operand in operands)
         data = any(operand.data for operand in operands)
         return [

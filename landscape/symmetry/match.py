@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -10,10 +10,17 @@ import numpy as np
 import scipy  # its parts are loaded when they are used
 
 from landscape.core.trees import Params
-from landscape.symmetry.spec import Permutations, PermutationSpec, Place, check_fits, moved
+from landscape.symmetry.spec import PermutationSpec, Place, check_fits, moved
 
 MOST_SWEEPS = 100
 LEAST_GAIN = 1e-12  # of the arrays' squared norms
+
+
+class Units(NamedTuple):
+    """Of a class: the old unit of each new one, and the sign that it has then, 1 or −1."""
+
+    order: np.ndarray
+    signs: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -22,20 +29,28 @@ class Matching:
 
     Attributes:
         permutations: Of each class, the old unit of each new one.
-        before: The scalar product of the arrays as they are, over those that have units.
+        signs: Of each class, the sign of each new unit, 1 or −1.
+        before: What is made large, of the arrays as they are.
         objective: The same after the permutation; the highest of all starts.
-        objectives: Where each start ended. Coordinate ascent ends in local maxima: their spread
-            says how far to trust the highest.
+        objectives: Where each start ended. Each search is local: their spread says how far to trust
+            the highest.
     """
 
     permutations: tuple[np.ndarray, ...]
+    signs: tuple[np.ndarray, ...]
     before: float
     objective: float
     objectives: tuple[float, ...]
 
 
 def match(
-    a: Params, b: Params, spec: PermutationSpec, *, restarts: int = 5, seed: int = 0
+    a: Params,
+    b: Params,
+    spec: PermutationSpec,
+    *,
+    signed: Sequence[bool] | None = None,
+    restarts: int = 5,
+    seed: int = 0,
 ) -> Matching:
     """Permute the units of the second arrays so that their scalar product with the first is high.
 
@@ -46,11 +61,12 @@ def match(
         a: Named arrays.
         b: The same of another network.
         spec: Which axes share a permutation.
+        signed: Of each class, whether its units may change their sign; None: of none.
         restarts: How many starts.
         seed: Draws the starts and the order of the classes.
 
     Returns:
-        The best that was found.
+        The best that was found; the objective is the scalar product over arrays that have units.
 
     Raises:
         ValueError: The specification is of other arrays.
@@ -58,42 +74,38 @@ def match(
     References:
         Ainsworth et al. 2022, Sec. 3.2 and Algorithm 1.
     """
-    for arrays in (a, b):
-        check_fits(spec, arrays)
-    problem = _Problem(a, b, spec)
+    problem = Problem(a, b, spec, signed)
     drawn = np.random.default_rng(seed)
-    identity = spec.identity()
-    found = []
-    for number in range(restarts):
-        start = [
-            drawn.permutation(len(units)) if number and one.places else units
-            for one, units in zip(spec.classes, identity, strict=True)
+    found = [problem.ascend(start, drawn) for start in starts(spec, restarts, drawn)]
+    return best_of(
+        found, [problem.objective(one) for one in found], problem.objective(unmoved(spec))
+    )
+
+
+def unmoved(spec: PermutationSpec) -> list[Units]:
+    """Every unit where it is."""
+    return [Units(order, np.ones(len(order))) for order in spec.identity()]
+
+
+def starts(spec: PermutationSpec, count: int, drawn: np.random.Generator) -> Iterator[list[Units]]:
+    """The identity, and then random permutations."""
+    for number in range(count):
+        yield [
+            one._replace(order=drawn.permutation(one.order)) if number and of.places else one
+            for of, one in zip(spec.classes, unmoved(spec), strict=True)
         ]
-        found.append(_ascend(problem, start, drawn))
-    objectives = [problem.objective(one) for one in found]
-    best = int(np.argmax(objectives))
-    before = problem.objective(identity)
-    return Matching(tuple(found[best]), before, objectives[best], tuple(objectives))
 
 
-def _ascend(
-    problem: _Problem, start: Sequence[np.ndarray], drawn: np.random.Generator
-) -> list[np.ndarray]:
-    units = list(start)
-    value = problem.objective(units)
-    for _ in range(MOST_SWEEPS):
-        before = value
-        for number in drawn.permutation(len(units)):
-            likeness = problem.likeness(number, units)
-            new = scipy.optimize.linear_sum_assignment(likeness, maximize=True)[1]
-            tried = [*units[:number], new, *units[number + 1 :]]
-            # with a class on two axes of an array the assignment takes the other axis as it was
-            reached = problem.objective(tried)
-            if reached > value:
-                units, value = tried, reached
-        if value - before <= LEAST_GAIN * problem.scale:
-            break
-    return units
+def best_of(found: Sequence[Sequence[Units]], values: Sequence[float], before: float) -> Matching:
+    """What the starts ended at, of which the highest counts."""
+    best = found[int(np.argmax(values))]
+    return Matching(
+        permutations=tuple(one.order for one in best),
+        signs=tuple(one.signs for one in best),
+        before=before,
+        objective=max(values),
+        objectives=tuple(values),
+    )
 
 
 class _Pair(NamedTuple):
@@ -104,11 +116,16 @@ class _Pair(NamedTuple):
     places: list[tuple[int, Place]]
 
 
-class _Problem:
-    """The objective, and each class's part of it. What has one place of one class alone is kept as
-    the products of its units."""
+class Problem:
+    """The scalar product, and each class's part of it. What has one place of one class alone is
+    kept as the products of its units."""
 
-    def __init__(self, a: Params, b: Params, spec: PermutationSpec) -> None:
+    def __init__(
+        self, a: Params, b: Params, spec: PermutationSpec, signed: Sequence[bool] | None = None
+    ) -> None:
+        for arrays in (a, b):
+            check_fits(spec, arrays)
+        self.signed = signed or [False] * len(spec.classes)
         self.alone = [np.zeros((one.size, one.size)) for one in spec.classes]
         self.pairs: list[_Pair] = []
         places: dict[str, list[tuple[int, Place]]] = {}
@@ -125,20 +142,38 @@ class _Problem:
             else:
                 self.pairs.append(_Pair(*both, own))
 
-    def objective(self, units: Permutations) -> float:
+    def ascend(self, start: Sequence[Units], drawn: np.random.Generator) -> list[Units]:
+        """The local maximum that coordinate ascent reaches."""
+        units = list(start)
+        value = self.objective(units)
+        for _ in range(MOST_SWEEPS):
+            before = value
+            for number in drawn.permutation(len(units)):
+                likeness = self._likeness(number, units)
+                tried = [*units[:number], _assigned(likeness, self.signed[number])]
+                tried += units[number + 1 :]
+                # with a class on two axes of an array the assignment takes the other as it was
+                reached = self.objective(tried)
+                if reached > value:
+                    units, value = tried, reached
+            if value - before <= LEAST_GAIN * self.scale:
+                break
+        return units
+
+    def objective(self, units: Sequence[Units]) -> float:
         """The scalar product after permuting."""
         value = sum(
-            float(likeness[np.arange(len(order)), order].sum())
-            for likeness, order in zip(self.alone, units, strict=True)
+            float((own.signs * likeness[np.arange(len(own.order)), own.order]).sum())
+            for likeness, own in zip(self.alone, units, strict=True)
         )
         for pair in self.pairs:
             b = pair.b
             for number, place in pair.places:
-                b = np.take(b, moved(place, units[number]), place.axis)
+                b = _moved(b, place, units[number])
             value += float(np.vdot(pair.a, b))
         return value
 
-    def likeness(self, number: int, units: Permutations) -> np.ndarray:
+    def _likeness(self, number: int, units: Sequence[Units]) -> np.ndarray:
         """How alike each unit of a class is to each of the other network's, [units, units]."""
         found = self.alone[number].copy()
         for pair in self.pairs:
@@ -148,9 +183,25 @@ class _Problem:
                 b = pair.b
                 for other, elsewhere in pair.places:
                     if elsewhere is not place:
-                        b = np.take(b, moved(elsewhere, units[other]), elsewhere.axis)
+                        b = _moved(b, elsewhere, units[other])
                 found += _by_unit(pair.a, place) @ _by_unit(b, place).T
         return found
+
+
+def _assigned(likeness: np.ndarray, signed: bool) -> Units:
+    worth = np.abs(likeness) if signed else likeness
+    order = scipy.optimize.linear_sum_assignment(worth, maximize=True)[1]
+    own = likeness[np.arange(len(order)), order]
+    return Units(order, np.where(signed & (own < 0), -1.0, 1.0))
+
+
+def _moved(array: np.ndarray, place: Place, units: Units) -> np.ndarray:
+    found = np.take(array, moved(place, units.order), place.axis)
+    if (units.signs == 1).all():
+        return found
+    along = np.ones(place.length)
+    along[place.index] = units.signs[:, None]
+    return found * np.expand_dims(along, [k for k in range(array.ndim) if k != place.axis])
 
 
 def _by_unit(array: np.ndarray, place: Place) -> np.ndarray:

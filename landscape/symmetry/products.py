@@ -54,6 +54,20 @@ def convolved(step: Step) -> list[Axes]:
     return [tuple(found[place] for place in range(len(found)))]
 
 
+def free(step: Step, operand: int) -> tuple[int, ...]:
+    """The axes of a product's result that are of one operand alone."""
+    if step.name == "conv_general_dilated":
+        _, _, result = step.params["dimension_numbers"]
+        return (result[operand],)
+    summed, batch = step.params["dimension_numbers"]
+    ranks = [
+        len(axes) - len(over) - len(own)
+        for axes, over, own in zip(step.operands, summed, batch, strict=True)
+    ]
+    first = len(batch[0]) + (ranks[0] if operand else 0)
+    return tuple(range(first, first + ranks[operand]))
+
+
 def windows(step: Step) -> list[Axes]:
     keys = ("window_dimensions", "window_strides", "padding", "base_dilation")
     found: list[Axis] = []

@@ -43,15 +43,15 @@ def check(
     """
     check_fits(spec, params)
     drawn = np.random.default_rng(seed)
-    evaluate = jax.jit(function)
-    points = [_moved(params, drawn) for _ in range(POINTS)]
-    trials = [_Trial(evaluate, point, drawn) for point in points]
+    trials = trials_of(function, params, drawn)
     for one in spec.classes:
         units = [_no_identity(one.size, drawn) for _ in trials]
 
         def excess(tried: PermutationClass, units: list[np.ndarray] = units) -> float:
-            pairs = zip(trials, units, strict=True)
-            return max(trial.excess(tried, order) for trial, order in pairs)
+            return max(
+                trial.excess(reordered(trial.point, PermutationSpec((tried,)).orders([order])))
+                for trial, order in zip(trials, units, strict=True)
+            )
 
         found = excess(one)
         if found > 1:
@@ -63,7 +63,16 @@ def check(
             raise NotSymmetric(f"{said}, by {found * ROUNDINGS:.3g} times what rounding makes")
 
 
-class _Trial:
+def trials_of(
+    function: Callable[[Params], Any], params: Params, drawn: np.random.Generator
+) -> list[Trial]:
+    """A function at random points near an initialisation."""
+    evaluate = jax.jit(function)
+    points = [_moved(params, drawn) for _ in range(POINTS)]
+    return [Trial(evaluate, point, drawn) for point in points]
+
+
+class Trial:
     """A function at a point, and what the rounding of the parameters makes of it."""
 
     def __init__(
@@ -84,10 +93,9 @@ class _Trial:
             for value, near in pairs
         ]
 
-    def excess(self, one: PermutationClass, units: np.ndarray) -> float:
-        """The change by a permutation, as a multiple of the largest that counts as rounding."""
-        orders = PermutationSpec((one,)).orders([units])
-        found = self._at(reordered(self.point, orders))
+    def excess(self, params: Params) -> float:
+        """The change at other parameters, as a multiple of the largest that counts as rounding."""
+        found = self._at(params)
         changes = [
             np.abs(now - value).max(initial=0) / (ROUNDINGS * rounding) if rounding else 0.0
             for now, value, rounding in zip(found, self.value, self.rounding, strict=True)
@@ -133,11 +141,6 @@ def _no_identity(size: int, drawn: np.random.Generator) -> np.ndarray:
     units = np.empty(size, int)
     units[order] = np.roll(order, 1)
     return units
-
-
-def _rounded(leaf: np.ndarray, drawn: np.random.Generator) -> np.ndarray:
-    moved = leaf * (1 + _epsilon(leaf) * drawn.standard_normal(leaf.shape))
-    return moved.astype(leaf.dtype)
 
 
 def _epsilon(leaf: np.ndarray) -> float:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from landscape.core.permute import Orders, unit_places
+from landscape.core.permute import Factors, Orders, unit_places
 from landscape.core.trees import Params
 
 Permutations = Sequence[np.ndarray]  # of each class: the old unit of each new one
@@ -108,6 +108,25 @@ class PermutationSpec:
                 order = moved(place, units)
                 found[key] = found[key][order] if key in found else order
         return found
+
+    def factors(self, exponents: Sequence[Sequence[int]], factors: Sequence[np.ndarray]) -> Factors:
+        """What every axis that has units is multiplied by, for a factor of each unit.
+
+        Args:
+            exponents: Of each class, to which power each of its places takes a unit's factor.
+            factors: Of each class, a factor of each unit.
+
+        Returns:
+            (array, axis) → the factor of each of its places; without axes that stay as they are.
+        """
+        found: dict[tuple[str, int], np.ndarray] = {}
+        for one, powers, factor in zip(self.classes, exponents, factors, strict=True):
+            for place, power in zip(one.places, powers, strict=True):
+                along = np.ones(place.length)
+                along[place.index] = (factor**power)[:, None]
+                key = place.array, place.axis
+                found[key] = found.get(key, 1) * along
+        return {key: along for key, along in found.items() if (along != 1).any()}
 
     def identity(self) -> list[np.ndarray]:
         """The permutation of each class that moves nothing."""

@@ -12,6 +12,7 @@ from landscape import ConfigError, RunError, config_from, connect, train, verify
 from landscape.core.permute import reordered
 from landscape.core.trees import take
 from landscape.report import report
+from landscape.report.data.modulo import rows_of
 from landscape.stages.align import align
 from landscape.store.files import load_arrays, save_arrays
 from landscape.store.records.strings import between_models
@@ -64,7 +65,7 @@ def test_raw_and_aligned_pairs_are_rows_side_by_side(twins):
 def test_a_permuted_twin_is_permuted_back_bit_for_bit(twins):
     run, _ = twins
     for record in run.alignments():
-        orders, kept = run.load_alignment(record.align, record.level, record.a, record.b)
+        orders, _, kept = run.load_alignment(record.align, record.level, record.a, record.b)
         assert kept == record
         a, b = (load_arrays(run.model_file(model, record.level))[0] for model in (0, 1))
         back = reordered(b, orders)
@@ -73,6 +74,10 @@ def test_a_permuted_twin_is_permuted_back_bit_for_bit(twins):
         assert record.raw.barrier is not None and record.raw.barrier > 0.1
         assert record.aligned.barrier == pytest.approx(0, abs=1e-6)
         assert record.objective == max(record.objectives) > record.before
+        for line in (record.raw, record.aligned):
+            assert line.halfway <= line.barrier + 1e-6 and line.stale is None
+        assert record.aligned.repaired == pytest.approx(0, abs=1e-5)
+        assert record.raw.repaired != pytest.approx(record.raw.halfway, rel=1e-3)
 
 
 def test_what_is_aligned_joins_no_components(twins):
@@ -81,7 +86,10 @@ def test_what_is_aligned_joins_no_components(twins):
     (topology,) = found["topology"]
     assert all(len(level["components"]) == 2 for level in topology["levels"])
     modulo = topology["modulo_permutations"]
-    assert [(at["as_they_are"], at["components"]) for at in modulo] == [(2, 1)] * len(LEVELS)
+    assert [len(at["components"]) for at in modulo["levels"]] == [1] * len(LEVELS)
+    assert [row[2:] for row in rows_of(topology)] == [["2", "1"]] * len(LEVELS)
+    (raw,), (merge,) = topology["merges"], modulo["merges"]
+    assert merge["height"] < raw["height"]
     assert {level["align"] for level in found["levels"]} == {None, "weights"}
     assert all(claim["method"] == "straight" for claim in found["claims"])
     one = found["alignments"][0]
@@ -94,7 +102,7 @@ def test_a_string_ends_at_the_permuted_model(strangers):
     (raw,) = between_models(rows)
     points = {row.align: run.load_connection(row)[0] for row in (aligned, raw)}
     a, b = (load_arrays(run.model_file(model, 0.2))[0] for model in (0, 1))
-    orders, record = run.load_alignment("weights", 0.2, 0, 1)
+    orders, _, record = run.load_alignment("weights", 0.2, 0, 1)
     for how, end in (("weights", reordered(b, orders)), (None, b)):
         first, last = take(points[how], 0), take(points[how], -1)
         assert all(np.array_equal(first[name], a[name]) for name in a)

@@ -90,7 +90,9 @@ def test_matching_is_the_same_again():
     landscape = landscape_of("digits")
     a, b = (random_like(landscape.shapes, seed) for seed in (0, 1))
     one, two = (aligner(landscape, "weights")(a, b) for _ in range(2))
-    assert all(np.array_equal(one.orders[key], two.orders[key]) for key in one.orders)
+    assert all(
+        np.array_equal(one.change.orders[key], two.change.orders[key]) for key in one.change.orders
+    )
     assert len(one.matching.objectives) > 1
 
 

@@ -11,6 +11,7 @@ from landscape.report.data.wording import number
 from landscape.store.records.alignments import AlignmentRecord
 
 KEYS = ("chord", "max_loss", "barrier")
+HALFWAY = ("halfway", "repaired", "stale")
 COLUMNS = (
     "aligned by", "level", "pairs", "distance", "aligned", "max loss", "aligned", "barrier",
     "aligned", "spread of starts",
@@ -26,14 +27,25 @@ SAID = (
     "the largest difference between its starts, as a part of the best objective. A better matching "
     "may lower the barrier further."
 )
+HALFWAY_COLUMNS = (
+    "aligned by", "level", "pairs", "halfway", "aligned", "repaired", "aligned",
+    "stale statistics", "aligned",
+)  # fmt: skip
+HALFWAY_SAID = (
+    "Of the network halfway on the straight line: its height above the mean of the losses at the "
+    "ends. Repaired: its units are given the mean and the deviation over the data that are halfway "
+    "between the ends' (REPAIR, Jordan et al. 2022), which is another network than that of the "
+    "line. Stale statistics: running statistics are interpolated, as a merged network has them "
+    "before they are reset; elsewhere they are recomputed."
+)
 
 
 def alignments_of(records: Sequence[AlignmentRecord]) -> list[dict[str, Any]]:
     """A record a way of matching and level, levels from high to low.
 
-    {align, level, pairs, chord, max_loss, barrier: each {raw, aligned}, a `mean_over_pairs`;
-    spread: the largest over the pairs of the spread of the starts' objectives, as a part of the
-    best}.
+    {align, level, pairs, chord, max_loss, barrier, halfway, repaired, stale: each {raw, aligned}, a
+    `mean_over_pairs`; spread: the largest over the pairs of the spread of the starts' objectives,
+    as a part of the best}.
     """
     found = []
     for (align, level), group in groupby(records, key=lambda one: (one.align, one.level)):
@@ -45,7 +57,7 @@ def alignments_of(records: Sequence[AlignmentRecord]) -> list[dict[str, Any]]:
                 )
                 for side in ("raw", "aligned")
             }
-            for key in KEYS
+            for key in KEYS + HALFWAY
         }
         spread = max(map(_spread, own))
         found.append({"align": align, "level": level, "pairs": len(own), **means, "spread": spread})
@@ -61,6 +73,18 @@ def row_of(record: dict[str, Any]) -> list[str]:
     means = [number(record[key][side]) for key in KEYS for side in ("raw", "aligned")]
     spread = f"{100 * record['spread']:.2g} %"
     return [record["align"], f"{record['level']:g}", str(record["pairs"]), *means, spread]
+
+
+def halfway_row_of(record: dict[str, Any]) -> list[str]:
+    """A row of the table of networks halfway, by HALFWAY_COLUMNS."""
+    means = [number(record[key][side]) for key in HALFWAY for side in ("raw", "aligned")]
+    return [record["align"], f"{record['level']:g}", str(record["pairs"]), *means]
+
+
+TABLES = (
+    (COLUMNS, row_of, SAID),
+    (HALFWAY_COLUMNS, halfway_row_of, HALFWAY_SAID),
+)  # head, row of a record of `alignments_of`, what it says
 
 
 def pair_row_of(one: AlignmentRecord) -> list[str]:

@@ -33,10 +33,11 @@ def report(
     runs: one record a run, its directory, task, metric, split, levels, models and meta.json's
     facts; levels: `levels_of`'s records, alignments: `alignments_of`'s, best_known:
     `best_known_of`'s, claims: `claims_of`'s, costs: `costs_of`'s, comparisons:
-    `comparison_records`'s, topology: `landscape.analysis.topology.describe`'s, measured:
-    `measures_of`'s, missing: `missing_of`'s, each with its `run`; against: `compare`'s, with the
-    published figures of the task that a run's config is named after; notes: what could mislead a
-    reader.
+    `comparison_records`'s, topology: `landscape.analysis.topology.describe`'s, with the same of
+    all rows, those of aligned pairs among them, as `modulo_permutations`, None without such;
+    measured: `measures_of`'s, missing: `missing_of`'s, each with its `run`; against: `compare`'s,
+    with the published figures of the task that a run's config is named after; notes: what could
+    mislead a reader.
     known_paths: `known_of` each run, where that is read already.
     Raises RunError for damaged or altered files.
     """
@@ -56,7 +57,8 @@ def report(
         alignments += [{"run": name, **one} for one in alignments_of(run.alignments())]
         between = between_models(rows)
         topology = describe(_trained(run), between, run.snapshots(), run.barriers())
-        modulo = _modulo_permutations(run, rows, topology) if len(between) < len(rows) else []
+        is_aligned = len(between) < len(rows)
+        modulo = _modulo_permutations(run, rows) if is_aligned else None
         topologies.append({"run": name, **topology, "modulo_permutations": modulo})
         levels += [{"run": name, **level} for level in levels_of(rows, known)]
         best += [{"run": name, **record} for record in best_known_of(known)]
@@ -90,22 +92,10 @@ def report(
     }  # fmt: skip
 
 
-def _modulo_permutations(
-    run: Run, rows: Sequence[StringRecord], topology: dict[str, Any]
-) -> list[dict[str, Any]]:
-    """The components of networks whose units have no order, beside those of parameters: {level,
-    limit, models, components, as_they_are}, numbers of them. A path to a permuted model joins what
-    it is a permutation of, too."""
-    every = describe(_trained(run), rows, run.snapshots(), run.barriers())["levels"]
-    apart = {(at["level"], at["limit"]): len(at["components"]) for at in topology["levels"]}
-    return [
-        {
-            **{key: at[key] for key in ("level", "limit", "models")},
-            "components": len(at["components"]),
-            "as_they_are": apart.get((at["level"], at["limit"]), at["models"]),
-        }
-        for at in every
-    ]
+def _modulo_permutations(run: Run, rows: Sequence[StringRecord]) -> dict[str, Any]:
+    """The topology of networks whose units have no order: a path to a permuted model joins what it
+    is a permutation of, too."""
+    return describe(_trained(run), rows, run.snapshots(), run.barriers())
 
 
 def _trained(run: Run) -> list[ModelRecord]:

@@ -17,10 +17,15 @@ def component_figures(topologies: Topologies, metric: str) -> list[Figure]:
     with_levels = {name: one for name, one in topologies.items() if one["levels"]}
     found = [_components(with_levels, metric)] if with_levels else []
     several = len(topologies) > 1
-    return found + [
-        _disconnectivity(one, metric, name if several else "")
+    graphs = [
+        (graph, name if several else "", suffix)
         for name, one in topologies.items()
-        if one["leaves"] and one["merges"]
+        for graph, suffix in ((one, ""), (one["modulo_permutations"], " modulo permutations"))
+    ]
+    return found + [
+        _disconnectivity(graph, metric, run, suffix)
+        for graph, run, suffix in graphs
+        if graph and graph["leaves"] and graph["merges"]
     ]
 
 
@@ -56,12 +61,12 @@ def _components(topologies: Topologies, metric: str) -> Figure:
     )
 
 
-def _disconnectivity(topology: dict[str, Any], metric: str, run: str) -> Figure:
-    """run: its name, where there are several."""
-    of = f" of {run}" * bool(run)
+def _disconnectivity(topology: dict[str, Any], metric: str, run: str, modulo: str) -> Figure:
+    """run: its name, where there are several; modulo: what is taken as one, if anything."""
+    of = f" of {run}" * bool(run) + modulo
     highest = max(merge["height"] for merge in topology["merges"])
     return Figure(
-        f"disconnectivity-{run}" if run else "disconnectivity",
+        "-".join(filter(None, ["disconnectivity", run, modulo.strip().replace(" ", "-")])),
         f"Disconnectivity graph{of}, {len(topology['leaves'])} models: all known barriers are "
         f"at most {number(highest)}",
         f"Disconnectivity graph{of}: each model's deepest snapshot at its energy, connected at the "

@@ -9,7 +9,7 @@ from typing import Any
 
 from landscape.analysis.best_known import BestKnown
 from landscape.core.versions import version_of
-from landscape.report.data import alignments
+from landscape.report.data import alignments, modulo
 from landscape.report.data.known import Known, Place, by_place, known_of
 from landscape.report.data.known_said import lengths_said
 from landscape.report.data.verdicts import RULE, interval
@@ -176,17 +176,11 @@ def _topologies(topologies: dict[str, Any]) -> str:
 
 
 def _modulo(topology: dict[str, Any]) -> str:
-    """Components modulo permutations, where any pair was aligned."""
-    records = topology["modulo_permutations"]
-    if not records:
+    """Components and the highest barrier modulo permutations, where any pair was aligned."""
+    rows = modulo.rows_of(topology)
+    if not rows:
         return ""
-    head = ["level", "models", "components", "modulo permutations"]
-    rows = [
-        [f"{at['level']:g}", str(at["models"]), str(at["as_they_are"]), str(at["components"])]
-        for at in records
-    ]
-    said = "Modulo permutations, a network and the same with its units in another order are one."
-    return html.table(head, rows) + html.paragraph(f"{said} All of these are upper bounds.")
+    return html.table(modulo.COLUMNS, rows) + html.paragraph(modulo.said_of(topology))
 
 
 def _named(parts: Sequence[tuple[str, str]]) -> str:
@@ -286,9 +280,12 @@ def _alignments(records: Sequence[dict[str, Any]]) -> str:
     if not records:
         return ""
     several = len({one["run"] for one in records}) > 1
-    rows = [[one["run"]] * several + alignments.row_of(one) for one in records]
-    return html.table(["run"] * several + list(alignments.COLUMNS), rows) + html.paragraph(
-        alignments.SAID
+    return "".join(
+        html.table(
+            ["run"] * several + list(head), [[one["run"]] * several + row(one) for one in records]
+        )
+        + html.paragraph(said)
+        for head, row, said in alignments.TABLES
     )
 
 

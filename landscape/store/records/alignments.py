@@ -7,7 +7,7 @@ from typing import Literal
 
 from landscape.store.records.base import Amount, Count, Number, Record
 
-Align = Literal["weights", "activations"]
+Align = Literal["weights", "weights-and-scales", "activations", "straight-through"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,12 +15,18 @@ class StraightLine(Record):
     """The loss on the straight line between two ends; None where it is not finite.
 
     max_loss + last_change bounds it; barrier: how far it rises above the straight interpolation of
-    the losses at the ends (Frankle et al. 2020)."""
+    the losses at the ends (Frankle et al. 2020); halfway: how far it is above that in the middle;
+    repaired: the same of that network with its units' means and deviations halfway between the
+    ends', too (Jordan et al. 2022), None where it has no such units; stale: with its running
+    statistics halfway between the ends', None where it has none that are recomputed."""
 
     chord: Amount
     max_loss: Number | None
     last_change: Amount | None
     barrier: Number | None
+    halfway: Number | None
+    repaired: Number | None
+    stale: Number | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,9 +34,9 @@ class AlignmentRecord(Record):
     """Model b permuted onto model a, both where they met a level.
 
     classes: how many permutations there are; before and objective: what is made large, before and
-    after: the scalar product of the weights, or the sum of the activations' correlations;
-    objectives: where each start of the coordinate ascent ended; raw and aligned: the straight line
-    to b as it is, and to b permuted; grid: of these."""
+    after: the scalar product of the weights, the sum of the activations' correlations, or minus
+    the loss halfway between the two; objectives: where each start of the search ended; raw and
+    aligned: the straight line to b as it is, and to b permuted; grid: of these."""
 
     align: Align
     a: Count

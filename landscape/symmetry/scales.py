@@ -1,0 +1,148 @@
+"""Signs and scales of units that leave a function as it is.
+
+All that a unit of an odd activation is along can change its sign. A unit of a rectifier can be
+multiplied by a positive number where what it is read by is divided by it. Neither is told by a
+primitive's rule: what may be so is read from derivatives, and proved at random points.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from landscape.core.permute import scaled
+from landscape.core.trees import Params
+from landscape.symmetry.prove import trials_of
+from landscape.symmetry.spec import PermutationSpec
+
+DIRECTIONS = 4  # along which derivatives are compared
+NULL = 1e-4  # of the largest singular value: a smaller one is zero, to rounding in float32
+WHOLE = 1e-2  # how near an exponent is to ±1
+SWEEPS = 100
+BALANCED = 1e-6  # of a factor's logarithm
+
+
+@dataclass(frozen=True)
+class Scales:
+    """How the units of a class can be multiplied.
+
+    Attributes:
+        signs: Whether the sign of a unit may change, in all places.
+        powers: Of each place, to which power it takes a positive factor, 1 or −1; None where there
+            is no such factor, or more than one.
+    """
+
+    signs: bool
+    powers: tuple[int, ...] | None
+
+
+def scales(
+    function: Callable[[Params], Any], params: Params, spec: PermutationSpec, seed: int = 0
+) -> list[Scales]:
+    """How the units of each class can be multiplied, proved at random parameters.
+
+    Args:
+        function: Named arrays → arrays, a pytree of them, deterministic.
+        params: An initialisation: the parameters that are tried are near it.
+        spec: The classes, proved.
+        seed: Draws the points and the factors.
+
+    Returns:
+        For each class. A scale that does not hold for all its units together is not found.
+    """
+    drawn = np.random.default_rng(seed)
+    trials = trials_of(function, params, drawn)
+
+    def held(number: int, powers: Sequence[int], factors: np.ndarray) -> bool:
+        alone = PermutationSpec((spec.classes[number],)).factors([powers], [factors])
+        return all(trial.excess(scaled(trial.point, alone)) <= 1 for trial in trials)
+
+    found = []
+    for number, one in enumerate(spec.classes):
+        powers = _powers(function, trials[0].point, spec, number, drawn)
+        if powers and not held(number, powers, np.exp(drawn.uniform(-1, 1, one.size))):
+            powers = None
+        signs = np.where(drawn.permutation(one.size) % 2, 1.0, -1.0)
+        found.append(Scales(held(number, [1] * len(one.places), signs), powers))
+    return found
+
+
+def _powers(
+    function: Callable[[Params], Any],
+    params: Params,
+    spec: PermutationSpec,
+    number: int,
+    drawn: np.random.Generator,
+) -> tuple[int, ...] | None:
+    """With θ_p what a unit has in a place p, no scale λ of θ_p·λ^e_p changes the function if
+    Σ_p e_p θ_p·∂f/∂θ_p = 0: the exponents are what these derivatives leave free."""
+    places = spec.classes[number].places
+
+    @jax.jit
+    def along(tangent: Params) -> jax.Array:
+        slopes = jax.jvp(function, (params,), (tangent,))[1]
+        return jnp.concatenate([jnp.ravel(leaf) for leaf in jax.tree.leaves(slopes)])
+
+    rows = []
+    for _ in range(DIRECTIONS):
+        units = drawn.standard_normal(spec.classes[number].size)
+        columns = []
+        for place in places:
+            factor = np.zeros(place.length)
+            factor[place.index] = units[:, None]
+            still = {name: np.zeros_like(leaf) for name, leaf in params.items()}
+            own = {place.array: params[place.array]}
+            columns.append(along(still | scaled(own, {(place.array, place.axis): factor})))
+        rows.append(np.stack(columns, -1))
+    _, sizes, directions = np.linalg.svd(np.concatenate(rows).astype(np.float64))
+    free = int((sizes <= NULL * sizes[0]).sum()) + max(0, len(places) - len(sizes))
+    if free != 1:
+        return None
+    last = directions[-1] / directions[-1][np.abs(directions[-1]).argmax()]
+    if (np.abs(np.abs(last) - 1) > WHOLE).any() or (last > 0).all():
+        return None
+    return tuple(map(int, np.round(last)))
+
+
+def balanced(
+    params: Params, spec: PermutationSpec, found: Sequence[Scales]
+) -> tuple[Params, list[np.ndarray]]:
+    """The same function with units whose weights with power 1 are as large as those with −1.
+
+    Args:
+        params: Named arrays.
+        spec: The classes.
+        found: How their units can be multiplied.
+
+    Returns:
+        The arrays, and what each unit of each class was multiplied by; 1 for units without weights
+        on one side, and in classes without a scale.
+    """
+    factors = [np.ones(one.size) for one in spec.classes]
+    powers = [
+        own.powers or (0,) * len(one.places) for one, own in zip(spec.classes, found, strict=True)
+    ]
+    wide = {name: np.asarray(leaf, np.float64) for name, leaf in params.items()}
+    for _ in range(SWEEPS):
+        most = 0.0
+        for number, (one, own) in enumerate(zip(spec.classes, found, strict=True)):
+            if own.powers is None:
+                continue
+            now = scaled(wide, spec.factors(powers, factors))
+            sizes = {1: np.zeros(one.size), -1: np.zeros(one.size)}
+            for place, power in zip(one.places, own.powers, strict=True):
+                along = np.moveaxis(np.square(now[place.array]), place.axis, 0)
+                by_place = along.reshape(place.length, -1).sum(1)
+                sizes[power] = sizes[power] + by_place[place.index].sum(1)
+            there = (sizes[1] > 0) & (sizes[-1] > 0)
+            ratio = np.where(there, sizes[-1], 1) / np.where(there, sizes[1], 1)
+            factors[number] = factors[number] * ratio**0.25
+            most = max(most, float(np.abs(np.log(ratio)).max()))
+        if most <= BALANCED:
+            break
+    return scaled(wide, spec.factors(powers, factors)), factors
