@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -55,7 +55,8 @@ def match(
     """Permute the units of the second arrays so that their scalar product with the first is high.
 
     One class after another, in random order, is permuted as is best for the others as they are, by
-    a linear assignment, until none gains. The first start is the identity, the others are random.
+    a linear assignment, until none gains. What the others are at the start decides where that ends
+    (`Problem.starts`).
 
     Args:
         a: Named arrays.
@@ -76,7 +77,7 @@ def match(
     """
     problem = Problem(a, b, spec, signed)
     drawn = np.random.default_rng(seed)
-    found = [problem.ascend(start, drawn) for start in starts(spec, restarts, drawn)]
+    found = [problem.ascend(start, drawn) for start in problem.starts(restarts, drawn)]
     return best_of(
         found, [problem.objective(one) for one in found], problem.objective(unmoved(spec))
     )
@@ -85,15 +86,6 @@ def match(
 def unmoved(spec: PermutationSpec) -> list[Units]:
     """Every unit where it is."""
     return [Units(order, np.ones(len(order))) for order in spec.identity()]
-
-
-def starts(spec: PermutationSpec, count: int, drawn: np.random.Generator) -> Iterator[list[Units]]:
-    """The identity, and then random permutations."""
-    for number in range(count):
-        yield [
-            one._replace(order=drawn.permutation(one.order)) if number and of.places else one
-            for of, one in zip(spec.classes, unmoved(spec), strict=True)
-        ]
 
 
 def best_of(found: Sequence[Sequence[Units]], values: Sequence[float], before: float) -> Matching:
@@ -109,11 +101,12 @@ def best_of(found: Sequence[Sequence[Units]], values: Sequence[float], before: f
 
 
 class _Pair(NamedTuple):
-    """An array of both networks, and the classes that have places in it."""
+    """An array of both networks, the classes that have places in it, and its squared norm."""
 
     a: np.ndarray
     b: np.ndarray
     places: list[tuple[int, Place]]
+    size: float
 
 
 class Problem:
@@ -125,6 +118,7 @@ class Problem:
     ) -> None:
         for arrays in (a, b):
             check_fits(spec, arrays)
+        self.spec = spec
         self.signed = signed or [False] * len(spec.classes)
         self.alone = [np.zeros((one.size, one.size)) for one in spec.classes]
         self.pairs: list[_Pair] = []
@@ -132,15 +126,46 @@ class Problem:
         for number, one in enumerate(spec.classes):
             for place in one.places:
                 places.setdefault(place.array, []).append((number, place))
-        self.scale = 0.0
+        self.alone_size = [0.0] * len(spec.classes)
         for name, own in places.items():
             both = np.asarray(a[name], np.float64), np.asarray(b[name], np.float64)
-            self.scale += sum(float(np.square(leaf).sum()) for leaf in both) / 2
+            size = sum(float(np.square(leaf).sum()) for leaf in both) / 2
             if len(own) == 1:
                 ((number, place),) = own
                 self.alone[number] += _by_unit(both[0], place) @ _by_unit(both[1], place).T
+                self.alone_size[number] += size
             else:
-                self.pairs.append(_Pair(*both, own))
+                self.pairs.append(_Pair(*both, own, size))
+        self.scale = sum(self.alone_size) + sum(pair.size for pair in self.pairs)
+
+    def starts(self, count: int, drawn: np.random.Generator) -> Iterator[list[Units]]:
+        """Where to begin: the best known first; then the identity; then others at random."""
+        for number in range(count):
+            yield unmoved(self.spec) if number == 1 else self._grown(drawn, number > 0)
+
+    def _grown(self, drawn: np.random.Generator, at_random: bool) -> list[Units]:
+        """Each class assigned once, by the arrays of which all other classes are assigned already:
+        those that are not would tell it nothing but noise. The next is that of which the largest
+        part is known, or at random the likelier the larger that is."""
+        units, known = unmoved(self.spec), set[int]()
+        while left := [number for number in range(len(units)) if number not in known]:
+            luck = drawn.random(len(left)) if at_random else np.ones(len(left))
+            part = [self._known(number, known) for number in left]
+            chosen = left[int(np.argmax(luck * part))]
+            units[chosen] = self._assigned(chosen, units, known)
+            known.add(chosen)
+        return units
+
+    def _known(self, number: int, known: Collection[int]) -> float:
+        """The part of a class's arrays of which all other places are known."""
+        told, whole = self.alone_size[number], self.alone_size[number]
+        for pair in self.pairs:
+            others = [other for other, _ in pair.places]
+            if number in others:
+                others.remove(number)
+                whole += pair.size
+                told += pair.size * all(other in known for other in others)
+        return told / (whole or 1.0)
 
     def ascend(self, start: Sequence[Units], drawn: np.random.Generator) -> list[Units]:
         """The local maximum that coordinate ascent reaches."""
@@ -149,9 +174,8 @@ class Problem:
         for _ in range(MOST_SWEEPS):
             before = value
             for number in drawn.permutation(len(units)):
-                likeness = self._likeness(number, units)
-                tried = [*units[:number], _assigned(likeness, self.signed[number])]
-                tried += units[number + 1 :]
+                tried = list(units)
+                tried[number] = self._assigned(number, units, range(len(units)))
                 # with a class on two axes of an array the assignment takes the other as it was
                 reached = self.objective(tried)
                 if reached > value:
@@ -173,26 +197,22 @@ class Problem:
             value += float(np.vdot(pair.a, b))
         return value
 
-    def _likeness(self, number: int, units: Sequence[Units]) -> np.ndarray:
-        """How alike each unit of a class is to each of the other network's, [units, units]."""
-        found = self.alone[number].copy()
+    def _assigned(self, number: int, units: Sequence[Units], known: Collection[int]) -> Units:
+        """What is best for a class, by the arrays of which all other places are known."""
+        likeness = self.alone[number].copy()  # of each unit to each of the other network's
         for pair in self.pairs:
             for owner, place in pair.places:
-                if owner != number:
+                others = [(k, other) for k, other in pair.places if other is not place]
+                if owner != number or not all(k in known for k, _ in others):
                     continue
                 b = pair.b
-                for other, elsewhere in pair.places:
-                    if elsewhere is not place:
-                        b = _moved(b, elsewhere, units[other])
-                found += _by_unit(pair.a, place) @ _by_unit(b, place).T
-        return found
-
-
-def _assigned(likeness: np.ndarray, signed: bool) -> Units:
-    worth = np.abs(likeness) if signed else likeness
-    order = scipy.optimize.linear_sum_assignment(worth, maximize=True)[1]
-    own = likeness[np.arange(len(order)), order]
-    return Units(order, np.where(signed & (own < 0), -1.0, 1.0))
+                for k, other in others:
+                    b = _moved(b, other, units[k])
+                likeness += _by_unit(pair.a, place) @ _by_unit(b, place).T
+        worth = np.abs(likeness) if self.signed[number] else likeness
+        order = scipy.optimize.linear_sum_assignment(worth, maximize=True)[1]
+        own = likeness[np.arange(len(order)), order]
+        return Units(order, np.where(self.signed[number] & (own < 0), -1.0, 1.0))
 
 
 def _moved(array: np.ndarray, place: Place, units: Units) -> np.ndarray:

@@ -53,7 +53,8 @@ class Middle:
     A unit of such a network varies less over the data than in either end. REPAIR gives
     each the mean and the standard deviation that are halfway between those of the two networks, one
     layer after the other: in what weights make of data, before the bias and the activation. It is
-    for units that have no order; the network's results stay as they are. The data are the level's.
+    for units that have no order; the network's results stay as they are. The data are the level's;
+    a rest that a metric runs through apart from equal chunks is repaired by itself.
 
     References:
         Jordan et al. 2022, Sec. 4.

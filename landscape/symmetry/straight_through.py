@@ -11,7 +11,7 @@ import optax
 from landscape.core import trees
 from landscape.core.permute import reordered
 from landscape.core.trees import Params
-from landscape.symmetry.match import Matching, Problem, Units, best_of, starts, unmoved
+from landscape.symmetry.match import Matching, Problem, Units, best_of, unmoved
 from landscape.symmetry.spec import PermutationSpec
 
 STEPS = 100
@@ -32,7 +32,7 @@ def straight_through(
 
     A third network is descended, which begins at the first: its gradient is that of the network
     halfway between the first and the second, permuted as is best for the third by its weights. Each
-    start begins with another permutation; its first step is weight matching.
+    start begins where one of weight matching does, and its first step is that.
 
     Args:
         a: Named arrays.
@@ -73,7 +73,8 @@ def straight_through(
             third = jax.tree.map(_stepped, third, reach, moves)
         return best, lowest
 
-    found = list(map(descended, starts(spec, restarts, drawn), keys))
+    starts = Problem(a, b, spec).starts(restarts, drawn)
+    found = list(map(descended, starts, keys))
     before = -float(loss(halfway(unmoved(spec))))
     return best_of([units for units, _ in found], [-value for _, value in found], before)
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-import numpy as np
 import pytest
 
 from landscape import bind, torch_task
@@ -90,7 +89,7 @@ def test_pytorch_says_the_same():
     landscape = bind(torch_task(Cnn(), (x, y)))
     found = Middle(landscape)(
         *(
-            {name: np.array(leaf.detach()) for name, leaf in net.named_parameters()}
+            {name: leaf.detach().numpy().copy() for name, leaf in net.named_parameters()}
             for net in (a, b)
         )
     )

@@ -11,14 +11,21 @@ from landscape.core.landscape import Landscape, bind
 from landscape.core.task import Task
 from landscape.core.trees import Params
 from landscape.data import Store
+from landscape.networks.images import VGG, Mixer, Network, ResNet, ViT
 from landscape.symmetry.spec import PermutationSpec
 from landscape.tasks.cifar10 import cifar10
 from landscape.tasks.digits import digits
+from landscape.tasks.images import images
 from landscape.tasks.mnist import mnist
 from landscape.tasks.polynomial import polynomial
 from landscape.tasks.ptb import ptb
 from landscape.tasks.regression import regression
 from landscape.tasks.triangle import triangle
+
+
+def small(network: Network) -> Task:
+    return images(Store(None), network=network, train_images=40, test_images=10)
+
 
 BUILT_IN: dict[str, Callable[[], Task]] = {
     "digits": lambda: digits(hidden=(12, 6)),
@@ -33,6 +40,11 @@ BUILT_IN: dict[str, Callable[[], Task]] = {
     "ptb": lambda: ptb(
         Store(None), train_file="ptb.valid.txt", vocabulary=9, width=5, streams=4, test_words=200
     ),
+    "resnet": lambda: small(ResNet(depth=8, width=3)),
+    "resnet, not normalised": lambda: small(ResNet(depth=8, width=3, norm="none")),
+    "vgg": lambda: small(VGG(name="vgg", channels=(3, 4), dense=5)),
+    "vit": lambda: small(ViT(name="vit", patch=4, width=8, heads=2, depth=1)),
+    "mixer": lambda: small(Mixer(name="mixer", patch=4, width=6, depth=1)),
     "attention": lambda: attention(width=8, images=60),
     "convolution": lambda: convolution(filters=3, images=60),
 }

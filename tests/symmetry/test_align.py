@@ -86,6 +86,22 @@ def test_weights_are_matched_as_well_as_can_be():
         assert found.objective == pytest.approx(reached)
 
 
+def test_the_first_start_alone_recovers_what_is_near_a_planted_permutation():
+    """Known layers first: the others, in wrong orders, would be noise."""
+    shapes = {"u": np.empty((20, 40)), "v": np.empty((40, 40)), "w": np.empty((40, 5))}
+    spec = by_hand({name: leaf.shape for name, leaf in shapes.items()}, [
+        {"u": 1, "v": 0}, {"v": 1, "w": 0},
+    ])  # fmt: skip
+    a, noise = random_like(shapes), random_like(shapes, 1)
+    units = random_units(spec)
+    b = reordered({name: a[name] + 0.3 * noise[name] for name in a}, spec.orders(units))
+    found = match(a, b, spec, restarts=1)
+    assert all(
+        np.array_equal(order[own], np.arange(40))
+        for own, order in zip(found.permutations, units, strict=True)
+    )
+
+
 def test_matching_is_the_same_again():
     landscape = landscape_of("digits")
     a, b = (random_like(landscape.shapes, seed) for seed in (0, 1))

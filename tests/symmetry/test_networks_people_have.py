@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 
 from landscape.core import trees
+from landscape.core.permute import reordered
 from landscape.symmetry.derive import derive
+from landscape.symmetry.match import match
 from landscape.symmetry.prove import check
-from tests.symmetry.networks import sizes
+from tests.symmetry.networks import random_like, random_units, sizes
 
 IMAGES = jnp.asarray(np.random.default_rng(0).normal(size=(4, 8, 8, 3)), jnp.float32)
 WORDS = jnp.asarray(np.random.default_rng(0).integers(0, 11, size=(3, 7)))
@@ -105,7 +107,7 @@ class Gated(nn.Module):
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_the_classes_are_found_and_proved(network, data, classes):
+def test_the_classes_are_found_and_proved_and_recovered(network, data, classes):
     with jax.numpy_rank_promotion("allow"):
         made = network.init(jax.random.key(0), data)
         params = {name: np.asarray(leaf) for name, leaf in trees.to_named(made["params"]).items()}
@@ -119,3 +121,7 @@ def test_the_classes_are_found_and_proved(network, data, classes):
         spec = derive(outputs, shapes).spec
         assert sorted(sizes(spec)) == sorted(classes)
         check(outputs, params, spec)
+    a = random_like(params)
+    b = reordered(a, spec.orders(random_units(spec)))
+    back = reordered(b, spec.orders(match(a, b, spec).permutations))
+    assert all(np.array_equal(back[name], a[name]) for name in a)
