@@ -44,15 +44,13 @@ def straight_through(
         seed: Draws the starts, the order of the classes and the keys.
 
     Returns:
-        The best that was found; the objective is minus the loss halfway.
+        The best that was found, no permutation among it; the objective is minus the loss halfway.
 
     References:
         Ainsworth et al. 2022, Sec. 3.3 and Algorithm 3.
     """
-    drawn, keys = (
-        np.random.default_rng(seed),
-        iter(jax.random.split(jax.random.key(seed), restarts)),
-    )
+    drawn = np.random.default_rng(seed)
+    keys = jax.random.split(jax.random.key(seed), restarts)
 
     def halfway(units: list[Units]) -> Params:
         return trees.lerp(a, reordered(b, spec.orders([one.order for one in units])), 0.5)
@@ -62,7 +60,7 @@ def straight_through(
         reach = {name: RATE * np.sqrt(np.mean(np.square(leaf))) for name, leaf in third.items()}
         adam = optax.adam(1.0)
         state = adam.init(third)
-        best, lowest = units, np.inf
+        best, lowest = unmoved(spec), before
         for step in range(STEPS):
             units = Problem(third, b, spec).ascend(units, drawn)
             half = halfway(units)
@@ -73,10 +71,10 @@ def straight_through(
             third = jax.tree.map(_stepped, third, reach, moves)
         return best, lowest
 
+    before = float(loss(halfway(unmoved(spec))))
     starts = Problem(a, b, spec).starts(restarts, drawn)
     found = list(map(descended, starts, keys))
-    before = -float(loss(halfway(unmoved(spec))))
-    return best_of([units for units, _ in found], [-value for _, value in found], before)
+    return best_of([units for units, _ in found], [-value for _, value in found], -before)
 
 
 def _stepped(leaf: np.ndarray, reach: float, move: jax.Array) -> np.ndarray:

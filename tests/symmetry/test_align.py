@@ -33,6 +33,11 @@ CLASSES = {
     "mnist, dense": [5, 4],
     "cifar10": [5, 6],  # local response normalisation gives channels an order
     "ptb": [5, 5, 5],
+    "resnet": [3, 3, 3, 6, 6, 12],
+    "resnet, not normalised": [3, 3, 3, 6, 6, 12],
+    "vgg": [3, 3, 4, 4, 5],
+    "vit": [8, 2, 4, 4, 16],
+    "mixer": [6, 8, 12],
     "attention": [8, 16, 2, 4, 4],
     "convolution": [3, 6],
 }

@@ -10,7 +10,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from landscape.analysis.best_known import CONNECTED, BestKnown, Question, best_known, questions
 from landscape.analysis.summary import (
@@ -53,7 +53,7 @@ def known_of(run: Run) -> list[Known]:
     RunError."""
     every, measures = run.rows(), run.string_measures()
     found = []
-    ways: list[Align | None] = [None, "weights", "activations"]
+    ways: list[Align | None] = [None, *get_args(Align)]
     for align in ways:
         rows = [row for row in every if row.align == align]
         over = {name: run.length_over(name) for name in dict.fromkeys(row.set for row in rows)}
