@@ -98,7 +98,7 @@ def fake(monkeypatch):
     fake = SimpleNamespace(calls=[], rows=[row()], tree=[], strings=[], sweep=None, measures={})
     fake.report = {"runs": [{}], "levels": [level()], "claims": [], "against": [], "notes": []}
     fake.report["best_known"] = []
-    fake.report["alignments"] = []
+    fake.report |= {"alignments": [], "topology": []}
 
     def stage(name, result):
         def call(*arguments):
