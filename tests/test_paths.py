@@ -188,3 +188,33 @@ def test_what_was_looked_at_is_not_evaluated_again():
     look(lefts, rights, 0.2)  # another limit refines otherwise
     look(lefts, rights, 0.1)  # and has put the first out of memory
     assert sizes == [3, 1, 3, 3]
+
+
+@pytest.mark.parametrize("segment", [0, 1, 2, 3])
+def test_the_cubic_through_beads_of_even_lengths_is_the_one_they_are_on(segment):
+    """The first coordinate is the length; the second is too small to change it."""
+    number = np.arange(5.0)
+    tiny = 1e-9 * (number**3 - 2 * number**2 + number)
+    points = {"w": np.stack([number, tiny], 1)}
+    found = paths.on_cubic(points, segment, 0.25)
+    assert found is not None
+    at = segment + 0.25
+    assert found["w"][0] == pytest.approx(at)
+    if segment in (1, 2):
+        assert found["w"][1] == pytest.approx(1e-9 * (at**3 - 2 * at**2 + at), rel=1e-6)
+
+
+def test_the_cubic_of_a_circle_is_nearer_to_it_than_its_chord():
+    angles = np.linspace(0, np.pi, 5)
+    points = {"w": np.stack([np.cos(angles), np.sin(angles)], 1)}
+    for segment in range(4):
+        found = paths.on_cubic(points, segment, 0.5)
+        off = abs(np.linalg.norm(found["w"]) - 1)
+        assert off < 0.2 * (1 - np.cos(np.pi / 8))
+
+
+def test_no_cubic_of_one_segment_nor_through_beads_at_one_place():
+    one = {"w": np.array([[0.0], [1.0]])}
+    assert paths.on_cubic(one, 0, 0.5) is None
+    same = {"w": np.array([[0.0], [1.0], [1.0], [2.0]])}
+    assert all(paths.on_cubic(same, segment, 0.5) is None for segment in range(3))

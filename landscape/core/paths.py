@@ -62,6 +62,27 @@ def on_segments(points: Params, segments: np.ndarray, t: np.ndarray) -> Params:
     return {name: between(lefts[name], rights[name]) for name in points}
 
 
+def on_cubic(points: Params, segment: int, t: float) -> Params | None:
+    """The point at t of a segment's length on the curve through its ends and the beads beside them,
+    by Lagrange's formula: a cubic, or a parabola where it is the first or last segment.
+
+    None of a path of one segment, or where two of these beads are at one place.
+    """
+    known = slice(max(0, segment - 1), segment + 3)
+    near = {name: leaf[known] for name, leaf in points.items()}
+    lengths = segment_lengths(near)
+    if len(lengths) < 2 or not lengths.all():
+        return None
+    places = np.concatenate([[0], np.cumsum(lengths)])
+    start = segment - known.start
+    place = places[start] + t * lengths[start]
+    others = [np.delete(places, bead) for bead in range(len(places))]
+    weights = [
+        np.prod((place - rest) / (own - rest)) for own, rest in zip(places, others, strict=True)
+    ]
+    return {name: np.tensordot(weights, leaf, 1).astype(leaf.dtype) for name, leaf in near.items()}
+
+
 def fractions(lengths: np.ndarray, t: np.ndarray) -> np.ndarray:
     """Places t [p] of every segment, or [segments, p], as fractions [segments, p] of the whole
     path's length."""

@@ -14,8 +14,9 @@ from pydantic import Field, ValidationInfo, field_validator
 from landscape.core import trees
 from landscape.core.keys import key_data
 from landscape.core.level import LevelSpec
-from landscape.core.paths import segment_lengths
+from landscape.core.paths import on_cubic, segment_lengths
 from landscape.core.status import Status
+from landscape.core.trees import Params
 from landscape.methods.base import Method
 from landscape.search.descend import Descender
 from landscape.search.state import Beads, Problem, Stepper, String
@@ -52,7 +53,8 @@ class DSS(Method):
     descends_level: ClassVar[bool] = True
 
     insert: Literal["max", "midpoint"] = "max"
-    """Where a new bead goes: the segment's highest point, or its middle."""
+    """Where a new bead starts: at the segment's highest point, or beside it on the cubic through
+    the nearest beads where the loss is lower; or in the segment's middle."""
     first_midpoint: bool = False
     """Begin every path of two beads with a trained midpoint, failing or not, as the publication
     does; a round of its own, not counted."""
@@ -93,6 +95,7 @@ class _Search:
             string.seen.own.setdefault("tries", np.zeros(len(string.seen.upper)))
             record_round(string, level.level)
         owners, places, fresh, starts, keys, reach = [], [], [], [], [], []
+        bent: dict[int, Params] = {}  # another start of some beads
         for number, string in enumerate(strings):
             lengths = segment_lengths(string.points)
             high = self._too_high(string)
@@ -117,6 +120,9 @@ class _Search:
                     tries,
                 )  # fmt: skip
                 off = off_segment(self.settings.jitter, tries)
+                if not off and not middle and (point := on_cubic(string.points, segment, place)):
+                    bent[len(starts)] = point
+                    string.loss_evals += 1
                 starts.append(new_bead(left, right, place, off, key))
                 keys.append(key)
                 reach.append(lengths[segment])
@@ -125,10 +131,19 @@ class _Search:
                 fresh.append(True)
         if not owners:
             return None
-        targets = np.full(len(owners), level.target)
+        each = np.array([*range(len(starts)), *bent])
         descent = self.descender.start(
-            trees.stack(starts), np.stack(keys), targets, np.array(reach)
+            trees.stack([*starts, *bent.values()]),
+            np.stack(keys)[each],
+            np.full(len(each), level.target),
+            np.array(reach)[each],
         )
+        if bent:
+            chosen = np.arange(len(starts))
+            for other, bead in enumerate(bent, len(starts)):
+                if descent.value[other] < descent.value[bead]:
+                    chosen[bead] = other
+            descent = descent.take(chosen)
         return Beads(np.array(owners), np.array(places), np.array(fresh), descent)
 
     def absorb(self, string: String, beads: Beads) -> None:
