@@ -12,8 +12,8 @@ from landscape.search.trust import within_radius
 
 RELAXATION = 0.2
 MOMENTUM = 0.7
-PATIENCE = 20  # steps in which the gap to the target must have
-SHRUNK = 0.8  # shrunk to this of itself
+PATIENCE = 10  # steps in which the gap to the target must have
+SHRUNK = 0.9  # shrunk to this of itself
 STRIDE = 0.1  # of the bead's reach: a Polyak step's longest
 RATE = 2e-2  # of Adam
 FAR = 1e8  # radii: a longer step is cut to its radius all the same, and could overflow
