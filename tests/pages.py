@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from landscape.report import report, write_html
 from landscape.report.data.measured import ALONG
-from landscape.store.files import read_contents, save_arrays, write_bytes
+from landscape.store.files import read_contents, save_arrays
 from landscape.store.records.base import made
 from landscape.store.records.measures import ModelMeasure, PartMeasure, StringMeasure, TopMeasure
 from landscape.store.records.models import Line, Met, ModelRecord
@@ -62,7 +62,7 @@ def film(row):
 def save(run, rows, length_over="*"):
     for one in rows:
         settings = f"method: dss\nlength_over: '{length_over}'\n"
-        write_bytes(run.settings_file(one.set), settings.encode())
+        run.write_settings(run.settings_file(one.set), settings)
         loss = [[0, one.level], [0.5, (one.max_loss or np.inf)], [1, one.level]]
         run.save_connection(one, {"w": np.zeros((2, 3), np.float32)}, np.array(loss), film(one))
     run.write_results()

@@ -56,6 +56,7 @@ WITHIN = {
         "distances": {"landscape", "task", "trees"},
         "task": {"state", "trees"},
         "landscape": {"state", "task", "trees"},
+        "registry": {"trust"},
         "paths": {"trees"},
         "permute": {"trees"},
         "principal": {"trees"},

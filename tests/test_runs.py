@@ -88,14 +88,15 @@ def test_a_failed_write_leaves_the_old_file_and_no_rest(tmp_path, monkeypatch):
     assert [item.name for item in tmp_path.iterdir()] == ["f"]
 
 
-def test_a_line_cut_off_is_left_out(tmp_path):
-    path = tmp_path / "lines.jsonl"
-    files.append_lines(path, [{"a": 1}, {"a": 2}])
+def test_a_line_cut_off_is_left_out(run):
+    lines = [Line(model=0, step=step, value=1.0) for step in (10, 20, 30)]
+    run.append_history(lines[:2])
+    path = run.directory / "history.jsonl"
     with path.open("a") as file:
-        file.write('{"a": 3, "b')
-    assert files.read_lines(path) == [{"a": 1}, {"a": 2}]
-    files.append_lines(path, [{"a": 4}])
-    assert files.read_lines(path)[-1] == {"a": 4}
+        file.write('{"model": 0, "st')
+    assert run.history() == lines[:2]
+    run.append_history(lines[2:])
+    assert run.history() == lines
 
 
 def test_history_keeps_the_last_of_repeated_lines(run):

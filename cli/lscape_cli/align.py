@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 @options.pairs
 @options.only_levels
 @options.changes
+@options.trust
 @options.common
 def align(
     run: str,

@@ -13,6 +13,7 @@ from lscape_cli import console, options
 @click.command(cls=options.Command)
 @options.config_argument
 @options.changes
+@options.trust
 @options.common
 def check(
     config: str,

@@ -26,6 +26,7 @@ from lscape_cli import console, options
 @options.pairs
 @options.only_levels
 @options.changes
+@options.trust
 @options.common
 def compare(
     run: str,

@@ -28,6 +28,7 @@ UPPER = "components are an upper bound: paths that were not found may join more"
 @options.workers
 @options.log
 @options.changes
+@options.trust
 @options.common
 def connect(
     run: str,

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     help="Change a key of the config's measure section; may be repeated.",
 )  # fmt: skip
 @options.workers
+@options.trust
 @options.common
 def measure(
     run: str,

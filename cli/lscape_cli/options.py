@@ -166,6 +166,17 @@ log = click.option(
     help="Log training, share connected, lengths and costs while the work goes on.",
 )  # fmt: skip
 
+def _trust(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    from landscape.core.trust import trusting
+
+    ctx.with_resource(trusting("named" if value else "known"))
+
+
+trust = click.option(
+    "--trust", is_flag=True, expose_value=False, callback=_trust,
+    help="Run the code that the config names, such as a factory; it is trusted from then on.",
+)  # fmt: skip
+
 pairs = click.option("--pairs", metavar="WHICH", help="Of the models, as for lscape connect.")
 
 

@@ -93,6 +93,7 @@ class Range(click.ParamType):
     "--set", "overrides", multiple=True, metavar="plane.KEY=VALUE",
     help="Change a key of the config's plane section; may be repeated.",
 )  # fmt: skip
+@options.trust
 @options.common
 def plane(
     runs: tuple[str, ...],

@@ -17,6 +17,7 @@ from lscape_cli.report import write, write_sweep
 @options.workers
 @options.log
 @options.changes
+@options.trust
 @options.common
 def run(
     config: str,

@@ -9,6 +9,7 @@ from lscape_cli import console, options
 
 @click.command(cls=options.QuickCommand)
 @options.config_argument
+@options.trust
 @options.changes
 @options.quiet
 @options.as_json

@@ -14,6 +14,7 @@ from lscape_cli import console, options
 @options.workers
 @options.log
 @options.changes
+@options.trust
 @options.common
 def train(
     config: str,

@@ -24,6 +24,7 @@ KINDS = {
     help="Points a segment; by default finer than the search's.",
 )
 @options.workers
+@options.trust
 @options.common
 def verify(
     run: str,

@@ -29,7 +29,7 @@ def connect_of(given: Any) -> tuple[Connect | None, list[Problem]]:
     allowed = [*Searches.model_fields, *kind.model_fields]
     others = given.keys() - set(allowed)
     if others:
-        known = {key for other in METHODS.names() for key in load_method(other).model_fields}
+        known = {key for other in METHODS.at_hand() for key in load_method(other).model_fields}
         problems += [
             (f"connect.{key}", unknown(key, allowed)) for key in given if key in others - known
         ]
@@ -44,8 +44,10 @@ def connect_of(given: Any) -> tuple[Connect | None, list[Problem]]:
     connect = Connect(**dict(common), finder=finder)
     if connect.start_method is not None:
         start, found = method_of(connect.start_method, "connect.start")
-        makers = [name for name in METHODS.names() if load_method(name).makes_start]
-        if start is None or not start.makes_start:
+        makers = [name for name in METHODS.at_hand() if load_method(name).makes_start]
+        if start is None and ":" in connect.start_method:
+            problems += found
+        elif start is None or not start.makes_start:
             said = unknown(connect.start_method, [*makers, f"FILE{PATH_FILE}"], "start")
             problems.append(("connect.start", said))
     problems += _other_searches(connect)

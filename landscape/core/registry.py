@@ -16,8 +16,11 @@ from difflib import get_close_matches
 from importlib import import_module, invalidate_caches
 from importlib.machinery import PathFinder
 from importlib.metadata import entry_points
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
+
+from landscape.core.trust import is_trusted
 
 Base = TypeVar("Base")
 
@@ -40,12 +43,24 @@ class Registry:
         """What may be asked for by name; nothing is imported."""
         return list(dict.fromkeys([*self.built_in, *sorted(entry_points(group=self.group).names)]))
 
+    def at_hand(self) -> list[str]:
+        """The names of what may be imported though nobody has asked for it."""
+        return [
+            *self.built_in,
+            *(
+                found.name
+                for found in entry_points(group=self.group)
+                if found.name not in self.built_in and is_trusted(found.name, _origin_of(found))
+            ),
+        ]
+
     def load(self, name: str) -> Any:
         """What a name, or `module:object`, stands for.
 
         Raises:
             KeyError: there is no such name.
-            ImportError: `module:object` cannot be imported; the message says why.
+            ImportError: `module:object` cannot be imported, or is not trusted; the message says
+                why.
         """
         if ":" in name:
             return load_object(name)
@@ -53,6 +68,7 @@ class Registry:
             module, _, attribute = self.built_in[name].partition(":")
             return getattr(import_module(module), attribute)
         for found in entry_points(group=self.group, name=name):
+            _check_trust(name, _origin_of(found))
             try:
                 return found.load()
             except Exception as error:
@@ -80,6 +96,19 @@ def subclass_of(base: type[Base], found: object, name: str) -> type[Base]:
     return found
 
 
+def _origin_of(entry_point: Any) -> str:
+    return f"the package {_package(entry_point)}, {entry_point.value}"
+
+
+def _check_trust(name: str, origin: str) -> None:
+    """Raise ImportError for code that its user has not said may be run."""
+    if not is_trusted(name, origin):
+        raise ImportError(
+            f"'{name}' is code from {origin}. Importing it runs it: look at it, then --trust runs "
+            "it, this time and later"
+        )
+
+
 def _package(entry_point: Any) -> str:
     return entry_point.dist.name if entry_point.dist else "an installed package"
 
@@ -94,6 +123,8 @@ def load_object(spec: str) -> Any:
     if not re.fullmatch(r"\w+(\.\w+)*:\w+", spec):
         raise ImportError(f"expected 'module:name', got '{spec}'")
     with _working_directory_first():
+        if origin := _origin(module_name):
+            _check_trust(spec, origin)
         _forget_if_stale(module_name)
         try:
             module = import_module(module_name)
@@ -125,6 +156,20 @@ def _working_directory_first() -> Iterator[None]:
     finally:
         with suppress(ValueError):  # the module may have changed the path itself
             sys.path.remove(here)
+
+
+def _origin(module_name: str) -> str | None:
+    """The file that a module, or the package that it is in, would be imported from; None where
+    there is none. Nothing is imported."""
+    package = module_name.partition(".")[0]
+    try:
+        found = PathFinder.find_spec(package, [str(Path.cwd())]) or find_spec(package)
+    except ValueError:  # a module without a specification, as that of the program itself
+        return f"the module {package}"
+    if found is None:
+        return None
+    folders = list(found.submodule_search_locations or ())
+    return found.origin or (folders[0] if folders else f"the module {package}")
 
 
 def _forget_if_stale(module_name: str) -> None:

@@ -69,7 +69,8 @@ def compare(
     searches += [f"{said}, not aligned" for said in searches[: len(sets) - len(searches)]]
     name = f"{budget}-{digest(sets)[:6]}"
     record = ComparisonRecord(name=name, budget=budget, sets=sets, searches=searches)
-    write_comparison(run, record)
+    with run.stage("compare"):
+        write_comparison(run, record)
     return compared(record, compared_rows(run, record))
 
 

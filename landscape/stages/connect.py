@@ -19,7 +19,7 @@ from landscape.stages.rows import RunRows
 from landscape.stages.start_path import given_paths
 from landscape.stages.state import check_paths
 from landscape.stages.tree import connect_tree, tree_is_complete
-from landscape.store.files import RunError, write_bytes
+from landscape.store.files import RunError
 from landscape.store.records.strings import StringRecord, TreeRecord
 from landscape.store.run import Run
 
@@ -92,7 +92,7 @@ def _connect_set(
         run.take_task_rows(name)
         context = connect_context(run, config, name, progress)
         used = settings.model_copy(update={"optimizer": _descends(config, context.optimizer)})
-        write_bytes(run.settings_file(name), dump_section(used).encode())
+        run.write_settings(run.settings_file(name), dump_section(used))
         paths = given_paths(config, context.landscape, context.end_points, chosen, pairs)
         context = context.with_start_paths(paths)
         with workers_of(Compute() if paths else config.compute) as pool:

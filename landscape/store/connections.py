@@ -109,6 +109,11 @@ class ConnectionFiles(Layout):
         there = self._strings(self.sets())
         return [row for row in self.known_rows() if self._string_name(row) not in there]
 
+    def without_row(self, set_name: str) -> int:
+        """How many strings of a set have no row, as where a search was cut off. Raises RunError."""
+        known = {self._string_name(row) for row in self.known_rows(set_name)}
+        return len(self._strings([set_name]) - known)
+
     def _strings(self, sets: Sequence[str]) -> set[str]:
         """The strings' files that are there, listed at once: a folder's names cost less than a
         look at each."""

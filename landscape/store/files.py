@@ -22,7 +22,9 @@ from safetensors.numpy import save
 from landscape.store.records.base import Record, as_dict
 from landscape.store.records.runs import Contents, Header
 
-FORMAT = 2
+FORMAT = 3
+META, CONFIG = "meta.json", "config.yaml"
+ALTERED = "it was altered, or is of another place or run"
 PROFILE = ("profile.position", "profile.loss")
 
 Arrays = dict[str, np.ndarray]
@@ -75,9 +77,27 @@ def checked(kind: Any, value: Any, place: object) -> Any:
         raise RunError(f"{place}: {key}{': ' * bool(key)}{said}{got}") from None
 
 
+def place_of(path: Path) -> str:
+    """Which file of which run this is, by the run's config; nothing for what is in no run, and for
+    meta.json, which says which run it is."""
+    if path.name == META:
+        return ""
+    for folder in path.absolute().parents:
+        if (folder / META).is_file():
+            with contextlib.suppress(OSError):
+                config = hashlib.sha256((folder / CONFIG).read_bytes()).hexdigest()
+                return f"{config}/{path.absolute().relative_to(folder).as_posix()}"
+    return ""
+
+
+def checksum(content: bytes, place: str = "") -> str:
+    """The SHA-256 of a file's content and its place, so that it holds nowhere else."""
+    return hashlib.sha256(place.encode() + content).hexdigest()
+
+
 def write_json(path: Path, record: Mapping[str, Any]) -> None:
     """JSON, of records too, with the checksum of the rest of it under `sha256`."""
-    whole = {**record, "sha256": _checksum(record)}
+    whole = {**record, "sha256": checksum(_canonical(record), place_of(path))}
     text = json.dumps(whole, indent=2, allow_nan=False, default=as_dict)
     write_bytes(path, f"{text}\n".encode())
 
@@ -96,16 +116,16 @@ def read_if_there(path: Path, kind: object) -> list[Any]:
     return read_records(path, kind) if path.exists() else []
 
 
-def _checksum(record: Mapping[str, Any]) -> str:
-    text = json.dumps(record, sort_keys=True, separators=(",", ":"), default=as_dict)
-    return hashlib.sha256(text.encode()).hexdigest()
+def _canonical(record: Mapping[str, Any]) -> bytes:
+    return json.dumps(record, sort_keys=True, separators=(",", ":"), default=as_dict).encode()
 
 
 def read_json(path: Path) -> dict[str, Any]:
     """What `write_json` kept. Raises RunError when the file is missing, is not JSON or altered."""
     record = parsed_json(path)
-    if not isinstance(record, dict) or record.pop("sha256", None) != _checksum(record):
-        raise RunError(f"{path}: does not match its checksum: it was altered")
+    known = record.pop("sha256", None) if isinstance(record, dict) else None
+    if known is None or known != checksum(_canonical(record), place_of(path)):
+        raise RunError(f"{path}: does not match its checksum: {ALTERED}")
     return record
 
 
@@ -145,12 +165,13 @@ def save_arrays(path: Path, arrays: Arrays, record: Mapping[str, Any]) -> str:
     """Keep arrays and JSON, of records too, in one safetensors file, with checksums of both in its
     header; that of the arrays."""
     listed = {name: _kind(array) for name, array in arrays.items()}
-    contents = Contents(arrays=listed, arrays_sha256=digest(arrays))
+    each = {name: digest({name: array}) for name, array in arrays.items()}
+    contents = Contents(arrays=listed, arrays_sha256=digest(arrays), each_sha256=each)
     text = json.dumps({**record, **as_dict(contents)}, allow_nan=False, default=as_dict)
     metadata = {
         "format": str(FORMAT),
         "record": text,
-        "sha256": hashlib.sha256(text.encode()).hexdigest(),
+        "sha256": checksum(text.encode(), place_of(path)),
     }
     # not ascontiguousarray, which gives a scalar an axis
     contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
@@ -174,8 +195,8 @@ def _record_in(metadata: Mapping[str, str], path: Path) -> dict[str, Any]:
     header = checked(Header, metadata, f"{path}: header")
     if int(header.format) > FORMAT:
         raise RunError(f"{path}: format {header.format} is newer than this lscape ({FORMAT})")
-    if hashlib.sha256(header.record.encode()).hexdigest() != header.sha256:
-        raise RunError(f"{path}: its record does not match its checksum: it was altered")
+    if header.sha256 != checksum(header.record.encode(), place_of(path)):
+        raise RunError(f"{path}: its record does not match its checksum: {ALTERED}")
     try:
         return json.loads(header.record)
     except (ValueError, RecursionError) as error:
@@ -217,11 +238,14 @@ def load_arrays(path: Path) -> tuple[Arrays, dict[str, Any]]:
 
 
 def load_some(path: Path, wanted: Callable[[str], bool]) -> Arrays:
-    """The arrays whose names are wanted, without reading the others; so their checksum, which is of
-    all of them, is not looked at. Raises RunError for an altered record, and for arrays that are
-    missing or of another type or shape than it lists."""
+    """The arrays whose names are wanted, without reading the others. Raises RunError for an altered
+    file, and for arrays that are missing or of another type or shape than its record lists."""
     with _opened(path) as (file, _, contents):
-        return _taken(file, filter(wanted, contents.arrays), contents, path)
+        arrays = _taken(file, filter(wanted, contents.arrays), contents, path)
+        for name, array in arrays.items():
+            if digest({name: array}) != contents.each_sha256.get(name):
+                raise RunError(f"{path}: {name} does not match its checksum: it was altered")
+        return arrays
 
 
 def part(record: Mapping[str, Any], section: str, kind: type[Kind], path: Path) -> Kind:
@@ -260,17 +284,6 @@ def append_lines(path: Path, records: Sequence[Record | Mapping[str, Any]]) -> N
         for record in records:
             text = json.dumps(record, allow_nan=False, default=as_dict)
             file.write(text.encode() + b"\n")
-
-
-def read_lines(path: Path) -> list[dict[str, Any]]:
-    """The records of a JSON-lines file; a last line cut off by a kill is left out."""
-    if not path.exists():
-        return []
-    records = []
-    for line in path.read_text().splitlines():
-        with contextlib.suppress(ValueError):
-            records.append(json.loads(line))
-    return records
 
 
 def new_lines(path: Path, offset: int) -> tuple[list[dict[str, Any]], int]:

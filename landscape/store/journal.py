@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import os
@@ -10,7 +9,7 @@ from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
 from typing import BinaryIO, Generic, TypeVar
 
-from landscape.store.files import RunError, checked
+from landscape.store.files import ALTERED, RunError, checked, checksum, place_of
 from landscape.store.records.base import Record, as_dict
 
 log = logging.getLogger("lscape")
@@ -33,6 +32,7 @@ class Journal(Generic[Kind]):
     def _forget(self) -> None:
         self._latest: dict[Hashable, Kind] = {}
         self._read = self._lines = 0
+        self._place = ""
 
     def records(self) -> list[Kind]:
         """The latest record of each key. Only what was appended since the last call is read.
@@ -51,6 +51,7 @@ class Journal(Generic[Kind]):
             return []
         except OSError as error:
             raise RunError(f"{self.path}: unreadable: {error}") from None
+        self._place = place_of(self.path)
         for line in whole.split(b"\n") if whole else ():
             record = self._parsed(line)
             self._latest[self._key(record)] = record
@@ -59,29 +60,34 @@ class Journal(Generic[Kind]):
         return list(self._latest.values())
 
     def _parsed(self, line: bytes) -> Kind:
-        place = f"{self.path}:{self._lines + 1}"
+        where = f"{self.path}:{self._lines + 1}"
         body = line[: -len(SEAL.format("0" * 64))] + b"}"
-        if line != sealed(body):
-            raise RunError(f"{place}: does not match its checksum: it was altered")
-        return checked(self._kind, json.loads(body), place)
+        if line != sealed(body, self._place):
+            raise RunError(f"{where}: does not match its checksum: {ALTERED}")
+        try:
+            record = json.loads(body)
+        except (ValueError, RecursionError) as error:
+            raise RunError(f"{where}: not JSON: {error}") from None
+        return checked(self._kind, record, where)
 
-    def append(self, records: Sequence[Kind]) -> None:
-        """Add records, and sync them together."""
+    def append(self, records: Sequence[Kind], sync: bool = True) -> None:
+        """Add records, and sync them together, unless a crash may lose them."""
         if not records:
             return
         lines = [json.dumps(record, allow_nan=False, default=as_dict) for record in records]
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a+b") as file:
             _drop_torn(file, self.path)
-            file.write(b"".join(sealed(line.encode()) + b"\n" for line in lines))
-            file.flush()
-            os.fsync(file.fileno())
+            place = place_of(self.path)
+            file.write(b"".join(sealed(line.encode(), place) + b"\n" for line in lines))
+            if sync:
+                file.flush()
+                os.fsync(file.fileno())
 
 
-def sealed(body: bytes) -> bytes:
-    """A record's JSON as a line of a journal has it."""
-    seal = SEAL.format(hashlib.sha256(body).hexdigest())
-    return body[:-1] + seal.encode()
+def sealed(body: bytes, place: str) -> bytes:
+    """A record's JSON as a line of a journal at this place has it."""
+    return body[:-1] + SEAL.format(checksum(body, place)).encode()
 
 
 def _drop_torn(file: BinaryIO, path: Path) -> None:
@@ -95,4 +101,4 @@ def _drop_torn(file: BinaryIO, path: Path) -> None:
     file.seek(0)
     whole = file.read().rpartition(b"\n")[0]
     file.truncate(len(whole) + bool(whole))
-    log.warning(f"{path}: its last line was cut off, and is dropped: its pair is searched again")
+    log.warning(f"{path}: its last line was cut off, and is dropped: what it said is found again")

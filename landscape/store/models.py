@@ -7,10 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from landscape.store.files import (
-    append_lines,
-    checked,
     read_if_there,
-    read_lines,
     read_records,
     write_records,
 )
@@ -35,15 +32,16 @@ class ModelFiles(Layout):
     def write_models(self, records: Sequence[ModelRecord]) -> None:
         write_records(self.directory / "models.json", records)
 
+    @property
+    def _history(self) -> Journal[Line]:
+        return Journal(self.history_file, Line, lambda line: (line.model, line.step))
+
     def history(self) -> list[Line]:
-        """By model and step; a resumed run repeats lines, the last one counts."""
-        path = self.history_file
-        lines = checked(list[Line], read_lines(path), path)
-        latest = {(line.model, line.step): line for line in lines}
-        return [latest[key] for key in sorted(latest)]
+        """By model and step; a resumed run repeats lines, the last one counts. Raises RunError."""
+        return sorted(self._history.records(), key=lambda line: (line.model, line.step))
 
     def append_history(self, records: Sequence[Line]) -> None:
-        append_lines(self.history_file, records)
+        self._history.append(records, sync=False)
 
     def _task_history(self, model: int) -> Path:
         return self.training_directory / f"history-{model}.jsonl"

@@ -5,6 +5,7 @@ landscape/store/layout.py has what is where; each kind of file is read and writt
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import tempfile
@@ -63,6 +64,7 @@ def open_run(path: str | Path, runs_dir: str | Path = "runs") -> Run:
             listed = f"; runs in {runs_dir}: {', '.join(known)}" if known else ""
             raise RunError(f"{path}: no such run directory{listed}")
         raise RunError(f"{path}: not a run directory (it has no meta.json)")
+    _check_inside(directory)
     run = Run(directory)
     meta = parsed_json(run.meta_file)
     version = meta.get("format") if isinstance(meta, dict) else None
@@ -73,6 +75,21 @@ def open_run(path: str | Path, runs_dir: str | Path = "runs") -> Run:
         raise RunError(
             f"{directory}: written by {age} lscape (format {version}, this one reads {FORMAT})"
         )
-    if not run.config_file.is_file():
-        raise RunError(f"{run.config_file}: missing")
+    run.checked_config_file()
     return run
+
+
+def _check_inside(directory: Path) -> None:
+    """Raise RunError for what leads out of a run, or is neither file nor folder: whoever made the
+    run may mean harm."""
+    own, folders = directory.resolve(), [directory]
+    while folders:
+        with contextlib.suppress(FileNotFoundError), os.scandir(folders.pop()) as entries:
+            for entry in entries:  # of which some may go while another process works
+                path = Path(entry.path)
+                if entry.is_symlink() and not path.resolve().is_relative_to(own):
+                    raise RunError(f"{path}: a link that leads out of the run")
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(path)
+                elif not (entry.is_symlink() or entry.is_file()) and os.path.lexists(path):
+                    raise RunError(f"{path}: neither a file nor a folder")

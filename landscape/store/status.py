@@ -4,17 +4,33 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from landscape.config.validation import ConfigError
 from landscape.config.yaml_source import read_file
-from landscape.store.files import FORMAT, RunError, checked, read_json, write_json
+from landscape.store.files import (
+    ALTERED,
+    FORMAT,
+    RunError,
+    checked,
+    checksum,
+    place_of,
+    read_json,
+    write_bytes,
+    write_json,
+)
 from landscape.store.layout import Layout
 from landscape.store.records.runs import Meta
 
 LOOK_SECONDS = 0.5  # `in_use` holds the lock for a moment: that is no other process at work
+SEAL = "# sha256: "  # begins the last line of settings
+EXPORTS = {"figures", "pictures"}  # folders of what the report writes
+UNFINISHED = ("checkpoint", "search-", "task-")  # begin the names of what is there for a while
+KEPT = {".json", ".jsonl", ".safetensors", ".yaml"}
 
 
 def _keys_and_values(path: Path) -> dict[str, Any]:
@@ -56,8 +72,41 @@ class StatusFiles(Layout):
     def length_over(self, set_name: str) -> str:
         """The parameters that a set's lengths and chords are over. Raises RunError."""
         path = self.settings_file(set_name)
+        self.settings_text(path)
         over = _keys_and_values(path).get("length_over")
         return checked(str, over, f"{path}: length_over")
+
+    def write_settings(self, path: Path, text: str) -> None:
+        """Keep the settings of a set or of measures, as YAML, with their checksum below."""
+        write_bytes(path, f"{text}{SEAL}{checksum(text.encode(), place_of(path))}\n".encode())
+
+    def settings_text(self, path: Path) -> str:
+        """What `write_settings` kept. Raises RunError where it is gone or altered."""
+        try:
+            text, seal, known = path.read_text().rpartition(SEAL)
+        except (OSError, ValueError) as error:
+            raise RunError(f"{path}: unreadable: {error}") from None
+        if not seal or known != f"{checksum(text.encode(), place_of(path))}\n":
+            raise RunError(f"{path}: does not match its checksum: {ALTERED}")
+        return text
+
+    def files(self) -> dict[str, int]:
+        """How many files the run's stages have written, by the folder that they are in; of paths
+        and models that are listed elsewhere, which are many, none."""
+        counts: Counter[str] = Counter()
+        for place, folders, names in os.walk(self.directory):
+            folder = Path(place).relative_to(self.directory)
+            folders[:] = [name for name in folders if not _is_listed(folder / name)]
+            for name in names:
+                if Path(name).suffix in KEPT and not name.startswith((".", *UNFINISHED)):
+                    counts[folder.parts[0] if folder.parts else name] += 1
+        return dict(counts)
+
+    def lost_files(self) -> dict[str, int]:
+        """Of how many files each folder is short since the last stage ended."""
+        known, there = self.meta().files or {}, self.files()
+        short = {name: count - there.get(name, 0) for name, count in known.items()}
+        return {name: count for name, count in short.items() if count > 0}
 
     def update_meta(self, **changes: Any) -> None:
         before: dict[str, Any] = {"format": FORMAT, "stages": {}}
@@ -117,4 +166,12 @@ class StatusFiles(Layout):
 
     def _set_status(self, stage: str, status: str) -> None:
         stages = {**self.meta().stages, stage: status}
-        self.update_meta(status=status, stage=stage, stages=stages)
+        files = {"files": self.files()} if status == "done" else {}
+        self.update_meta(status=status, stage=stage, stages=stages, **files)
+
+
+def _is_listed(folder: Path) -> bool:
+    """Whether a table of the run lists what is in a folder of it, or nothing of the run is."""
+    first, *below = folder.parts
+    by_table = (first == "sets" and len(below) > 1) or (first == "measures" and len(below) > 1)
+    return by_table or first in EXPORTS

@@ -45,6 +45,37 @@ def missing_said(record: dict[str, Any]) -> str:
     )
 
 
+def gone_said(run: Run) -> list[str]:
+    """A sentence for each loss that no table lists: files, rows of strings, ends of curves."""
+    said = [
+        f"{name}: {count} of its files {'are' if count > 1 else 'is'} gone since the last stage "
+        "ended, and no number here is of what is gone; the command that made it makes it again"
+        for name, count in run.lost_files().items()
+    ]
+    for name in run.sets():
+        if count := run.without_row(name):
+            said.append(
+                f"{name}: {count} strings have no row in rows.jsonl, and no number here is of "
+                "them; the same `lscape connect` searches their pairs again"
+            )
+    if run.stage_status("train") == "done":
+        said += _curves_said(run)
+    return said
+
+
+def _curves_said(run: Run) -> list[str]:
+    seen = {line.model: line.step for line in run.history()}
+    twins = run.config()["train"].get("permute") is not None
+    short = [
+        str(model.model)
+        for model in run.models()
+        if model.status == "TRAINED" and model.steps > seen.get(model.model, 0)
+        if not (twins and model.model % 2)
+    ]
+    said = "history.jsonl: lines are gone: the training curves end early of models"
+    return [f"{said} {', '.join(short)}"] * bool(short)
+
+
 def _said(row: LostString | LostModel) -> str:
     of = f"{row.set} {row.a}-{row.b}" if isinstance(row, LostString) else f"{row.model}"
     return f"{of} at {row.level:g}"

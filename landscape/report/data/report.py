@@ -14,7 +14,7 @@ from landscape.report.data.comparisons import comparison_records
 from landscape.report.data.costs import costs_of
 from landscape.report.data.known import Known, best_known_of, by_place, known_of, levels_of
 from landscape.report.data.measured import measures_of
-from landscape.report.data.missing import missing_of, missing_said
+from landscape.report.data.missing import gone_said, missing_of, missing_said
 from landscape.report.data.verdicts import claims_of
 from landscape.store.files import table_text
 from landscape.store.records.models import WIDER, ModelRecord
@@ -71,7 +71,7 @@ def report(
         prefix = f"{name}: " if len(runs) > 1 else ""
         lost = missing_of(run)
         missing += [{"run": name, **record} for record in lost]
-        said = [*map(missing_said, lost), *_notes(run, about, rows, topology)]
+        said = [*map(missing_said, lost), *gone_said(run), *_notes(run, about, rows, topology)]
         notes += [prefix + note for note in said]
     configs = {about["run"]: about["config"] for about in described}
     against = compare(levels, [configs[level["run"]] for level in levels], published)

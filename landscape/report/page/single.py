@@ -192,7 +192,7 @@ def _made(run: Run, about: dict[str, Any]) -> str:
     config = html.preformatted(run.config_file.read_text())
     content = html.details("Config", config, on_paper=True)
     for name in run.sets():
-        settings = html.preformatted(run.settings_file(name).read_text())
+        settings = html.preformatted(run.settings_text(run.settings_file(name)))
         content += html.details(f"Search {name}", settings, on_paper=True)
     facts = {key: _fact(about[key]) for key in ("command", "device", "versions", "commit")}
     facts["model"] = f"{about['models']} of {_fact(about['parameters'])} parameters"

@@ -24,7 +24,7 @@ from landscape.stages.measure.strings import first_of_each_level, measure_string
 from landscape.stages.measure.tasks import hand_out
 from landscape.stages.snapshots import missing
 from landscape.stages.state import check_recomputed
-from landscape.store.files import RunError, write_bytes
+from landscape.store.files import RunError
 from landscape.store.records.measures import (
     ModelMeasure,
     OtherMeasureRecord,
@@ -111,9 +111,8 @@ def measure(
     with run.stage("measure"):
         run.update_meta(measures=name)
         run.keep_changes(name, changes(own, config, "measure"))
-        write_bytes(
-            run.measures_directory(name) / "settings.yaml", dump_section(config.measure).encode()
-        )
+        settings = run.measures_directory(name) / "settings.yaml"
+        run.write_settings(settings, dump_section(config.measure))
         _measure(context, connected, chosen, progress)
         measure_topology(context, connected, chosen, progress)
         strings, models = run.write_measures(name)

@@ -30,10 +30,12 @@ class Header(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class Contents(Record):
-    """In every such record; arrays: the type and shape of each, as `float32[2, 3]`, by name."""
+    """In every such record; arrays: the type and shape of each, as `float32[2, 3]`, by name;
+    each_sha256: the checksum of each, for whoever reads some of them."""
 
     arrays: dict[str, str]
     arrays_sha256: Checksum
+    each_sha256: dict[str, Checksum]
 
 
 StageStatus = Literal["running", "done", "interrupted", "failed"]
@@ -50,7 +52,8 @@ class StateRecord(Record):
 @dataclass(frozen=True, kw_only=True)
 class Meta(Record):
     """What a run was made with, and how far it is; measures: the latest ones; changed: what a set
-    or measures have other than the config, `section.key=value`, by its name."""
+    or measures have other than the config, `section.key=value`, by its name; files: how many the
+    last stage left, by their folder."""
 
     format: OneOrMore
     config_sha256: Checksum
@@ -66,6 +69,7 @@ class Meta(Record):
     parameters: Annotated[Count | None, GIVEN] = None
     models: Annotated[Count | None, GIVEN] = None
     state: Annotated[StateRecord | None, GIVEN] = None
+    files: Annotated[dict[str, Count] | None, GIVEN] = None
 
 
 @dataclass(frozen=True, kw_only=True)
