@@ -2,13 +2,16 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-slow test-torch docs bench bench-full lint check lock clean
+.PHONY: demo test test-slow test-torch faults docs bench bench-full lint check lock clean
 
 demo: .venv/ready
 	$(BIN)/lscape run configs/quickstart.yaml
 
 test: .venv/ready-dev
-	$(BIN)/python -m pytest -m "not slow" -q -n 2
+	$(BIN)/python -m pytest -m "not slow and not faults" -q -n 2
+
+faults: .venv/ready-dev
+	$(BIN)/python -m pytest -m faults -q tests/faults
 
 test-slow: .venv/ready-dev
 	$(BIN)/python -m pytest -m slow -q

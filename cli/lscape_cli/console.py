@@ -6,6 +6,7 @@ import contextlib
 import json
 import logging
 import math
+import re
 import sys
 import time
 from abc import ABC, abstractmethod
@@ -33,7 +34,18 @@ class Report(Protocol):
 
 
 def show(text: str) -> None:
-    click.echo(text)
+    click.echo(legible(text))
+
+
+# what a terminal obeys, what turns the direction of text, and what cannot be written as UTF-8
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+
+
+def legible(text: str) -> str:
+    """A text in which control characters are seen, and no longer obeyed: a name may hold any."""
+    return _UNSEEN.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
 def show_json(value: Any) -> None:
@@ -77,7 +89,7 @@ def _table(columns: Sequence[str], rows: Sequence[Sequence[str]], texts: int) ->
         side = "left" if number < texts else "right"
         table.add_column(column, justify=side, overflow="fold", vertical="bottom")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(legible, row))
     return table
 
 
@@ -109,7 +121,8 @@ def live() -> Iterator[Screen | None]:
             below: Sequence[str],
         ) -> None:
             table = [_table(columns, rows, 1)] if rows else []
-            drawn.update(Group(Text(head), *table, *map(Text, below)), refresh=True)
+            said = [Text(legible(line)) for line in below]
+            drawn.update(Group(Text(legible(head)), *table, *said), refresh=True)
 
         yield show
 
@@ -137,7 +150,7 @@ def _console(stderr: bool = False) -> Console:
 def _tell(console: Console, label: str, style: str, message: str) -> None:
     from rich.text import Text
 
-    console.print(Text.assemble((label, style), message))
+    console.print(Text.assemble((label, style), legible(message)))
 
 
 class _Log(logging.Handler):
@@ -237,7 +250,7 @@ class _Stage:
         return f"{_clock(max(0.0, ahead - (time.monotonic() - self.seen)))} left"
 
     def facts(self) -> str:
-        return "  ".join(f"{key} {_short(value)}" for key, value in self.known.items())
+        return legible("  ".join(f"{key} {_short(value)}" for key, value in self.known.items()))
 
 
 def _clock(seconds: float) -> str:
@@ -263,7 +276,7 @@ class _Stages(ABC):
         if stage not in self.open:
             if done >= total and stage == self.last:
                 return  # said already
-            self.open[stage] = _Stage(stage, done)
+            self.open[stage] = _Stage(legible(stage), done)
         self.open[stage].update(done, total, facts)
         self.draw(self.open[stage])
         if self.open[stage].finished:

@@ -12,9 +12,12 @@ import yaml
 
 from landscape.config.validation import ConfigError, Problem, shown
 
+MAX_BYTES = 2**18
 MAX_NODES = 10_000
 MAX_DEPTH = 50
 BITS_63 = 2**63
+# what a terminal obeys, and what turns the direction of text: no name has any
+CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x84\x86-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 class _Loader(yaml.SafeLoader):
@@ -93,7 +96,11 @@ def read_file(path: Path) -> tuple[Source, Any]:
     """
     source = Source(str(path))
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            raise ConfigError(f"{path}: longer than {MAX_BYTES:,} bytes, which no config is")
+        text = content.decode("utf-8-sig")
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -248,6 +255,10 @@ class Source:
     def _text(self, text: str, key: str) -> str:
         if re.search("[\ud800-\udfff]", text):
             self.problems.append((key, "holds half of a surrogate pair"))
+            return ""
+        if found := CONTROLS.search(text):
+            said = f"holds the control character U+{ord(found[0]):04X}"
+            self.problems.append((key, said))
             return ""
         return text
 

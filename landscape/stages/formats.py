@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import pickle
+import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeAlias
@@ -15,6 +16,9 @@ from safetensors.numpy import load_file
 
 from landscape.config.endpoint_files import SUFFIXES, TORCH, orbax_tree
 from landscape.store.files import Arrays
+
+LARGE = 2**28  # bytes, which may be packed as tightly as they like
+MOST_PACKED = 100  # the numbers of networks are not alike enough for more
 
 Leaf = np.ndarray | np.generic | bytes | str | float | None
 Tree: TypeAlias = "Mapping[str, Tree] | list[Tree] | tuple[Tree, ...] | Leaf"
@@ -36,9 +40,12 @@ def read_arrays(path: str) -> Arrays:
         allowed = ", ".join(SUFFIXES)
         raise Unreadable(f"{path}: of no known kind (allowed: {allowed}, or a folder of orbax)")
     try:
-        tree = reader(whole)
+        _check_size(whole)
+        return dict(_flat(reader(whole), ""))
     except Unreadable:
         raise
+    except MemoryError as error:
+        raise Unreadable(f"{path}: larger than the memory: {error}") from error
     except ImportError as error:
         raise Unreadable(
             f"{path}: reading it needs {error.name}, which is not installed"
@@ -48,7 +55,18 @@ def read_arrays(path: str) -> Arrays:
     except Exception as error:
         said = (str(error).splitlines() or [""])[0]
         raise Unreadable(f"{path}: no {whole.suffix[1:]} check point: {said:.200}") from error
-    return dict(_flat(tree, ""))
+
+
+def _check_size(path: Path) -> None:
+    """Raise Unreadable for a file that unpacks to much more than networks do."""
+    if not path.is_file() or not zipfile.is_zipfile(path):
+        return
+    with zipfile.ZipFile(path) as packed:
+        size = sum(one.file_size for one in packed.infolist())
+    if size > max(LARGE, MOST_PACKED * path.stat().st_size):
+        raise Unreadable(
+            f"{path}: unpacks to {size:,} bytes, more than {MOST_PACKED} times its own"
+        )
 
 
 def _flat(tree: Tree, name: str) -> list[tuple[str, np.ndarray]]:

@@ -24,7 +24,7 @@ from landscape.store.files import (
     write_json,
 )
 from landscape.store.layout import Layout
-from landscape.store.records.runs import Meta
+from landscape.store.records.runs import KeptConfig, Meta
 
 LOOK_SECONDS = 0.5  # `in_use` holds the lock for a moment: that is no other process at work
 SEAL = "# sha256: "  # begins the last line of settings
@@ -67,7 +67,9 @@ class StatusFiles(Layout):
 
     def config(self) -> dict[str, Any]:
         """The config as plain data. Raises RunError if it was altered or cannot be read."""
-        return _keys_and_values(self.checked_config_file())
+        data = _keys_and_values(self.checked_config_file())
+        checked(KeptConfig, data, self.config_file)
+        return data
 
     def length_over(self, set_name: str) -> str:
         """The parameters that a set's lengths and chords are over. Raises RunError."""

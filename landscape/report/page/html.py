@@ -14,8 +14,11 @@ WORDS = (
     "search", "set", "status", "no path found", "reason", "claim", "verdict", "measure", "shape",
     "metric", "shortening", "run", "over", "best from", "aligned by",
 )  # fmt: skip  # of columns; the rest are numbers
-# nothing may be fetched, whatever a name in a run contains
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+# nothing may be fetched, run or sent, whatever a name in a run contains
+POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; "
+    "form-action 'none'"
+)
 
 REFRESH_SECONDS = 60
 

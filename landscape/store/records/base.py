@@ -25,6 +25,8 @@ Count = Annotated[int, Strict(), Field(ge=0)]
 OneOrMore = Annotated[int, Strict(), Field(gt=0)]
 Flag = Annotated[bool, Strict()]
 Checksum = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+# of a name that figures and terminals show: without what these obey
+Name = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]*$")]
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$")]
 
 # of a field: its key may be left out, and is where it is None; it is no column of a table

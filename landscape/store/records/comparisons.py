@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from landscape.store.records.base import FileName, OneOrMore, Record
+from landscape.store.records.base import FileName, Name, OneOrMore, Record
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,7 +18,7 @@ class ComparisonRecord(Record):
     name: FileName
     budget: OneOrMore
     sets: list[FileName]
-    searches: list[str]
+    searches: list[Name]
 
     def __post_init__(self) -> None:
         if len(self.searches) != len(self.sets):

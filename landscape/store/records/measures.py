@@ -35,6 +35,7 @@ from landscape.store.records.base import (
     Checksum,
     Count,
     FileName,
+    Name,
     Number,
     OneOrMore,
     Part,
@@ -65,7 +66,7 @@ class _WithErrors(Record):
 class StringMeasure(_WithErrors):
     measures: FileName
     set: FileName
-    method: str
+    method: Name
     level: Number
     a: Count
     b: Count
@@ -165,7 +166,7 @@ class PartMeasure(_WithErrors):
 
     level: Number
     model: Count
-    over: str
+    over: Name
     parameters: OneOrMore
     gradient: Amount | None
     smallest: Number | None

@@ -13,6 +13,7 @@ from landscape.store.records.base import (
     Amount,
     Count,
     FileName,
+    Name,
     Number,
     OneOrMore,
     Part,
@@ -40,9 +41,9 @@ class Trajectory(Record):
     """A model of a run on its way; learning_rate: a number, or a schedule in words; distance: how
     far it leaves the plane, at which step; chord: from its first snapshot to its last."""
 
-    run: str
+    run: Name
     model: Count
-    optimizer: str
+    optimizer: Name
     learning_rate: Positive | str
     snapshots: OneOrMore
     distance: Amount
@@ -66,7 +67,7 @@ class PlaneRecord(Record):
     level: Number
     grid: OneOrMore
     span: Span | None = None
-    metric: str
+    metric: Name
     filters: Annotated[dict[str, list[Count] | None] | None, GIVEN] = field(
         default=None, metadata=OPTIONAL
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
+from typing_extensions import TypedDict  # pydantic's, before Python 3.12
 
 from landscape.core.state import Policy
 from landscape.store.records.base import (
@@ -14,6 +15,8 @@ from landscape.store.records.base import (
     Count,
     FileName,
     Flag,
+    Name,
+    Number,
     OneOrMore,
     Record,
 )
@@ -47,6 +50,24 @@ class StateRecord(Record):
 
     policy: Policy
     samples: OneOrMore
+
+
+class KeptLevels(TypedDict):
+    metric: Name
+    split: Name
+    values: list[Number]
+
+
+class KeptTrain(TypedDict):
+    models: Count
+
+
+class KeptConfig(TypedDict):
+    """Of a run's config, what is read without its task; the rest is beside it."""
+
+    task: dict[str, Any]
+    train: KeptTrain
+    levels: KeptLevels
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,6 +19,7 @@ from landscape.store.records.base import (
     Checksum,
     Count,
     FileName,
+    Name,
     Number,
     OneOrMore,
     Part,
@@ -42,8 +43,8 @@ class StringRecord(Record):
 
     What was searched has numbers, and what is CONNECTED all of them."""
 
-    task: str
-    method: str
+    task: Name
+    method: Name
     level: Number
     a: Count
     b: Count
