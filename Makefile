@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-slow test-torch faults docs bench bench-full lint check lock clean
+.PHONY: demo test test-slow test-torch faults fuzz docs bench bench-full lint check lock clean
 
 demo: .venv/ready
 	$(BIN)/lscape run configs/quickstart.yaml
@@ -12,6 +12,9 @@ test: .venv/ready-dev
 
 faults: .venv/ready-dev
 	$(BIN)/python -m pytest -m faults -q tests/faults
+
+fuzz: .venv/ready-dev
+	$(BIN)/python -m tests.faults.fuzz
 
 test-slow: .venv/ready-dev
 	$(BIN)/python -m pytest -m slow -q

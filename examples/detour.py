@@ -1,6 +1,6 @@
 """A method from outside the package: one bead, drawn at random around the middle, again and again.
 
-    lscape run examples/detour.yaml
+    lscape run examples/detour.yaml --trust
     landscape.find_path(loss, a, b, level=0.1, method=Detour(draws=50))
 
 It is of no use in many dimensions; it shows all that a method needs.

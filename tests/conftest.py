@@ -30,6 +30,14 @@ def pytest_collection_modifyitems(config, items):
     items[:] = [item for item in items if item not in torch]
 
 
+@pytest.fixture(autouse=True, scope="session")
+def trusted_elsewhere(tmp_path_factory):
+    """What tests trust is not remembered in the user's home."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield
+
+
 @pytest.fixture(autouse=True)
 def float32_again():
     """No test leaves its precision, or its devices' settings, to the next one."""

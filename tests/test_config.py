@@ -25,6 +25,7 @@ from landscape.config.load import (
 )
 from landscape.config.naming import set_name
 from landscape.config.sections import Connect, pair_list
+from landscape.config.yaml_source import CONTROLS
 from landscape.methods.constrained import Constrained
 from tests.configs import MINIMAL, TOY, VALID, Noise, problem_of, problems, read, toy, yaml_value
 
@@ -270,7 +271,10 @@ def test_endpoints_count_the_models(factory):
 # -- written out, and named ------------------------------------------------------------------------
 
 TEXT = st.one_of(
-    st.text(max_size=30), st.sampled_from(["on", "1e-3", "0o7", "~", "", "<<", "*", "- a", "null"])
+    st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=30).filter(
+        lambda text: not CONTROLS.search(text)
+    ),
+    st.sampled_from(["a\n\tb", "\x85", "on", "1e-3", "0o7", "~", "", "<<", "*", "- a", "null"]),
 )
 NUMBER = st.floats(allow_nan=False, allow_infinity=False)
 RATE = st.floats(min_value=1e-300, max_value=1e300)

@@ -38,8 +38,9 @@ runs/<name>-<hash>/
     tensorboard/                    events of `--log tensorboard`, of the whole run
     report.html
 
-The records, and what each of their keys may be, are in landscape/store/records. Each file has a
-checksum, but for those of lines (.jsonl), which grow, and of settings; rows.jsonl has one a line.
+The records, and what each of their keys may be, are in landscape/store/records. Each file that is
+read again has a checksum over its content and its place (landscape/store/files.py), rows.jsonl and
+history.jsonl one a line; settings have it in their last line.
 Files of pairs lie in a folder for each first model, so that no folder has more than there are
 models.
 """

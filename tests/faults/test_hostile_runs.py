@@ -16,7 +16,7 @@ from landscape.store.journal import sealed
 from landscape.store.listing import list_runs
 from landscape.store.run import create_run, open_run
 from tests.cli.commands import lscape
-from tests.pages import ALL, Page, measured, model, row, save
+from tests.pages import ALL, CONFIG, Page, measured, model, row, save
 from tests.test_browser import browse, needs_browser
 
 EVIL = "<script>document.title='sprung'</script>\"'><img src=x onerror=\"document.title='sprung'\">"
@@ -128,25 +128,27 @@ def test_a_config_that_is_none_is_refused(tmp_path, config):
 # -- names ----------------------------------------------------------------------------------------
 
 
-def named(folder, name):
-    """A run whose every text is a name."""
-    config = json.loads(json.dumps({"task": {"name": name}, "train": {"models": 4}}))
-    config["levels"] = {"metric": name, "split": name, "values": [0.5, 0.1]}
+def named(folder, name, shown):
+    """A run in which every text is a name, or what is shown where names have no control characters
+    in them."""
+    levels = {"metric": shown, "split": shown, "values": [0.5, 0.1]}
+    config = {"task": {"name": shown}, "train": {"models": 4}, "levels": levels}
     facts = {"device": name, "command": name, "versions": {name: name}, "commit": name}
     made = create_run(folder / "runs" / "r-12345678", json.dumps(config), facts)
     with made.stage("train"):
         made.write_models([model(m, []) for m in range(4)])
-    lost = [row(0, 1, 0.05, "NOT_FOUND", reason=name, task=name)]
+    lost = [row(0, 1, 0.05, "NOT_FOUND", reason=name, task=shown)]
     save(made, [*ALL, *lost])
     measured(made, ALL)
     return made
 
 
 def test_a_page_shows_a_name_and_does_not_run_it(tmp_path, unpainted):
-    run = named(tmp_path, EVIL)
+    run = named(tmp_path, EVIL, EVIL)
     write_html([run], report([run]), run.report_file)
     page = Page(run.report_file.read_text())
-    assert {"script", "img", "iframe", "object", "link", "base", "form"}.isdisjoint(page.tags)
+    assert {"script", "iframe", "object", "link", "base", "form"}.isdisjoint(page.tags)
+    assert all(value.startswith("data:") for name, value in page.attributes if name == "src")
     assert not [name for name, _ in page.attributes if name.startswith("on")]
     assert ("content", POLICY) in page.attributes
     policy = dict(part.split(" ", 1) for part in POLICY.split("; "))
@@ -156,8 +158,9 @@ def test_a_page_shows_a_name_and_does_not_run_it(tmp_path, unpainted):
 
 @needs_browser
 @pytest.mark.painted
+@pytest.mark.faults
 def test_a_browser_shows_it_and_does_not_run_it(tmp_path):
-    run = named(tmp_path, EVIL)
+    run = named(tmp_path, EVIL, EVIL)
     write_html([run], report([run]), run.report_file)
     shown, console = browse(tmp_path, "--dump-dom", run.report_file.as_uri())
     assert console == []
@@ -166,13 +169,27 @@ def test_a_browser_shows_it_and_does_not_run_it(tmp_path):
 
 
 def test_a_terminal_shows_it_and_does_not_obey_it(tmp_path, unpainted):
-    run = named(tmp_path, ESCAPES.replace("\udc80", ""))
+    run = named(tmp_path, ESCAPES.replace("\udc80", ""), "digits")
     for form in ("table", "csv", "rows", "json"):
         result = lscape("report", str(run.directory), "--format", form)
         assert result.exit_code == 0, result.output
         assert not set("\x1b\x07\x9b\u202e") & set(result.output), form
     result = lscape("runs", "--runs-dir", str(run.directory.parent))
     assert "r-12345678" in result.output
+
+
+@pytest.mark.parametrize("place", ["config", "row"])
+def test_a_figure_is_given_no_name_that_a_terminal_obeys(tmp_path, place):
+    """matplotlib warns of a letter that it cannot draw, with that letter."""
+    if place == "config":
+        text = json.dumps({"task": {}, "train": {"models": 4}, "levels": {"metric": ESCAPES[:4]}})
+        run = create_run(tmp_path / "runs" / "r", text, {})
+    else:
+        run = create_run(tmp_path / "runs" / "r", CONFIG, {})
+        save(run, [row(0, 1, task=ESCAPES[:4])])
+        run = open_run(run.directory)
+    with pytest.raises(RunError, match=str(run.directory)):
+        report([run])
 
 
 def test_a_folder_s_name_is_shown_too(tmp_path):
