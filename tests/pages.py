@@ -75,7 +75,7 @@ def run(tmp_path):
     with run.stage("train"):
         run.write_models([model(m, levels) for m in range(4)])
         run.append_history(
-            [Line(model=m, step=s, value=1 / (s + 1)) for m in range(4) for s in range(9)]
+            [Line(model=m, step=s, value=1 / (s + 1)) for m in range(4) for s in (*range(8), 100)]
         )
     return run
 

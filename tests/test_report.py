@@ -98,20 +98,23 @@ def test_nothing_is_noted_where_nothing_misleads(run):
     [
         ("", ": unreadable: it has no keys with values"),
         ("[1]", ": unreadable: it has no keys with values"),
-        ("length_over: [", ":1: malformed YAML: "),
+        ("length_over: [}", ":1: malformed YAML: "),
         ("length_over: 3", ": length_over: Input should be a valid string, got 3"),
         ("grid: 50", ": length_over: Input should be a valid string, got None"),
         ("length_over: '*'\ngrid: !!int x", ": unreadable: grid: expected a whole number"),
-        (b"length_over: \xff", ":1: not UTF-8 text"),
-        (None, ": cannot be read: No such file"),
+        (b"length_over: \xff", ": unreadable: 'utf-8' codec"),
+        (b"length_over: 3\n", ": does not match its checksum"),
+        (None, ": unreadable: [Errno 2] No such file"),
     ],
 )
 def test_a_search_without_its_settings(run, text, said):
     save(run, ALL)
     path = run.settings_file("dss-1")
     path.unlink()
-    if text is not None:
-        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    if isinstance(text, str):
+        run.write_settings(path, f"{text}\n")
+    elif text is not None:
+        path.write_bytes(text)
     with pytest.raises(RunError, match=re.escape(f"{path}{said}")):
         report([run])
 

@@ -57,7 +57,7 @@ def test_a_name_of_ones_own(folder, name):
     config = load_config("mine.yaml")
     assert config.task.factory == ("mine:make_task" if code else None)
     assert config.task.name == (None if code else "digits")
-    assert "  lscape run mine.yaml\n" in done.stdout
+    assert f"  lscape run mine.yaml{' --trust' * bool(code)}\n" in done.stdout
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

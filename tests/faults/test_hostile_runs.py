@@ -186,10 +186,9 @@ def test_a_figure_is_given_no_name_that_a_terminal_obeys(tmp_path, place):
         run = create_run(tmp_path / "runs" / "r", text, {})
     else:
         run = create_run(tmp_path / "runs" / "r", CONFIG, {})
-        save(run, [row(0, 1, task=ESCAPES[:4])])
-        run = open_run(run.directory)
+        run.append_rows([row(0, 1, task=ESCAPES[:4])])
     with pytest.raises(RunError, match=str(run.directory)):
-        report([run])
+        report([open_run(run.directory)])
 
 
 def test_a_folder_s_name_is_shown_too(tmp_path):
