@@ -166,6 +166,7 @@ log = click.option(
     help="Log training, share connected, lengths and costs while the work goes on.",
 )  # fmt: skip
 
+
 def _trust(ctx: click.Context, param: click.Parameter, value: bool) -> None:
     from landscape.core.trust import trusting
 
