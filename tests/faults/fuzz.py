@@ -64,7 +64,8 @@ def shape_of(said: str) -> str:
 def tried(reader: Reader, corpus: Sequence[bytes], number: int, seed: str) -> dict[str, bytes]:
     """Try so many mutations; the first of each new way to end. Raises for what must not be."""
     drawn, known = random.Random(seed), [*reader.seeds, *corpus]
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory() as name, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the libraries that read, such as zipfile's
         folder = Path(name)
         ends = {shape_of(reader.run(content, folder)): content for content in known}
         new: dict[str, bytes] = {}
@@ -109,7 +110,6 @@ def main() -> None:
     asked.add_argument("--seed", default="0")
     asked.add_argument("--only", nargs="*", default=list(READERS), choices=READERS)
     given = asked.parse_args()
-    warnings.simplefilter("ignore")
     whole = sum(reader.share for reader in READERS.values())
     for name in given.only:
         reader, began = READERS[name], time.monotonic()
