@@ -22,6 +22,10 @@ from landscape.store.records.models import (
 )
 
 
+def _curves(path: Path) -> Journal[Line]:
+    return Journal(path, Line, lambda line: (line.model, line.step))
+
+
 class ModelFiles(Layout):
     """Reads and writes what training found."""
 
@@ -32,28 +36,26 @@ class ModelFiles(Layout):
     def write_models(self, records: Sequence[ModelRecord]) -> None:
         write_records(self.directory / "models.json", records)
 
-    @property
-    def _history(self) -> Journal[Line]:
-        return Journal(self.history_file, Line, lambda line: (line.model, line.step))
-
     def history(self) -> list[Line]:
         """By model and step; a resumed run repeats lines, the last one counts. Raises RunError."""
-        return sorted(self._history.records(), key=lambda line: (line.model, line.step))
+        return sorted(
+            _curves(self.history_file).records(), key=lambda line: (line.model, line.step)
+        )
 
     def append_history(self, records: Sequence[Line]) -> None:
-        self._history.append(records, sync=False)
+        _curves(self.history_file).append(records, sync=False)
 
     def _task_history(self, model: int) -> Path:
         return self.training_directory / f"history-{model}.jsonl"
 
     def append_task_history(self, model: int, records: Sequence[Line]) -> None:
         """Of a worker's task, named by its first model."""
-        append_lines(self._task_history(model), records)
+        _curves(self._task_history(model)).append(records, sync=False)
 
     def take_task_history(self, model: int) -> None:
         """Append the history of a worker's task, which is at work no more."""
         path = self._task_history(model)
-        self.append_history(checked(list[Line], read_lines(path), path))
+        self.append_history(_curves(path).records())
         path.unlink(missing_ok=True)
 
     def _trained(self) -> Journal[ModelRecord]:
