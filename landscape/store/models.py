@@ -35,6 +35,10 @@ class ModelFiles(Layout):
     def write_models(self, records: Sequence[ModelRecord]) -> None:
         write_records(self.directory / "models.json", records)
 
+    def is_trained(self) -> bool:
+        """Whether training has ended: its check point goes once models.json is there."""
+        return (self.directory / "models.json").exists() and not self.checkpoint_file.exists()
+
     def history(self) -> list[Line]:
         """By model and step; a resumed run repeats lines, the last one counts."""
         path = self.history_file
