@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 Fault = Callable[[str, str], None]  # what is done, and to which path
-CHANGES = {
+CHANGES = frozenset({"write", "sync", "remove"})  # before and after each the disk is another
+READS = frozenset({"read"})
+EVENTS = {
     "os.rename": "rename", "os.remove": "remove", "os.mkdir": "mkdir", "os.rmdir": "rmdir",
     "os.chmod": "chmod", "os.truncate": "truncate", "os.link": "link", "os.symlink": "link",
 }  # fmt: skip
@@ -30,21 +31,21 @@ class Killed(BaseException):
 class Disk:
     """What was done to a folder's files: (kind, path), in turn; and the fault of the n-th.
 
-    kinds: those that count, None for all but `read`; at: the number of the first that fails, from
+    kinds: those that count; at: the number of the first that fails, from
     0; lasting: whether all after it fail, too.
     """
 
     folder: str
     fault: Fault | None = None
     at: int = 0
-    kinds: frozenset[str] | None = None
+    kinds: frozenset[str] = CHANGES
     lasting: bool = False
     done: list[tuple[str, str]] = field(default_factory=list)
 
     def hear(self, kind: str, path: str) -> None:
         if not path.startswith(self.folder) or os.path.basename(path) == "lock":
             return
-        if (kind == "read") if self.kinds is None else (kind not in self.kinds):
+        if kind not in self.kinds:
             return
         number = len(self.done)
         self.done.append((kind, path))
@@ -56,11 +57,6 @@ class Disk:
 def kill(kind: str, path: str) -> None:
     """To be lasting: whoever is dead does nothing more."""
     raise Killed(f"{kind} {path}")
-
-
-def die(kind: str, path: str) -> None:
-    """For a process of its own."""
-    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def error(number: int) -> Fault:
@@ -80,8 +76,8 @@ def _hook(event: str, arguments: tuple) -> None:
         path, _, flags = arguments
         if isinstance(path, str | bytes):
             _tell("write" if isinstance(flags, int) and flags & MAKES else "read", path)
-    elif event in CHANGES:
-        _tell(CHANGES[event], arguments[0])
+    elif event in EVENTS:
+        _tell(EVENTS[event], arguments[0])
 
 
 def _tell(kind: str, path: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import textwrap
 from collections.abc import Callable
@@ -62,6 +63,14 @@ STAGES: dict[str, Stage] = {
 
 def write_task(folder: Path) -> None:
     (folder / "product_task.py").write_text(textwrap.dedent(TASK))
+
+
+def write_config(folder: Path) -> None:
+    """small.yaml, and sweep.yaml of it, beside their task."""
+    write_task(folder)
+    (folder / "small.yaml").write_text(json.dumps(SETTINGS))
+    over = {"train.learning_rate": [1e-2, 2e-2]}
+    (folder / "sweep.yaml").write_text(json.dumps({**SETTINGS, "sweep": {"over": over}}))
 
 
 def config(**sections: dict) -> Config:

@@ -11,11 +11,9 @@ import shutil
 import pytest
 
 from landscape.store.files import RunError
-from tests.faults.disk import Disk, Fault, Killed, error, failing, kill
+from tests.faults.disk import CHANGES, READS, Disk, Fault, Killed, error, failing, kill
 from tests.faults.stages import STAGES, Whole
 
-CHANGES = frozenset({"write", "sync", "remove"})  # before and after each the disk is another
-READS = frozenset({"read"})
 QUICK = ("train", "plane", "verify")
 
 pytestmark = pytest.mark.usefixtures("unpainted")

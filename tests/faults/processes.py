@@ -1,0 +1,81 @@
+"""lscape in processes of its own, and what is left of them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parents[2]
+ENVIRONMENT = {
+    **os.environ,
+    "PYTHONPATH": f"{ROOT}:{ROOT / 'cli'}",
+    "LSCAPE_CHECKPOINT_SECONDS": "0.05",
+}
+SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+PATIENCE = 300  # seconds, on a machine that does other work
+
+
+class Moment(NamedTuple):
+    """When a signal comes: so many seconds after the n-th change to the folder of runs."""
+
+    change: int
+    number: signal.Signals
+    seconds: float
+
+
+class Ended(NamedTuple):
+    code: int
+    out: str
+    err: str
+    changes: int | None  # to the folder of runs; None after SIGKILL
+
+
+def lscape(
+    folder: Path, *arguments: object, moment: Moment | None = None, **environment: str
+) -> Ended:
+    """A command in a working directory, whose folder of runs is `runs`."""
+    change, number, seconds = moment or (-1, 0, 0)
+    counts = folder / "changes"
+    counts.unlink(missing_ok=True)
+    command = [
+        sys.executable, "-m", "tests.faults.moment", folder / "runs", change, int(number), seconds,
+        counts, *arguments,
+    ]  # fmt: skip
+    with (folder / "out").open("w+") as out, (folder / "err").open("w+") as err:
+        process = subprocess.Popen(
+            [*map(str, command)], cwd=folder, env=ENVIRONMENT | environment, stdout=out, stderr=err,
+            start_new_session=True,
+        )  # fmt: skip
+        try:
+            code = process.wait(PATIENCE)
+        finally:
+            process.kill()
+        assert orphans(process.pid) == []
+        changes = int(counts.read_text()) if counts.exists() else None
+        return Ended(code, Path(out.name).read_text(), Path(err.name).read_text(), changes)
+
+
+def orphans(session: int, patience: float = 30) -> list[str]:
+    """The processes of a session that are there after so many seconds."""
+    until = time.monotonic() + patience
+    while (found := _of_session(session)) and time.monotonic() < until:
+        time.sleep(0.05)
+    return found
+
+
+def _of_session(session: int) -> list[str]:
+    found = []
+    for place in Path("/proc").iterdir():
+        try:
+            _, _, fields = (place / "stat").read_text().rpartition(") ")
+            state, _, _, own, *_ = fields.split()
+            if int(own) == session and state != "Z":
+                found.append((place / "cmdline").read_text().replace("\0", " "))
+        except (OSError, ValueError):
+            continue
+    return found
