@@ -17,6 +17,7 @@ ENVIRONMENT = {
     "LSCAPE_CHECKPOINT_SECONDS": "0.05",
 }
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+START = [sys.executable, "-m", "tests.faults.moment"]
 PATIENCE = 300  # seconds, on a machine that does other work
 
 
@@ -43,7 +44,7 @@ def lscape(
     counts = folder / "changes"
     counts.unlink(missing_ok=True)
     command = [
-        sys.executable, "-m", "tests.faults.moment", folder / "runs", change, int(number), seconds,
+        *START, folder / "runs", change, int(number), seconds,
         counts, *arguments,
     ]  # fmt: skip
     with (folder / "out").open("w+") as out, (folder / "err").open("w+") as err:
