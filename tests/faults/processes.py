@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,9 +39,12 @@ class Ended(NamedTuple):
 
 
 def lscape(
-    folder: Path, *arguments: object, moment: Moment | None = None, **environment: str
+    folder: Path, *arguments: object, moment: Moment | None = None, hangup: bool = True
 ) -> Ended:
-    """A command in a working directory, whose folder of runs is `runs`."""
+    """A command in a working directory, whose folder of runs is `runs`.
+
+    hangup: whether SIGHUP ends it, and not as by nohup.
+    """
     change, number, seconds = moment or (-1, 0, 0)
     counts = folder / "changes"
     counts.unlink(missing_ok=True)
@@ -48,10 +53,11 @@ def lscape(
         counts, *arguments,
     ]  # fmt: skip
     with (folder / "out").open("w+") as out, (folder / "err").open("w+") as err:
-        process = subprocess.Popen(
-            [*map(str, command)], cwd=folder, env=ENVIRONMENT | environment, stdout=out, stderr=err,
-            start_new_session=True,
-        )  # fmt: skip
+        with _heard(signal.SIGINT), _heard(signal.SIGHUP, hangup):
+            process = subprocess.Popen(
+                [*map(str, command)], cwd=folder, env=ENVIRONMENT, stdout=out, stderr=err,
+                start_new_session=True,
+            )  # fmt: skip
         try:
             code = process.wait(PATIENCE)
         finally:
@@ -59,6 +65,16 @@ def lscape(
         assert orphans(process.pid) == []
         changes = int(counts.read_text()) if counts.exists() else None
         return Ended(code, Path(out.name).read_text(), Path(err.name).read_text(), changes)
+
+
+@contextlib.contextmanager
+def _heard(number: signal.Signals, heard: bool = True) -> Iterator[None]:
+    """Children that begin within hear a signal, or do not, whatever started this process."""
+    before = signal.signal(number, signal.SIG_DFL if heard else signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
 
 
 def orphans(session: int, patience: float = 30) -> list[str]:

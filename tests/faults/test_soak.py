@@ -37,7 +37,7 @@ def test_killed_and_started_again_for_minutes_it_ends_in_a_verified_run(whole: W
         done = []
         for command in (["run", "small.yaml"], ["verify", f"runs/{run_name(whole.config)}"]):
             while True:
-                moment = Moment(draw.randrange(150), draw.choice(SIGNALS), draw.uniform(0, 1))
+                moment = Moment(draw.randrange(300), draw.choice(SIGNALS), draw.uniform(0, 1))
                 ended = lscape(folder, *command, "--quiet", moment=moment)
                 if ended.code == 0:
                     break
