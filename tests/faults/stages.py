@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,30 +19,13 @@ from landscape.stages.verify import verify
 from landscape.store.run import open_run
 from tests.faults.records import differences, leftovers
 
-TASK = '''
-import jax
-import jax.numpy as jnp
-
-from landscape import energy_task
-
-
-def product():
-    """A linear network of two units: w·v = 1 in the mean of both outputs."""
-
-    def loss(p):
-        return jnp.sum((p["v"] @ p["w"] - jnp.eye(2)) ** 2)
-
-    def init(key):
-        w, v = jax.random.normal(key, (2, 2, 2))
-        return {"w": w, "v": v}
-
-    return energy_task(loss, init)
-'''
-
 SETTINGS = {
-    "task": {"factory": "product_task:product"},
+    "task": {
+        "name": "polynomial", "coefficients": [0.1, 0.25, 0.5], "points": 64, "test_points": 64,
+        "hidden": [2], "loss": "mse",
+    },
     "train": {"models": 3, "learning_rate": 1e-2, "max_steps": 3000},
-    "levels": {"values": [1.0, 0.1]},
+    "levels": {"values": [0.05, 0.01]},
     "connect": {"max_steps_per_bead": 500},
     "measure": {"shorten": True, "samples": 20, "points": 1, "steps": 3, "probes": 1},
 }  # fmt: skip
@@ -61,13 +43,8 @@ STAGES: dict[str, Stage] = {
 }
 
 
-def write_task(folder: Path) -> None:
-    (folder / "product_task.py").write_text(textwrap.dedent(TASK))
-
-
 def write_config(folder: Path) -> None:
-    """small.yaml, and sweep.yaml of it, beside their task."""
-    write_task(folder)
+    """small.yaml, and sweep.yaml of it."""
     (folder / "small.yaml").write_text(json.dumps(SETTINGS))
     over = {"train.learning_rate": [1e-2, 2e-2]}
     (folder / "sweep.yaml").write_text(json.dumps({**SETTINGS, "sweep": {"over": over}}))
