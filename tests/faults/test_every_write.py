@@ -59,17 +59,17 @@ def test_killed(whole, stage):
 @pytest.mark.faults
 @pytest.mark.parametrize("stage", STAGES)
 def test_killed_anywhere(whole, stage):
-    put_to(whole, stage, kill, CHANGES, most=60)
+    put_to(whole, stage, kill, CHANGES, most=40)
 
 
 @pytest.mark.faults
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO, errno.EROFS])
 @pytest.mark.parametrize("stage", STAGES)
 def test_refused_anywhere(whole, stage, number):
-    put_to(whole, stage, error(number), CHANGES, most=12)
+    put_to(whole, stage, error(number), CHANGES, most=5)
 
 
 @pytest.mark.faults
 @pytest.mark.parametrize("stage", STAGES)
 def test_unreadable_anywhere(whole, stage):
-    put_to(whole, stage, error(errno.EIO), READS, most=12)
+    put_to(whole, stage, error(errno.EIO), READS, most=6)

@@ -19,7 +19,7 @@ from tests.faults.processes import SIGNALS, Moment, lscape
 from tests.faults.records import differences, leftovers
 from tests.faults.stages import Whole, write_config
 
-MINUTES = float(os.environ.get("LSCAPE_SOAK_MINUTES", "5"))
+MINUTES = float(os.environ.get("LSCAPE_SOAK_MINUTES", "3"))
 CONNECTIONS = int(os.environ.get("LSCAPE_SOAK_CONNECTIONS", "1000"))
 MOST_GROWTH = 10e6  # bytes, of the second half: a leak of 20 kB a connection
 
