@@ -36,8 +36,8 @@ class ModelFiles(Layout):
         write_records(self.directory / "models.json", records)
 
     def is_trained(self) -> bool:
-        """Whether training has ended: its check point goes once models.json is there."""
-        return (self.directory / "models.json").exists() and not self.checkpoint_file.exists()
+        """Whether training has ended: what was kept of it goes once models.json is there."""
+        return (self.directory / "models.json").exists() and not self.training_directory.exists()
 
     def history(self) -> list[Line]:
         """By model and step; a resumed run repeats lines, the last one counts."""

@@ -71,6 +71,6 @@ def leftovers(folder: Path) -> list[str]:
     return sorted(
         str(path.relative_to(folder))
         for path in folder.rglob("*")
-        if path.name.startswith((".", "search-", "task-", "shortening-", "checkpoint"))
+        if path.name.startswith((".", "search-", "task-", "shortening-", "training"))
         or path.suffix == ".partial"
     )
