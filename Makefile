@@ -2,16 +2,13 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-slow test-torch faults fuzz docs bench bench-full lint check lock clean
+.PHONY: demo test test-slow test-torch faults soak fuzz docs bench bench-full lint check lock clean
 
 demo: .venv/ready
 	$(BIN)/lscape run configs/quickstart.yaml
 
 test: .venv/ready-dev
 	$(BIN)/python -m pytest -m "not slow and not faults" -q -n 2
-
-faults: .venv/ready-dev
-	$(BIN)/python -m pytest -m faults -q tests/faults
 
 fuzz: .venv/ready-dev
 	$(BIN)/python -m tests.faults.fuzz
@@ -21,6 +18,15 @@ test-slow: .venv/ready-dev
 
 test-torch: .venv-torch/ready
 	.venv-torch/bin/python -m pytest -m torch -q
+
+# within 40 minutes on 2 cores
+faults: .venv/ready-dev
+	$(BIN)/python -m pytest -m faults -q -n 2 --dist worksteal
+
+# MINUTES of kills and restarts
+MINUTES ?= 30
+soak: .venv/ready-dev
+	LSCAPE_SOAK_MINUTES=$(MINUTES) $(BIN)/python -m pytest -m faults -q -s tests/faults/test_soak.py
 
 docs: .venv/ready-docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet --site-dir site

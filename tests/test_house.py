@@ -52,7 +52,7 @@ MAY_IMPORT = {
 # within a room, what each file may import of it; what is not named imports nothing of it
 WITHIN = {
     "core": {
-        "devices": {"cores", "trees"},
+        "devices": {"compiled", "cores", "trees"},
         "distances": {"landscape", "task", "trees"},
         "task": {"state", "trees"},
         "landscape": {"state", "task", "trees"},
@@ -88,7 +88,7 @@ WITHIN = {
         },
     },
     "store": {
-        "files": {"records"},
+        "files": {"records", "temporary"},
         "layout": {"records"},
         "journal": {"files", "records"},
         "tables": {"files", "records"},
@@ -98,10 +98,10 @@ WITHIN = {
         "models": {"files", "journal", "layout", "records"},
         "paths": {"files", "layout", "records"},
         "planes": {"files", "layout", "records"},
-        "status": {"files", "layout", "records"},
+        "status": {"files", "layout", "records", "temporary"},
         "connections": {"files", "journal", "layout", "records", "tables"},
         "measures": {"connections", "files", "records", "status", "tables"},
-        "run": {"alignments", "files", "measures", "models", "paths", "planes"},
+        "run": {"alignments", "files", "measures", "models", "paths", "planes", "temporary"},
         "listing": {"files", "records", "run", "sweeps"},
     },
     "live": {"scalars": {"following"}, "log": {"following", "scalars"}},

@@ -209,6 +209,7 @@ def test_the_cubic_of_a_circle_is_nearer_to_it_than_its_chord():
     points = {"w": np.stack([np.cos(angles), np.sin(angles)], 1)}
     for segment in range(4):
         found = paths.on_cubic(points, segment, 0.5)
+        assert found is not None
         off = abs(np.linalg.norm(found["w"]) - 1)
         assert off < 0.2 * (1 - np.cos(np.pi / 8))
 

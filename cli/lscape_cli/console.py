@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import logging
 import math
+import os
 import re
 import sys
 import time
@@ -13,7 +15,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import is_dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any, Protocol, cast
 
 import click
 
@@ -71,7 +73,7 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[str]], texts: int
     """The first `texts` columns are words, the others numbers."""
     table = _table(columns, rows, texts)
     console = _console()
-    if sys.stdout.isatty():
+    if console.file.isatty():
         console.print(table)
         return
     console.width = console.measure(table, options=console.options.update(width=10_000)).maximum
@@ -105,7 +107,7 @@ class Screen(Protocol):
 def live() -> Iterator[Screen | None]:
     """A part of the terminal that is drawn again and again; None where there is no terminal."""
     console = _console()
-    if not sys.stdout.isatty() or console.is_dumb_terminal:
+    if not console.file.isatty() or console.is_dumb_terminal:
         yield None
         return
     from rich.console import Group
@@ -141,10 +143,42 @@ def note(message: str, quiet: bool = False) -> None:
         _tell(_console(stderr=True), "", "", message)
 
 
+class _Told:
+    """Standard error, or nothing where nobody listens any more: work does not end with its
+    terminal."""
+
+    def __init__(self) -> None:
+        self.stream = sys.stderr  # None where it was closed before
+
+    @property
+    def encoding(self) -> str:
+        return getattr(self.stream, "encoding", None) or "utf-8"
+
+    def isatty(self) -> bool:
+        return self.stream is not None and self.stream.isatty()
+
+    def fileno(self) -> int:
+        if self.stream is None:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        return self.stream.fileno()
+
+    def write(self, text: str) -> int:
+        if self.stream is not None:
+            with contextlib.suppress(OSError):
+                self.stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        if self.stream is not None:
+            with contextlib.suppress(OSError):
+                self.stream.flush()
+
+
 def _console(stderr: bool = False) -> Console:
     from rich.console import Console
 
-    return Console(stderr=stderr, highlight=False, markup=False, emoji=False, soft_wrap=stderr)
+    file = cast(IO[str], _Told()) if stderr else None
+    return Console(file=file, highlight=False, markup=False, emoji=False, soft_wrap=stderr)
 
 
 def _tell(console: Console, label: str, style: str, message: str) -> None:
@@ -173,14 +207,14 @@ def working(quiet: bool = False) -> Iterator[Report]:
     console = _console(stderr=True)
     with contextlib.ExitStack() as stack:
         report: Report = _silent
-        if not quiet and sys.stderr.isatty() and not console.is_dumb_terminal:
+        if not quiet and console.file.isatty() and not console.is_dumb_terminal:
             bars = _Bars(console)
             stack.enter_context(bars.progress)
             report = bars
         elif not quiet:
             report = _Lines(console)
         stack.enter_context(_logging(_Log(console, logging.WARNING if quiet else logging.INFO)))
-        stack.enter_context(contextlib.redirect_stdout(sys.stderr))
+        stack.enter_context(contextlib.redirect_stdout(console.file))
         yield report
 
 

@@ -30,24 +30,29 @@ class Command(click.Command):
             with _terminable():
                 return super().invoke(ctx)
         except KeyboardInterrupt as stop:
-            terminated = isinstance(stop, Terminated)
-            said = "terminated" if terminated else "interrupted"
+            number = stop.number if isinstance(stop, Terminated) else signal.SIGINT
+            said = "interrupted" if number == signal.SIGINT else "terminated"
             console.note(f"{said}; the same command resumes" if self.resumes else said)
-            sys.exit(143 if terminated else 130)
+            sys.exit(128 + number)
         except BrokenPipeError:
             raise  # click ends quietly
         except OSError as error:
             place = error.filename or ctx.params.get("run") or ctx.params.get("runs_dir")
             said = f"{f'{place}: ' * bool(place)}{error.strerror or error}"
-            hint = "; the run can be resumed by the same command" if self.resumes else ""
-            console.error(said + hint)
+            console.error(said + self.hint)
             sys.exit(1)
         except Exception as error:
-            code = _exit_code(error)
+            code, said = _exit_code(error), str(error)
             if code is None:
-                raise
-            console.error(str(error))
+                if not (said := _out_of_memory(error)):
+                    raise
+                code, said = 1, said + self.hint
+            console.error(said)
             sys.exit(code)
+
+    @property
+    def hint(self) -> str:
+        return "; the run can be resumed by the same command" if self.resumes else ""
 
 
 class QuickCommand(Command):
@@ -65,20 +70,36 @@ def _exit_code(error: Exception) -> int | None:
     return next((code for kind, code in codes.items() if isinstance(error, kind)), None)
 
 
+def _out_of_memory(error: Exception) -> str:
+    """What to do about it, where that is what the error says."""
+    from landscape.core.memory import ADVICE, is_spent
+
+    return f"out of memory: {ADVICE}" if is_spent(error) else ""
+
+
 class Terminated(KeyboardInterrupt):
-    """SIGTERM: what is under way ends as at Ctrl-C, with its status written."""
+    """SIGTERM or SIGHUP: what is under way ends as at Ctrl-C, with its status written."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
 
 
 @contextlib.contextmanager
 def _terminable() -> Iterator[None]:
     def stop(number: int, frame: Any) -> None:
-        raise Terminated
+        raise Terminated(number)
 
-    before = signal.signal(signal.SIGTERM, stop)
+    numbers = [signal.SIGTERM]
+    hangup = getattr(signal, "SIGHUP", None)  # not on Windows
+    if hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN:  # as by nohup
+        numbers.append(hangup)
+    before = {number: signal.signal(number, stop) for number in numbers}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class ExampleName(click.ParamType):

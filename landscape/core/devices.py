@@ -17,6 +17,7 @@ import numpy as np
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from landscape.core import cores, trees
+from landscape.core.compiled import keep_programs
 
 MEMORY = 2**31
 SHARE_ON_DEVICE = 4  # a call's models take up to memory's part in this, with room for copies
@@ -73,9 +74,7 @@ def configure(
     """
     global _plan
     jax.config.update("jax_enable_x64", precision == "float64")
-    if jax.config.values["jax_compilation_cache_dir"] is None:
-        jax.config.update("jax_compilation_cache_dir", str(_cache_directory()))
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    keep_programs(_cache_directory())
     if not _backend_started() and "host_platform_device_count" not in os.environ.get(
         "XLA_FLAGS", ""
     ):

@@ -11,7 +11,7 @@ import numpy as np
 
 from landscape.config.load import Config, ConfigError, SweepConfig, run_name
 from landscape.config.sections import combination_name, pair_list
-from landscape.core import devices, trees
+from landscape.core import devices, memory, trees
 from landscape.core.certificate import segment_evaluator
 from landscape.core.devices import each
 from landscape.core.keys import key_data
@@ -103,6 +103,7 @@ def check(config: Config, progress: Progress = silent) -> dict[str, Any]:
     size = trees.size(landscape.shapes)
     bead = size * scalar + kept_of_bead
     strings = min(group_size(size, config), pairs) * connect.finder.max_beads * bead
+    memory_bytes = models * (size * scalar + kept) + strings
     return {
         "task": config.task.name or config.task.factory,
         "parameters": size,
@@ -118,10 +119,10 @@ def check(config: Config, progress: Progress = silent) -> dict[str, Any]:
         "train_seconds": 0.0 if given else step_seconds * models * train.max_steps,
         "connect_seconds": searches * TYPICAL_GRADIENTS * bead_seconds
         + len(sets) * pairs * len(levels) * 2 * (TYPICAL_BEADS - 1) * profile_seconds,
-        "memory_bytes": models * (size * scalar + kept) + strings,
+        "memory_bytes": memory_bytes,
         "disk_bytes": (models + len(sets) * pairs * TYPICAL_BEADS) * len(levels) * size * scalar,
         "notes": [
-            *filter(None, [early]),
+            *filter(None, [early, _too_much(memory_bytes)]),
             f"training time is at most: every model spends its {train.max_steps} steps",
             f"connecting time and disk suppose {TYPICAL_GRADIENTS} gradients and {TYPICAL_BEADS} "
             "beads a pair and level of each method; low levels can take ten times that",
@@ -155,6 +156,17 @@ def check_sweep(config: SweepConfig, progress: Progress = silent) -> list[dict[s
     if problems:
         raise ConfigError(*problems)
     return found
+
+
+def _too_much(memory_bytes: int) -> str:
+    """A note where there is less memory than may be needed."""
+    there = memory.free()
+    if there is None or memory_bytes <= there:
+        return ""
+    return (
+        f"memory may run out: at most {memory_bytes / 1e9:.3g} GB are needed, "
+        f"{there / 1e9:.3g} GB are free; {memory.ADVICE}"
+    )
 
 
 def _step(descender: Descender, params: trees.Params, seeds: np.ndarray) -> tuple[float, int]:

@@ -83,7 +83,8 @@ def _connect_set(
         complete = len(wanted(run.rows())) == len(asked) and not links(
             config, RunRows(run, name).known(), chosen, pairs
         )
-    if complete and not _unfinished(run, name, chosen):
+    ended = run.stage_status(f"connect {name}") == "done"  # its last word may be missing
+    if complete and ended and not _unfinished(run, name, chosen):
         log.info(f"{run.directory}: {name} is already finished for these pairs, nothing to do")
         return wanted(run.write_results())
     check_paths(config)

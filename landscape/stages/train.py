@@ -34,7 +34,7 @@ from landscape.stages.train_tasks import hand_out
 from landscape.stages.twins import check_permutation
 from landscape.store.records.models import Given, Line, ModelRecord
 from landscape.store.records.runs import StateRecord
-from landscape.store.run import Run, create_run, open_run
+from landscape.store.run import Run, create_run, is_new, open_run
 
 
 def train(config: Config, runs_dir: str | Path = "runs", progress: Progress = silent) -> Run:
@@ -59,7 +59,8 @@ def train(config: Config, runs_dir: str | Path = "runs", progress: Progress = si
         OSError: The disk is full, or the like.
     """
     directory = Path(runs_dir) / run_name(config)
-    if directory.exists():
+    new = is_new(directory)
+    if not new:
         run = open_run(directory)
         if run.stage_status("train") == "done":
             log.info(f"{directory}: training is already finished, nothing to do")
@@ -82,13 +83,15 @@ def train(config: Config, runs_dir: str | Path = "runs", progress: Progress = si
         check_permutation(config, landscape)
     about = surroundings()
     log.info(f"device: {about['device']}")
-    if not directory.exists():
+    if new:
         sizes = {"parameters": trees.size(landscape.shapes), "models": config.train.models}
         if state := landscape.state:
             about["state"] = StateRecord(policy=state.policy, samples=state.samples)
         create_run(directory, dump_config(config), {**about, **sizes})
     run = open_run(directory)
     with run.stage("train"):
+        if run.is_trained():
+            return run  # by another process, since this one looked
         if config.train.files:
             records = _measure(run, config, landscape, comparisons, progress)
         else:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import errno
 import functools
 import hashlib
 import io
 import json
 import os
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, overload
@@ -21,6 +21,7 @@ from safetensors.numpy import save
 
 from landscape.store.records.base import Record, as_dict
 from landscape.store.records.runs import Contents, Header
+from landscape.store.temporary import temporary_beside
 
 FORMAT = 3
 META, CONFIG = "meta.json", "config.yaml"
@@ -36,20 +37,44 @@ class RunError(Exception):
     """A run directory that cannot be used as asked: the message names the path and the reason."""
 
 
+_held: list[Path] = []
+
+
+@contextlib.contextmanager
+def holding(directory: Path) -> Iterator[None]:
+    """Within, the directory is not made again where somebody removes it."""
+    _held.append(directory)
+    try:
+        yield
+    finally:
+        _held.remove(directory)
+
+
+def make_folder(folder: Path) -> None:
+    """Raises FileNotFoundError where the held directory that it is in has been removed."""
+    for held in _held:
+        if held in (folder, *folder.parents) and not held.is_dir():
+            said = "removed while lscape was working in it"
+            raise FileNotFoundError(errno.ENOENT, said, str(held))
+    folder.mkdir(parents=True, exist_ok=True)
+
+
 def write_bytes(path: Path, content: bytes) -> None:
     """Write the whole file or none of it: a temporary file beside it, fsync, rename.
 
     Raises OSError (full or read-only disk) with the old file, if any, untouched.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    make_folder(path.parent)
+    handle, temporary = temporary_beside(path)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
+            os.chmod(temporary, 0o644)
+            if os.name == "nt":
+                file.close()  # Windows moves no open file
+            os.replace(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
@@ -275,7 +300,7 @@ def profile_in(arrays: Arrays, path: Path) -> np.ndarray:
 
 def append_lines(path: Path, records: Sequence[Record | Mapping[str, Any]]) -> None:
     """Add a line of JSON a record."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     with path.open("a+b") as file:
         if file.tell():
             file.seek(-1, os.SEEK_END)

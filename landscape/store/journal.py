@@ -9,7 +9,14 @@ from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
 from typing import BinaryIO, Generic, TypeVar
 
-from landscape.store.files import ALTERED, RunError, checked, checksum, place_of
+from landscape.store.files import (
+    ALTERED,
+    RunError,
+    checked,
+    checksum,
+    make_folder,
+    place_of,
+)
 from landscape.store.records.base import Record, as_dict
 
 log = logging.getLogger("lscape")
@@ -75,7 +82,7 @@ class Journal(Generic[Kind]):
         if not records:
             return
         lines = [json.dumps(record, allow_nan=False, default=as_dict) for record in records]
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(self.path.parent)
         with self.path.open("a+b") as file:
             _drop_torn(file, self.path)
             place = place_of(self.path)

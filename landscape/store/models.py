@@ -36,6 +36,10 @@ class ModelFiles(Layout):
     def write_models(self, records: Sequence[ModelRecord]) -> None:
         write_records(self.directory / "models.json", records)
 
+    def is_trained(self) -> bool:
+        """Whether training has ended: what was kept of it goes once models.json is there."""
+        return (self.directory / "models.json").exists() and not self.training_directory.exists()
+
     def history(self) -> list[Line]:
         """By model and step; a resumed run repeats lines, the last one counts. Raises RunError."""
         return sorted(

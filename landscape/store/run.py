@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from landscape.store.measures import MeasureFiles
 from landscape.store.models import ModelFiles
 from landscape.store.paths import PathFiles
 from landscape.store.planes import PlaneFiles
+from landscape.store.temporary import is_temporary
 
 
 @dataclass(frozen=True, repr=False)
@@ -31,16 +31,25 @@ class Run(ModelFiles, AlignmentFiles, PlaneFiles, PathFiles, MeasureFiles):
 
 
 def create_run(directory: Path, config_text: str, meta: Mapping[str, Any]) -> Run:
-    """A new run directory, complete or absent: it is filled beside its place and moved there."""
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".new-", dir=directory.parent) as temporary:
-        made = Run(Path(temporary) / "run")
-        made.directory.mkdir()
-        write_bytes(made.config_file, config_text.encode())
-        checksum = hashlib.sha256(config_text.encode()).hexdigest()
-        made.update_meta(status="running", config_sha256=checksum, **meta)
-        os.replace(made.directory, directory)
-    return Run(directory)
+    """A new run directory. Its meta.json comes last, and makes it a run: what was begun and cut off
+    is gone on with. Raises RunError when another process holds it."""
+    directory.mkdir(parents=True, exist_ok=True)
+    run = Run(directory)
+    with run.held():
+        if not run.meta_file.exists():
+            write_bytes(run.config_file, config_text.encode())
+            checksum = hashlib.sha256(config_text.encode()).hexdigest()
+            run.update_meta(status="running", config_sha256=checksum, **meta)
+    return run
+
+
+def is_new(directory: Path) -> bool:
+    """Whether `create_run` is to make the run: there is nothing, or only what it had begun."""
+    if not directory.exists():
+        return True
+    run = Run(directory)
+    begun = {run.config_file.name, run.lock_file.name}
+    return all(name in begun or is_temporary(name) for name in os.listdir(directory))
 
 
 def open_run(path: str | Path, runs_dir: str | Path = "runs") -> Run:

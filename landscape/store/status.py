@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 from collections import Counter
@@ -18,6 +19,7 @@ from landscape.store.files import (
     RunError,
     checked,
     checksum,
+    holding,
     place_of,
     read_json,
     write_bytes,
@@ -25,11 +27,14 @@ from landscape.store.files import (
 )
 from landscape.store.layout import Layout
 from landscape.store.records.runs import KeptConfig, Meta
+from landscape.store.temporary import remove_leftovers
+
+WITHOUT_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
 
 LOOK_SECONDS = 0.5  # `in_use` holds the lock for a moment: that is no other process at work
 SEAL = "# sha256: "  # begins the last line of settings
-EXPORTS = {"figures", "pictures"}  # folders of what the report writes
-UNFINISHED = ("checkpoint", "search-", "task-")  # begin the names of what is there for a while
+LEFT_OUT = {"figures", "pictures", "training"}  # folders that the report writes, or that go
+UNFINISHED = ("search-", "task-")  # begin the names of what is there for a while
 KEPT = {".json", ".jsonl", ".safetensors", ".yaml"}
 
 
@@ -141,27 +146,42 @@ class StatusFiles(Layout):
             return True
         return False
 
-    @contextlib.contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Hold the run for one process and keep its status: running, then done, or how it ended.
+    def held(self) -> contextlib.AbstractContextManager[object]:
+        """Hold the run for one process.
 
-        Raises RunError when another process holds it.
+        Raises RunError when another process holds it, and on a disk without locks.
         """
         from filelock import FileLock, Timeout  # here: whoever only reads does not wait for it
 
         # the system's own lock, which ends with the process that holds it
         lock = FileLock(self.lock_file, timeout=LOOK_SECONDS, fallback_to_soft=False)
         try:
-            held = lock.acquire()
+            return lock.acquire()
         except Timeout:
             raise RunError(f"{self.directory}: in use by another lscape process") from None
-        with held:
+        except OSError as error:
+            if error.errno not in WITHOUT_LOCKS:
+                raise
+            raise RunError(
+                f"{self.lock_file}: this file system has no locks ({error.strerror}), so that two "
+                "processes could spoil a run; keep runs on another one (--runs-dir)"
+            ) from None
+
+    @contextlib.contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Hold the run for one process and keep its status: running, then done, or how it ended.
+        What a process that was killed has left on its way is removed.
+
+        Raises RunError as `held`.
+        """
+        with self.held(), holding(self.directory):
+            remove_leftovers(self.directory)
             self._set_status(name, "running")
             try:
                 yield
             except BaseException as error:
                 stopped = isinstance(error, KeyboardInterrupt | GeneratorExit)
-                with contextlib.suppress(OSError):
+                with contextlib.suppress(OSError, RunError):
                     self._set_status(name, "interrupted" if stopped else "failed")
                 raise
             self._set_status(name, "done")
@@ -176,4 +196,4 @@ def _is_listed(folder: Path) -> bool:
     """Whether a table of the run lists what is in a folder of it, or nothing of the run is."""
     first, *below = folder.parts
     by_table = (first == "sets" and len(below) > 1) or (first == "measures" and len(below) > 1)
-    return by_table or first in EXPORTS
+    return by_table or first in LEFT_OUT

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import subprocess
@@ -142,6 +143,7 @@ def fake(monkeypatch):
             "run_name": lambda config: "r",
             "sweep_name": lambda grid: "s",
         },
+        "live.log": {"logged": lambda told, kind, directory: contextlib.nullcontext(told)},
         "store.files": {"RunError": RunError},
         "store.run": {"open_run": opened},
         "store.sweeps": {"open_sweep": lambda path, runs_dir: None},

@@ -100,8 +100,7 @@ def test_wandb_is_given_steps_of_its_own(searched, monkeypatch):
         def define_metric(name, step_metric):
             metrics[name] = step_metric
 
-    fake = types.ModuleType("wandb")
-    fake.init, fake.Error = lambda **given: Started, RuntimeError
+    fake = types.SimpleNamespace(init=lambda **given: Started, Error=RuntimeError)
     monkeypatch.setitem(sys.modules, "wandb", fake)
     log = Log("wandb", run.directory)
     log.close()
@@ -128,6 +127,7 @@ def test_a_look_at_whether_it_is_held_does_not_stop_the_next_stage(trained):
         "print(flush=True); time.sleep(0.1)"
     )
     with subprocess.Popen([sys.executable, "-c", look], stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
         other.stdout.read(1)
         with trained.stage("looked"):
             pass

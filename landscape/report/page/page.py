@@ -38,6 +38,7 @@ from landscape.report.page.single import metric_of
 from landscape.store.files import write_bytes
 from landscape.store.records.strings import StringRecord
 from landscape.store.run import Run
+from landscape.store.temporary import remove_leftovers
 
 MEANINGS = {
     "level": "what the loss must stay below on the whole path. The limit is the level itself "
@@ -92,6 +93,8 @@ def write_html(
         for number, (run, own) in enumerate(zip(runs, rows, strict=True))
     ]
     page, kept = _page(runs, report, rows, drawn, shortest)
+    for run in runs:
+        remove_leftovers(run.directory)
     write_bytes(path, page.encode())
     folder = path.with_name(path.stem.replace("report", "figures", 1))
     for figure in kept:

@@ -18,6 +18,7 @@ from landscape.report.figures import style
 from landscape.report.page import html
 from landscape.report.theory.parts import bars
 from landscape.store.files import table_text, write_bytes
+from landscape.store.temporary import remove_leftovers
 
 LINE_INCHES = 0.17  # of a legend
 
@@ -218,5 +219,6 @@ def write_sweep_html(directory: Path, report: Record) -> Path:
             "Runs", html.bullets(list(runs), "runs") + html.paragraph(_unmeasured(report))
         ),
     ]
+    remove_leftovers(directory)
     write_bytes(path, html.document(title, body).encode())
     return path

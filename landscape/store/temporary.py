@@ -1,0 +1,49 @@
+"""Files on their way to their place, and what of them a killed process has left. No JAX here."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # Windows, where leftovers stay
+    fcntl = None
+
+SUFFIX = ".lscape"  # of no file of anybody else's
+
+
+def temporary_beside(path: Path) -> tuple[int, str]:
+    """A new file in the path's folder, open and its own process's, and its name."""
+    while True:
+        handle, name = tempfile.mkstemp(SUFFIX, f".{path.name}.", path.parent)
+        if fcntl is not None:
+            with contextlib.suppress(OSError):  # a disk without locks
+                fcntl.flock(handle, fcntl.LOCK_EX)
+        if os.fstat(handle).st_nlink:
+            return handle, name
+        os.close(handle)  # `remove_leftovers` came before the lock
+
+
+def is_temporary(name: str) -> bool:
+    return name.startswith(".") and name.endswith(SUFFIX)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what killed processes have left on its way, here and below; what another process is
+    writing stays."""
+    for place in _leftovers(folder):
+        with contextlib.suppress(OSError), open(place, "rb") as file:
+            assert fcntl is not None
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.unlink(place)
+
+
+def _leftovers(folder: Path) -> Iterator[str]:
+    if fcntl is None:
+        return
+    for place, _, names in os.walk(folder):
+        yield from (os.path.join(place, name) for name in names if is_temporary(name))
