@@ -31,7 +31,7 @@ def runs(tmp_path):
         drawn = kept(PlaneRecord, PLANE | {"level": 0.1, "strings": []})
         run.save_plane("pair-0-1-0.1", arrays, drawn)
         rows = {"rows": [np.arange(3.0)], "of": "0" * 64}
-        Checkpoints(run.plane_checkpoint("random-0-0.1"), every=0).keep(lambda: rows)
+        Checkpoints(run.plane_checkpoint("random-0-0.1")).keep(lambda: rows, now=True)
         write_records(run.final_states_file, [kept(FinalStateRecord, END)])
         write_records(run.lower_bounds_file, kept(list[LowerBoundRecord], WALLS))
     return found

@@ -61,7 +61,7 @@ def test_scalars_are_what_the_report_says(searched):
 
 def events_of(folder):
     """The scalars of TensorBoard's event files: records of length, its checksum, data, checksum."""
-    from tensorboardX.proto.event_pb2 import Event
+    from tensorboardX.proto.event_pb2 import Event  # pyright: ignore[reportAttributeAccessIssue]
 
     found = []
     for path in sorted(folder.glob("events.out.tfevents.*")):
