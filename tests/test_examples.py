@@ -29,7 +29,8 @@ def test_a_method_from_outside_by_a_config_and_the_command_line(folder, tmp_path
     name; `--method module:Class` asks for it in another run."""
     runner = CliRunner()
     done = runner.invoke(
-        main, ["run", "detour.yaml", "--no-measure", "--runs-dir", str(tmp_path), "--quiet"]
+        main,
+        ["run", "detour.yaml", "--no-measure", "--runs-dir", str(tmp_path), "--quiet", "--trust"],
     )
     assert done.exit_code == 0, done.output
     (directory,) = tmp_path.glob("detour-*")
@@ -42,7 +43,7 @@ def test_a_method_from_outside_by_a_config_and_the_command_line(folder, tmp_path
     assert name.startswith("detour-") and "draws: 50" in run.settings_file(name).read_text()
     again = runner.invoke(
         main,
-        ["connect", str(directory), "--method", "straight", "--json", "--quiet"],
+        ["connect", str(directory), "--method", "straight", "--json", "--quiet", "--trust"],
     )
     assert again.exit_code == 0, again.output
     assert len(run.sets()) == 2
@@ -64,7 +65,8 @@ def test_a_method_from_outside_by_the_one_call(folder, monkeypatch):
 
 def test_a_wrong_setting_of_a_method_from_outside_is_named(folder, tmp_path):
     done = CliRunner().invoke(
-        main, ["check", "detour.yaml", "--set", "connect.drws=3", "--runs-dir", str(tmp_path)]
+        main,
+        ["check", "detour.yaml", "--trust", "--set", "connect.drws=3", "--runs-dir", str(tmp_path)],
     )
     assert done.exit_code == 2 and "connect.drws" in done.output and "draws" in done.output
 
@@ -112,6 +114,7 @@ def test_a_measure_from_outside(folder, tmp_path):
         [
             "run",
             "detour.yaml",
+            "--trust",
             "--runs-dir",
             str(tmp_path),
             "--quiet",

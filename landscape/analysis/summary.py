@@ -99,8 +99,8 @@ def mean_over_pairs(values: Iterable[PairValue]) -> dict[str, Any]:
     mean, se = float(numbers.mean()), None
     left = len(numbers) - uses
     if left.all():
-        beside = np.repeat(numbers - mean, 2)  # of the mean, so that none is lost to rounding
-        means = -np.bincount(place.ravel(), beside) / left
+        beside = numbers - numbers[0]  # the error of numbers that are alike is 0, not rounding
+        means = (beside.sum() - np.bincount(place.ravel(), np.repeat(beside, 2))) / left
         se = math.sqrt((1 - 1 / len(models)) * float(np.square(means - means.mean()).sum()))
     return {"mean": mean, "se": se, "n": len(numbers), "clustered": "model"}
 

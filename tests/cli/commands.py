@@ -148,9 +148,12 @@ def fake(monkeypatch):
         "store.run": {"open_run": opened},
         "store.sweeps": {"open_sweep": lambda path, runs_dir: None},
         "report": {
-            "report": lambda runs, published: fake.report,
+            "known_of": lambda run: [],
+            "report": lambda runs, published, known: fake.report,
             "levels_csv": lambda report: "level,pairs\n0.1,6\n",
-            "write_html": lambda runs, report, path, pairs: fake.calls.append(("write_html", path)),
+            "write_html": lambda runs, report, path, pairs, known: fake.calls.append(
+                ("write_html", path)
+            ),
         },
         "stages.train": {"train": stage("train", lambda: run)},
         "stages.connect": {
