@@ -63,6 +63,9 @@ def compare(
         listed = source.read(f"[{methods}]", "methods", lambda line: "--methods")
         if source.problems:
             raise ConfigError(*(f"{key}: {said}" for key, said in source.problems))
+        match listed:
+            case [list(inner)]:  # brackets around all of it
+                listed = inner
         records = compare_methods(
             opened, listed, budget, [*overrides, *asked], levels or None, progress
         )

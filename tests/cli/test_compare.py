@@ -19,6 +19,11 @@ def test_a_run_is_compared(config):  # noqa: F811
     assert first["cost"]["difference"] is None and other["cost"]["difference"]["n"] == 1
     assert all(one["function_length"]["n"] == one["connected"] for one in found["records"])
     assert first["connected"] == 0 or first["function_length"]["mean"] >= 1
+    bracketed = [
+        text.replace("dss, {method: bezier, points: 4}", "[dss, {method: bezier, points: 4}]")
+        for text in asked
+    ]
+    assert json.loads(said(*bracketed, "--json")) == found, "brackets around all of it"
     table = said(*asked)
     assert "dss" in table and "bezier" in table
     (figure,) = (line for line in table.splitlines() if line.startswith("figure: "))
