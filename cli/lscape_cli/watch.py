@@ -40,7 +40,8 @@ def watch(run: str, every: float, runs_dir: str) -> None:
 
     follower = Follower(open_run(run, runs_dir))
     with console.live() as screen:
-        held: float | None = None  # when a process was last seen to hold the run
+        free_since = time.monotonic()
+        seen = False  # a process that holds the run
         while True:
             going = follower.run.in_use()
             news = follower.look()
@@ -49,16 +50,18 @@ def watch(run: str, every: float, runs_dir: str) -> None:
             else:
                 _print(news)
             if going:
-                held = time.monotonic()
-            elif held is None or _stopped(follower) or time.monotonic() - held > BETWEEN_STAGES:
+                seen, free_since = True, time.monotonic()
+            elif _is_over(follower, seen) or time.monotonic() - free_since > BETWEEN_STAGES:
                 break
             time.sleep(every)
     console.note(_standing(follower))
 
 
-def _stopped(follower: Follower) -> bool:
-    """Whether a stage has ended before it was done, so that no other follows."""
-    return any(status != "done" for status in follower.run.meta().stages.values())
+def _is_over(follower: Follower, seen: bool) -> bool:
+    """Whether no stage is to be waited for, of a run that no process holds: the latest ended before
+    it was done, or nobody was seen to work. Between two stages a run is free for a moment."""
+    meta = follower.run.meta()
+    return meta.stage is not None and (meta.status != "done" or not seen)
 
 
 def _print(news: News) -> None:
@@ -79,9 +82,11 @@ def _standing(follower: Follower) -> str:
     run = follower.run
     meta = run.meta()
     status = str(meta.status)
-    if status == "running" and not run.in_use():
+    if meta.stage is None:
+        status = "nothing has begun in it"
+    elif status == "running" and not run.in_use():
         status = "killed: no process holds it; the command that made it resumes it"
-    return f"{run.directory.name}: {meta.stage} {status}"
+    return f"{run.directory.resolve().name}: {f'{meta.stage} ' * bool(meta.stage)}{status}"
 
 
 def _overview(follower: Follower) -> tuple[str, list[str], list[list[str]], list[str]]:
@@ -124,10 +129,11 @@ def _training(follower: Follower) -> list[str]:
     lines = list(follower.lines.values())
     if not lines:
         return []
+    config = follower.run.config()
+    models, levels = config["train"]["models"], len(config["levels"]["values"])
     steps, values = [line.step for line in lines], [line.value for line in lines]
     ends = len(list((follower.run.directory / "models").glob("*/[!l]*.safetensors")))
     return [
-        f"training: {len(lines)} models, {min(steps):,} to {max(steps):,} steps, "
-        f"{min(values):.4g} to {max(values):.4g}; {ends} of "
-        f"{len(lines) * len(follower.run.config()['levels']['values'])} end points"
+        f"training: curves of {len(lines)} of {models} models, {min(steps):,} to {max(steps):,} "
+        f"steps, {min(values):.4g} to {max(values):.4g}; {ends} of {models * levels} end points"
     ]

@@ -40,7 +40,9 @@ def _available() -> list[int]:
 
 
 def _group_limit() -> list[int]:
-    """Of a container."""
+    """Of a container: what it may take less what it has."""
+    group = Path("/sys/fs/cgroup")
     with contextlib.suppress(OSError, ValueError):
-        return [int(Path("/sys/fs/cgroup/memory.max").read_text())]
+        limit, taken = (int((group / f"memory.{name}").read_text()) for name in ("max", "current"))
+        return [limit - taken]
     return []

@@ -7,10 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from landscape.store.files import checked, new_lines
+from landscape.store.files import new_lines
+from landscape.store.journal import Journal
+from landscape.store.models import curves_in
 from landscape.store.records.models import Line
 from landscape.store.records.strings import StringRecord
 from landscape.store.run import Run
+
+LONG = 40  # of the name of a pair
 
 
 class Place(NamedTuple):
@@ -73,13 +77,13 @@ class Follower:
         self.lines: dict[int, Line] = {}
         self.rows: dict[Place, StringRecord] = {}
         self.under_way: dict[Place, Round] = {}
+        self._curves: dict[Path, Journal[Line]] = {}
+        self._seen: set[tuple[int, int]] = set()  # models and steps
         self._read: dict[Path, int] = {}
 
     def look(self) -> News:
         """What was added since the last look. Raises RunError where a file is damaged."""
-        news = News()
-        for line in self._added(self.run.history_file):
-            news.lines.append(checked(Line, line, self.run.history_file))
+        news = News(self._new_lines())
         for name in self.run.sets():
             rounds = (_round(name, event) for event in self._added(self.run.events_file(name)))
             news.rounds.extend(one for one in rounds if one)
@@ -94,6 +98,17 @@ class Follower:
         for row in news.rows:
             self.under_way.pop(_place(row), None)
         return news
+
+    def _new_lines(self) -> list[Line]:
+        """Of the run's curves, and of those of workers that are still training."""
+        found = []
+        for path in (self.run.history_file, *self.run.task_histories()):
+            journal = self._curves.setdefault(path, curves_in(path))
+            for line in journal.records():
+                if (line.model, line.step) not in self._seen:
+                    self._seen.add((line.model, line.step))
+                    found.append(line)
+        return found
 
     def _added(self, path: Path) -> list[dict[str, object]]:
         lines, self._read[path] = new_lines(path, self._read.get(path, 0))
@@ -118,7 +133,7 @@ def _round(set_name: str, event: Mapping[str, object]) -> Round | None:
             "grad_evals": int(gradients),
         }:
             a, _, b = pair.partition("-")
-            if a.isdecimal() and b.isdecimal():
+            if a.isdecimal() and b.isdecimal() and len(pair) < LONG:
                 place = Place(set_name, level, int(a), int(b))
                 return Round(place, number, beads, highest, gradients)
     return None

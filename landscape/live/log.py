@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -11,12 +12,14 @@ from typing import Protocol
 from landscape.config.validation import ConfigError
 from landscape.live.following import Follower
 from landscape.live.scalars import Scalar, scalars_of
-from landscape.store.run import Run
+from landscape.store.run import Run, open_run
+
+log = logging.getLogger("lscape")
 
 SECONDS = 5.0  # between two looks
 
 
-class Told(Protocol):
+class Progress(Protocol):
     """What a stage tells its progress to."""
 
     def __call__(self, stage: str, done: float, total: float, **facts: object) -> None: ...
@@ -95,7 +98,7 @@ class Log:
         self._directory = directory
         self._follower: Follower | None = None
         self._writer: Writer | None = None
-        self._next = 0.0
+        self._kind, self._next, self._failed = kind, 0.0, False
         try:
             __import__(package)
         except ImportError:
@@ -104,29 +107,41 @@ class Log:
             ) from None
 
     def tick(self) -> None:
-        """Look, unless that was a moment ago."""
-        if time.monotonic() >= self._next:
-            self.look()
-            self._next = time.monotonic() + SECONDS
+        """Look, unless that was a moment ago. Where the log fails, that is said, and it ends: the
+        work goes on."""
+        if self._failed or time.monotonic() < self._next:
+            return
+        try:
+            self._look()
+        except Exception as error:  # of whatever kind: a log is no reason to lose work
+            self._failed = True
+            log.warning(f"--log {self._kind}: {error}; the log ends here, the work goes on")
+        self._next = time.monotonic() + SECONDS
 
-    def look(self) -> None:
-        """Log what is new, once the run is there."""
+    def _look(self) -> None:
+        """Log what is new, once this process holds the run: before, another may be logging it."""
         if self._follower is None or self._writer is None:
-            if not (self._directory / "meta.json").is_file():
+            if not Run(self._directory).is_held_here():
                 return
-            self._follower = Follower(Run(self._directory))
+            self._follower = Follower(open_run(self._directory))
             self._writer = self._made(self._follower.run)
         self._writer.write(scalars_of(self._follower.look(), self._follower))
 
     def close(self) -> None:
-        """A last look."""
-        self.look()
+        """A last look, and the end."""
+        self._next = 0.0
+        self.tick()
+        self.abandon()
+
+    def abandon(self) -> None:
+        """The end as it is."""
         if self._writer is not None:
-            self._writer.close()
+            with contextlib.suppress(Exception):
+                self._writer.close()
 
 
 @contextlib.contextmanager
-def logged(progress: Told, kind: str | None, directory: Path) -> Iterator[Told]:
+def logged(progress: Progress, kind: str | None, directory: Path) -> Iterator[Progress]:
     """The same progress, and a log of the run of that directory, if a kind is asked for.
 
     Raises ConfigError where its package is missing.
@@ -142,5 +157,7 @@ def logged(progress: Told, kind: str | None, directory: Path) -> Iterator[Told]:
 
     try:
         yield told
-    finally:
-        log.close()
+    except BaseException:
+        log.abandon()
+        raise
+    log.close()

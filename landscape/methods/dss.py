@@ -141,7 +141,9 @@ class _Search:
         if bent:
             chosen = np.arange(len(starts))
             for other, bead in enumerate(bent, len(starts)):
-                if descent.value[other] < descent.value[bead]:
+                if np.isfinite(descent.value[other]) and not (
+                    descent.value[bead] <= descent.value[other]
+                ):
                     chosen[bead] = other
             descent = descent.take(chosen)
         return Beads(np.array(owners), np.array(places), np.array(fresh), descent)

@@ -164,7 +164,8 @@ def _too_much(memory_bytes: int) -> str:
     if there is None or memory_bytes <= there:
         return ""
     return (
-        f"memory may run out: at most {memory_bytes / 1e9:.3g} GB are needed, "
+        f"memory may run out: parameters, optimisers and paths take up to "
+        f"{memory_bytes / 1e9:.3g} GB, "
         f"{there / 1e9:.3g} GB are free; {memory.ADVICE}"
     )
 

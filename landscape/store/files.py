@@ -50,6 +50,11 @@ def holding(directory: Path) -> Iterator[None]:
         _held.remove(directory)
 
 
+def is_held(directory: Path) -> bool:
+    """Whether it is within `holding`."""
+    return directory.resolve() in [held.resolve() for held in _held]
+
+
 def make_folder(folder: Path) -> None:
     """Raises FileNotFoundError where the held directory that it is in has been removed."""
     for held in _held:
@@ -324,7 +329,7 @@ def new_lines(path: Path, offset: int) -> tuple[list[dict[str, Any]], int]:
         return [], 0
     records = []
     for line in whole.split(b"\n") if whole else ():
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(ValueError, RecursionError):
             records.append(json.loads(line))
     return records, offset + len(whole) + len(end)
 

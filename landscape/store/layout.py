@@ -35,7 +35,7 @@ runs/<name>-<hash>/
                                     string.<number> [beads, 4]: x, y, fraction of the length,
                                     distance from the plane; or, in the place of models,
                                     trajectory.<number> [snapshots, 5]: x, y, step, loss, distance
-    tensorboard/                    events of `--log tensorboard`, of the whole run
+    tensorboard/, wandb/            what `--log` writes
     report.html
 
 The records, and what each of their keys may be, are in landscape/store/records. Each file that is

@@ -22,7 +22,7 @@ from landscape.store.records.models import (
 )
 
 
-def _curves(path: Path) -> Journal[Line]:
+def curves_in(path: Path) -> Journal[Line]:
     return Journal(path, Line, lambda line: (line.model, line.step))
 
 
@@ -43,23 +43,27 @@ class ModelFiles(Layout):
     def history(self) -> list[Line]:
         """By model and step; a resumed run repeats lines, the last one counts. Raises RunError."""
         return sorted(
-            _curves(self.history_file).records(), key=lambda line: (line.model, line.step)
+            curves_in(self.history_file).records(), key=lambda line: (line.model, line.step)
         )
 
     def append_history(self, records: Sequence[Line]) -> None:
-        _curves(self.history_file).append(records, sync=False)
+        curves_in(self.history_file).append(records, sync=False)
+
+    def task_histories(self) -> list[Path]:
+        """The curves of workers' tasks that are not finished."""
+        return sorted(self.training_directory.glob("history-*.jsonl"))
 
     def _task_history(self, model: int) -> Path:
         return self.training_directory / f"history-{model}.jsonl"
 
     def append_task_history(self, model: int, records: Sequence[Line]) -> None:
         """Of a worker's task, named by its first model."""
-        _curves(self._task_history(model)).append(records, sync=False)
+        curves_in(self._task_history(model)).append(records, sync=False)
 
     def take_task_history(self, model: int) -> None:
         """Append the history of a worker's task, which is at work no more."""
         path = self._task_history(model)
-        self.append_history(_curves(path).records())
+        self.append_history(curves_in(path).records())
         path.unlink(missing_ok=True)
 
     def _trained(self) -> Journal[ModelRecord]:

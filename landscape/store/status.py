@@ -20,6 +20,7 @@ from landscape.store.files import (
     checked,
     checksum,
     holding,
+    is_held,
     place_of,
     read_json,
     write_bytes,
@@ -33,7 +34,13 @@ WITHOUT_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
 
 LOOK_SECONDS = 0.5  # `in_use` holds the lock for a moment: that is no other process at work
 SEAL = "# sha256: "  # begins the last line of settings
-LEFT_OUT = {"figures", "pictures", "training"}  # folders that the report writes, or that go
+LEFT_OUT = {
+    "figures",
+    "pictures",
+    "tensorboard",
+    "training",
+    "wandb",
+}  # folders that the report writes, or that go
 UNFINISHED = ("search-", "task-")  # begin the names of what is there for a while
 KEPT = {".json", ".jsonl", ".safetensors", ".yaml"}
 
@@ -134,17 +141,27 @@ class StatusFiles(Layout):
         return self.directory / "lock"
 
     def in_use(self) -> bool:
-        """Whether a process holds the run; True where the system cannot tell."""
+        """Whether a process holds the run; True where its lock may not be looked at."""
+        if not self.lock_file.exists():
+            return False
         try:
-            import fcntl  # not on Windows
-
+            import fcntl
+        except ImportError:  # on Windows
+            try:
+                with self.held():
+                    return False
+            except RunError:
+                return True
+        try:
             with self.lock_file.open("rb") as file:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # closing lets go of it
-        except FileNotFoundError:
-            return False
-        except (ImportError, OSError):
-            return True
+        except OSError as error:
+            return error.errno not in WITHOUT_LOCKS  # without them no process works on a run
         return False
+
+    def is_held_here(self) -> bool:
+        """Whether this process holds the run."""
+        return is_held(self.directory)
 
     def held(self) -> contextlib.AbstractContextManager[object]:
         """Hold the run for one process.

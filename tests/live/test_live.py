@@ -8,9 +8,12 @@ import types
 import pytest
 
 from landscape.config.load import ConfigError
+from landscape.live import log
 from landscape.live.following import Follower
 from landscape.live.log import Log, logged
 from landscape.live.scalars import scalars_of
+from landscape.store.files import RunError
+from landscape.store.records.models import Line
 from landscape.store.run import Run
 
 
@@ -34,14 +37,88 @@ def test_searches_with_a_verdict_are_not_under_way(searched):
 
 def test_a_line_that_is_being_written_is_left_for_the_next_look(trained, tmp_path):
     run = Run(tmp_path)
-    (tmp_path / "history.jsonl").write_text(
-        '{"model": 0, "step": 1, "value": 2.0}\n{"model": 0, "st'
-    )
+    path = tmp_path / "history.jsonl"
+    run.append_history([Line(model=0, step=1, value=2.0), Line(model=0, step=2, value=1.5)])
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-20])
     follower = Follower(run)
     assert [one.step for one in follower.look().lines] == [1]
-    with (tmp_path / "history.jsonl").open("a") as file:
-        file.write('ep": 2, "value": 1.5}\n')
+    path.write_bytes(whole)
     assert [one.value for one in follower.look().lines] == [1.5]
+
+
+def test_an_altered_curve_is_refused_and_a_wild_event_left_out(trained, tmp_path):
+    run = Run(tmp_path)
+    run.append_history([Line(model=0, step=1, value=2.0)])
+    path = tmp_path / "history.jsonl"
+    path.write_text(path.read_text().replace("2.0", "3.0"))
+    with pytest.raises(RunError, match=r"history.jsonl:1: does not match its checksum"):
+        Follower(run).look()
+    path.unlink()
+    run.events_file("dss-1").parent.mkdir(parents=True)
+    run.events_file("dss-1").write_text("[" * 200_000 + "\n" + '{"event": "round"}\n')
+    assert not Follower(run).look()
+
+
+def test_curves_of_workers_at_work_are_followed(tmp_path):
+    run = Run(tmp_path)
+    run.append_task_history(3, [Line(model=3, step=1, value=2.0), Line(model=4, step=1, value=1.0)])
+    follower = Follower(run)
+    assert {one.model for one in follower.look().lines} == {3, 4}
+    run.take_task_history(3)
+    assert not follower.look(), "the same lines are in the run's own file then"
+
+
+class Full:
+    """A writer on a full disk."""
+
+    def __init__(self, run):
+        pass
+
+    def write(self, scalars):
+        raise OSError("no space left")
+
+    def close(self):
+        raise OSError("no space left")
+
+
+def test_a_log_that_fails_ends_and_the_work_goes_on(searched, monkeypatch, caplog):
+    run = searched[0]
+    monkeypatch.setitem(log.WRITERS, "tensorboard", ("tensorboardX", Full))
+    monkeypatch.setattr(log, "SECONDS", 0.0)
+    with logged(lambda *a, **k: None, "tensorboard", run.directory) as told, run.stage("looked"):
+        told("connecting", 1, 2)
+        told("connecting", 2, 2)
+    (said,) = [one.getMessage() for one in caplog.records]
+    assert "no space left" in said and "the work goes on" in said
+
+
+def test_a_log_does_not_hide_why_the_work_ended(searched, monkeypatch):
+    run = searched[0]
+    monkeypatch.setitem(log.WRITERS, "tensorboard", ("tensorboardX", Full))
+    with (
+        pytest.raises(KeyboardInterrupt),
+        logged(lambda *a, **k: None, "tensorboard", run.directory),
+        run.stage("looked"),
+    ):
+        raise KeyboardInterrupt
+
+
+def test_a_command_that_another_process_keeps_out_leaves_that_ones_log(searched):
+    """Its own log begins with the work, and not before."""
+    run = searched[0]
+    folder = run.directory / "tensorboard"
+    folder.mkdir(exist_ok=True)
+    kept = folder / "events.out.tfevents.of-another"
+    kept.write_bytes(b"")
+    with (
+        pytest.raises(RunError),
+        logged(lambda *a, **k: None, "tensorboard", run.directory) as told,
+    ):
+        told("building", 0, 1)
+        raise RunError("in use by another lscape process")
+    assert kept.exists()
+    kept.unlink()
 
 
 def test_scalars_are_what_the_report_says(searched):
@@ -77,7 +154,10 @@ def events_of(folder):
 def test_tensorboard_has_every_number_once_however_often_it_is_logged(searched):
     run, _, first, _ = searched
     for _ in range(2):
-        with logged(lambda *a, **k: None, "tensorboard", run.directory) as told:
+        with (
+            logged(lambda *a, **k: None, "tensorboard", run.directory) as told,
+            run.stage("looked"),
+        ):
             told("connecting", 1, 2)
             told("connecting", 2, 2)
     found = events_of(run.directory / "tensorboard")
@@ -102,8 +182,9 @@ def test_wandb_is_given_steps_of_its_own(searched, monkeypatch):
 
     fake = types.SimpleNamespace(init=lambda **given: Started, Error=RuntimeError)
     monkeypatch.setitem(sys.modules, "wandb", fake)
-    log = Log("wandb", run.directory)
-    log.close()
+    made = Log("wandb", run.directory)
+    with run.stage("looked"):
+        made.close()
     assert told.pop() == "finished"
     assert metrics["train/model-0"] == "train/step"
     assert {"train/model-0": first.lines[0].value, "train/step": 0} in told
