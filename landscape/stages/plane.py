@@ -154,8 +154,8 @@ def asked_of(
 
 
 def is_there(run: Run, name: str, asked: Asked) -> bool:
-    """Whether a plane was evaluated already as it is asked for."""
-    if not run.plane_file(name).exists():
+    """Whether a plane was evaluated already as it is asked for, to its stage's last word."""
+    if not run.plane_file(name).exists() or run.stage_status(f"plane {name}") != "done":
         return False
     record = run.load_plane(name)[1]
     return all(getattr(record, key) == value for key, value in vars(asked).items())

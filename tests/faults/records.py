@@ -71,6 +71,7 @@ def leftovers(folder: Path) -> list[str]:
     return sorted(
         str(path.relative_to(folder))
         for path in folder.rglob("*")
-        if path.name.startswith((".", "search-", "task-", "shortening-", "training"))
+        if path.name.startswith((".", "search-", "task-", "shortening-"))
         or path.suffix == ".partial"
+        or path.parent.name == "training"
     )
