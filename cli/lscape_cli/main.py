@@ -51,7 +51,8 @@ class InOrder(click.Group):
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(package_name="lscape")
-def main() -> None:
+@click.pass_context
+def main(ctx: click.Context) -> None:
     """Are trained networks connected at a given loss, and how curved is the road between them?
 
     \b
@@ -62,3 +63,6 @@ def main() -> None:
     A command exits with 0 for an answer, whatever it says; 1 for a failure; 2 for a mistake in the
     command or the config; 3 where --require-connected is not met; 130 when interrupted.
     """
+    from landscape.core.trust import trusting
+
+    ctx.with_resource(trusting("known"))

@@ -191,7 +191,8 @@ log = click.option(
 def _trust(ctx: click.Context, param: click.Parameter, value: bool) -> None:
     from landscape.core.trust import trusting
 
-    ctx.with_resource(trusting("named" if value else "known"))
+    if value:  # of the group: click never closes a command's context where another option is wrong
+        ctx.find_root().with_resource(trusting("named"))
 
 
 trust = click.option(

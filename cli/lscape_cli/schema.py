@@ -13,8 +13,10 @@ from lscape_cli import console, options
 def schema() -> None:
     """Print the JSON schema of a config, for editors.
 
-    It has the sections, and the keys of every task, method and measure that is installed. An
-    editor that knows YAML schemas checks and completes a config whose first line names the file:
+    It has the sections, and the keys of every task, method and measure. Of an installed plug-in
+    that is not trusted yet it has the name alone: a command with --trust that names it comes
+    first. An editor that knows YAML schemas checks and completes a config whose first line names
+    the file:
 
     \b
       # yaml-language-server: $schema=lscape.schema.json

@@ -29,7 +29,8 @@ def connect_of(given: Any) -> tuple[Connect | None, list[Problem]]:
     allowed = [*Searches.model_fields, *kind.model_fields]
     others = given.keys() - set(allowed)
     if others:
-        known = {key for other in METHODS.at_hand() for key in load_method(other).model_fields}
+        kinds = METHODS.at_hand(load_method).values()
+        known = {key for other in kinds for key in other.model_fields}
         problems += [
             (f"connect.{key}", unknown(key, allowed)) for key in given if key in others - known
         ]
@@ -44,7 +45,8 @@ def connect_of(given: Any) -> tuple[Connect | None, list[Problem]]:
     connect = Connect(**dict(common), finder=finder)
     if connect.start_method is not None:
         start, found = method_of(connect.start_method, "connect.start")
-        makers = [name for name in METHODS.at_hand() if load_method(name).makes_start]
+        methods = METHODS.at_hand(load_method)
+        makers = [name for name, kind in methods.items() if kind.makes_start]
         if start is None and ":" in connect.start_method:
             problems += found
         elif start is None or not start.makes_start:

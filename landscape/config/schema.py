@@ -7,7 +7,7 @@ several keys together (`_disagreements` in load.py, say) has no words in a schem
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -20,7 +20,6 @@ from landscape.config.validation import parameters_of
 from landscape.core.settings import Settings
 from landscape.data import Store
 from landscape.measures.registry import MEASURES, load_measure
-from landscape.methods.base import Method
 from landscape.methods.registry import DEFAULT_METHOD, METHODS, load_method
 from landscape.tasks.registry import TASKS, load_builder
 
@@ -33,14 +32,15 @@ FROM_A_MODULE = {"pattern": r"^\w+(\.\w+)*:\w+$"}
 def config_schema() -> Schema:
     """The schema of a config: its sections, every registered task, method and measure, and sweeps.
 
-    It imports the tasks, and so JAX.
+    It imports the tasks, and so JAX. The settings of a plug-in that is not trusted, or does not
+    load, are free.
     """
     definitions: Schema = {}
     sections = {
         name: _connect(definitions) if kind is Connect else _schema_of(kind, name, definitions)
         for name, kind in SECTIONS.items()
     }
-    also = _several("name", MEASURES.names(), load_measure, definitions)
+    also = _several("name", MEASURES.names(), MEASURES.at_hand(load_measure), definitions)
     sections["measure"]["properties"]["also"] |= also
     required = {name: part.pop("required", []) for name, part in sections.items()}
     task, task_required = _task(definitions)
@@ -84,9 +84,8 @@ def _task(definitions: Schema) -> tuple[Schema, Schema]:
         },
     }
     known, required = [], []
-    for name in TASKS.names():
+    for name, build in TASKS.at_hand(load_builder).items():
         try:
-            build = load_builder(name)
             kind, defaults = parameters_of(build, Store)
         except Exception:  # what evaluating a broken package's annotations raises, say
             continue  # its task can be named, and its keys are free
@@ -117,13 +116,8 @@ def _connect(definitions: Schema) -> Schema:
     one = {"type": method.pop("type"), "anyOf": [{"enum": METHODS.names()}, FROM_A_MODULE]}
     several = {"type": "array", "items": {"type": ["string", "object"]}, "minItems": 2}
     method |= {"anyOf": [one, several]}
-    common["properties"]["also"] |= _several("method", METHODS.names(), load_method, definitions)
-    methods: dict[str, type[Method]] = {}
-    for name in METHODS.names():
-        try:
-            methods[name] = load_method(name)
-        except ImportError:
-            continue  # of a package that is broken: its settings are free
+    methods = METHODS.at_hand(load_method)
+    common["properties"]["also"] |= _several("method", METHODS.names(), methods, definitions)
     every = {key: True for kind in methods.values() for key in kind.model_fields}
     known = []
     for name, kind in methods.items():
@@ -140,20 +134,16 @@ def _connect(definitions: Schema) -> Schema:
 
 
 def _several(
-    key: str, names: Sequence[str], load: Callable[[str], type[Settings]], definitions: Schema
+    key: str, names: Sequence[str], known: Mapping[str, type[Settings]], definitions: Schema
 ) -> Schema:
     """Some of what has these names: each a name, or a name under this key and its settings."""
     name: Schema = {"type": "string", "anyOf": [{"enum": names}, FROM_A_MODULE]}
-    known = []
-    for one in names:
-        try:
-            kind = load(one)
-        except ImportError:
-            continue  # of a package that is broken: its settings are free
+    chosen = []
+    for one, kind in known.items():
         keys = _schema_of(kind, f"also.{one}", definitions)
         keys["properties"] = {key: True, **keys.get("properties", {})}
-        known.append({"if": {"properties": {key: {"const": one}}}, "then": keys})
-    section = {"type": "object", "properties": {key: name}, "required": [key], "allOf": known}
+        chosen.append({"if": {"properties": {key: {"const": one}}}, "then": keys})
+    section = {"type": "object", "properties": {key: name}, "required": [key], "allOf": chosen}
     entry = {"anyOf": [name, section]}
     return {"anyOf": [name, {"type": "array", "items": entry}]}
 

@@ -9,20 +9,21 @@ import inspect
 import re
 import sys
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib import import_module, invalidate_caches
-from importlib.machinery import PathFinder
-from importlib.metadata import entry_points
+from importlib.machinery import ModuleSpec, PathFinder
+from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 
-from landscape.core.trust import is_trusted
+from landscape.core.trust import is_known, is_trusted, trusted_file
 
 Base = TypeVar("Base")
+Loaded = TypeVar("Loaded")
 
 _sources: dict[str, bytes | None] = {}  # what the modules of `module:name` were when loaded
 
@@ -43,16 +44,18 @@ class Registry:
         """What may be asked for by name; nothing is imported."""
         return list(dict.fromkeys([*self.built_in, *sorted(entry_points(group=self.group).names)]))
 
-    def at_hand(self) -> list[str]:
-        """The names of what may be imported though nobody has asked for it."""
-        return [
-            *self.built_in,
-            *(
-                found.name
-                for found in entry_points(group=self.group)
-                if found.name not in self.built_in and is_trusted(found.name, _origin_of(found))
-            ),
-        ]
+    def at_hand(self, load: Callable[[str], Loaded]) -> dict[str, Loaded]:
+        """What may be imported though nobody has asked for it, by its name.
+
+        load: raises ImportError for what cannot be loaded; it is left out.
+        """
+        loaded = {}
+        for name in self.names():
+            found = self._added(name)
+            if found is None or is_known(name, _origin_of(found)):
+                with suppress(ImportError):
+                    loaded[name] = load(name)
+        return loaded
 
     def load(self, name: str) -> Any:
         """What a name, or `module:object`, stands for.
@@ -67,16 +70,21 @@ class Registry:
         if name in self.built_in:
             module, _, attribute = self.built_in[name].partition(":")
             return getattr(import_module(module), attribute)
-        for found in entry_points(group=self.group, name=name):
-            _check_trust(name, _origin_of(found))
-            try:
-                return found.load()
-            except Exception as error:
-                said = f"{found.value} raised {type(error).__name__}{_raised_at(error)}: {error}"
-                raise ImportError(
-                    f"the {self.kind} '{name}' of {_package(found)}: {said}"
-                ) from error
-        raise KeyError(name)
+        found = self._added(name)
+        if found is None:
+            raise KeyError(name)
+        _check_trust(name, _origin_of(found))
+        try:
+            return found.load()
+        except (Exception, SystemExit) as error:
+            said = f"{found.value} raised {type(error).__name__}{_raised_at(error)}: {error}"
+            raise ImportError(f"the {self.kind} '{name}' of {_package(found)}: {said}") from error
+
+    def _added(self, name: str) -> EntryPoint | None:
+        """The entry point that a name stands for; None for what is built in, or nowhere."""
+        if name in self.built_in:
+            return None
+        return next(iter(entry_points(group=self.group, name=name)), None)
 
 
 def subclass_of(base: type[Base], found: object, name: str) -> type[Base]:
@@ -96,20 +104,21 @@ def subclass_of(base: type[Base], found: object, name: str) -> type[Base]:
     return found
 
 
-def _origin_of(entry_point: Any) -> str:
+def _origin_of(entry_point: EntryPoint) -> str:
     return f"the package {_package(entry_point)}, {entry_point.value}"
 
 
 def _check_trust(name: str, origin: str) -> None:
     """Raise ImportError for code that its user has not said may be run."""
     if not is_trusted(name, origin):
+        place = trusted_file()
         raise ImportError(
-            f"'{name}' is code from {origin}. Importing it runs it: look at it, then --trust runs "
-            "it, this time and later"
+            f"'{name}' is code from {origin}. Importing it runs it; add --trust to run it"
+            + (f" (remembered in {place})" if place else "")
         )
 
 
-def _package(entry_point: Any) -> str:
+def _package(entry_point: EntryPoint) -> str:
     return entry_point.dist.name if entry_point.dist else "an installed package"
 
 
@@ -122,10 +131,10 @@ def load_object(spec: str) -> Any:
     module_name, _, name = spec.partition(":")
     if not re.fullmatch(r"\w+(\.\w+)*:\w+", spec):
         raise ImportError(f"expected 'module:name', got '{spec}'")
-    with _working_directory_first():
-        if origin := _origin(module_name):
-            _check_trust(spec, origin)
-        _forget_if_stale(module_name)
+    if origin := _origin(module_name):
+        _check_trust(spec, origin)
+    _forget_if_stale(module_name)
+    with _working_directory_first() if _found_here(module_name) else nullcontext():
         try:
             module = import_module(module_name)
         except (Exception, SystemExit) as error:
@@ -148,9 +157,10 @@ def load_object(spec: str) -> Any:
 
 @contextmanager
 def _working_directory_first() -> Iterator[None]:
+    """Let a module of the working directory import its siblings. Another must not find these: a
+    stranger's folder may hold a `wave.py`."""
     here = str(Path.cwd())
     sys.path.insert(0, here)
-    invalidate_caches()  # the module may have been written a moment ago
     try:
         yield
     finally:
@@ -162,8 +172,9 @@ def _origin(module_name: str) -> str | None:
     """The file that a module, or the package that it is in, would be imported from; None where
     there is none. Nothing is imported."""
     package = module_name.partition(".")[0]
+    invalidate_caches()  # the module may have been written a moment ago
     try:
-        found = PathFinder.find_spec(package, [str(Path.cwd())]) or find_spec(package)
+        found = _found_here(module_name) or find_spec(package)
     except ValueError:  # a module without a specification, as that of the program itself
         return f"the module {package}"
     if found is None:
@@ -172,11 +183,16 @@ def _origin(module_name: str) -> str | None:
     return found.origin or (folders[0] if folders else f"the module {package}")
 
 
+def _found_here(module_name: str) -> ModuleSpec | None:
+    """A module's package in the working directory, where it goes before all others."""
+    return PathFinder.find_spec(module_name.partition(".")[0], [str(Path.cwd())])
+
+
 def _forget_if_stale(module_name: str) -> None:
     """Let a module be read again where another directory's, or an older one, is loaded: a run is
     named after the file's content, so that content must be what runs."""
     package = module_name.partition(".")[0]
-    here = PathFinder.find_spec(package, [str(Path.cwd())])
+    here = _found_here(module_name)
     elsewhere = here and package in sys.modules and here.origin != _file_of(package)
     changed = module_name in _sources and _sources[module_name] != _source_of(module_name)
     if elsewhere or changed:

@@ -29,28 +29,42 @@ def trusting(trust: Trust) -> Iterator[None]:
         _trust.reset(before)
 
 
+def is_known(name: str, origin: str) -> bool:
+    """Whether code of this name, from this file or package, may be run though it is not named
+    now; nothing is remembered."""
+    return _trust.get() == "any" or _line(name, origin) in _remembered()
+
+
 def is_trusted(name: str, origin: str) -> bool:
-    """Whether code of this name, from this file or package, may be run; what is named under
-    `--trust` is remembered."""
-    trust, line = _trust.get(), f"{name}\t{origin}"
-    if trust == "any" or line in _known():
+    """Whether code that is named now, of this name and from this file or package, may be run;
+    under `--trust` it is remembered."""
+    if is_known(name, origin):
         return True
-    if trust == "named":
-        with suppress(OSError, RuntimeError):
-            path = _file()
+    if _trust.get() != "named":
+        return False
+    if path := trusted_file():
+        with suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("a") as file:
-                file.write(f"{line}\n")
-    return trust == "named"
+                file.write(f"{_line(name, origin)}\n")
+    return True
 
 
-def _known() -> list[str]:
-    with suppress(OSError, RuntimeError, ValueError):
-        return _file().read_text().splitlines()
+def trusted_file() -> Path | None:
+    """Where what is trusted is remembered; None where there is no home."""
+    if state := os.environ.get("XDG_STATE_HOME"):
+        return Path(state) / "lscape" / "trusted"
+    with suppress(RuntimeError):
+        return Path.home() / ".local" / "state" / "lscape" / "trusted"
+    return None
+
+
+def _line(name: str, origin: str) -> str:
+    return f"{name}\t{origin}"
+
+
+def _remembered() -> list[str]:
+    path = trusted_file()
+    with suppress(OSError, ValueError):
+        return path.read_text().splitlines() if path else []
     return []
-
-
-def _file() -> Path:
-    """Of what is trusted. Raises RuntimeError where there is no home."""
-    state = os.environ.get("XDG_STATE_HOME")
-    return (Path(state) if state else Path.home() / ".local" / "state") / "lscape" / "trusted"
