@@ -40,9 +40,9 @@ def put_to(whole: Whole, stage: str, fault: Fault, kinds: frozenset[str], most: 
     points, wrong = chosen(count, most, stage), []
     for at in points:
         runs = whole.copy(whole.before(stage), f"{stage}-{at}")
-        with failing(Disk(str(runs), fault, at, kinds, lasting)) as disk:
-            with contextlib.suppress(Killed, OSError, RunError):
-                STAGES[stage](whole.config, runs)
+        disk = Disk(str(runs), fault, at, kinds, lasting)
+        with contextlib.suppress(Killed, OSError, RunError), failing(disk):
+            STAGES[stage](whole.config, runs)
         # curves and check points are as far apart as the machine is slow: the last points of one
         # attempt may be beyond the end of another
         hit = disk.done[at:]
