@@ -35,7 +35,8 @@ class AlignResult:
             `weights-and-scales`.
         spec: Which axes share a permutation.
         before: What is made large, before: the scalar product of the two networks' weights, the
-            sum of the correlations of their units' activations, or minus the loss halfway.
+            sum of the correlations of their units' activations, or minus the loss halfway; minus
+            infinity where that is not finite.
         objective: The same after, the highest of all starts.
         objectives: Where each start ended: the spread says how far to trust the highest.
         distance_before: Of the two networks, in parameter distance.
