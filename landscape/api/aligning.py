@@ -14,9 +14,10 @@ import numpy as np
 from landscape.api import display
 from landscape.api.problem import Problem, Tree, as_landscape, as_params, like
 from landscape.core import paths, trees
+from landscape.core.alignment import Align
 from landscape.core.landscape import Landscape
 from landscape.core.permute import Factors
-from landscape.symmetry.align import RESTARTS, Align, aligner
+from landscape.symmetry.align import RESTARTS, aligner
 from landscape.symmetry.align import symmetries as symmetries_of
 from landscape.symmetry.spec import PermutationSpec
 

@@ -9,12 +9,13 @@ import numpy as np
 
 from landscape.config.load import Config
 from landscape.core import paths, trees
+from landscape.core.alignment import Align
 from landscape.core.certificate import SegmentEvaluator, certify
 from landscape.core.landscape import Landscape
 from landscape.core.permute import Change
 from landscape.stages.build import check_and_cast_params
 from landscape.store.files import Arrays, RunError, load_arrays
-from landscape.store.records.alignments import Align, AlignmentRecord, StraightLine
+from landscape.store.records.alignments import AlignmentRecord, StraightLine
 from landscape.store.run import Run
 from landscape.symmetry.align import Aligner, aligner
 from landscape.symmetry.repair import Middle

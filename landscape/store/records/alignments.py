@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
+from landscape.core.alignment import Align
 from landscape.store.records.base import Amount, Count, Number, Record
-
-Align = Literal["weights", "weights-and-scales", "activations", "straight-through"]
 
 
 @dataclass(frozen=True, kw_only=True)
