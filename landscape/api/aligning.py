@@ -130,8 +130,8 @@ def align(
             activations) and their scales (of rectifiers) are chosen, too; `activations`, over at
             most 2,000 samples; or `straight-through`, the loss halfway between the two.
         axes: The specification by hand, as for `symmetries`; not for `activations`.
-        restarts: Starts of the search: the best known layer first, the identity, and others at
-            random.
+        restarts: How many starts the search has: a start built layer by layer, the identity, then
+            random ones.
         metric: Of a task: what must not change, with the outputs where the task has any.
         split: Of a task: on which of its splits.
         seed: All randomness comes from it.

@@ -358,7 +358,7 @@ class Compute(Settings):
     cluster: Cluster | None = None
     """Where the workers run; null: on this machine, each with its share of the cores and GPUs."""
     scheduler: str | None = None
-    """The address of a Dask scheduler whose workers share them, in the place of workers of our
+    """The address of a Dask scheduler whose workers share them, instead of workers of our
     own."""
 
     @property
