@@ -22,11 +22,13 @@ MAY_IMPORT = {
     "tasks": {"core", "data", "networks"},
     "modules": {"core", "tasks.classification"},
     "config": {
-        "core.settings", "core.state", "data", "measures.base", "measures.registry", "methods.base",
-        "methods.registry", "tasks.registry",
+        "core.alignment", "core.settings", "core.state", "data", "measures.base",
+        "measures.registry", "methods.base", "methods.registry", "tasks.registry",
     },
     "config.examples": {"Outputs", "Task", "energy_task"},  # a user's files: the public names
-    "store": {"config.validation", "config.yaml_source", "core.state", "core.status"},
+    "store": {
+        "config.validation", "config.yaml_source", "core.alignment", "core.state", "core.status",
+    },
     "analysis": {"store.records"},
     "live": {"analysis", "config.validation", "store"},
     "cluster": {
@@ -41,7 +43,7 @@ MAY_IMPORT = {
         "core", "search", "measures", "methods", "symmetry", "analysis", "report.figures",
         "store.files",
     },
-    "report.data": {"analysis", "config.sections", "core.profile", "store"},
+    "report.data": {"analysis", "config.sections", "core.alignment", "core.profile", "store"},
     "report.figures": {"analysis", "core.profile", "report.data", "store"},
     "report.theory": {"analysis", "report.data", "report.figures", "store"},
     "report.page": {

@@ -16,6 +16,7 @@ import pytest
 
 from landscape.analysis.summary import summarise
 from landscape.report import levels_csv, report, write_html
+from landscape.report.data import modulo
 from landscape.report.data.wording import INDEPENDENT, NO_ERROR, footnotes, headline
 from landscape.report.figures.overview import overview
 from landscape.report.figures.style import look
@@ -40,6 +41,17 @@ def test_the_contract(run):
     header, first, _ = levels_csv(found).splitlines()
     record = dict(zip(header.split(","), first.split(","), strict=True))
     assert record["normalized_length_mean"] == "1.2" and record["statuses"] == "6 CONNECTED"
+
+
+@pytest.mark.parametrize("align", ["weights", "weights-and-scales"])
+def test_what_is_one_modulo_symmetries_is_what_pairs_were_aligned_by(run, align):
+    aligned = [replace(one, set="dss-2", align=align) for one in ALL[:2]]
+    save(run, [*ALL, *aligned])
+    (topology,) = report([run])["topology"]
+    assert topology["modulo_permutations"]["aligned_by"] == [align]
+    for said in (modulo.said_of(topology), page_of(run)):
+        assert "in another order" in said
+        assert ("of other signs and scales" in said) == (align == "weights-and-scales")
 
 
 @pytest.mark.painted

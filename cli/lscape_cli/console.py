@@ -96,7 +96,7 @@ def _table(columns: Sequence[str], rows: Sequence[Sequence[str]], texts: int) ->
 
 
 class Screen(Protocol):
-    """Shows a head, a table and lines below in the place of what it showed before."""
+    """Shows a head, a table and lines below instead of what it showed before."""
 
     def __call__(
         self, head: str, columns: Sequence[str], rows: Sequence[Sequence[str]], below: Sequence[str]

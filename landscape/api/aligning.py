@@ -14,9 +14,10 @@ import numpy as np
 from landscape.api import display
 from landscape.api.problem import Problem, Tree, as_landscape, as_params, like
 from landscape.core import paths, trees
+from landscape.core.alignment import Align
 from landscape.core.landscape import Landscape
 from landscape.core.permute import Factors
-from landscape.symmetry.align import RESTARTS, Align, aligner
+from landscape.symmetry.align import RESTARTS, aligner
 from landscape.symmetry.align import symmetries as symmetries_of
 from landscape.symmetry.spec import PermutationSpec
 
@@ -35,7 +36,8 @@ class AlignResult:
             `weights-and-scales`.
         spec: Which axes share a permutation.
         before: What is made large, before: the scalar product of the two networks' weights, the
-            sum of the correlations of their units' activations, or minus the loss halfway.
+            sum of the correlations of their units' activations, or minus the loss halfway; minus
+            infinity where that is not finite.
         objective: The same after, the highest of all starts.
         objectives: Where each start ended: the spread says how far to trust the highest.
         distance_before: Of the two networks, in parameter distance.
@@ -128,8 +130,8 @@ def align(
             activations) and their scales (of rectifiers) are chosen, too; `activations`, over at
             most 2,000 samples; or `straight-through`, the loss halfway between the two.
         axes: The specification by hand, as for `symmetries`; not for `activations`.
-        restarts: Starts of the search: the best known layer first, the identity, and others at
-            random.
+        restarts: How many starts the search has: a start built layer by layer, the identity, then
+            random ones.
         metric: Of a task: what must not change, with the outputs where the task has any.
         split: Of a task: on which of its splits.
         seed: All randomness comes from it.

@@ -23,6 +23,7 @@ from landscape.config.cluster_section import Cluster
 from landscape.config.optax_section import BeadOptimizer, LearningRate
 from landscape.config.train_section import WeightDecay
 from landscape.config.validation import validated
+from landscape.core.alignment import Align
 from landscape.core.settings import ADAPTIVE, Count, Seed, Settings
 from landscape.measures.base import Measure as OtherMeasure
 from landscape.measures.registry import MEASURES, load_measure
@@ -93,7 +94,7 @@ class Searches(Settings):
     start: str | None = None
     """The path that a search begins from: a construction's name, or a safetensors file of
     beads; null: the straight line."""
-    align: Literal["weights", "weights-and-scales", "activations", "straight-through"] | None = None
+    align: Align | None = None
     """Permute the units of the second end so that it is near the first: by its weights; by these
     with the signs and scales of its units, where the activation allows; by its activations; or so
     that the loss halfway is low. Search the pair so besides as it is; null: as it is alone."""
@@ -357,7 +358,7 @@ class Compute(Settings):
     cluster: Cluster | None = None
     """Where the workers run; null: on this machine, each with its share of the cores and GPUs."""
     scheduler: str | None = None
-    """The address of a Dask scheduler whose workers share them, in the place of workers of our
+    """The address of a Dask scheduler whose workers share them, instead of workers of our
     own."""
 
     @property

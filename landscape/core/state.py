@@ -16,7 +16,7 @@ STATISTICS = (
 
 
 class Variables(NamedTuple):
-    """What the metrics of a task with state are given in the place of the parameters."""
+    """What the metrics of a task with state are given instead of the parameters."""
 
     params: Any
     state: Any

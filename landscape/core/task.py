@@ -123,7 +123,7 @@ class Task:
             shorter than: the length of the shortest where that is known, or a lower bound on it.
             It is of levels of the metric `loss`. None for none.
         state: What follows from the parameters, such as running statistics; None for none. The
-            metrics and `outputs` of a task with state are given `Variables` in the place of the
+            metrics and `outputs` of a task with state are given `Variables` instead of the
             parameters.
         beside: Names of arrays that a file of such a network may have, and that are neither
             parameters nor state, as a counter of batches. They are left out.

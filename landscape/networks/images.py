@@ -105,7 +105,7 @@ Network = Annotated[ResNet | VGG | ViT | Mixer, Field(discriminator="name")]
 
 
 def _strided(x: jax.Array, kernel: jax.Array, strides: tuple[int, int], *_: Any, **__: Any) -> Any:
-    """flax calls it in the place of XLA's convolution: that of stride 1, every so many places."""
+    """flax calls it instead of XLA's convolution: that of stride 1, every so many places."""
     return convolve(x, kernel)[:, :: strides[0], :: strides[1]]
 
 

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 from landscape.config.load import revised
 from landscape.config.sections import pair_list
+from landscape.core.alignment import Align
 from landscape.core.certificate import segment_evaluator
 from landscape.stages.alignments import Alignments
 from landscape.stages.build import Progress, build_landscape, config_of, silent
 from landscape.stages.context import EndPoints
 from landscape.store.files import RunError
-from landscape.store.records.alignments import Align, AlignmentRecord
+from landscape.store.records.alignments import AlignmentRecord
 from landscape.store.run import Run
 
 

@@ -9,12 +9,13 @@ import numpy as np
 
 from landscape.config.load import Config
 from landscape.core import paths, trees
+from landscape.core.alignment import Align
 from landscape.core.certificate import SegmentEvaluator, certify
 from landscape.core.landscape import Landscape
 from landscape.core.permute import Change
 from landscape.stages.build import check_and_cast_params
 from landscape.store.files import Arrays, RunError, load_arrays
-from landscape.store.records.alignments import Align, AlignmentRecord, StraightLine
+from landscape.store.records.alignments import AlignmentRecord, StraightLine
 from landscape.store.run import Run
 from landscape.symmetry.align import Aligner, aligner
 from landscape.symmetry.repair import Middle
@@ -72,9 +73,9 @@ class Alignments:
             b=pair[1],
             level=level,
             classes=len(found.matching.permutations),
-            before=found.matching.before,
-            objective=found.matching.objective,
-            objectives=list(found.matching.objectives),
+            before=_if_finite(found.matching.before),
+            objective=_if_finite(found.matching.objective),
+            objectives=list(map(_if_finite, found.matching.objectives)),
             raw=raw[0],
             aligned=aligned[0],
             grid=self._config.connect.grid,
@@ -99,7 +100,7 @@ class Alignments:
         finite = bool(np.isfinite(found.maximum))
         ends = found.profile[[0, -1], 1].mean()
         halfway, repaired, stale = (
-            None if value is None or not np.isfinite(value - ends) else float(value - ends)
+            None if value is None else _if_finite(float(value - ends))
             for value in self._middle(a, b)
         )
         line = StraightLine(
@@ -132,6 +133,10 @@ def aligned_model(run: Run, landscape: Landscape, how: Align, level: float, pair
         if factor.shape != (lengths.get(key),) or not (np.isfinite(factor) & (factor != 0)).all():
             raise RunError(f"{file}: {_said(key)}: no factors of the places of {path}")
     return Change(orders, factors).of(params)
+
+
+def _if_finite(value: float) -> float | None:
+    return value if np.isfinite(value) else None
 
 
 def _said(key: tuple[str, int]) -> str:

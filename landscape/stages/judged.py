@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from landscape.analysis.topology import Certified, upper_bound
+from landscape.core.alignment import Align
 from landscape.core.certificate import certify
 from landscape.core.grid import SETTLED_CHANGE
 from landscape.core.landscape import Landscape
@@ -16,7 +17,6 @@ from landscape.core.segments import SegmentEvaluator
 from landscape.stages.alignments import aligned_model
 from landscape.stages.build import check_and_cast_params
 from landscape.store.files import Arrays, RunError, load_arrays, save_arrays
-from landscape.store.records.alignments import Align
 from landscape.store.records.base import OPTIONAL, Record, columns
 from landscape.store.records.measures import DOWNGRADED, StringMeasure
 from landscape.store.records.strings import RAISED, BarrierRecord, StringRecord

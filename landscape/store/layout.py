@@ -33,7 +33,7 @@ runs/<name>-<hash>/
     measures/<measures>/strings.csv, models.csv, parts.csv, top.csv, also.csv   of these files
     planes/<name>.safetensors       the loss on a plane: x, y, loss [y, x], models [n, 2], and
                                     string.<number> [beads, 4]: x, y, fraction of the length,
-                                    distance from the plane; or, in the place of models,
+                                    distance from the plane; or, instead of models,
                                     trajectory.<number> [snapshots, 5]: x, y, step, loss, distance
     tensorboard/, wandb/            what `--log` writes
     report.html

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import jax
 import numpy as np
 
+from landscape.core.alignment import Align
 from landscape.core.distances import some_data
 from landscape.core.landscape import Landscape
 from landscape.core.permute import Change, Factors
@@ -20,8 +21,6 @@ from landscape.symmetry.match import Matching, match
 from landscape.symmetry.scales import balanced, scales
 from landscape.symmetry.spec import PermutationSpec, by_hand
 from landscape.symmetry.straight_through import straight_through
-
-Align = Literal["weights", "weights-and-scales", "activations", "straight-through"]
 
 FEW = 8  # samples, from which symmetries are derived and at which they are proved
 SAMPLES = 2000  # at most, over which activations are compared
@@ -109,7 +108,7 @@ def _by_weights_and_scales(landscape: Landscape, spec: PermutationSpec, seed: in
 def _by_activations(landscape: Landscape, spec: PermutationSpec, seed: int) -> Chooser:
     if landscape.symmetries is not None:
         raise ValueError(
-            "the task names its symmetries itself: its networks can be aligned by weights only"
+            "the task names its symmetries itself: its networks cannot be aligned by activations"
         )
     derivation = _of_classes(derive(_observed(landscape, SAMPLES), landscape.shapes), spec)
 

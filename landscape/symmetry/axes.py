@@ -273,7 +273,7 @@ def _whole(parts: Sequence[Axis], size: int) -> Sequence[Axis]:
 
 
 def _with_atoms(axis: Axis) -> Axis:
-    """With atoms in the place of what is uniform, as an array has them."""
+    """With atoms instead of what is uniform, as an array has them."""
     axis = resolved(axis)
     if isinstance(axis, Uniform):
         return Atom(axis.size)

@@ -139,7 +139,7 @@ class Problem:
         self.scale = sum(self.alone_size) + sum(pair.size for pair in self.pairs)
 
     def starts(self, count: int, drawn: np.random.Generator) -> Iterator[list[Units]]:
-        """Where to begin: the best known first; then the identity; then others at random."""
+        """A start built class by class; the identity; then random ones."""
         for number in range(count):
             yield unmoved(self.spec) if number == 1 else self._grown(drawn, number > 0)
 

@@ -99,7 +99,9 @@ def _powers(
             own = {place.array: params[place.array]}
             columns.append(along(still | scaled(own, {(place.array, place.axis): factor})))
         rows.append(np.stack(columns, -1))
-    _, sizes, directions = np.linalg.svd(np.concatenate(rows).astype(np.float64))
+    # of R, which has the singular values and directions of all rows and at most a row a place
+    upper = np.linalg.qr(np.concatenate(rows).astype(np.float64), mode="r")
+    _, sizes, directions = np.linalg.svd(upper)
     free = int((sizes <= NULL * sizes[0]).sum()) + max(0, len(places) - len(sizes))
     if free != 1:
         return None

@@ -44,7 +44,8 @@ def straight_through(
         seed: Draws the starts, the order of the classes and the keys.
 
     Returns:
-        The best that was found, no permutation among it; the objective is minus the loss halfway.
+        The best that was found, no permutation among it; the objective is minus the loss halfway,
+        and minus infinity where that is not finite. A start ends where the gradient is not.
 
     References:
         Ainsworth et al. 2022, Sec. 3.3 and Algorithm 3.
@@ -64,17 +65,23 @@ def straight_through(
         for step in range(STEPS):
             units = Problem(third, b, spec).ascend(units, drawn)
             half = halfway(units)
-            value = float(loss(half))
+            value = _finite_or_highest(loss(half))
             if value < lowest:
                 best, lowest = units, value
             moves, state = adam.update(gradient(half, jax.random.fold_in(key, step)), state)
             third = jax.tree.map(_stepped, third, reach, moves)
+            if not all(np.isfinite(leaf).all() for leaf in third.values()):
+                break
         return best, lowest
 
-    before = float(loss(halfway(unmoved(spec))))
+    before = _finite_or_highest(loss(halfway(unmoved(spec))))
     starts = Problem(a, b, spec).starts(restarts, drawn)
     found = list(map(descended, starts, keys))
     return best_of([units for units, _ in found], [-value for _, value in found], -before)
+
+
+def _finite_or_highest(value: float) -> float:
+    return float(value) if np.isfinite(value) else np.inf
 
 
 def _stepped(leaf: np.ndarray, reach: float, move: jax.Array) -> np.ndarray:

@@ -39,7 +39,7 @@ def mnist(
         filters: Of the two convolutions.
         dense: The width of the dense layer.
         dropout: The share of its units that training drops.
-        hidden: The widths of a dense ReLU network in the place of the convolutional one, which
+        hidden: The widths of a dense ReLU network instead of the convolutional one, which
             `filters`, `dense` and `dropout` are of; null: the convolutional one.
         train_images: How many images to train on, evenly spaced; null: all.
         test_images: How many images to test on, evenly spaced; null: all.

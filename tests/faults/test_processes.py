@@ -151,7 +151,7 @@ def test_a_disk_without_locks_is_refused_by_name(whole, tmp_path, monkeypatch, n
 
 
 @pytest.mark.parametrize("stage", ["train", "verify"])
-def test_a_run_removed_under_way_is_not_made_again_by_halves(whole, stage):
+def test_a_run_removed_under_way_is_not_half_remade(whole, stage):
     runs = whole.copy(whole.before(stage), f"gone-{stage}")
     name = run_name(whole.config)
 

@@ -143,7 +143,7 @@ def test_free_memory_is_known_on_linux():
 
 
 @pytest.mark.faults
-def test_a_damaged_cache_mends_itself(tmp_path):
+def test_a_damaged_cache_is_repaired(tmp_path):
     """As a kill in JAX's own write left it: each later process said so, and compiled again."""
     write_config(tmp_path)
     cache = {"XDG_CACHE_HOME": str(tmp_path / "cache")}

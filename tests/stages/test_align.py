@@ -12,10 +12,12 @@ from landscape import ConfigError, RunError, config_from, connect, train, verify
 from landscape.core.permute import reordered
 from landscape.core.trees import take
 from landscape.report import report
+from landscape.report.data.alignments import pair_row_of, row_of
 from landscape.report.data.modulo import rows_of
 from landscape.stages.align import align
 from landscape.store.files import load_arrays, save_arrays
 from landscape.store.records.strings import between_models
+from landscape.symmetry.straight_through import straight_through
 
 LEVELS = [0.5, 0.2]
 TWIN = {
@@ -121,6 +123,22 @@ def test_what_is_there_is_not_made_again(strangers):
     assert file.stat().st_mtime_ns == before
     by_both = align(run, "activations")
     assert by_both[0].raw == align(run)[0].raw
+
+
+def test_where_no_loss_halfway_is_finite_there_is_no_objective(strangers, monkeypatch):
+    def nowhere(a, b, spec, loss, gradient, **drawn):
+        return straight_through(a, b, spec, lambda _: np.nan, gradient, **drawn)
+
+    monkeypatch.setattr("landscape.symmetry.straight_through.STEPS", 1)
+    monkeypatch.setattr("landscape.symmetry.align.straight_through", nowhere)
+    run, _ = strangers
+    (found,) = align(run, "straight-through")
+    assert found in run.alignments()
+    assert found.before is found.objective is None and set(found.objectives) == {None}
+    assert found.aligned == found.raw
+    one = next(o for o in report([run])["alignments"] if o["align"] == "straight-through")
+    assert one["spread"] is None and one["barrier"]["raw"]["mean"] == found.raw.barrier
+    assert row_of(one)[-1] == "–" and pair_row_of(found)[3:7] == ["–"] * 4
 
 
 def test_aligned_strings_are_verified_with_their_permutation(twins):

@@ -170,8 +170,10 @@ def test_a_task_may_name_its_symmetries():
     a, b = (random_like(derived.shapes, seed) for seed in (0, 1))
     one, two = (aligner(each, "weights")(a, b).matching for each in (named, derived))
     assert one.objective == pytest.approx(two.objective)
-    with pytest.raises(ValueError, match="by weights only"):
+    with pytest.raises(ValueError, match="cannot be aligned by activations"):
         aligner(named, "activations")
+    by_scales = aligner(named, "weights-and-scales")(a, b).matching
+    assert by_scales.objective >= by_scales.before
     wrong = bind(replace(task, symmetries=(DIGITS | {"Dense_1.bias": 0},)))
     with pytest.raises(NotSymmetric, match="does not belong"):
         symmetries(wrong)

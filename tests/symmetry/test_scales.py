@@ -10,6 +10,7 @@ from landscape.core.permute import Change
 from landscape.core.task import Task
 from landscape.symmetry.align import aligner, symmetries
 from landscape.symmetry.scales import balanced, scales
+from landscape.symmetry.spec import by_hand
 from tests.symmetry.networks import random_units
 
 DATA = jnp.asarray(np.random.default_rng(0).normal(size=(50, 5)), jnp.float32)
@@ -56,6 +57,32 @@ def test_there_are_those_that_the_activation_allows(name):
             first = dict(zip([place.array for place in of.places], one.powers, strict=True))
             assert len({first.get("a"), first.get("c")}) == 1
             assert set(one.powers) == {1, -1}
+
+
+def test_they_are_told_by_many_outputs_and_not_by_fewer_than_there_are_places():
+    """A million derivatives are an array of a few columns. Of four, more scales seem free."""
+    readers = [f"w{number}" for number in range(5)]
+    draw = np.random.default_rng(0)
+    params = {name: draw.normal(size=(3, 2)).astype(np.float32) for name in readers}
+    params["a"] = draw.normal(size=(5, 3)).astype(np.float32)
+    data = jnp.asarray(draw.normal(size=(25_000, 5)), jnp.float32)
+
+    def outputs(params):
+        hidden = jax.nn.relu(data @ params["a"])
+        return [hidden @ params[name] for name in readers]
+
+    def one(params):
+        return sum(jnp.mean(jnp.square(each)) for each in outputs(params))
+
+    spec = by_hand(
+        {name: leaf.shape for name, leaf in params.items()},
+        [{"a": 1} | dict.fromkeys(readers, 0)],
+    )
+    (found,) = scales(outputs, params, spec)
+    assert [place.array for place in spec.classes[0].places] == ["a", *readers]
+    assert found.powers in {(1, *[-1] * 5), (-1, *[1] * 5)}
+    (found,) = scales(one, params, spec)
+    assert found.powers is None
 
 
 @pytest.mark.parametrize("name", ["tanh", "relu", "linear"])

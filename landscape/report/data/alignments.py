@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
@@ -45,7 +46,7 @@ def alignments_of(records: Sequence[AlignmentRecord]) -> list[dict[str, Any]]:
 
     {align, level, pairs, chord, max_loss, barrier, halfway, repaired, stale: each {raw, aligned}, a
     `mean_over_pairs`; spread: the largest over the pairs of the spread of the starts' objectives,
-    as a part of the best}.
+    as a part of the best, None where a start found no finite one}.
     """
     found = []
     for (align, level), group in groupby(records, key=lambda one: (one.align, one.level)):
@@ -60,18 +61,27 @@ def alignments_of(records: Sequence[AlignmentRecord]) -> list[dict[str, Any]]:
             for key in KEYS + HALFWAY
         }
         spread = max(map(_spread, own))
+        spread = spread if math.isfinite(spread) else None
         found.append({"align": align, "level": level, "pairs": len(own), **means, "spread": spread})
     return found
 
 
 def _spread(one: AlignmentRecord) -> float:
-    return (one.objective - min(one.objectives)) / (abs(one.objective) or 1.0)
+    worst = _worst(one)
+    if one.objective is None or worst is None:
+        return math.inf
+    return (one.objective - worst) / (abs(one.objective) or 1.0)
+
+
+def _worst(one: AlignmentRecord) -> float | None:
+    ends = [value for value in one.objectives if value is not None]
+    return min(ends) if len(ends) == len(one.objectives) else None
 
 
 def row_of(record: dict[str, Any]) -> list[str]:
     """A row of the table by level, by COLUMNS."""
     means = [number(record[key][side]) for key in KEYS for side in ("raw", "aligned")]
-    spread = f"{100 * record['spread']:.2g} %"
+    spread = "–" if record["spread"] is None else f"{100 * record['spread']:.2g} %"
     return [record["align"], f"{record['level']:g}", str(record["pairs"]), *means, spread]
 
 
@@ -89,7 +99,7 @@ TABLES = (
 
 def pair_row_of(one: AlignmentRecord) -> list[str]:
     """A row of the table by pair, by PAIR_COLUMNS."""
-    numbers = [one.before, one.objective, min(one.objectives), max(one.objectives)]
+    numbers = [one.before, one.objective, _worst(one), one.objective]
     for key in KEYS:
         numbers += [getattr(line, key) for line in (one.raw, one.aligned)]
     return [one.align, f"{one.level:g}", f"{one.a}-{one.b}", *map(number, numbers)]

@@ -20,8 +20,8 @@ from landscape.analysis.summary import (
     method_error_of,
     summarise,
 )
+from landscape.core.alignment import Align
 from landscape.report.data.wording import search_of
-from landscape.store.records.alignments import Align
 from landscape.store.records.strings import StringRecord
 from landscape.store.run import Run
 

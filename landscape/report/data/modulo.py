@@ -1,4 +1,4 @@
-"""Connectedness of networks whose units have no order, beside that of their parameters."""
+"""Connectedness of networks modulo their symmetries, beside that of their parameters."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from landscape.report.data.wording import number
 
-COLUMNS = ("level", "models", "components", "modulo permutations")
+COLUMNS = ("level", "models", "components", "modulo symmetries")
 
 
 def rows_of(topology: dict[str, Any]) -> list[list[str]]:
@@ -31,16 +31,16 @@ def rows_of(topology: dict[str, Any]) -> list[list[str]]:
 
 def said_of(topology: dict[str, Any]) -> str:
     """What the numbers mean, and the highest barriers of both disconnectivity graphs."""
+    modulo = topology["modulo_permutations"]
     barriers = " and ".join(
         _barrier(one, name)
-        for one, name in (
-            (topology, "as they are"), (topology["modulo_permutations"], "modulo permutations"),
-        )
-    )  # fmt: skip
+        for one, name in ((topology, "as they are"), (modulo, "modulo symmetries"))
+    )
+    scales = ", or of other signs and scales," * ("weights-and-scales" in modulo["aligned_by"])
     return (
-        "Modulo permutations, a network and the same with its units in another order are one: "
-        "paths to permuted models count, too. Components are upper bounds on their number. Of the "
-        f"models' lowest points, {barriers}."
+        f"Modulo symmetries, a network and the same with its units in another order{scales} are "
+        "one: paths to aligned models count, too. Components are upper bounds on their number. Of "
+        f"the models' lowest points, {barriers}."
     )
 
 

@@ -34,7 +34,9 @@ def report(
     facts; levels: `levels_of`'s records, alignments: `alignments_of`'s, best_known:
     `best_known_of`'s, claims: `claims_of`'s, costs: `costs_of`'s, comparisons:
     `comparison_records`'s, topology: `landscape.analysis.topology.describe`'s, with the same of
-    all rows, those of aligned pairs among them, as `modulo_permutations`, None without such;
+    all rows, those of aligned pairs among them, as `modulo_permutations`, None without such, and
+    there by what they are aligned, as `aligned_by`: by `weights-and-scales`, signs and scales of
+    units are changed, too;
     measured: `measures_of`'s, missing: `missing_of`'s, each with its `run`; against: `compare`'s,
     with the published figures of the task that a run's config is named after; notes: what could
     mislead a reader.
@@ -93,9 +95,10 @@ def report(
 
 
 def _modulo_permutations(run: Run, rows: Sequence[StringRecord]) -> dict[str, Any]:
-    """The topology of networks whose units have no order: a path to a permuted model joins what it
-    is a permutation of, too."""
-    return describe(_trained(run), rows, run.snapshots(), run.barriers())
+    """The topology of networks modulo symmetries: a path to an aligned model joins what it was
+    before that, too."""
+    found = describe(_trained(run), rows, run.snapshots(), run.barriers())
+    return found | {"aligned_by": sorted({row.align for row in rows if row.align is not None})}
 
 
 def _trained(run: Run) -> list[ModelRecord]:

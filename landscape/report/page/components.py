@@ -20,7 +20,7 @@ def component_figures(topologies: Topologies, metric: str) -> list[Figure]:
     graphs = [
         (graph, name if several else "", suffix)
         for name, one in topologies.items()
-        for graph, suffix in ((one, ""), (one["modulo_permutations"], " modulo permutations"))
+        for graph, suffix in ((one, ""), (one["modulo_permutations"], " modulo symmetries"))
     ]
     return found + [
         _disconnectivity(graph, metric, run, suffix)

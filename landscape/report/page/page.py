@@ -179,7 +179,7 @@ def _topologies(topologies: dict[str, Any]) -> str:
 
 
 def _modulo(topology: dict[str, Any]) -> str:
-    """Components and the highest barrier modulo permutations, where any pair was aligned."""
+    """Components and the highest barrier modulo symmetries, where any pair was aligned."""
     rows = modulo.rows_of(topology)
     if not rows:
         return ""

@@ -26,7 +26,7 @@ class Finding(NamedTuple):
 
 
 def panels(axes: Axes, count: int, **settings: Any) -> list[Axes]:
-    """Panels beside one another in the place of an axes."""
+    """Panels beside one another, instead of one axes."""
     figure: Any = axes.figure
     axes.remove()
     return list(figure.subplots(1, count, squeeze=False, **settings)[0])

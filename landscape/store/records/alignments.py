@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
+from landscape.core.alignment import Align
 from landscape.store.records.base import Amount, Count, Number, Record
-
-Align = Literal["weights", "weights-and-scales", "activations", "straight-through"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,17 +33,18 @@ class AlignmentRecord(Record):
 
     classes: how many permutations there are; before and objective: what is made large, before and
     after: the scalar product of the weights, the sum of the activations' correlations, or minus
-    the loss halfway between the two; objectives: where each start of the search ended; raw and
-    aligned: the straight line to b as it is, and to b permuted; grid: of these."""
+    the loss halfway between the two; objectives: where each start of the search ended; of these
+    three, None where that loss is not finite; raw and aligned: the straight line to b as it is, and
+    to b permuted; grid: of these."""
 
     align: Align
     a: Count
     b: Count
     level: Number
     classes: Count
-    before: Number
-    objective: Number
-    objectives: list[Number]
+    before: Number | None
+    objective: Number | None
+    objectives: list[Number | None]
     raw: StraightLine
     aligned: StraightLine
     grid: Count

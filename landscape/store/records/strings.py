@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from landscape.store.records.alignments import Align
+from landscape.core.alignment import Align
 from landscape.store.records.base import (
     GIVEN,
     OPTIONAL,
