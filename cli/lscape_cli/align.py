@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from typing import cast, get_args
+from typing import TYPE_CHECKING, cast
 
 import click
 
-from landscape.core.alignment import Align
 from lscape_cli import console, options
+
+if TYPE_CHECKING:
+    from landscape.core.alignment import Align
+
+BY = ("weights", "weights-and-scales", "activations", "straight-through")  # Align, without it
 
 
 @click.command(cls=options.Command)
 @options.run_argument
 @click.option(
     "--by",
-    type=click.Choice(get_args(Align)),
+    type=click.Choice(BY),
     default="weights",
     show_default=True,
     help="What is matched.",
@@ -56,7 +60,7 @@ def align(
         from landscape.store.run import open_run
 
         opened = open_run(run, runs_dir)
-        how = cast(Align, by)
+        how = cast("Align", by)
         found = align_pairs(opened, how, [*overrides, *asked], levels or None, progress)
     if as_json:
         console.show_json({"run": str(opened.directory), "alignments": found})

@@ -1,10 +1,13 @@
 """lscape symmetries and lscape align, as data."""
 
 import json
+from typing import get_args
 
 import pytest
 from click.testing import CliRunner
+from lscape_cli.align import BY
 
+from landscape.core.alignment import Align
 from tests.cli.commands import main
 
 CONFIG = (
@@ -47,3 +50,7 @@ def test_a_run_is_aligned(config):
     assert "0-1" in said("align", run)
     refused = CliRunner().invoke(main, ["align", run, "--by", "height"])
     assert refused.exit_code == 2 and "weights" in refused.output
+
+
+def test_the_command_offers_every_way_of_aligning():
+    assert get_args(Align) == BY
