@@ -18,6 +18,7 @@ from landscape.config.endpoint_files import SUFFIXES, TORCH, orbax_tree
 from landscape.store.files import Arrays
 
 LARGE = 2**28  # bytes, which may be packed as tightly as they like
+DEEPEST = 100  # levels of a check point's tree
 MOST_PACKED = 100  # the numbers of networks are not alike enough for more
 
 Leaf = np.ndarray | np.generic | bytes | str | float | None
@@ -69,7 +70,9 @@ def _check_size(path: Path) -> None:
         )
 
 
-def _flat(tree: Tree, name: str) -> list[tuple[str, np.ndarray]]:
+def _flat(tree: Tree, name: str, depth: int = 0) -> list[tuple[str, np.ndarray]]:
+    if depth > DEEPEST:
+        raise ValueError(f"nested more than {DEEPEST} deep")
     if isinstance(tree, np.ndarray | np.generic):
         return [(name or "params", np.asarray(tree))]
     if isinstance(tree, list | tuple):
@@ -77,7 +80,9 @@ def _flat(tree: Tree, name: str) -> list[tuple[str, np.ndarray]]:
     if not isinstance(tree, Mapping):
         return []
     below = f"{name}." if name else ""
-    return [found for key, part in tree.items() for found in _flat(part, f"{below}{key}")]
+    return [
+        found for key, part in tree.items() for found in _flat(part, f"{below}{key}", depth + 1)
+    ]
 
 
 def _npz(path: Path) -> Tree:

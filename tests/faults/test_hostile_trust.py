@@ -87,7 +87,10 @@ def test_a_stranger_s_run_runs_nothing(strange, kind):
 
 
 @pytest.mark.parametrize("kind", CONFIGS)
-def test_what_only_reads_needs_no_trust(strange, kind):
+def test_what_only_reads_needs_no_trust(strange, kind, monkeypatch):
+    monkeypatch.setattr(
+        sys.modules["lscape_cli.watch"], "BETWEEN_STAGES", 0.0
+    )  # nothing has begun, and nothing will
     levels = "levels: {values: [0.5], metric: loss, split: train}\ntrain: {models: 2}\n"
     config = re.sub("levels: .*\n", levels, CONFIGS[kind])
     run = create_run(strange / "runs" / "r", config, {})
