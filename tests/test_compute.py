@@ -120,26 +120,23 @@ def test_results_come_in_the_order_of_the_items_with_every_strategy(configure):
         np.testing.assert_allclose(run(items, 3.0)["sum"], items["y"].sum(1) + items["x"] * 3)
 
 
-def test_more_devices_than_there_are_is_the_users_mistake(tmp_path):
+@pytest.mark.parametrize(
+    ("compute", "said"),
+    [
+        ("{devices: 999}", r"compute\.devices: 999 devices"),
+        ("{devices: 1, spread: 3}", r"compute\.spread: 1 devices cannot be"),
+    ],
+)
+def test_devices_that_are_not_there_or_cannot_be_shared_out_are_the_users_mistake(
+    tmp_path, compute, said
+):
     config = tmp_path / "c.yaml"
     config.write_text(
         "task: {name: polynomial, coefficients: [1, 2]}\n"
         "levels: {metric: mae, values: [0.1]}\n"
-        "compute: {devices: 999}\n"
+        f"compute: {compute}\n"
     )
-    with pytest.raises(ConfigError, match=r"c\.yaml:3: compute\.devices: 999 devices"):
-        build_landscape(load_config(str(config)))
-    devices.configure()
-
-
-def test_devices_that_cannot_be_shared_out_are_the_users_mistake(tmp_path):
-    config = tmp_path / "c.yaml"
-    config.write_text(
-        "task: {name: polynomial, coefficients: [1, 2]}\n"
-        "levels: {metric: mae, values: [0.1]}\n"
-        "compute: {devices: 1, spread: 3}\n"
-    )
-    with pytest.raises(ConfigError, match=r"c\.yaml:3: compute\.spread: 1 devices cannot be"):
+    with pytest.raises(ConfigError, match=rf"c\.yaml:3: {said}"):
         build_landscape(load_config(str(config)))
     devices.configure()
 

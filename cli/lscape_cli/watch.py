@@ -83,7 +83,7 @@ def _standing(follower: Follower) -> str:
     meta = run.meta()
     status = str(meta.status)
     if meta.stage is None:
-        status = "nothing has begun in it"
+        status = "not started"
     elif status == "running" and not run.in_use():
         status = "killed: no process holds it; the command that made it resumes it"
     return f"{run.directory.resolve().name}: {f'{meta.stage} ' * bool(meta.stage)}{status}"

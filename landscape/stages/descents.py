@@ -75,7 +75,7 @@ def descend(
     """
     config, run = context.config, context.run
     levels, max_steps = config.levels.values, config.train.max_steps
-    training = _begun(context, numbers)
+    training = _started(context, numbers)
     due, at_steps = Due(), training.state.step.copy()
     shown = np.full(len(numbers), -1)
     while True:
@@ -113,7 +113,7 @@ def descend(
     ]
 
 
-def _begun(context: TrainContext, numbers: Sequence[int]) -> Training:
+def _started(context: TrainContext, numbers: Sequence[int]) -> Training:
     """Some models where they were kept last, the others before any training."""
     config, descender, levels = context.config, context.descender, context.config.levels.values
     before = {

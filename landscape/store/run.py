@@ -31,8 +31,8 @@ class Run(ModelFiles, AlignmentFiles, PlaneFiles, PathFiles, MeasureFiles):
 
 
 def create_run(directory: Path, config_text: str, meta: Mapping[str, Any]) -> Run:
-    """A new run directory. Its meta.json comes last, and makes it a run: what was begun and cut off
-    is gone on with. Raises RunError when another process holds it."""
+    """A new run directory. Its meta.json comes last, and makes it a run: a call that was cut off
+    before is completed by the next. Raises RunError when another process holds it."""
     directory.mkdir(parents=True, exist_ok=True)
     run = Run(directory)
     with run.held():
@@ -44,12 +44,13 @@ def create_run(directory: Path, config_text: str, meta: Mapping[str, Any]) -> Ru
 
 
 def is_new(directory: Path) -> bool:
-    """Whether `create_run` is to make the run: there is nothing, or only what it had begun."""
+    """Whether `create_run` is to make the run: there is nothing, or only what a call that was cut
+    off has left."""
     if not directory.exists():
         return True
     run = Run(directory)
-    begun = {run.config_file.name, run.lock_file.name}
-    return all(name in begun or is_temporary(name) for name in os.listdir(directory))
+    first = {run.config_file.name, run.lock_file.name}
+    return all(name in first or is_temporary(name) for name in os.listdir(directory))
 
 
 def open_run(path: str | Path, runs_dir: str | Path = "runs") -> Run:

@@ -58,23 +58,23 @@ def put_to(whole: Whole, stage: str, fault: Fault, kinds: frozenset[str], most: 
 
 @pytest.mark.parametrize("stage", QUICK)
 def test_killed(whole, stage):
-    put_to(whole, stage, kill, CHANGES, most=3)
+    assert put_to(whole, stage, kill, CHANGES, most=3) > 0
 
 
 @pytest.mark.faults
 @pytest.mark.parametrize("stage", STAGES)
 def test_killed_anywhere(whole, stage):
-    put_to(whole, stage, kill, CHANGES, most=40)
+    assert put_to(whole, stage, kill, CHANGES, most=40) > 0
 
 
 @pytest.mark.faults
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO, errno.EROFS])
 @pytest.mark.parametrize("stage", STAGES)
 def test_refused_anywhere(whole, stage, number):
-    put_to(whole, stage, error(number), CHANGES, most=5)
+    assert put_to(whole, stage, error(number), CHANGES, most=5) > 0
 
 
 @pytest.mark.faults
 @pytest.mark.parametrize("stage", STAGES)
 def test_unreadable_anywhere(whole, stage):
-    put_to(whole, stage, error(errno.EIO), READS, most=6)
+    assert put_to(whole, stage, error(errno.EIO), READS, most=6) > 0

@@ -40,7 +40,7 @@ def test_a_link_out_of_the_run_is_refused(run, tmp_path, name):
 
 def test_a_link_inside_the_run_is_none_of_these(run):
     (run.directory / "latest").symlink_to("models.json")
-    open_run(run.directory)
+    assert open_run(run.directory).directory == run.directory
 
 
 def test_a_pipe_is_not_waited_for(run):

@@ -75,6 +75,7 @@ def test_a_stranger_s_config_runs_nothing(strange, kind):
     (strange / "c.yaml").write_text(CONFIGS[kind])
     for command in OF_CONFIGS:
         refused(lscape(command, "c.yaml"), strange)
+    assert not (strange / "state").exists(), "nothing is remembered as trusted"
 
 
 @pytest.mark.parametrize("kind", CONFIGS)
@@ -84,6 +85,7 @@ def test_a_stranger_s_run_runs_nothing(strange, kind):
     for command in OF_RUNS:
         name, *options = command.split()
         refused(lscape(name, str(run.directory), *options), strange)
+    assert not (strange / "state").exists(), "nothing is remembered as trusted"
 
 
 @pytest.mark.parametrize("kind", CONFIGS)

@@ -182,8 +182,10 @@ def test_a_clock_that_jumps_changes_nothing(whole, monkeypatch):
     monkeypatch.setattr(time, "monotonic", lambda: float(len(calls)))
     monkeypatch.setattr(time, "perf_counter", jumps)
     for stage in ("train", "plane", "verify"):
+        asked = len(calls)
         runs = whole.copy(whole.before(stage), f"clock-{stage}")
         whole.again(stage, runs)
+        assert len(calls) > asked, "the stage has asked this clock"
 
 
 # -- processes of workers --------------------------------------------------------------------------
