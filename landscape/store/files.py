@@ -109,12 +109,16 @@ def checked(kind: Any, value: Any, place: object) -> Any:
 
 def place_of(path: Path) -> str:
     """Which file of which run this is, by the run's config; nothing for what is in no run, and for
-    meta.json, which says which run it is."""
+    meta.json, which says which run it is.
+
+    Raises OSError for a config that is there and cannot be read: a checksum without it would refuse
+    the file ever after.
+    """
     if path.name == META:
         return ""
     for folder in path.absolute().parents:
         if (folder / META).is_file():
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(FileNotFoundError):
                 config = hashlib.sha256((folder / CONFIG).read_bytes()).hexdigest()
                 return f"{config}/{path.absolute().relative_to(folder).as_posix()}"
     return ""

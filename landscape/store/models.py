@@ -80,7 +80,8 @@ class ModelFiles(Layout):
 
     def drop_training(self) -> None:
         """Forget what there is only until all models are trained."""
-        shutil.rmtree(self.training_directory, ignore_errors=True)
+        if self.training_directory.exists():
+            shutil.rmtree(self.training_directory)
 
     def final_states(self) -> list[FinalStateRecord]:
         """A record a model of finite loss, where training ended; [] where it is not measured."""
