@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import errno
 import json
@@ -36,7 +37,14 @@ class Report(Protocol):
 
 
 def show(text: str) -> None:
-    click.echo(legible(text))
+    """To stdout; where that takes ASCII alone, in it, as click would write UTF-8 there."""
+    text = legible(text)
+    if codecs.lookup(getattr(sys.stdout, "encoding", None) or "utf-8").name == "ascii":
+        text = text.translate(IN_ASCII).encode("ascii", "backslashreplace").decode()
+    click.echo(text)
+
+
+IN_ASCII = str.maketrans({"±": "+-", "²": "^2", "–": "-", "×": "x", "…": "...", "−": "-"})
 
 
 # what a terminal obeys, what turns the direction of text, and what cannot be written as UTF-8
@@ -79,7 +87,7 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[str]], texts: int
     console.width = console.measure(table, options=console.options.update(width=10_000)).maximum
     with console.capture() as captured:
         console.print(table)
-    click.echo("\n".join(line.rstrip() for line in captured.get().splitlines()))
+    show("\n".join(line.rstrip() for line in captured.get().splitlines()))
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]], texts: int) -> Table:
