@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from landscape.data.errors import DataError
-from landscape.data.reading import compare, read
+from landscape.data.reading import compare, decoded, read
 from landscape.data.store import Store, Wanted, missing, plain
 
 MOST = 2**26  # bytes of a text; the published training text has 5,101,618
@@ -67,15 +67,7 @@ def _words(path: Path) -> list[str]:
         kind = published.partition(" ")[0]
         digest = HASHES[kind](content, usedforsecurity=False).hexdigest()
         compare(path, f"{kind} {digest}", published)
-    try:
-        text = content.decode()
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        raise DataError(f"{path}:{line}: not UTF-8 text: {error.reason}") from None
-    if "\0" in text:
-        line = text[: text.index("\0")].count("\n") + 1
-        raise DataError(f"{path}:{line}: not text: it has a zero byte")
-    lines = text.removesuffix("\n").split("\n")
+    lines = decoded(path, content).removesuffix("\n").split("\n")
     words = [word for line in lines for word in (*line.split(), END)]
     if len(words) == len(lines):
         raise DataError(f"{path}: has no words")

@@ -36,6 +36,19 @@ def read(path: Path, most: int, what: str) -> bytes:
     return content
 
 
+def decoded(path: Path, content: bytes) -> str:
+    """A file's bytes as text. Raises DataError when they are none."""
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise DataError(f"{path}:{line}: not UTF-8 text: {error.reason}") from None
+    if "\0" in text:
+        line = text[: text.index("\0")].count("\n") + 1
+        raise DataError(f"{path}:{line}: not text: it has a zero byte")
+    return text
+
+
 def sha256(path: Path) -> str:
     """The SHA-256 of a file in hexadecimal digits. Raises OSError."""
     with path.open("rb") as file:

@@ -10,20 +10,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from landscape.core import trees
-from landscape.core.state import State
 from landscape.core.task import Origin, Outputs, Scalar, Task
 from landscape.tasks.classification import classification, in_chunks
+from landscape.tasks.statistics import batch_state
 
 Arrays = Any  # inputs or targets: an array [n, ...], as NumPy takes it
 Split = tuple[Arrays, Arrays] | Sequence[tuple[Arrays, Arrays]]
 Data = Split | Mapping[str, Split]
 Named = Literal["cross_entropy", "mse"]
 Loss = Named | Callable[[Any, Any], Scalar]
-
-SAMPLES = 2000  # for statistics, where nobody says how many
-BATCH = 2000  # of them at once
-FEW = 100  # samples that statistics may be of, if these are not all there are
 
 
 @dataclass(frozen=True)
@@ -127,7 +122,7 @@ def module_task(
             task = replace(task, sample_means=("loss",))
     return replace(
         task,
-        state=_state(module, inputs, samples),
+        state=module.statistics and batch_state(module.statistics, module.state, inputs, samples),
         beside=module.beside,
         origin=origin,
     )
@@ -179,44 +174,3 @@ def _check_loss(loss: Loss, outputs: jax.ShapeDtypeStruct, targets: jax.Array) -
 
 def _sizes(shape: Sequence[int]) -> str:
     return ", ".join(map(str, shape)) or "no other axis"
-
-
-def reference(inputs: jax.Array, samples: int | None) -> jax.Array:
-    """What statistics are taken from: evenly spaced samples, so that an order of the data does not
-    choose, as [batches, samples of a batch, ...], each batch with its part of all kinds.
-
-    Args:
-        inputs: Of the training data, [n, ...].
-        samples: How many; None: all, but at most SAMPLES.
-
-    Raises:
-        ValueError: These are too few, or more than there are.
-    """
-    have = len(inputs)
-    count = min(SAMPLES, have) if samples is None else samples
-    if not min(FEW, have) <= count <= have:
-        raise ValueError(
-            f"samples: statistics of {count} of the {have} training samples (allowed: "
-            f"{min(FEW, have)} to {have})"
-        )
-    batches = -(-count // BATCH)
-    size = count // batches
-    seen = inputs[trees.evenly(batches * size, have)]
-    return seen.reshape(size, batches, *seen.shape[1:]).swapaxes(0, 1)
-
-
-def _state(module: Module, inputs: jax.Array, samples: int | None) -> State | None:
-    """Statistics of one batch, or the mean over batches of theirs, as the pass of Izmailov et al.
-    (2018) and PyTorch's cumulative average take it."""
-    statistics = module.statistics
-    if statistics is None:
-        return None
-    seen = reference(inputs, samples)
-
-    def recompute(params: Any) -> Any:
-        if len(seen) == 1:
-            return statistics(params, seen[0])
-        each = jax.lax.map(jax.checkpoint(lambda batch: statistics(params, batch)), seen)
-        return jax.tree.map(lambda leaf: leaf.mean(0), each)
-
-    return State(recompute, module.state, seen.shape[0] * seen.shape[1])

@@ -11,9 +11,17 @@ from pydantic import Field, field_validator
 
 from landscape.core.devices import loops_slow_convolutions
 from landscape.core.settings import Count, Settings
+from landscape.networks.attention import (
+    Attention,
+    attention_block,
+    dense,
+    layer_norm,
+    mlp,
+    with_positions,
+)
 from landscape.networks.convolutional import convolve, max_pool
 
-Norm = Literal["group", "none"]
+Norm = Literal["batch", "group", "none"]
 GROUP = 8  # channels of a group, where there are as many
 HE = nn.initializers.variance_scaling(2.0, "fan_in", "truncated_normal")
 
@@ -58,7 +66,7 @@ class VGG(Settings):
         return _VGG(self.channels, self.dense, self.norm, classes)
 
 
-class ViT(Settings):
+class ViT(Attention):
     """A vision transformer: patches, positions that are learnt, blocks of attention and an MLP,
     each after a layer norm, and the mean over patches."""
 
@@ -66,19 +74,6 @@ class ViT(Settings):
     """Which network."""
     patch: Count = 2
     """Side of a patch, of which the side of an image is a multiple."""
-    width: Count = 32
-    """Of a patch's vector."""
-    heads: Count = 4
-    """Of attention, a divisor of the width."""
-    depth: Count = 2
-    """Blocks."""
-
-    @field_validator("heads")
-    @classmethod
-    def _divide(cls, heads: int, info: Any) -> int:
-        if info.data.get("width", heads) % heads:
-            raise ValueError(f"must divide the width {info.data['width']}, got {heads}")
-        return heads
 
     def module(self, classes: int) -> nn.Module:
         return _ViT(self.patch, self.width, self.heads, self.depth, classes)
@@ -119,24 +114,19 @@ def _convolution(
     )  # fmt: skip
 
 
-def _dense(width: int) -> Any:
-    return nn.Dense(width, param_dtype=jnp.result_type(float))
-
-
-def _layer_norm() -> Any:
-    return nn.LayerNorm(param_dtype=jnp.result_type(float))
-
-
-def _normalised(x: jax.Array, norm: Norm) -> jax.Array:
+def _normalised(x: jax.Array, norm: Norm, training: bool) -> jax.Array:
     if norm == "none":
         return x
+    if norm == "batch":  # no running average: it takes the statistics of the last batch alone
+        kind = jnp.result_type(float)
+        return nn.BatchNorm(not training, momentum=0.0, param_dtype=kind)(x)
     size = GROUP if x.shape[-1] % GROUP == 0 else x.shape[-1]
     return nn.GroupNorm(None, size, param_dtype=jnp.result_type(float))(x)
 
 
 class _ResNet(nn.Module):
-    """He et al. 2016, Sec. 4.2, with group normalisation (Wu & He 2018) or none (De & Smith
-    2020)."""
+    """He et al. 2016, Sec. 4.2, with batch normalisation, group normalisation (Wu & He 2018) or
+    none (De & Smith 2020)."""
 
     blocks: int
     width: int
@@ -144,20 +134,21 @@ class _ResNet(nn.Module):
     classes: int
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
+    def __call__(self, x: jax.Array, training: bool = False) -> jax.Array:
         bias, zero = self.norm == "none", nn.initializers.zeros
         last = zero if self.norm == "none" else HE
-        x = nn.relu(_normalised(_convolution(self.width, 1, HE, bias)(x), self.norm))
+        x = nn.relu(_normalised(_convolution(self.width, 1, HE, bias)(x), self.norm, training))
         for stage in range(3):
             channels = self.width * 2**stage
             for block in range(self.blocks):
                 stride = 2 if stage and not block else 1
                 out = _convolution(channels, stride, HE, bias)(x)
-                out = nn.relu(_normalised(out, self.norm))
-                out = _normalised(_convolution(channels, 1, last, bias)(out), self.norm)
+                out = nn.relu(_normalised(out, self.norm, training))
+                out = _convolution(channels, 1, last, bias)(out)
+                out = _normalised(out, self.norm, training)
                 room = [(0, 0)] * 3 + [(0, channels - x.shape[-1])]
                 x = nn.relu(out + jnp.pad(x[:, ::stride, ::stride], room))
-        return _dense(self.classes)(x.mean((1, 2)))
+        return dense(self.classes)(x.mean((1, 2)))
 
 
 class _VGG(nn.Module):
@@ -169,14 +160,14 @@ class _VGG(nn.Module):
     classes: int
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
+    def __call__(self, x: jax.Array, training: bool = False) -> jax.Array:
         for channels in self.channels:
             for _ in range(2):
                 out = _convolution(channels, 1, HE, self.norm == "none")(x)
-                x = nn.relu(_normalised(out, self.norm))
+                x = nn.relu(_normalised(out, self.norm, training))
             x = max_pool(x, 2, 2)
-        x = nn.relu(_dense(self.dense)(x.reshape(len(x), -1)))
-        return _dense(self.classes)(x)
+        x = nn.relu(dense(self.dense)(x.reshape(len(x), -1)))
+        return dense(self.classes)(x)
 
 
 def _patches(x: jax.Array, side: int) -> jax.Array:
@@ -186,16 +177,6 @@ def _patches(x: jax.Array, side: int) -> jax.Array:
         raise ValueError(f"images of {high} × {wide} have no patches of {side} × {side}")
     x = x.reshape(n, high // side, side, wide // side, side, channels)
     return x.transpose(0, 1, 3, 2, 4, 5).reshape(n, -1, side * side * channels)
-
-
-class _MLP(nn.Module):
-    """Two dense layers with a GELU between them, that end in as many units as they began with."""
-
-    hidden: int
-
-    @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        return _dense(x.shape[-1])(nn.gelu(_dense(self.hidden)(x)))
 
 
 class _ViT(nn.Module):
@@ -209,14 +190,10 @@ class _ViT(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        x = _dense(self.width)(_patches(x, self.patch))
-        kind = jnp.result_type(float)
-        x = x + self.param("positions", nn.initializers.normal(0.02), (1, *x.shape[1:]), kind)
+        x = with_positions(self, dense(self.width)(_patches(x, self.patch)))
         for _ in range(self.depth):
-            attend = nn.MultiHeadDotProductAttention(self.heads, param_dtype=kind)
-            x = x + attend(_layer_norm()(x))
-            x = x + _MLP(2 * self.width)(_layer_norm()(x))
-        return _dense(self.classes)(_layer_norm()(x).mean(1))
+            x = attention_block(x, self.heads)
+        return dense(self.classes)(layer_norm()(x).mean(1))
 
 
 class _Mixer(nn.Module):
@@ -229,9 +206,9 @@ class _Mixer(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        x = _dense(self.width)(_patches(x, self.patch))
+        x = dense(self.width)(_patches(x, self.patch))
         for _ in range(self.depth):
-            across = _MLP(2 * x.shape[1])(_layer_norm()(x).swapaxes(1, 2))
+            across = mlp(2 * x.shape[1])(layer_norm()(x).swapaxes(1, 2))
             x = x + across.swapaxes(1, 2)
-            x = x + _MLP(2 * self.width)(_layer_norm()(x))
-        return _dense(self.classes)(_layer_norm()(x).mean(1))
+            x = x + mlp(2 * self.width)(layer_norm()(x))
+        return dense(self.classes)(layer_norm()(x).mean(1))

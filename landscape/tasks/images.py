@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 import jax
@@ -11,10 +12,11 @@ from pydantic import Field
 
 from landscape.core.settings import Count, Seed
 from landscape.core.task import Task
-from landscape.data import Store, cifar10, digits, mnist
-from landscape.networks import initialiser, predictor
+from landscape.data import DataError, Store, cifar10, digits, mnist
+from landscape.networks import initial_statistics, initialiser, learner, predictor
 from landscape.networks.images import Network, ResNet
 from landscape.tasks.classification import classification, take
+from landscape.tasks.statistics import batch_state
 
 CLASSES = 10
 CHUNK = 128
@@ -33,10 +35,12 @@ def images(
     label_smoothing: Share = 0.0,
     train_images: Count | None = None,
     test_images: Count | None = None,
+    samples: Count | None = None,
     data_seed: Seed = 0,
 ) -> Task:
     """Classification of images into ten classes by a ResNet, a VGG, a vision transformer or an
-    MLP-Mixer. No network has state: they use group or layer normalisation, or none.
+    MLP-Mixer. The statistics of batch norm are the network's state: recomputed from training images
+    at each point, and those of its batch while a network or a bead is trained.
 
     Each channel is standardised over the training images. Metrics, on images as they are: loss, the
     mean cross-entropy in nats, without smoothing; error, the share misclassified in percent.
@@ -45,17 +49,19 @@ def images(
         store: Finds the files.
         data: `digits` (8 × 8, no download), `mnist` (28 × 28) or `cifar10` (32 × 32, in colour).
         network: `name`, and the settings of that network: `resnet` has `depth` (6n + 2), `width`
-            and `norm` (`group`, `none`); `vgg` has `channels`, `dense` and `norm`; `vit` has
-            `patch`, `width`, `heads` and `depth`; `mixer` has `patch`, `width` and `depth`.
+            and `norm` (`batch`, `group`, `none`); `vgg` has `channels`, `dense` and `norm`; `vit`
+            has `patch`, `width`, `heads` and `depth`; `mixer` has `patch`, `width` and `depth`.
         flip: Training mirrors each image by chance, left to right.
         crop: Training shifts each image by up to so many pixels each way, over zeros.
         label_smoothing: The share of training's target that is spread over all classes.
         train_images: How many images to train on, evenly spaced; null: all.
         test_images: How many images to test on, evenly spaced; null: all.
+        samples: From how many training images, evenly spaced, batch norm's statistics are
+            recomputed; null: all, but at most 2,000.
         data_seed: Shuffles the digits before they are split.
 
     Raises:
-        DataError: The files cannot be had.
+        DataError: The files cannot be had, or `samples` are too few or too many.
     """
     if data == "digits":
         found = digits.load(data_seed)
@@ -69,23 +75,42 @@ def images(
     seen = np.asarray(splits["train"][0], float)
     mean, deviation = seen.mean((0, 1, 2), keepdims=True), seen.std((0, 1, 2), keepdims=True)
     model = network.module(CLASSES)
-    predict = predictor(model)
 
     def scaled(x: jax.Array) -> jax.Array:
         kind = jnp.result_type(float)
         return (x.astype(kind) - jnp.asarray(mean, kind)) / jnp.asarray(deviation, kind)
 
-    def learn(params: Any, x: jax.Array, key: jax.Array) -> jax.Array:
-        return predict(params, augmented(scaled(x), key, flip, crop))
+    sample = scaled(splits["train"][0][:1])
+    judge, stored = predictor(model), initial_statistics(model, sample)
+    by_batch = learner(model, stored)
 
-    return classification(
-        init=initialiser(model, scaled(splits["train"][0][:1])),
+    def predict(variables: Any, x: jax.Array) -> jax.Array:
+        params, statistics = variables if stored else (variables, {})
+        return judge(params, scaled(x), statistics)
+
+    def learn(params: Any, x: jax.Array, key: jax.Array) -> jax.Array:
+        seen = augmented(scaled(x), key, flip, crop)
+        return by_batch(params, seen)[0] if stored else judge(params, seen)
+
+    task = classification(
+        init=initialiser(model, sample),
         data=splits,
-        predict=lambda params, x: predict(params, scaled(x)),
+        predict=predict,
         learn=learn,
         chunk=None if data == "digits" else CHUNK,
         label_smoothing=label_smoothing,
     )
+    if not stored:
+        if samples is not None:
+            raise DataError("task.samples: the network has no batch norm to take statistics for")
+        return task
+    try:
+        state = batch_state(
+            lambda params, x: by_batch(params, scaled(x))[1], stored, splits["train"][0], samples
+        )
+    except ValueError as error:
+        raise DataError(f"task.{error}") from None
+    return replace(task, state=state)
 
 
 def _in_channels(x: np.ndarray) -> np.ndarray:

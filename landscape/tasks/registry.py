@@ -18,6 +18,7 @@ TASKS = Registry(
         "polynomial": "landscape.tasks.polynomial:polynomial",
         "ptb": "landscape.tasks.ptb:ptb",
         "regression": "landscape.tasks.regression:regression",
+        "text": "landscape.tasks.text:text",
         "triangle": "landscape.tasks.triangle:triangle",
     },
 )

@@ -12,6 +12,7 @@ from landscape.core.task import Task
 from landscape.core.trees import Params
 from landscape.data import Store
 from landscape.networks.images import VGG, Mixer, Network, ResNet, ViT
+from landscape.networks.text import Transformer
 from landscape.symmetry.spec import PermutationSpec
 from landscape.tasks.cifar10 import cifar10
 from landscape.tasks.digits import digits
@@ -20,6 +21,7 @@ from landscape.tasks.mnist import mnist
 from landscape.tasks.polynomial import polynomial
 from landscape.tasks.ptb import ptb
 from landscape.tasks.regression import regression
+from landscape.tasks.text import text
 from landscape.tasks.triangle import triangle
 
 
@@ -43,8 +45,13 @@ BUILT_IN: dict[str, Callable[[], Task]] = {
     "resnet": lambda: small(ResNet(depth=8, width=3)),
     "resnet, not normalised": lambda: small(ResNet(depth=8, width=3, norm="none")),
     "vgg": lambda: small(VGG(name="vgg", channels=(3, 4), dense=5)),
+    "resnet, batch norm": lambda: small(ResNet(depth=8, width=3, norm="batch")),
+    "vgg, batch norm": lambda: small(VGG(name="vgg", channels=(3, 4), dense=5, norm="batch")),
     "vit": lambda: small(ViT(name="vit", patch=4, width=8, heads=2, depth=1)),
     "mixer": lambda: small(Mixer(name="mixer", patch=4, width=6, depth=1)),
+    "text": lambda: text(
+        Store("."), file="LICENSE", characters=2000, network=Transformer(width=8, heads=2, depth=1)
+    ),
     "attention": lambda: attention(width=8, images=60),
     "convolution": lambda: convolution(filters=3, images=60),
 }

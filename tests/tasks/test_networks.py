@@ -11,7 +11,8 @@ import pytest
 from landscape import ConfigError, config_from
 from landscape.core import trees
 from landscape.core.landscape import bind
-from landscape.data import Store
+from landscape.core.state import Variables
+from landscape.data import DataError, Store
 from landscape.networks.images import VGG, Mixer, Network, ResNet, ViT
 from landscape.search.training_task import in_bfloat16
 from landscape.tasks.images import augmented, images
@@ -53,6 +54,82 @@ def test_each_network_learns_and_its_samples_are_apart(name):
     for _ in range(30):
         after, memory = step(after, memory)
     assert landscape.level(after) < 0.8 * landscape.level(params)
+
+
+BATCH_NORM = ResNet(depth=8, width=4, norm="batch")
+
+
+def test_batch_norm_is_of_the_training_images_where_it_is_judged():
+    task = made(BATCH_NORM)
+    landscape = bind(task)
+    params = landscape.init(jax.random.key(0))
+    assert landscape.state is not None and landscape.state.samples == 64
+    x = np.asarray(task.data["train"][0], float)
+    seen = jnp.asarray((x - x.mean()) / x.std(), jnp.float32)
+    kernel = params["Conv_0.kernel"]
+    out = jax.lax.conv_general_dilated(
+        seen, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
+    )
+    found = landscape.state.recompute(params)
+    for name, own in (("mean", out.mean((0, 1, 2))), ("var", out.var((0, 1, 2)))):
+        assert np.allclose(found[f"batch_stats.BatchNorm_0.{name}"], own, rtol=1e-3, atol=1e-5)
+    # what follows a batch norm does not see the scale of what is before it, wherever it is judged
+    double = params | {"Conv_0.kernel": 2 * kernel}
+    assert float(landscape.level(double)) == pytest.approx(float(landscape.level(params)), rel=1e-3)
+    whole = task.loss(trees_of(task, params), (), task.data["train"], jax.random.key(0))[0]
+    assert float(whole) == pytest.approx(float(landscape.level(params)), rel=1e-4)
+
+
+def test_batch_norm_is_of_its_batch_where_it_is_trained():
+    task = made(BATCH_NORM)
+    params = task.init(jax.random.key(0))
+    few = jax.tree.map(lambda leaf: leaf[:8], task.data["train"])
+
+    def trained(batch):
+        return float(task.loss(params, (), batch, jax.random.key(0))[0])
+
+    whole = few[0].at[:].set(few[0][0]), few[1]
+    assert trained(few) != pytest.approx(trained(whole), rel=1e-3)
+    assert task.state is not None
+    state = jax.tree.map(np.asarray, task.state.recompute(params))
+    metric = float(task.metrics["loss"](Variables(params, state), few))
+    assert metric != pytest.approx(trained(few), rel=1e-3)
+
+
+def test_a_batch_norm_network_learns():
+    task = made(BATCH_NORM)
+    landscape = bind(task)
+    before = landscape.init(jax.random.key(0))
+    optimizer = optax.adam(0.01)
+
+    @jax.jit
+    def step(params, memory):
+        gradient = jax.grad(lambda p: landscape.loss(p, (), jax.random.key(0))[0])(params)
+        update, memory = optimizer.update(gradient, memory)
+        return optax.apply_updates(params, update), memory
+
+    params, memory = before, optimizer.init(before)
+    for _ in range(20):
+        params, memory = step(params, memory)
+    assert landscape.level(params) < 0.5 * landscape.level(before)
+
+
+@pytest.mark.parametrize(
+    "network, samples, said",
+    [
+        (BATCH_NORM, 65, "task.samples: statistics of 65 of the 64 training samples"),
+        (BATCH_NORM, 8, "task.samples: statistics of 8 of the 64 training samples"),
+        (NETWORKS["vit"], 64, "task.samples: the network has no batch norm"),
+    ],
+)
+def test_samples_of_statistics(network, samples, said):
+    with pytest.raises(DataError) as caught:
+        made(network, samples=samples)
+    assert str(caught.value).startswith(said)
+
+
+def trees_of(task, named):
+    return trees.from_named(jax.eval_shape(task.init, jax.random.key(0)), named)
 
 
 def logits_of(task, params, batch):
