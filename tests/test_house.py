@@ -20,7 +20,7 @@ MAY_IMPORT = {
     "networks": {"core"},
     "data": set(),
     "tasks": {"core", "data", "networks"},
-    "modules": {"core", "tasks.classification"},
+    "modules": {"core", "tasks.classification", "tasks.statistics"},
     "config": {
         "core.alignment", "core.settings", "core.state", "data", "measures.base",
         "measures.registry", "methods.base", "methods.registry", "tasks.registry",
