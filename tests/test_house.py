@@ -20,7 +20,7 @@ MAY_IMPORT = {
     "networks": {"core"},
     "data": set(),
     "tasks": {"core", "data", "networks"},
-    "modules": {"core", "tasks.classification", "tasks.statistics"},
+    "modules": {"core", "tasks.classification"},
     "config": {
         "core.alignment", "core.settings", "core.state", "data", "measures.base",
         "measures.registry", "methods.base", "methods.registry", "tasks.registry",

@@ -10,9 +10,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from landscape.core.statistics import batch_state
 from landscape.core.task import Origin, Outputs, Scalar, Task
 from landscape.tasks.classification import classification, in_chunks
-from landscape.tasks.statistics import batch_state
 
 Arrays = Any  # inputs or targets: an array [n, ...], as NumPy takes it
 Split = tuple[Arrays, Arrays] | Sequence[tuple[Arrays, Arrays]]

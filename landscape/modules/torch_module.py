@@ -16,10 +16,10 @@ import torch
 from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
 
+from landscape.core.statistics import BATCH, reference
 from landscape.core.task import Origin, Task
 from landscape.modules.task import Data, Loss, Module, module_task, splits_of
 from landscape.modules.torch_function import call, to_jax, to_numpy, to_torch
-from landscape.tasks.statistics import BATCH, reference
 
 Make = Callable[[], torch.nn.Module]
 Named = dict[str, jax.Array]

@@ -11,12 +11,12 @@ import numpy as np
 from pydantic import Field
 
 from landscape.core.settings import Count, Seed
+from landscape.core.statistics import batch_state
 from landscape.core.task import Task
 from landscape.data import DataError, Store, cifar10, digits, mnist
 from landscape.networks import initial_statistics, initialiser, learner, predictor
 from landscape.networks.images import Network, ResNet
 from landscape.tasks.classification import classification, take
-from landscape.tasks.statistics import batch_state
 
 CLASSES = 10
 CHUNK = 128

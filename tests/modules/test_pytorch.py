@@ -155,7 +155,7 @@ def test_the_straight_line_with_recomputed_statistics_is_pytorchs(pair: list[Any
 def test_statistics_of_several_batches_are_pytorchs_cumulative_average(
     pair: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("landscape.modules.task.BATCH", 50)
+    monkeypatch.setattr("landscape.core.statistics.BATCH", 50)
     task = torch_task(Cnn, images())
     landscape, params = bind(task), parameters(pair[0])
     assert landscape.origin is not None
