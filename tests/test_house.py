@@ -64,6 +64,7 @@ WITHIN = {
         "principal": {"trees"},
         "rounding": {"landscape", "trees"},
         "segments": {"rounding", "settings", "trees"},
+        "statistics": {"state", "trees"},
         "grid": {"segments"},
         "adaptive": {"grid", "segments"},
         "margins": {"adaptive", "segments"},
