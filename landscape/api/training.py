@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import get_args
 
 import jax
 import numpy as np
@@ -18,10 +19,10 @@ from landscape.api.problem import Tree
 from landscape.core import trees
 from landscape.core.devices import each
 from landscape.core.keys import key_data
-from landscape.core.landscape import bind
 from landscape.core.task import Task
 from landscape.search.descend import Descender
 from landscape.search.training import Training
+from landscape.search.training_task import Precision, Sampling, bound_as_trained
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,9 @@ def train_models(
     split: str = "train",
     optimizer: optax.GradientTransformation | None = None,
     batch_size: int | None = None,
+    sampling: Sampling | None = None,
+    precision: Precision | None = None,
+    ema: float | None = None,
     max_steps: int = 20_000,
     check_every: int = 10,
     seed: int = 0,
@@ -66,7 +70,13 @@ def train_models(
         metric: What the levels bound.
         split: On which split.
         optimizer: Of optax; None: adam with a rate of 1e-3.
-        batch_size: Samples a step, drawn with replacement; None: all.
+        batch_size: Samples a step; None: all.
+        sampling: `epochs`: each sample once an epoch, in a new random order each time; None: drawn
+            with replacement.
+        precision: `bfloat16`: what training computes the loss and its gradient in; None: the
+            parameters' type. Levels are always in that.
+        ema: The decay of the moving average of the parameters, which is then what meets the
+            levels, between 0 and 1; None: there is none.
         max_steps: A model's budget.
         check_every: Steps between checks of the metric.
         seed: Initialisations and batches come from it.
@@ -76,7 +86,8 @@ def train_models(
         The models. One that missed a level says so in `missed`.
 
     Raises:
-        ValueError: There are no levels or no models, or no such metric, split or batch.
+        ValueError: There are no levels or no models, no such metric, split or batch, or an argument
+            is out of its range.
     """
     if models < 1 or not levels or max_steps < 1 or check_every < 1:
         raise ValueError("models, levels, max_steps and check_every must be 1 or more")
@@ -85,8 +96,17 @@ def train_models(
             f"the task has metrics {', '.join(task.metrics)} and splits {', '.join(task.data)}; "
             f"got '{metric}' and '{split}'"
         )
-    landscape = bind(task, metric, split, batch_size)
-    descender = Descender(landscape, optimizer or optax.adam(1e-3), check_every, max_steps)
+    for name, given, allowed in (
+        ("sampling", sampling, get_args(Sampling)),
+        ("precision", precision, get_args(Precision)),
+    ):
+        if given is not None and given not in allowed:
+            raise ValueError(f"{name}: '{given}' is unknown (allowed: {', '.join(allowed)}, None)")
+    if ema is not None and not 0 < ema < 1:
+        raise ValueError(f"ema must be between 0 and 1, got {ema}")
+    landscape = bound_as_trained(task, metric, split, batch_size, sampling, precision)
+    steps = optimizer or optax.adam(1e-3)
+    descender = Descender(landscape, steps, check_every, max_steps, ema=ema)
     seeds = np.stack([key_data(seed, "init", model) for model in range(models)])
     params = each(lambda key: landscape.init(jax.random.wrap_key_data(key)))(seeds)
     keys = np.stack([key_data(seed, "train", model) for model in range(models)])

@@ -6,13 +6,40 @@ Metrics stay as they are.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 
 from landscape.core import trees
+from landscape.core.landscape import Landscape, bind
 from landscape.core.task import Batch, Carry, Scalar, Task
+
+Sampling = Literal["epochs"]
+Precision = Literal["bfloat16"]
+
+
+def bound_as_trained(
+    task: Task,
+    metric: str,
+    split: str,
+    batch_size: int | None,
+    sampling: Sampling | None,
+    precision: Precision | None,
+) -> Landscape:
+    """The landscape of training, by batches and in arithmetic of its own; its level is the task's.
+
+    Raises:
+        ValueError: As `bind`; or there are epochs and no batches.
+    """
+    if precision == "bfloat16":
+        task = in_bfloat16(task)
+    if sampling is None:
+        return bind(task, metric, split, batch_size)
+    bind(task, metric, split, batch_size)  # which says what is wrong with the batches
+    if batch_size is None:
+        raise ValueError("sampling: epochs are of batches; give batch_size, too")
+    return bind(in_epochs(task, batch_size), metric, split)
 
 
 def in_epochs(task: Task, batch_size: int) -> Task:

@@ -39,7 +39,7 @@ from landscape.search.beads import (
     why_no_gradient,
 )
 from landscape.search.descend import Constraint, Descender
-from landscape.search.training_task import in_bfloat16, in_epochs
+from landscape.search.training_task import bound_as_trained
 from landscape.stages.inputs import (
     check_direction,
     check_functions,
@@ -171,12 +171,9 @@ def as_trained(config: Config, task: Task) -> Landscape:
     """The landscape of training: with its own batches and arithmetic, of a task that
     `build_landscape` takes. Beads are in neither."""
     train, levels = config.train, config.levels
-    if train.precision:
-        task = in_bfloat16(task)
-    if train.sampling is None:
-        return bind(task, levels.metric, levels.split, train.batch_size)
-    assert train.batch_size is not None
-    return bind(in_epochs(task, train.batch_size), levels.metric, levels.split)
+    return bound_as_trained(
+        task, levels.metric, levels.split, train.batch_size, train.sampling, train.precision
+    )
 
 
 def check_hypotheses(config: Config, landscape: Landscape) -> None:

@@ -2,9 +2,11 @@
 
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 import landscape as ls
+from landscape.config.load import config_from
 from landscape.tasks.digits import digits
 from tests.analytic import double_well_energy
 
@@ -29,6 +31,58 @@ def test_models_are_independent_and_the_same_alone(models):
     first = ls.train_models(digits(hidden=(4,)), 2, [1.5], max_steps=2000, progress=False)
     assert first[0].met[1.5][1] == models[0].met[1.5][1]
     assert first[0].met[1.5][1] != first[1].met[1.5][1]
+
+
+PEOPLES = {
+    "epochs": {"sampling": "epochs", "batch_size": 100},
+    "averaged": {"ema": 0.9, "batch_size": 100},
+    "bfloat16": {"precision": "bfloat16", "sampling": "epochs", "batch_size": 300, "ema": 0.5},
+}
+
+
+@pytest.mark.parametrize("name", PEOPLES)
+def test_it_trains_as_the_command_does(name, tmp_path):
+    given = {"models": 2, "max_steps": 400, "check_every": 20, **PEOPLES[name]}
+    config = config_from(
+        {
+            "task": {"name": "digits", "hidden": [4]},
+            "train": {**given, "optimizer": "adam", "learning_rate": 1e-2},
+            "levels": {"values": [1.5, 1.0]},
+        }
+    )
+    recorded = ls.train(config, runs_dir=tmp_path).models()
+    found = ls.train_models(
+        digits(hidden=(4,)), levels=[1.5, 1.0], optimizer=optax.adam(1e-2), progress=False, **given
+    )
+    plain = ls.train_models(
+        digits(hidden=(4,)), 2, [1.5, 1.0], optimizer=optax.adam(1e-2), batch_size=100,
+        max_steps=400, check_every=20, progress=False,
+    )  # fmt: skip
+    values = {(m, level): at[:2] for m, one in enumerate(found) for level, at in one.met.items()}
+    assert values == {
+        (row.model, at.level): (at.step, at.value)
+        for row in recorded
+        for at in row.levels
+        if at.step is not None
+    }
+    assert values != {
+        (m, level): at[:2] for m, one in enumerate(plain) for level, at in one.met.items()
+    }
+
+
+@pytest.mark.parametrize(
+    "given, said",
+    [
+        ({"sampling": "epochs"}, "give batch_size"),
+        ({"sampling": "epoch"}, r"sampling: 'epoch' is unknown \(allowed: epochs, None\)"),
+        ({"precision": "half"}, r"precision: 'half' is unknown \(allowed: bfloat16, None\)"),
+        ({"ema": 1.0}, "ema must be between 0 and 1, got 1.0"),
+        ({"sampling": "epochs", "batch_size": 10_000}, "10,?000"),
+    ],
+)
+def test_a_mistake_in_training_is_named(given, said):
+    with pytest.raises(ValueError, match=said):
+        ls.train_models(digits(hidden=(4,)), 2, [1.0], progress=False, **given)
 
 
 @pytest.mark.parametrize(
