@@ -198,13 +198,13 @@ def test_subdividing_and_doubling_leave_the_path():
 def test_beads_that_are_not_needed_are_left_out():
     points, landscape, limit = polygon(beads=64), plane(ring_energy), 0.1
     peaks = segment_evaluator(landscape, 50)
-    fewer, losses = pruned(points, peaks, limit)
+    fewer, losses = pruned(points, peaks, limit, peaks.at(points))
     assert 2 < trees.count(fewer) < 16 and certify(fewer, peaks, limit).holds(limit)
     assert losses >= 51 * (64 - trees.count(fewer))
     left = {tuple(bead) for bead in fewer["params"]}
     assert left < {tuple(bead) for bead in points["params"]}
     assert np.array_equal(fewer["params"][[0, -1]], points["params"][[0, -1]])
-    again, _ = pruned(fewer, peaks, limit)
+    again, _ = pruned(fewer, peaks, limit, peaks.at(fewer))
     assert np.array_equal(again["params"], fewer["params"])
 
 

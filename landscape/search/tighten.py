@@ -14,7 +14,12 @@ from landscape.core.segments import SegmentEvaluator
 from landscape.core.status import Status
 from landscape.search.shorten import Shortener
 from landscape.search.state import Search, Stepper, String
-from landscape.search.strings import evaluate_new_segments, record_round, replace_path
+from landscape.search.strings import (
+    evaluate_new_segments,
+    known_losses,
+    record_round,
+    replace_path,
+)
 
 TOLERANCE = 3e-3  # of the length: where it moves by less, it is tight
 
@@ -36,10 +41,9 @@ def tightened(
             known = string.seen
             if (known.upper <= level.limit).all():
                 string.length_found = paths.length(string.points, length_over)
-                ends = [float(known.values[0, 0]), float(known.values[-1, -1])]
                 most = string.cost if budget is None else min(string.cost, budget - string.cost)
                 string.tightening = shortener.tighten(
-                    string.name, string.points, level.limit, ends, max(0, most)
+                    string.name, string.points, level.limit, known_losses(string), max(0, most)
                 )
                 _use_tight(string, evaluate, level)
 
