@@ -7,6 +7,7 @@ import os
 import platform
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -38,6 +39,7 @@ class _Plan:
     devices: int | None = None
     memory: int = MEMORY
     spread: int | None = 1
+    matmul: str = "exact"
 
 
 _plan = _Plan()
@@ -50,6 +52,7 @@ def configure(
     memory: int | None = None,
     spread: int | None = 1,
     shared: bool = False,
+    matmul: str = "exact",
 ) -> None:
     """Set the precision and how models share the devices.
 
@@ -67,6 +70,7 @@ def configure(
             Models are side by side on the others.
         shared: Other processes use these devices too, so that a GPU's memory is taken only as it
             is needed. XLA_PYTHON_CLIENT_PREALLOCATE overrules this.
+        matmul: How descents multiply matrices; `fast`: in what the device is fast in.
 
     Raises:
         ValueError: There are not so many devices.
@@ -81,7 +85,7 @@ def configure(
         jax.config.update("jax_num_cpu_devices", max(cores.usable(), devices or 1))
     if shared:
         os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
-    _plan = _Plan(strategy, devices, memory or MEMORY, spread)
+    _plan = _Plan(strategy, devices, memory or MEMORY, spread, matmul)
     if devices is not None and devices > len(jax.devices()):
         raise ValueError(f"{devices} devices are asked for, there are {device_description()}")
     if spread is not None and spread > 1 and len(jax.devices()[:devices]) % spread:
@@ -121,7 +125,10 @@ def _compiler_options() -> dict[str, int] | None:
 def device_description() -> str:
     devices = jax.devices()
     kind = devices[0].device_kind
-    return f"{len(devices)} × {devices[0].platform}" + (f" ({kind})" if kind != "cpu" else "")
+    fast = ", descents with fast matrix products" if _plan.matmul == "fast" else ""
+    return (
+        f"{len(devices)} × {devices[0].platform}" + (f" ({kind})" if kind != "cpu" else "") + fast
+    )
 
 
 def memory() -> int:
@@ -148,6 +155,12 @@ def _mesh_shape() -> tuple[int, int]:
 def loops_slow_convolutions() -> bool:
     """Whether XLA's own convolution crawls inside a compiled loop (jax issue 12868)."""
     return jax.devices()[0].platform == "cpu"
+
+
+def descending() -> AbstractContextManager[None]:
+    """How matrices are multiplied while gradients that are descended are traced. All else that is
+    compiled here is in the full precision of its type."""
+    return jax.default_matmul_precision("default" if _plan.matmul == "fast" else "highest")
 
 
 class Held(NamedTuple):
