@@ -180,3 +180,23 @@ def test_fast_matrix_products_are_for_descents_and_not_for_levels(configure):
     assert asked == {"exact": {"HIGHEST"}, "fast": {"HIGHEST", "DEFAULT"}}
     for one, other in zip(*map(jax.tree.leaves, found.values()), strict=True):
         assert np.array_equal(one, other)
+
+
+def test_a_batch_of_any_size_is_of_few_programs(configure):
+    """Sizes are powers of four, and at most half of a call is padding."""
+    configure(strategy="vmap", devices=1)
+    squares, asked = each(lambda x: x**2), []
+    hold = squares.hold
+
+    def watched(items):
+        held = hold(items)
+        asked.append((len(held.slots), len(items)))
+        return held
+
+    squares.hold = watched
+    for count in range(1, 101):
+        items = np.arange(float(count), dtype=np.float32)
+        assert np.array_equal(squares(items), items**2)
+    assert {size for size, _ in asked} == {1, 4, 16, 64}
+    assert all(size <= 2 * count for size, count in asked)
+    assert squares._run._cache_size() == 4

@@ -25,6 +25,7 @@ SHARE_ON_DEVICE = 4  # a call's models take up to memory's part in this, with ro
 TINY_BYTES = 2**20  # up to which models share a call on a CPU, for the call's own cost
 TINY_MODELS = 8
 ACCELERATOR_MODELS = 1024
+SIZES = 2  # bits from one size of a batch to the next: each size is compiled
 CALL_SECONDS = 1.0
 MOST_STEPS = 2**20
 
@@ -183,7 +184,8 @@ class Each:
 
     With the strategy `map`, one item at a time on every device: on a CPU tiny models are faster so
     (no batch falls out of cache), no item waits for a slower one, and results do not depend on the
-    batch, bit for bit. With `vmap`, all items at once, padded to a power of two.
+    batch, bit for bit. With `vmap`, all items at once, padded to a power of four: few sizes, as
+    compiling takes longer there than most of what is computed.
 
     The devices are a mesh, of which models share one axis, and a model's parameters another. Where
     it has both, all models of a call run together: loops end at different times, and devices that
@@ -246,13 +248,16 @@ class Each:
 
     def __call__(self, items: Any, *shared: Any) -> Any:
         """The results [n, ...] of n items, NumPy trees both, a call at a time."""
-        total = trees.count(items)
-        most = self.at_once(items, total)
+        total, start = trees.count(items), 0
         results = []
-        for start in range(0, total, most):
+        while start < total:
+            most = self.at_once(items, total - start)
+            if most > 2 * (total - start) and not exact_in_any_batch():
+                most >>= SIZES  # another call costs less than so much padding
             held = self.hold(trees.take(items, slice(start, start + most)))
             out = held._replace(items=self._run(held.items, held.counts, *shared))
             results.append(out.fetch())
+            start += most
         return results[0] if len(results) == 1 else trees.concatenate(results)
 
     def at_once(self, items: Any, total: int) -> int:
@@ -292,9 +297,8 @@ class Each:
             return max(1, min(self._tiny_models, TINY_BYTES // item_bytes))
         fits = max(1, memory() // SHARE_ON_DEVICE // (item_bytes * self._places))
         needed = -(-total // self._places)
-        return min(
-            1 << (needed - 1).bit_length(), 1 << (min(fits, ACCELERATOR_MODELS).bit_length() - 1)
-        )
+        steps = -(-(needed - 1).bit_length() // SIZES)
+        return min(1 << SIZES * steps, 1 << (min(fits, ACCELERATOR_MODELS).bit_length() - 1))
 
 
 def each(function: Callable[..., Any], tiny_models: int = TINY_MODELS) -> Each:
