@@ -21,7 +21,7 @@ from landscape.core import paths, trees
 from landscape.core.landscape import Landscape
 from landscape.core.segments import SegmentEvaluator, typical_losses
 from landscape.core.trees import Params
-from landscape.search.prune import pruned
+from landscape.search.prune import Pruning, prune
 from landscape.search.shorten_qp import (
     LinearConstraints,
     Places,
@@ -94,8 +94,9 @@ class Shortener:
     ) -> Shortening:
         """points: a string that is certified below the limit; ends: the loss at its ends."""
         known = self.peaks.at(points)
-        fewer, losses = pruned(points, self.peaks, limit, known)
-        losses += int((~np.isnan(known)).sum())
+        pruning = Pruning(points, known)
+        prune([pruning], self.peaks, limit)
+        fewer = pruning.points
         # a step that can only be refused takes beads that stand close
         cut = (
             subdivided(fewer, SEGMENTS)
@@ -103,21 +104,17 @@ class Shortener:
             else subdivided(points, BLIND_SEGMENTS)
         )
         started = self._started(name, points, fewer, cut, limit, ends, max_beads, max_sweeps)
-        started.loss_evals, started.margin = losses, WIDE * MARGIN
+        started.loss_evals = pruning.losses + int((~np.isnan(known)).sum())
+        started.margin = WIDE * MARGIN
         return started
 
     def tighten(
-        self,
-        name: str,
-        points: Params,
-        limit: float,
-        known: np.ndarray,
-        max_cost: int,
+        self, name: str, points: Params, pruning: Pruning, limit: float, max_cost: int
     ) -> Shortening:
-        """The same with no more beads, whose losses [beads] are known, at most at that cost in
-        losses. Where the level has no gradient only beads that it can do without are left out."""
-        fewer, losses = pruned(points, self.peaks, limit, known, max_cost / 4)
-        ends = [float(known[0]), float(known[-1])]
+        """The same with no more beads than pruning has left, at most at that cost in losses, with
+        the pruning. Where the level has no gradient nothing else is done."""
+        fewer, losses = pruning.points, pruning.losses
+        ends = [float(pruning.known[0]), float(pruning.known[-1])]
         segments = trees.count(fewer) - 1
         left = max_cost - losses - 2 * self.losses * segments
         sweeps = max(0, left // (GRADIENT * segments)) if self.differentiable else 0
