@@ -139,4 +139,5 @@ def wilson(share: float, count: float) -> list[float]:
     z = NORMAL**2 / count
     centre = (share + z / 2) / (1 + z)
     half = np.sqrt(z * share * (1 - share) + z**2 / 4) / (1 + z)
-    return [max(0.0, float(centre - half)), min(1.0, float(centre + half))]
+    low, high = max(0.0, float(centre - half)), min(1.0, float(centre + half))
+    return [min(low, share), max(high, share)]  # of rounding, where all or none are
