@@ -16,9 +16,9 @@ def compiled():
     """The seconds of each program that is compiled, or read from the cache, meanwhile."""
     seconds = []
 
-    def listen(event, duration, **about):
+    def listen(event: str, duration_secs: float, **_: str | int) -> None:
         if event == COMPILED:
-            seconds.append(duration)
+            seconds.append(duration_secs)
 
     jax.monitoring.register_event_duration_secs_listener(listen)
     try:
