@@ -7,8 +7,8 @@ measures and reports, takes turns with benchmarks/sequential.py, which starts fr
 models and data and follows the same protocol, at its best number of threads. Ours run with the
 paper's settings and with our own defaults under the same limit and grid, cold (nothing compiled is
 kept) and warm; every time is a process's, with starting, compiling, training, searching and
-certifying. PyTorch's strings are judged by our certificate, outside the times. Gradients and
-lengths are means over pairs, lengths over those that connected.
+certifying. PyTorch's strings are judged by our certificate, outside the times. Gradients, losses
+along segments and lengths are means over pairs, lengths over those that connected.
 
 The useful share of a stage is the steps that its models made, over those that all devices would
 have made if none had waited for the slowest in any call; where models share a device one at a time,
@@ -55,6 +55,7 @@ run(load_config(sys.argv[1]), sys.argv[2])
 """
 HERE = Path(__file__).parent
 PAPER = HERE.parent / "configs" / "paper"
+EVALS = "grad_evals", "loss_evals"
 KEPT = ("method", "pairs", "tolerance", "grid")  # of the paper's settings, in our defaults
 
 
@@ -108,10 +109,13 @@ def prepare(config: Config, folder: Path) -> tuple[Landscape, Path]:
     return landscape, start
 
 
-def facts_of(statuses: list[str], grads: list[int], lengths: list[float]) -> dict[str, Any]:
+def facts_of(
+    statuses: list[str], grads: list[int], losses: list[int], lengths: list[float]
+) -> dict[str, Any]:
     return {
         "connected": f"{statuses.count('CONNECTED')}/{len(statuses)}",
         "gradients": statistics.mean(grads),
+        "losses": statistics.mean(losses),
         "length": statistics.mean(lengths) if lengths else None,
     }
 
@@ -126,7 +130,8 @@ def ours(config: Config, folder: Path, cold: bool) -> Outcome:
         rows = open_run(next(runs.iterdir())).rows()
     lengths = [row.normalized_length for row in rows if row.status == "CONNECTED"]
     searched = sum(row.seconds or 0.0 for row in rows)
-    facts = facts_of([r.status for r in rows], [r.grad_evals for r in rows], lengths)
+    grads, losses = ([getattr(row, which) for row in rows] for which in EVALS)
+    facts = facts_of([row.status for row in rows], grads, losses, lengths)
     return Outcome(took, {**facts, "search_seconds": searched})
 
 
@@ -156,7 +161,8 @@ def theirs(
     lengths = [paths.length(string) / paths.chord(string) for string in held.values()]
     statuses = ["CONNECTED" if pair in held else "NOT_FOUND" for pair in strings]
     statuses += ["LEVEL_NOT_REACHED"] * (len(record["pairs"]) - len(strings))
-    facts = facts_of(statuses, [pair["grad_evals"] for pair in record["pairs"]], lengths)
+    grads, losses = ([pair[which] for pair in record["pairs"]] for which in EVALS)
+    facts = facts_of(statuses, grads, losses, lengths)
     claimed = sum(pair["status"] == "CONNECTED" for pair in record["pairs"])
     times = {
         "search_seconds": record["connect_seconds"], "train_seconds": record["train_seconds"],
@@ -231,7 +237,7 @@ def measure(name: str, job: Job, rounds: int | None) -> dict[str, Any]:
                 "seconds": measuring.spread([one.seconds for one in times]),
                 "PyTorch / this": measuring.ratios(pytorch, times),
                 "connected": facts["connected"], "gradients a pair": facts["gradients"],
-                "length": facts["length"],
+                "losses a pair": facts["losses"], "length": facts["length"],
                 "searching, s": measuring.spread([o.facts["search_seconds"] for o in outcomes]),
                 "useful: training": share.get("train"), "connecting": share.get("connect"),
             }

@@ -196,13 +196,17 @@ def descend(
 
 def highest(
     problem: Problem, left: torch.Tensor, right: torch.Tensor, grid: int, limit: float
-) -> tuple[float, float]:
-    """The segment's maximum with its last change, and where it is.
+) -> tuple[float, float, int]:
+    """The segment's maximum with its last change, where it is, and how many losses that took.
 
     On the grid; if that is below the limit, each local maximum on finer and finer grids besides.
     """
 
+    losses = 0
+
     def at(t: float) -> float:
+        nonlocal losses
+        losses += 1
         value = problem.level_at(torch.lerp(left, right, t))
         return value if math.isfinite(value) else math.inf
 
@@ -210,7 +214,7 @@ def highest(
     values = [at(t) for t in ts]
     top = max(values)
     if top > limit:
-        return top, ts[values.index(top)]
+        return top, ts[values.index(top)], losses
     walled, found, first = [-math.inf, *values, -math.inf], [], 0
     for value, run in groupby(values):  # a plateau is one maximum
         after = first + len(list(run))
@@ -219,7 +223,7 @@ def highest(
             found.append(refined(at, ts[(first + after - 1) // 2], value, *ends, limit))
         first = after
     top, place, _ = max(found)
-    return max(top + rise for top, _, rise in found), place
+    return max(top + rise for top, _, rise in found), place, losses
 
 
 def refined(
@@ -247,25 +251,27 @@ def refined(
 
 def connect(
     problem: Problem, a: torch.Tensor, b: torch.Tensor, level: float, config: dict[str, Any]
-) -> tuple[list[torch.Tensor], str, int]:
-    """The string, how the search ended, and the gradients that it took."""
+) -> tuple[list[torch.Tensor], str, int, int]:
+    """The string, how the search ended, and the gradients and losses that it took."""
     train, settings = config["train"], config["connect"]
     limit = level + (settings["tolerance"] - 1) * abs(level)
     target = level - (1 - settings["target"]) * abs(level)
     rate = settings["learning_rate"] or train["learning_rate"]
-    string, seen, rounds, grads = [a, b], [(math.nan, 0.5)], 0, 0
+    string, seen, rounds, grads, losses = [a, b], [(math.nan, 0.5)], 0, 0, 0
     while True:
         for i, (left, right) in enumerate(pairwise(string)):
             if math.isnan(seen[i][0]):
-                seen[i] = highest(problem, left, right, settings["grid"], limit)
+                upper, place, made = highest(problem, left, right, settings["grid"], limit)
+                seen[i] = upper, place
+                losses += made
         begins = settings["first_midpoint"] and len(string) == 2
         failing = [0] if begins else [i for i, (upper, _) in enumerate(seen) if upper > limit]
         if not failing:
-            return string, "CONNECTED", grads
+            return string, "CONNECTED", grads, losses
         if not begins and rounds >= settings["max_rounds"]:
-            return string, "NOT_FOUND", grads
+            return string, "NOT_FOUND", grads, losses
         if len(string) + len(failing) > settings["max_beads"]:
-            return string, "NOT_FOUND", grads
+            return string, "NOT_FOUND", grads, losses
         stuck = False
         for i in reversed(failing):
             place = 0.5 if begins or settings["insert"] == "midpoint" else seen[i][1]
@@ -281,7 +287,7 @@ def connect(
             seen[i : i + 1] = [(math.nan, place)] * 2
         rounds += not begins
         if stuck:
-            return string, "STUCK", grads
+            return string, "STUCK", grads, losses
 
 
 def read(
@@ -324,10 +330,10 @@ def run(
     for number in range(0, len(ends) - 1, 2):
         (a, reached), (b, also) = ends[number : number + 2]
         if not (reached and also):
-            pairs.append({"status": "LEVEL_NOT_REACHED", "grad_evals": 0})
+            pairs.append({"status": "LEVEL_NOT_REACHED", "grad_evals": 0, "loss_evals": 0})
             continue
-        string, status, grads = connect(problem, a, b, level, config)
-        pairs.append({"status": status, "grad_evals": grads})
+        string, status, grads, losses = connect(problem, a, b, level, config)
+        pairs.append({"status": status, "grad_evals": grads, "loss_evals": losses})
         beads = []
         for bead in string:
             problem.set(bead)

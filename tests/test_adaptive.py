@@ -1,14 +1,23 @@
 """The certificate that chooses its points, against fine grids."""
 
 import numpy as np
+import optax
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from landscape.core import certificate
 from landscape.core.adaptive import MOST_POINTS, SETTLED, adaptive_maxima
 from landscape.core.certificate import certify, curve_evaluator, segment_evaluator
 from landscape.core.grid import FALLBACK_GRID
+from landscape.core.level import LevelSpec
+from landscape.core.segments import Memoized, along
 from landscape.core.settings import ADAPTIVE
+from landscape.core.status import Status
+from landscape.methods.registry import load_method
+from landscape.search.descend import Descender
+from landscape.search.driver import finish, judge, start
+from landscape.search.state import Problem, Search
 from tests.analytic import RING
 from tests.test_paths import landscape_of, line
 
@@ -23,7 +32,7 @@ def found(function, n=1, limit=1.0, only_below=False):
         asked.extend(zip(rows.tolist(), t.tolist(), strict=True))
         return np.asarray(function(rows, t), float)
 
-    maxima = adaptive_maxima(evaluate, n, limit, only_below)
+    maxima = adaptive_maxima(evaluate, np.full((n, 2), np.nan), limit, only_below)
     assert maxima.losses.sum() == len(asked)
     return maxima
 
@@ -122,3 +131,40 @@ def test_a_curve_is_certified_from_few_points():
 def test_a_metric_that_goes_in_steps_is_looked_at_on_a_grid():
     landscape = landscape_of(lambda x: x[0] ** 2)._replace(differentiable_level=None)
     assert certify(line(0, 1), segment_evaluator(landscape, ADAPTIVE), 2.0).loss_evals[0] > 50
+
+
+def test_a_bead_is_evaluated_once_for_both_of_its_segments():
+    angles = np.linspace(0, np.pi, 9)
+    points = {"params": np.stack([np.cos(angles), np.sin(angles)], 1).astype(np.float32)}
+    for grid in (50, ADAPTIVE):
+        evaluate = segment_evaluator(RING.landscape, grid)
+        apart = evaluate({"params": points["params"][:-1]}, {"params": points["params"][1:]}, 0.1)
+        known = evaluate.at(points)
+        assert known[:-1].tolist() == apart.values[:, 0].tolist()
+        for losses, saved in ((None, [0, 1]), (known, [2, 2])):
+            together = along(points, evaluate, 0.1, known=losses)
+            assert (apart.losses - together.losses).tolist() == [saved[0]] + 7 * [saved[1]]
+            for part in ("ts", "values", "maximum", "place", "change"):
+                assert np.array_equal(getattr(together, part), getattr(apart, part)), part
+
+
+def test_every_loss_along_segments_is_counted(monkeypatch):
+    made, evaluated = [], certificate._evaluated
+
+    def counted(by, lefts, rights, rows, t):
+        made.append(len(rows))
+        return evaluated(by, lefts, rights, rows, t)
+
+    monkeypatch.setattr(certificate, "_evaluated", counted)
+    at, evaluate = LevelSpec(RING.level), Memoized(segment_evaluator(RING.landscape, ADAPTIVE))
+    problem = Problem(
+        RING.landscape,
+        evaluate,
+        lambda held=None: Descender(RING.landscape, optax.adam(1e-2), 10, 1000, held),
+    )
+    ends = ({"params": np.array(end, np.float32)} for end in (RING.a, RING.b))
+    stepper = load_method("dss")(insert="midpoint").bind(problem, at)
+    (string,) = finish(stepper, Search([start("0-1", *ends)])).strings
+    found = judge(string, evaluate, at)
+    assert found.status == Status.CONNECTED and found.beads > 3
+    assert string.loss_evals == sum(made) + (found.certificate.rounding is not None)

@@ -89,7 +89,8 @@ def test_the_same_maximum_of_a_segment(jobs, sequential, tmp_path):
     left, right = (trees.stack([model]) for model in models)
     for limit in (0.01, 1.0):
         ours = segment_evaluator(landscape, 7)(left, right, limit, only_below=True)
-        upper, place = sequential.highest(problem, *vectors, 7, limit)
+        upper, place, losses = sequential.highest(problem, *vectors, 7, limit)
+        assert losses == ours.losses[0]
         assert upper == pytest.approx(float(ours.maximum[0] + ours.change[0]), rel=1e-5)
         assert place == pytest.approx(float(ours.place[0]), abs=1e-2)
 

@@ -16,8 +16,8 @@ from landscape.analysis.claims import (
     Value,
     connectedness,
     growth,
-    wilson,
 )
+from landscape.analysis.summary import NORMAL, wilson
 
 LEVELS = np.array([1, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01])
 TRUTH = {
@@ -128,7 +128,7 @@ def test_models_are_resampled_not_pairs():
         ]
         found = growth(values, resamples=200)["shapes"]["power law"]["exponent"]
         spread.append(found["value"])
-        widths.append(np.ptp(found["interval"]) / (2 * claims.NORMAL))
+        widths.append(np.ptp(found["interval"]) / (2 * NORMAL))
     assert np.mean(widths) == pytest.approx(np.std(spread), rel=0.25)
 
 

@@ -1,6 +1,7 @@
 """Models run together: the same results whichever way, and never more than asked for."""
 
 import os
+import re
 import sys
 
 import jax
@@ -160,3 +161,42 @@ def test_cores_are_counted_where_the_platform_says_nothing_of_this_process(monke
     for count, found in ((3, 3), (None, 1)):
         monkeypatch.setattr(os, "cpu_count", lambda count=count: count)
         assert cores.usable() == found
+
+
+def test_fast_matrix_products_are_for_descents_and_not_for_levels(configure):
+    """On a CPU both are the same; what is asked of a device is in the program."""
+    landscape, found, asked = bind(polynomial(coefficients=(0.5, 1), points=20), "mae"), {}, {}
+    for matmul in ("exact", "fast"):
+        configure(matmul=matmul)
+        assert ("fast" in devices.device_description()) == (matmul == "fast")
+        descender = Descender(landscape, optax.adam(1e-2), check_every=10, max_steps=20)
+        keys = np.stack([key_data("models", model) for model in range(2)])
+        params = each(lambda key: landscape.init(jax.random.wrap_key_data(key)))(keys)
+        descent = descender.start(params, keys, np.full(2, TARGET))
+        held = descender._advance.hold(descent.arrays())
+        text = descender._advance._move.lower(held.items, held.counts, np.int32(1)).as_text()
+        asked[matmul] = set(re.findall(r"precision = \[(\w+), \w+\]", text))
+        found[matmul] = descender.advance(descent).settled().arrays()
+    assert asked == {"exact": {"HIGHEST"}, "fast": {"HIGHEST", "DEFAULT"}}
+    for one, other in zip(*map(jax.tree.leaves, found.values()), strict=True):
+        assert np.array_equal(one, other)
+
+
+def test_a_batch_of_any_size_is_of_few_programs(configure):
+    """Sizes are powers of four, and at most half of a call is padding."""
+    configure(strategy="vmap", devices=1)
+    squares, asked = each(lambda x: x**2), []
+    hold = squares.hold
+
+    def watched(items):
+        held = hold(items)
+        asked.append((len(held.slots), len(items)))
+        return held
+
+    squares.hold = watched
+    for count in range(1, 101):
+        items = np.arange(float(count), dtype=np.float32)
+        assert np.array_equal(squares(items), items**2)
+    assert {size for size, _ in asked} == {1, 4, 16, 64}
+    assert all(size <= 2 * count for size, count in asked)
+    assert squares._run._cache_size() == 4

@@ -164,15 +164,19 @@ def test_the_last_change_counts_against_the_path():
 
 
 def test_what_was_looked_at_is_not_evaluated_again():
-    plain, sizes = segment_evaluator(RING.landscape, 10), []
+    plain, sizes, beads = segment_evaluator(RING.landscape, 10), [], []
 
     class Counted:
         def __init__(self):
             self.grid, self.rounding = plain.grid, plain.rounding
 
-        def __call__(self, lefts, rights, limit, only_below=False):
+        def __call__(self, lefts, rights, limit, only_below=False, ends=None):
             sizes.append(len(lefts["params"]))
-            return plain(lefts, rights, limit, only_below)
+            return plain(lefts, rights, limit, only_below, ends)
+
+        def at(self, points):
+            beads.append(len(points["params"]))
+            return plain.at(points)
 
     look = Memoized(Counted(), most=3)
     points = np.array([[1, 0], [0.6, 0.7], [0, 1.02], [-1, 0]], np.float32)
@@ -188,6 +192,9 @@ def test_what_was_looked_at_is_not_evaluated_again():
     look(lefts, rights, 0.2)  # another limit refines otherwise
     look(lefts, rights, 0.1)  # and has put the first out of memory
     assert sizes == [3, 1, 3, 3]
+    for part in (points[:2], points, points[1:], points[:1]):
+        assert np.array_equal(look.at({"params": part}), plain.at({"params": part}))
+    assert beads == [2, 2, 1]  # the last four have put the first one out of memory
 
 
 @pytest.mark.parametrize("segment", [0, 1, 2, 3])

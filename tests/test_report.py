@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import itertools
 import json
+import os
 import re
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from landscape.report.data import modulo
 from landscape.report.data.wording import INDEPENDENT, NO_ERROR, footnotes, headline
 from landscape.report.figures.overview import overview
 from landscape.report.figures.style import look
+from landscape.report.page import page as page_module
 from landscape.store.files import RunError
 from landscape.store.records.models import Met
 from landscape.store.run import create_run
@@ -435,3 +437,33 @@ def test_strings_that_are_not_drawn_are_told_of(run):
     text = run.report_file.read_text()
     assert "6 of 12 strings are drawn here, 8 as files under pictures/" in text
     assert len(list((run.directory / "pictures").glob("dss-1/*/*/string.gif"))) == 8
+
+
+def test_a_page_is_made_again_only_where_something_has_changed(run, monkeypatch):
+    save(run, ALL)
+    made, draws = page_module.page_of, []
+
+    def counted(*given):
+        draws.append(given)
+        return made(*given)
+
+    monkeypatch.setattr(page_module, "page_of", counted)
+
+    def drawn(pairs=()):
+        write_html([run], report([run]), run.report_file, pairs)
+        return len(draws)
+
+    assert drawn() == 1
+    whole = run.report_file.read_bytes()
+    assert drawn() == 1
+    table = next((run.directory / "figures").glob("*.csv"))
+    table.unlink()
+    assert drawn() == 2 and table.is_file()
+    run.report_file.write_text("altered")
+    assert drawn() == 3 and run.report_file.read_bytes() == whole
+    os.utime(run.results_file, ns=(0, 0))
+    assert drawn() == 4 and drawn() == 4
+    assert drawn([(0, 1)]) == 5
+    with run.stage("measure"):
+        assert drawn() == 6 and drawn() == 7, "another process may be at work"
+    assert drawn() == 8 and drawn() == 8

@@ -12,7 +12,7 @@ from landscape.core.certificate import certify, segment_evaluator
 from landscape.core.landscape import bind
 from landscape.core.task import Task, energy_task
 from landscape.measures.lengths import turning
-from landscape.search.prune import pruned
+from landscape.search.prune import Pruning, prune
 from landscape.search.shorten import Shortener, finish
 from landscape.search.shorten_qp import (
     dual_solution,
@@ -198,14 +198,21 @@ def test_subdividing_and_doubling_leave_the_path():
 def test_beads_that_are_not_needed_are_left_out():
     points, landscape, limit = polygon(beads=64), plane(ring_energy), 0.1
     peaks = segment_evaluator(landscape, 50)
-    fewer, losses = pruned(points, peaks, limit)
+    pruning = Pruning(points, peaks.at(points))
+    prune([pruning], peaks, limit)
+    fewer, losses = pruning.points, pruning.losses
     assert 2 < trees.count(fewer) < 16 and certify(fewer, peaks, limit).holds(limit)
     assert losses >= 51 * (64 - trees.count(fewer))
     left = {tuple(bead) for bead in fewer["params"]}
     assert left < {tuple(bead) for bead in points["params"]}
     assert np.array_equal(fewer["params"][[0, -1]], points["params"][[0, -1]])
-    again, _ = pruned(fewer, peaks, limit)
-    assert np.array_equal(again["params"], fewer["params"])
+    half = {"params": points["params"][:40]}
+    again = [Pruning(path, peaks.at(path)) for path in (fewer, half, points)]
+    prune(again, peaks, limit)
+    assert np.array_equal(again[0].points["params"], fewer["params"])
+    assert 2 < trees.count(again[1].points) < 16, "as many rounds as each of them needs"
+    assert np.array_equal(again[2].points["params"], fewer["params"])
+    assert again[2].losses == losses and np.array_equal(again[2].known, peaks.at(fewer))
 
 
 def test_a_refused_steps_constraints_say_the_same_where_it_began(float64):

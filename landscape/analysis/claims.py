@@ -12,8 +12,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
+import scipy  # its parts are loaded when they are used
+
+from landscape.analysis.summary import wilson
 
 SUPPORTED = "supported"
 NOT_SUPPORTED = "not supported"
@@ -26,7 +27,6 @@ RESAMPLES = 1000
 WORSE = 2.0  # a failed pair, in multiples of the worst value found at any level
 STRAIGHT = 1e-9  # a mean at most so large has no logarithm worth fitting
 KNOWN = 0.5  # share of a level's pairs of which the method error must be known
-NORMAL = 1.959964
 
 
 # -- connected -------------------------------------------------------------------------------------
@@ -122,20 +122,12 @@ def _at_level(level: float, rows: Sequence[Tried]) -> dict[str, Any]:
 
 def _chains(models: int, pairs: np.ndarray) -> np.ndarray:
     """For each model the number of the chain of pairs [n, 2] that it is in."""
-    links = coo_array((np.ones(len(pairs)), tuple(pairs.T)), shape=(models, models))
-    return connected_components(links, directed=False)[1]
+    links = scipy.sparse.coo_array((np.ones(len(pairs)), tuple(pairs.T)), shape=(models, models))
+    return scipy.sparse.csgraph.connected_components(links, directed=False)[1]
 
 
 def _pairs_within(sizes: np.ndarray) -> int:
     return int((sizes * (sizes - 1) // 2).sum())
-
-
-def wilson(share: float, count: float) -> list[float]:
-    """Wilson's 95 % score interval; the share need not be a whole number of the count."""
-    z = NORMAL**2 / count
-    centre = (share + z / 2) / (1 + z)
-    half = np.sqrt(z * share * (1 - share) + z**2 / 4) / (1 + z)
-    return [max(0.0, float(centre - half)), min(1.0, float(centre + half))]
 
 
 def independent_pairs(count: int) -> str:

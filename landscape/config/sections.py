@@ -341,6 +341,9 @@ class Compute(Settings):
 
     precision: Literal["float32", "float64"] = "float32"
     """Of all parameters and losses."""
+    matmul: Literal["exact", "fast"] = "exact"
+    """How gradients that are descended multiply matrices; `fast`: in what the device is fast in,
+    which may be less than their type. Levels and certificates are always exact."""
     strategy: Literal["auto", "map", "vmap"] = "auto"
     """`map`: one model at a time on each device; `vmap`: all of a call at once; `auto`: map on
     CPUs, vmap elsewhere."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from landscape.core.grid import FALLBACK_GRID, grid_maxima
+from landscape.core.grid import FALLBACK_GRID, grid_maxima, with_ends
 from landscape.core.segments import Evaluate, SegmentMaxima
 
 FIRST = np.linspace(0, 1, 5)  # where every segment is evaluated
@@ -20,11 +20,11 @@ NARROWEST = 2.0**-16  # interval that is divided
 
 
 def adaptive_maxima(
-    evaluate: Evaluate, n: int, limit: float, only_below: bool = False
+    evaluate: Evaluate, ends: np.ndarray, limit: float, only_below: bool = False
 ) -> SegmentMaxima:
     """The highest loss on each of n segments: as `sampled` finds it, or, where that does not
-    settle, by a fixed grid as well."""
-    seen = sampled(evaluate, n, limit, only_below)
+    settle, by a fixed grid as well. ends [n, 2]: the losses there, NaN where they are not known."""
+    seen = sampled(evaluate, ends, limit, only_below)
     last = np.arange(FALLBACK_GRID + 1)
     own = np.minimum(last, (seen.count - 1)[:, None])
     ts = np.take_along_axis(seen.t, own, axis=1)
@@ -32,13 +32,14 @@ def adaptive_maxima(
     maximum = values.max(1)
     finite = np.isfinite(maximum)
     change = np.where(finite, seen.bound, 0.0) - np.where(finite, maximum, 0.0)
-    place, losses = seen.place, seen.count.copy()
+    place, losses = seen.place, seen.count - (~np.isnan(ends)).sum(1)
     if len(rest := np.flatnonzero(~seen.settled)):
 
         def of_rest(rows: np.ndarray, t: np.ndarray) -> np.ndarray:
             return evaluate(rest[rows], t)
 
-        found = grid_maxima(of_rest, len(rest), FALLBACK_GRID, limit, only_below)
+        known = values[rest][:, [0, -1]]
+        found = grid_maxima(of_rest, known, FALLBACK_GRID, limit, only_below)
         higher = np.maximum(found.maximum, maximum[rest])
         change[rest] = np.maximum(found.maximum + found.change, higher) - higher
         place[rest] = np.where(found.maximum >= maximum[rest], found.place, place[rest])
@@ -66,8 +67,8 @@ class Sampled:
     settled: np.ndarray
 
 
-def sampled(evaluate: Evaluate, n: int, limit: float, only_below: bool) -> Sampled:
-    """Evaluate n segments where it matters for their maxima.
+def sampled(evaluate: Evaluate, ends: np.ndarray, limit: float, only_below: bool) -> Sampled:
+    """Evaluate segments where it matters for their maxima.
 
     A segment is evaluated at 5 points, and, unless it is above the limit there and `only_below`, at
     9. The cubics through four neighbours had predicted the new ones. What a prediction was wrong by
@@ -78,10 +79,11 @@ def sampled(evaluate: Evaluate, n: int, limit: float, only_below: bool) -> Sampl
 
     Args:
         evaluate: segments [m], t [m] on them → losses [m], infinite where they are not finite.
-        n: How many segments.
+        ends: The losses at their ends [n, 2], NaN where they are not known.
         limit: The limit.
         only_below: Leave a segment as soon as it is seen to be above the limit.
     """
+    n = len(ends)
     shape, everyone = (n, MOST_POINTS), np.arange(n)
     seen = Sampled(
         np.full(shape, np.inf),
@@ -93,8 +95,7 @@ def sampled(evaluate: Evaluate, n: int, limit: float, only_below: bool) -> Sampl
         np.zeros(n, bool),
     )
     seen.t[:, : len(FIRST)] = FIRST
-    first = evaluate(np.repeat(everyone, len(FIRST)), np.tile(FIRST, n))
-    seen.values[:, : len(FIRST)] = first.reshape(n, -1)
+    seen.values[:, : len(FIRST)] = with_ends(evaluate, ends, FIRST)
 
     def is_open(rows: np.ndarray) -> np.ndarray:
         top = np.nanmax(seen.values[rows], axis=1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -18,7 +18,7 @@ from landscape.core.landscape import Landscape
 from landscape.core.margins import margin_maxima
 from landscape.core.paths import fractions, segment_lengths
 from landscape.core.rounding import rounding_of
-from landscape.core.segments import SegmentEvaluator, SegmentMaxima
+from landscape.core.segments import SegmentEvaluator, SegmentMaxima, along
 from landscape.core.settings import ADAPTIVE
 from landscape.core.trees import Params
 
@@ -46,29 +46,44 @@ class _Segments:
         self._level = each(level, LOOKS)
         self._margins = each(margins, LOOKS)
 
+    def at(self, points: Params) -> np.ndarray:
+        count = trees.count(points)
+        if self._counted is not None:
+            return np.full(count, np.nan)
+        return _finite(_evaluated(self._level, points, points, np.arange(count), np.zeros(count)))
+
     def __call__(
-        self, lefts: Params, rights: Params, limit: float, only_below: bool = False
+        self,
+        lefts: Params,
+        rights: Params,
+        limit: float,
+        only_below: bool = False,
+        ends: np.ndarray | None = None,
     ) -> SegmentMaxima:
-        dtype = jax.tree.leaves(lefts)[0].dtype
-        bytes_each = 2 * sum(leaf[0].nbytes for leaf in lefts.values())
-        most = max(1, devices.memory() // SHARE // max(1, bytes_each))
-
-        def evaluated(by: devices.Each, rows: np.ndarray, t: np.ndarray) -> np.ndarray:
-            found = [
-                by((*trees.take((lefts, rights), rows[part]), t[part].astype(dtype)))
-                for part in (slice(at, at + most) for at in range(0, len(rows), most))
-            ]
-            return np.concatenate(found) if found else np.zeros(0)
-
         count = trees.count(lefts)
         if self._counted is not None:
-            of = functools.partial(evaluated, self._margins)
+            of = functools.partial(_evaluated, self._margins, lefts, rights)
             return margin_maxima(of, count, limit, self._counted.unit, only_below)
 
         def evaluate(rows: np.ndarray, t: np.ndarray) -> np.ndarray:
-            return _finite(evaluated(self._level, rows, t))
+            return _finite(_evaluated(self._level, lefts, rights, rows, t))
 
-        return _maxima(evaluate, count, self.grid, limit, only_below)
+        ends = np.full((count, 2), np.nan) if ends is None else ends
+        return _maxima(evaluate, ends, self.grid, limit, only_below)
+
+
+def _evaluated(
+    by: devices.Each, lefts: Params, rights: Params, rows: np.ndarray, t: np.ndarray
+) -> np.ndarray:
+    """What `by` makes of points at t [m] of segments [m], as many at once as memory allows."""
+    dtype = jax.tree.leaves(lefts)[0].dtype
+    bytes_each = 2 * sum(leaf[0].nbytes for leaf in lefts.values())
+    most = max(1, devices.memory() // SHARE // max(1, bytes_each))
+    found = [
+        by((*trees.take((lefts, rights), rows[part]), t[part].astype(dtype)))
+        for part in (slice(at, at + most) for at in range(0, len(rows), most))
+    ]
+    return np.concatenate(found) if found else np.zeros(0)
 
 
 def segment_evaluator(landscape: Landscape, grid: int) -> SegmentEvaluator:
@@ -88,7 +103,11 @@ def curve_evaluator(landscape: Landscape, grid: int) -> Callable[..., SegmentMax
         def evaluate(rows: np.ndarray, t: np.ndarray) -> np.ndarray:
             return _finite(level(curve(rows, t))) if len(rows) else np.zeros(0)
 
-        return _maxima(evaluate, pieces, rule, limit)
+        between = np.arange(pieces + 1)
+        piece = np.minimum(between, pieces - 1)
+        at = evaluate(piece, (between - piece).astype(float))
+        found = _maxima(evaluate, np.stack([at[:-1], at[1:]], axis=1), rule, limit)
+        return replace(found, losses=found.losses + 1 + (between[:-1] == 0))
 
     return maxima
 
@@ -105,14 +124,14 @@ def _finite(losses: np.ndarray) -> np.ndarray:
 
 def _maxima(
     evaluate: Callable[[np.ndarray, np.ndarray], np.ndarray],
-    count: int,
+    ends: np.ndarray,
     grid: int,
     limit: float,
     only_below: bool = False,
 ) -> SegmentMaxima:
     if grid == ADAPTIVE:
-        return adaptive_maxima(evaluate, count, limit, only_below)
-    return grid_maxima(evaluate, count, grid, limit, only_below)
+        return adaptive_maxima(evaluate, ends, limit, only_below)
+    return grid_maxima(evaluate, ends, grid, limit, only_below)
 
 
 def profile_of(where: np.ndarray, values: np.ndarray) -> np.ndarray:
@@ -139,7 +158,7 @@ class Certificate:
         profile: Fraction and loss at points in order, [p, 2].
         barrier: The maximum over the path of its loss less the straight interpolation, by the
             fraction, of the loss at the ends.
-        loss_evals: Losses that it is of, on each segment, [segments].
+        loss_evals: Losses that it took, on each segment, [segments]; a bead's counts once.
         rounding: How far the maximum is from the loss there in float64; None where that is not
             known, since the task or the device computes in float32 whatever it is given.
 
@@ -176,12 +195,12 @@ class Certificate:
         return self.bound <= limit
 
 
-def certify(points: Params, evaluate: SegmentEvaluator, limit: float) -> Certificate:
-    """Evaluate every segment of a path; `evaluate` comes from `segment_evaluator`."""
-    segments = trees.count(points) - 1
-    found = evaluate(
-        trees.take(points, slice(0, segments)), trees.take(points, slice(1, None)), limit
-    )
+def certify(
+    points: Params, evaluate: SegmentEvaluator, limit: float, known: np.ndarray | None = None
+) -> Certificate:
+    """Evaluate every segment of a path; `evaluate` comes from `segment_evaluator`. known: losses
+    that it has found at beads [beads], NaN elsewhere."""
+    found = along(points, evaluate, limit, known=known)
     lengths = segment_lengths(points)
     where = fractions(lengths, found.ts)
     profile = profile_of(where, found.values)

@@ -7,6 +7,7 @@ import os
 import platform
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,6 +25,7 @@ SHARE_ON_DEVICE = 4  # a call's models take up to memory's part in this, with ro
 TINY_BYTES = 2**20  # up to which models share a call on a CPU, for the call's own cost
 TINY_MODELS = 8
 ACCELERATOR_MODELS = 1024
+SIZES = 2  # bits from one size of a batch to the next: each size is compiled
 CALL_SECONDS = 1.0
 MOST_STEPS = 2**20
 
@@ -38,6 +40,7 @@ class _Plan:
     devices: int | None = None
     memory: int = MEMORY
     spread: int | None = 1
+    matmul: str = "exact"
 
 
 _plan = _Plan()
@@ -50,6 +53,7 @@ def configure(
     memory: int | None = None,
     spread: int | None = 1,
     shared: bool = False,
+    matmul: str = "exact",
 ) -> None:
     """Set the precision and how models share the devices.
 
@@ -67,6 +71,7 @@ def configure(
             Models are side by side on the others.
         shared: Other processes use these devices too, so that a GPU's memory is taken only as it
             is needed. XLA_PYTHON_CLIENT_PREALLOCATE overrules this.
+        matmul: How descents multiply matrices; `fast`: in what the device is fast in.
 
     Raises:
         ValueError: There are not so many devices.
@@ -81,7 +86,7 @@ def configure(
         jax.config.update("jax_num_cpu_devices", max(cores.usable(), devices or 1))
     if shared:
         os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
-    _plan = _Plan(strategy, devices, memory or MEMORY, spread)
+    _plan = _Plan(strategy, devices, memory or MEMORY, spread, matmul)
     if devices is not None and devices > len(jax.devices()):
         raise ValueError(f"{devices} devices are asked for, there are {device_description()}")
     if spread is not None and spread > 1 and len(jax.devices()[:devices]) % spread:
@@ -121,7 +126,10 @@ def _compiler_options() -> dict[str, int] | None:
 def device_description() -> str:
     devices = jax.devices()
     kind = devices[0].device_kind
-    return f"{len(devices)} × {devices[0].platform}" + (f" ({kind})" if kind != "cpu" else "")
+    fast = ", descents with fast matrix products" if _plan.matmul == "fast" else ""
+    return (
+        f"{len(devices)} × {devices[0].platform}" + (f" ({kind})" if kind != "cpu" else "") + fast
+    )
 
 
 def memory() -> int:
@@ -150,6 +158,12 @@ def loops_slow_convolutions() -> bool:
     return jax.devices()[0].platform == "cpu"
 
 
+def descending() -> AbstractContextManager[None]:
+    """How matrices are multiplied while gradients that are descended are traced. All else that is
+    compiled here is in the full precision of its type."""
+    return jax.default_matmul_precision("default" if _plan.matmul == "fast" else "highest")
+
+
 class Held(NamedTuple):
     """Items on the devices, padded: slots [devices × capacity] gives the item in each slot, or -1;
     counts [devices], how many of a device's slots, the first ones, are filled."""
@@ -170,7 +184,8 @@ class Each:
 
     With the strategy `map`, one item at a time on every device: on a CPU tiny models are faster so
     (no batch falls out of cache), no item waits for a slower one, and results do not depend on the
-    batch, bit for bit. With `vmap`, all items at once, padded to a power of two.
+    batch, bit for bit. With `vmap`, all items at once, padded to a power of four: few sizes, as
+    compiling takes longer there than most of what is computed.
 
     The devices are a mesh, of which models share one axis, and a model's parameters another. Where
     it has both, all models of a call run together: loops end at different times, and devices that
@@ -233,13 +248,16 @@ class Each:
 
     def __call__(self, items: Any, *shared: Any) -> Any:
         """The results [n, ...] of n items, NumPy trees both, a call at a time."""
-        total = trees.count(items)
-        most = self.at_once(items, total)
+        total, start = trees.count(items), 0
         results = []
-        for start in range(0, total, most):
+        while start < total:
+            most = self.at_once(items, total - start)
+            if most > 2 * (total - start) and not exact_in_any_batch():
+                most >>= SIZES  # another call costs less than so much padding
             held = self.hold(trees.take(items, slice(start, start + most)))
             out = held._replace(items=self._run(held.items, held.counts, *shared))
             results.append(out.fetch())
+            start += most
         return results[0] if len(results) == 1 else trees.concatenate(results)
 
     def at_once(self, items: Any, total: int) -> int:
@@ -279,9 +297,8 @@ class Each:
             return max(1, min(self._tiny_models, TINY_BYTES // item_bytes))
         fits = max(1, memory() // SHARE_ON_DEVICE // (item_bytes * self._places))
         needed = -(-total // self._places)
-        return min(
-            1 << (needed - 1).bit_length(), 1 << (min(fits, ACCELERATOR_MODELS).bit_length() - 1)
-        )
+        steps = -(-(needed - 1).bit_length() // SIZES)
+        return min(1 << SIZES * steps, 1 << (min(fits, ACCELERATOR_MODELS).bit_length() - 1))
 
 
 def each(function: Callable[..., Any], tiny_models: int = TINY_MODELS) -> Each:

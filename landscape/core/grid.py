@@ -25,28 +25,32 @@ def local_maxima(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray
     return owner[local], first[local], last[local]
 
 
+def with_ends(evaluate: Evaluate, ends: np.ndarray, ts: np.ndarray) -> np.ndarray:
+    """The losses at ts [points] of each segment, [n, points], of which those at the ends [n, 2] are
+    evaluated where they are NaN."""
+    values = np.full((len(ends), len(ts)), np.nan)
+    values[:, [0, -1]] = ends
+    owner, point = np.nonzero(np.isnan(values))
+    values[owner, point] = evaluate(owner, ts[point])
+    return values
+
+
 def grid_maxima(
-    evaluate: Evaluate, count: int, grid: int, limit: float, only_below: bool = False
+    evaluate: Evaluate, ends: np.ndarray, grid: int, limit: float, only_below: bool = False
 ) -> SegmentMaxima:
-    """The highest loss on each of `count` segments, on a fixed grid.
+    """The highest loss on each of n segments, on a fixed grid.
 
     Every segment is evaluated at t = 0, 1/grid, …, 1; then every local maximum is bracketed by its
     neighbours and `REFINED_POINTS` new points are put into the bracket, again and again, until it
     has moved by less than `SETTLED_CHANGE`·max(|limit|, |maximum|) `SETTLED_TIMES` times running
     (one zoom can miss what the next finds), or `MOST_REFINEMENTS` times. Its last change is the
     largest of those last moves. A plateau of equal values is one maximum: an error rate has many.
-    evaluate: segments [m] and t [m] on them → losses [m], infinite where they are not finite.
+    evaluate: segments [m] and t [m] on them → losses [m], infinite where they are not finite; ends
+    [n, 2]: the losses there, NaN where they are not known.
     """
-
-    losses = np.zeros(count, int)
-
-    def values_at(owner: np.ndarray, places: np.ndarray) -> np.ndarray:
-        points = places.shape[1]
-        np.add.at(losses, owner, points)
-        return evaluate(np.repeat(owner, points), places.ravel()).reshape(places.shape)
-
     ts = np.linspace(0, 1, grid + 1)
-    values = values_at(np.arange(count), np.tile(ts, (count, 1)))
+    values = with_ends(evaluate, ends, ts)
+    losses = grid + 1 - (~np.isnan(ends)).sum(1)
     maximum, place = values.max(1), ts[values.argmax(1)]
     upper = maximum.copy()
 
@@ -65,7 +69,8 @@ def grid_maxima(
         new = low[m, None] + (high - low)[m, None] * np.arange(1, REFINED_POINTS + 1) / (
             REFINED_POINTS + 1
         )
-        found = values_at(owner[m], new)
+        losses += REFINED_POINTS * np.bincount(owner[m], minlength=len(ends))
+        found = evaluate(np.repeat(owner[m], REFINED_POINTS), new.ravel()).reshape(new.shape)
         xs = np.concatenate([low[m, None], new, at[m, None], high[m, None]], 1)
         vs = np.concatenate([wall[m], found, top[m, None], wall[m]], 1)
         order = np.argsort(xs, axis=1, kind="stable")
@@ -84,4 +89,4 @@ def grid_maxima(
     np.maximum.at(upper, owner, np.where(np.isfinite(rise), top + rise, np.inf))
     finite = np.isfinite(maximum)
     change = np.where(finite, upper, 0.0) - np.where(finite, maximum, 0.0)
-    return SegmentMaxima(np.tile(ts, (count, 1)), values, maximum, place, change, losses)
+    return SegmentMaxima(np.tile(ts, (len(ends), 1)), values, maximum, place, change, losses)

@@ -19,7 +19,7 @@ from landscape.core.devices import each
 from landscape.core.keys import key_data
 from landscape.core.landscape import Landscape
 from landscape.core.level import LevelSpec
-from landscape.core.segments import typical_losses
+from landscape.core.segments import along, typical_losses
 from landscape.core.settings import Count, Rate
 from landscape.core.status import Status
 from landscape.core.trees import Params
@@ -274,8 +274,7 @@ class _Search:
             points, last = next(strings)
             if not last and self.length_of is not None:
                 continue  # a string of few beads is another path to the functions
-            lefts, rights = trees.take(points, slice(-1)), trees.take(points, slice(1, None))
-            found = self.problem.evaluate(lefts, rights, self.level.limit, only_below=True)
+            found = along(points, self.problem.evaluate, self.level.limit, only_below=True)
             string.loss_evals += int(found.losses.sum())
             seen = Segments(found.maximum + found.change, found.place, found.ts, found.values)
             if last or self._holds(seen):

@@ -14,7 +14,7 @@ import numpy as np
 import optax
 
 from landscape.core import trees
-from landscape.core.devices import Held, Pace, each
+from landscape.core.devices import Held, Pace, descending, each
 from landscape.core.landscape import Landscape
 from landscape.core.task import Scalar
 from landscape.core.trees import Params
@@ -132,7 +132,8 @@ class Descender:
             stop = jnp.minimum(item["step"] + steps, max_steps)
 
             def objective(params: Params, carry: Any, key: jax.Array) -> Any:
-                loss, carry = landscape.loss(params, carry, key)
+                with descending():
+                    loss, carry = landscape.loss(params, carry, key)
                 penalty = constraint.penalty(params, item["fixed"]) if constraint else 0
                 return loss + penalty, (loss, carry)
 

@@ -16,6 +16,7 @@ from landscape.core.segments import SegmentEvaluator
 from landscape.core.status import Status
 from landscape.core.trees import Params
 from landscape.search.state import Search, Stepper, String
+from landscape.search.strings import known_losses
 
 NAMED = 5  # beads that a reason names
 COINCIDE = "the ends coincide, in what lengths are over: there is no normalised length"
@@ -179,7 +180,7 @@ def judge(
     """
     began = time.perf_counter()
     lost = _leave_off(string, ~paths.finite_beads(string.points))
-    certificate = certify(string.points, evaluate, level.limit)
+    certificate = certify(string.points, evaluate, level.limit, known_losses(string))
     string.loss_evals += int(certificate.loss_evals[~_known(string, level)].sum())
     string.loss_evals += certificate.rounding is not None  # which took one in float64
     string.seconds += time.perf_counter() - began

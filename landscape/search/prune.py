@@ -1,6 +1,9 @@
-"""Leave out the beads that a path below a limit can do without."""
+"""Leave out the beads that paths below a limit can do without."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -9,24 +12,57 @@ from landscape.core.segments import SegmentEvaluator
 from landscape.core.trees import Params
 
 
-def pruned(
-    points: Params,
-    peaks: SegmentEvaluator,
-    limit: float,
-    max_losses: float = np.inf,
-) -> tuple[Params, int]:
-    """A path below the limit without the beads that it can do without, and how many losses that
-    took: every second one is left out where the straight segment past it is certified, round by
-    round, while there were fewer than `max_losses`."""
-    first, refused, losses = 1, 0, 0
-    while refused < 2 and trees.count(points) > 2 and losses < max_losses:
-        beads = np.arange(first, trees.count(points) - 1, 2)
-        if len(beads):
-            sides = (trees.take(points, beads + side) for side in (-1, 1))
-            found = peaks(*sides, limit, only_below=True)
-            losses += int(found.losses.sum())
-            beads = beads[found.maximum + found.change <= limit]
-            points = {name: np.delete(leaf, beads, axis=0) for name, leaf in points.items()}
-        refused = 0 if len(beads) else refused + 1
-        first = 3 - first
-    return points, losses
+@dataclass
+class Pruning:
+    """A path and the losses at its beads [beads], as `at` has them.
+
+    most: losses along segments, after which no round begins; losses: how many there were; first:
+    the next bead to be left out; refused: rounds in a row that left out none.
+    """
+
+    points: Params
+    known: np.ndarray
+    most: float = np.inf
+    losses: int = 0
+    first: int = 1
+    refused: int = 0
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether there is another round."""
+        return self.refused < 2 and len(self.known) > 2 and self.losses < self.most
+
+    def candidates(self) -> np.ndarray:
+        """The beads that this round would leave out."""
+        return np.arange(self.first, len(self.known) - 1, 2)
+
+    def leave_out(self, beads: np.ndarray) -> None:
+        """End a round that these beads are not needed after."""
+        self.points = {name: np.delete(leaf, beads, axis=0) for name, leaf in self.points.items()}
+        self.known = np.delete(self.known, beads)
+        self.refused = 0 if len(beads) else self.refused + 1
+        self.first = 3 - self.first
+
+
+def prune(paths: Sequence[Pruning], peaks: SegmentEvaluator, limit: float) -> None:
+    """Leave out of paths below the limit the beads that they can do without: of each every second
+    one where the straight segment past it is certified, round by round."""
+    while going := [path for path in paths if path.goes_on]:
+        beads = [path.candidates() for path in going]
+        many = [(path, own) for path, own in zip(going, beads, strict=True) if len(own)]
+        fit, losses = np.zeros(0, bool), np.zeros(0, int)
+        if many:
+            lefts, rights = (
+                trees.concatenate([trees.take(path.points, own + side) for path, own in many])
+                for side in (-1, 1)
+            )
+            ends = np.concatenate(
+                [np.stack([path.known[own - 1], path.known[own + 1]], axis=1) for path, own in many]
+            )
+            found = peaks(lefts, rights, limit, only_below=True, ends=ends)
+            fit, losses = found.maximum + found.change <= limit, found.losses
+        cuts = np.cumsum([len(own) for own in beads])[:-1]
+        each = zip(going, beads, np.split(fit, cuts), np.split(losses, cuts), strict=True)
+        for path, own, fits, made in each:
+            path.losses += int(made.sum())
+            path.leave_out(own[fits])

@@ -21,7 +21,7 @@ from landscape.core import paths, trees
 from landscape.core.landscape import Landscape
 from landscape.core.segments import SegmentEvaluator, typical_losses
 from landscape.core.trees import Params
-from landscape.search.prune import pruned
+from landscape.search.prune import Pruning, prune
 from landscape.search.shorten_qp import (
     LinearConstraints,
     Places,
@@ -93,7 +93,10 @@ class Shortener:
         max_sweeps: int,
     ) -> Shortening:
         """points: a string that is certified below the limit; ends: the loss at its ends."""
-        fewer, losses = pruned(points, self.peaks, limit)
+        known = self.peaks.at(points)
+        pruning = Pruning(points, known)
+        prune([pruning], self.peaks, limit)
+        fewer = pruning.points
         # a step that can only be refused takes beads that stand close
         cut = (
             subdivided(fewer, SEGMENTS)
@@ -101,20 +104,17 @@ class Shortener:
             else subdivided(points, BLIND_SEGMENTS)
         )
         started = self._started(name, points, fewer, cut, limit, ends, max_beads, max_sweeps)
-        started.loss_evals, started.margin = losses, WIDE * MARGIN
+        started.loss_evals = pruning.losses + int((~np.isnan(known)).sum())
+        started.margin = WIDE * MARGIN
         return started
 
     def tighten(
-        self,
-        name: str,
-        points: Params,
-        limit: float,
-        ends: list[float],
-        max_cost: int,
+        self, name: str, points: Params, pruning: Pruning, limit: float, max_cost: int
     ) -> Shortening:
-        """The same with no more beads, at most at that cost in losses. Where the level has no
-        gradient only beads that it can do without are left out."""
-        fewer, losses = pruned(points, self.peaks, limit, max_cost / 4)
+        """The same with no more beads than pruning has left, at most at that cost in losses, with
+        the pruning. Where the level has no gradient nothing else is done."""
+        fewer, losses = pruning.points, pruning.losses
+        ends = [float(pruning.known[0]), float(pruning.known[-1])]
         segments = trees.count(fewer) - 1
         left = max_cost - losses - 2 * self.losses * segments
         sweeps = max(0, left // (GRADIENT * segments)) if self.differentiable else 0
@@ -289,11 +289,14 @@ class Shortener:
     def _certify(self, string: Shortening) -> None:
         """Keep the string if it holds, and double its beads or end; otherwise aim lower, and look
         where it was too high."""
-        segments = slice(0, -1), slice(1, None)
-        lefts, rights = (trees.take(string.points, part) for part in segments)
-        found = self.peaks(lefts, rights, string.limit)
+        new, losses = np.flatnonzero(~string.held), np.full(len(string.held), np.nan)
+        losses[new] = self.peaks.at(trees.take(string.points, new))
+        lefts, rights = (trees.take(string.points, part) for part in (slice(-1), slice(1, None)))
+        ends = np.stack([losses[:-1], losses[1:]], axis=1)
+        found = self.peaks(lefts, rights, string.limit, ends=ends)
         upper = found.maximum + found.change
         string.loss_evals += int(found.losses[~(string.held[1:] & string.held[:-1])].sum())
+        string.loss_evals += int((~np.isnan(losses)).sum())
         beads, length = trees.count(string.points), paths.length(string.points)
         stuck = not self._holds(string)
         string.recent, string.penalty = [], 0.0

@@ -22,7 +22,8 @@ class Segments:
     """What is known of a string's segments, arrays [segments, ...]; NaN where it has to be found.
 
     upper: how high a segment may be; place: the maximum's t; ts, values [segments, points]: where
-    it was looked at, and the loss there; own: the method's own numbers, by name.
+    it was looked at, and the loss there, which may be known of one end alone; own: the method's own
+    numbers, by name.
     """
 
     upper: np.ndarray

@@ -37,11 +37,14 @@ def evaluate_new_segments(strings: list[String], evaluate: SegmentEvaluator, lim
     pairs = [(string, new) for string, new in zip(strings, news, strict=True) if len(new)]
     if not pairs:
         return
+    beads = _bead_losses([string for string, _ in pairs], evaluate)
+    each = list(zip(pairs, beads, strict=True))
     found = evaluate(
         trees.concatenate([trees.take(string.points, new) for string, new in pairs]),
         trees.concatenate([trees.take(string.points, new + 1) for string, new in pairs]),
         limit,
         only_below=True,
+        ends=np.concatenate([np.stack([at[new], at[new + 1]], 1) for (_, new), at in each]),
     )
     cuts = np.cumsum([len(new) for _, new in pairs])[:-1]
     upper = found.maximum + found.change
@@ -55,6 +58,29 @@ def evaluate_new_segments(strings: list[String], evaluate: SegmentEvaluator, lim
             known = string.segments
             known.upper[new], known.place[new] = upper, place
             known.ts[new], known.values[new] = ts, values
+
+
+def known_losses(string: String) -> np.ndarray:
+    """The losses at a string's beads [beads], NaN where they have to be found."""
+    if string.segments is None:
+        return np.full(trees.count(string.points), np.nan)
+    values = string.segments.values
+    left, right = np.append(values[:, 0], np.nan), np.append(np.nan, values[:, -1])
+    return np.where(np.isnan(left), right, left)
+
+
+def _bead_losses(strings: list[String], evaluate: SegmentEvaluator) -> list[np.ndarray]:
+    """The losses at the beads of strings [beads] each; those that are new are evaluated."""
+    losses = [known_losses(string) for string in strings]
+    news = [np.flatnonzero(np.isnan(known)) for known in losses]
+    if not any(map(len, news)):
+        return losses
+    beads = [trees.take(string.points, new) for string, new in zip(strings, news, strict=True)]
+    found = np.split(evaluate.at(trees.concatenate(beads)), np.cumsum(list(map(len, news)))[:-1])
+    for string, known, new, at in zip(strings, losses, news, found, strict=True):
+        known[new] = at
+        string.loss_evals += int((~np.isnan(at)).sum())
+    return losses
 
 
 def highest_at(string: String, segment: int) -> float:
@@ -136,11 +162,13 @@ def insert_beads(string: String, segments: np.ndarray, beads: Params) -> None:
         return known
 
     known = string.seen
+    values = unknown(known.values)
+    values[first, 0], values[first + 1, -1] = known.values[segments][:, [0, -1]].T
     string.segments = Segments(
         unknown(known.upper),
         unknown(known.place),
         unknown(known.ts),
-        unknown(known.values),
+        values,
         {name: split(numbers) for name, numbers in known.own.items()},
     )
 
@@ -155,8 +183,11 @@ def replace_beads(string: String, beads: np.ndarray, to: Params) -> None:
     for name, leaf in string.points.items():
         leaf[beads] = to[name]
     known, changed = string.seen, np.concatenate([beads - 1, beads])
+    at = known_losses(string)
+    at[beads] = np.nan
     for measured in (known.upper, known.place, known.ts, known.values):
         measured[changed] = np.nan
+    known.values[:, 0], known.values[:, -1] = at[:-1], at[1:]
 
 
 def replace_path(string: String, points: Params, seen: Segments | None = None) -> None:

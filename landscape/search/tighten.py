@@ -12,9 +12,15 @@ from landscape.core import paths, trees
 from landscape.core.level import LevelSpec
 from landscape.core.segments import SegmentEvaluator
 from landscape.core.status import Status
+from landscape.search.prune import Pruning, prune
 from landscape.search.shorten import Shortener
 from landscape.search.state import Search, Stepper, String
-from landscape.search.strings import evaluate_new_segments, record_round, replace_path
+from landscape.search.strings import (
+    evaluate_new_segments,
+    known_losses,
+    record_round,
+    replace_path,
+)
 
 TOLERANCE = 3e-3  # of the length: where it moves by less, it is tight
 
@@ -32,16 +38,22 @@ def tightened(
 
     def begin(strings: list[String]) -> None:
         evaluate_new_segments(strings, evaluate, level.limit)
-        for string in strings:
-            known = string.seen
-            if (known.upper <= level.limit).all():
-                string.length_found = paths.length(string.points, length_over)
-                ends = [float(known.values[0, 0]), float(known.values[-1, -1])]
-                most = string.cost if budget is None else min(string.cost, budget - string.cost)
-                string.tightening = shortener.tighten(
-                    string.name, string.points, level.limit, ends, max(0, most)
-                )
-                _use_tight(string, evaluate, level)
+        strings = [string for string in strings if (string.seen.upper <= level.limit).all()]
+        costs = [
+            max(0, string.cost if budget is None else min(string.cost, budget - string.cost))
+            for string in strings
+        ]
+        pruned = [
+            Pruning(string.points, known_losses(string), cost / 4)
+            for string, cost in zip(strings, costs, strict=True)
+        ]
+        prune(pruned, evaluate, level.limit)
+        for string, own, cost in zip(strings, pruned, costs, strict=True):
+            string.length_found = paths.length(string.points, length_over)
+            string.tightening = shortener.tighten(
+                string.name, string.points, own, level.limit, cost
+            )
+        _use_tight(strings, evaluate, level)
 
     def step(search: Search) -> None:
         if search.active:
@@ -51,8 +63,7 @@ def tightened(
             return
         going = [s for s in search.strings if s.is_tightened]
         shortener.sweep([s.tightening for s in going if s.tightening])
-        for string in going:
-            _use_tight(string, evaluate, level)
+        _use_tight(going, evaluate, level)
 
     return step
 
@@ -62,13 +73,14 @@ def _can_be_tightened(string: String) -> bool:
     return connected and trees.count(string.points) > 2
 
 
-def _use_tight(string: String, evaluate: SegmentEvaluator, level: LevelSpec) -> None:
-    """Make what was kept of an ended tightening the string."""
-    ended = string.tightening
-    if ended is None or ended.ended is None:
-        return
-    counted = string.loss_evals  # what is kept was certified, and counted, with the tightening
-    replace_path(string, ended.kept)
-    evaluate_new_segments([string], evaluate, level.limit)
-    string.loss_evals = counted
-    record_round(string, level.level)
+def _use_tight(strings: list[String], evaluate: SegmentEvaluator, level: LevelSpec) -> None:
+    """Make what was kept of ended tightenings the strings."""
+    ended = [string for string in strings if not string.is_tightened]
+    counted = [string.loss_evals for string in ended]
+    for string in ended:
+        assert string.tightening is not None
+        replace_path(string, string.tightening.kept)
+    evaluate_new_segments(ended, evaluate, level.limit)
+    for string, losses in zip(ended, counted, strict=True):
+        string.loss_evals = losses  # what is kept was certified, and counted, with the tightening
+        record_round(string, level.level)

@@ -98,7 +98,7 @@ def build_task(config: Config, progress: Progress = silent) -> Task:
     try:
         devices.configure(
             asked.precision, asked.strategy, asked.devices, asked.memory, asked.spread,
-            asked.shares_machine,
+            asked.shares_machine, asked.matmul,
         )  # fmt: skip
     except devices.SpreadError as error:
         raise config.problem("compute.spread", str(error)) from None

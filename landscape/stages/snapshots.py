@@ -11,6 +11,7 @@ from typing import Any
 from landscape.core import trees
 from landscape.search.driver import Connection, judge, start, steps
 from landscape.search.state import Search
+from landscape.search.strings import evaluate_new_segments
 from landscape.stages.build import Progress
 from landscape.stages.context import ConnectContext
 from landscape.store.records.base import columns
@@ -50,12 +51,8 @@ def carry(context: ConnectContext, level: float, progress: Progress) -> None:
             )
             for model, low in group
         ]
-        lefts, rights = (
-            trees.stack([trees.take(s.points, end) for s in strings]) for end in (0, -1)
-        )
-        context.problem.evaluate(
-            lefts, rights, at.limit
-        )  # of all at once; the verdicts look them up
+        # of all at once; the verdicts look them up
+        evaluate_new_segments(strings, context.problem.evaluate, at.limit)
         found = [judge(string, context.problem.evaluate, at) for string in strings]
         above = [n for n, one in enumerate(found) if not one.certificate.holds(at.limit)]
         search = Search([start(strings[n].name, *_ends(found[n])) for n in above])

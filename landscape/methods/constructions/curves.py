@@ -97,16 +97,20 @@ def sampled(
 
     points = at(places)
     new, upper, losses = np.arange(pieces), np.zeros(pieces), 0
+    known = evaluate.at(points)
     while True:
         lefts, rights = (trees.take(points, new + step) for step in (0, 1))
-        found = evaluate(lefts, rights, limit, only_below=True)
+        ends = np.stack([known[new], known[new + 1]], axis=1)
+        found = evaluate(lefts, rights, limit, only_below=True, ends=ends)
         upper[new] = found.maximum + found.change
         losses += int(found.losses.sum())
         failing = np.flatnonzero(upper > limit)
         if not len(failing) or len(places) + len(failing) > most:
-            return points, float(upper.max()), losses
+            return points, float(upper.max()), losses + int((~np.isnan(known)).sum())
         middles = (places[failing] + places[failing + 1]) / 2
-        points = paths.insert(points, failing, at(middles))
+        beads = at(middles)
+        points = paths.insert(points, failing, beads)
+        known = np.insert(known, failing + 1, evaluate.at(beads))
         places = np.insert(places, failing + 1, middles)
         upper = np.insert(upper, failing + 1, 0.0)
         first = failing + np.arange(len(failing))

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from landscape.analysis.best_known import BestKnown
 from landscape.core.versions import version_of
 from landscape.report.data import alignments, modulo
-from landscape.report.data.known import Known, Place, by_place, known_of
+from landscape.report.data.known import Place
 from landscape.report.data.known_said import lengths_said
 from landscape.report.data.verdicts import RULE, interval
 from landscape.report.data.wording import (
@@ -35,10 +34,8 @@ from landscape.report.page.components import component_figures, persistence
 from landscape.report.page.geometry import geometry
 from landscape.report.page.known import cost_table, known
 from landscape.report.page.single import metric_of
-from landscape.store.files import write_bytes
 from landscape.store.records.strings import StringRecord
 from landscape.store.run import Run
-from landscape.store.temporary import remove_leftovers
 
 MEANINGS = {
     "level": "what the loss must stay below on the whole path. The limit is the level itself "
@@ -72,38 +69,27 @@ CITE = (
 )
 
 
-def write_html(
+class Page(NamedTuple):
+    """Its text, the figures that are kept as files, and the pictures of each run's strings."""
+
+    html: str
+    figures: list[Figure]
+    pictures: list[list[strings.Picture]]
+
+
+def page_of(
     runs: Sequence[Run],
     report: dict[str, Any],
-    path: Path,
-    pairs: Sequence[tuple[int, int]] = (),
-    known_paths: Sequence[Sequence[Known]] | None = None,
-) -> None:
-    """Write the page of a report of these runs, whole or not at all; its figures as SVG and PDF
-    with their numbers as CSV in a folder beside it, figures/ for report.html.
-
-    pairs: whose strings to draw at every level; without any, the longest of each set at its lowest
-    level. The drawings are kept as files under pictures/ in the run too. known_paths: `known_of`
-    each run, where that is read already. Raises OSError, RunError.
-    """
-    shortest = [by_place(known) for known in known_paths or map(known_of, runs)]
+    pairs: Sequence[tuple[int, int]],
+    shortest: Sequence[Mapping[Place, BestKnown]],
+) -> Page:
+    """The page of a report of these runs; pairs: whose strings to draw. Raises RunError."""
     rows = [run.rows() for run in runs]
     drawn = [
         _drawn(run, number, report, strings.chosen(own, pairs))
         for number, (run, own) in enumerate(zip(runs, rows, strict=True))
     ]
-    page, kept = _page(runs, report, rows, drawn, shortest)
-    for run in runs:
-        remove_leftovers(run.directory)
-    write_bytes(path, page.encode())
-    folder = path.with_name(path.stem.replace("report", "figures", 1))
-    for figure in kept:
-        for name, content in figure.files.items():
-            write_bytes(folder / name, content)
-    for run, own in zip(runs, drawn, strict=True):
-        for picture in own:
-            for name, content in picture.files.items():
-                write_bytes(run.directory / "pictures" / name, content)
+    return Page(*_page(runs, report, rows, drawn, shortest), drawn)
 
 
 def _drawn(

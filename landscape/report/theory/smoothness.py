@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import scipy  # its parts are loaded when they are used
 from matplotlib.axes import Axes
-from scipy.stats import t
 
 from landscape.analysis.summary import mean_of
 from landscape.report.data.series import Record
@@ -129,7 +129,9 @@ def _change(rough: dict[str, float], smooth: dict[str, float]) -> Record:
     differs from none at 95 %."""
     change = mean_of([smooth[seed] - rough[seed] for seed in rough if seed in smooth])
     se, count = change["se"], change["n"]
-    told = se is not None and abs(change["mean"]) > se * float(t.ppf(0.975, count - 1))
+    told = se is not None and abs(change["mean"]) > se * float(
+        scipy.special.stdtrit(count - 1, 0.975)
+    )
     return {**change, "told": told}
 
 
