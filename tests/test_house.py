@@ -93,7 +93,7 @@ WITHIN = {
     "store": {
         "files": {"records", "temporary"},
         "layout": {"records"},
-        "journal": {"files", "records"},
+        "journal": {"files", "records", "temporary"},
         "tables": {"files", "records"},
         "comparisons": {"files", "records", "run"},
         "sweeps": {"files", "records"},

@@ -21,7 +21,7 @@ from safetensors.numpy import save
 
 from landscape.store.records.base import Record, as_dict
 from landscape.store.records.runs import Contents, Header
-from landscape.store.temporary import temporary_beside
+from landscape.store.temporary import naming, temporary_beside
 
 FORMAT = 3
 META, CONFIG = "meta.json", "config.yaml"
@@ -72,7 +72,7 @@ def write_bytes(path: Path, content: bytes) -> None:
     make_folder(path.parent)
     handle, temporary = temporary_beside(path)
     try:
-        with os.fdopen(handle, "wb") as file:
+        with naming(path), os.fdopen(handle, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -118,7 +118,7 @@ def place_of(path: Path) -> str:
         return ""
     for folder in path.absolute().parents:
         if (folder / META).is_file():
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(FileNotFoundError), naming(folder / CONFIG):
                 config = hashlib.sha256((folder / CONFIG).read_bytes()).hexdigest()
                 return f"{config}/{path.absolute().relative_to(folder).as_posix()}"
     return ""
@@ -310,7 +310,7 @@ def profile_in(arrays: Arrays, path: Path) -> np.ndarray:
 def append_lines(path: Path, records: Sequence[Record | Mapping[str, Any]]) -> None:
     """Add a line of JSON a record."""
     make_folder(path.parent)
-    with path.open("a+b") as file:
+    with naming(path), path.open("a+b") as file:
         if file.tell():
             file.seek(-1, os.SEEK_END)
             if file.read(1) != b"\n":

@@ -18,6 +18,7 @@ from landscape.store.files import (
     place_of,
 )
 from landscape.store.records.base import Record, as_dict
+from landscape.store.temporary import naming
 
 log = logging.getLogger("lscape")
 
@@ -83,7 +84,7 @@ class Journal(Generic[Kind]):
             return
         lines = [json.dumps(record, allow_nan=False, default=as_dict) for record in records]
         make_folder(self.path.parent)
-        with self.path.open("a+b") as file:
+        with naming(self.path), self.path.open("a+b") as file:
             _drop_torn(file, self.path)
             place = place_of(self.path)
             file.write(b"".join(sealed(line.encode(), place) + b"\n" for line in lines))

@@ -16,6 +16,18 @@ except ImportError:  # Windows, where leftovers stay
 SUFFIX = ".lscape"  # of no file of anybody else's
 
 
+@contextlib.contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Within, an error of the system that names no file, as that of a full disk does where a file
+    is written, names this one."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and error.errno is not None:
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        raise
+
+
 def temporary_beside(path: Path) -> tuple[int, str]:
     """A new file in the path's folder, open and its own process's, and its name."""
     while True:
