@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-slow test-torch faults soak fuzz docs bench bench-full lint check lock clean
+.PHONY: demo test test-slow test-torch faults soak fuzz fuzz-guided docs bench bench-full lint check lock clean
 
 demo: .venv/ready
 	$(BIN)/lscape run configs/quickstart.yaml
@@ -12,6 +12,11 @@ test: .venv/ready-dev
 
 fuzz: .venv/ready-dev
 	$(BIN)/python -m tests.faults.fuzz
+
+# by the code that files reach; for Linux
+fuzz-guided: .venv/ready-dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check atheris==3.0.0
+	$(BIN)/python -m tests.faults.guided
 
 test-slow: .venv/ready-dev
 	$(BIN)/python -m pytest -m slow -q

@@ -15,7 +15,7 @@ from safetensors.numpy import save
 
 from landscape.config.load import ConfigError, load_config
 from landscape.core.trust import trusting
-from landscape.data import DataError
+from landscape.data import DataError, Store, text
 from landscape.data.cifar10 import read_archive
 from landscape.data.mnist import read_idx
 from landscape.data.ptb import _words as read_words
@@ -219,4 +219,11 @@ READERS: dict[str, Reader] = {
         "c.tar", lambda path: read_archive(path, ["a.bin"]), DataError, [b"", b"\x1f\x8b\x08"], 2
     ),
     "words": Reader("w.txt", read_words, DataError, [b"the cat <unk>\nN sat\n"], 6),
+    "text": Reader(
+        "t.txt",
+        lambda path: text.load(Store(path.parent), path.name),
+        DataError,
+        ["Größe\n".encode(), b"a"],
+        3,
+    ),
 }
