@@ -18,7 +18,7 @@ from landscape.symmetry import prove
 from landscape.symmetry.activations import activations
 from landscape.symmetry.derive import Derivation, derive
 from landscape.symmetry.match import Matching, match
-from landscape.symmetry.scales import Scales, balanced, scales
+from landscape.symmetry.scales import Scales, balanced, powers_of, scales
 from landscape.symmetry.spec import PermutationSpec, by_hand
 from landscape.symmetry.straight_through import straight_through
 
@@ -86,21 +86,19 @@ def _by_weights(landscape: Landscape, spec: PermutationSpec, seed: int) -> Choos
 def _by_weights_and_scales(landscape: Landscape, spec: PermutationSpec, seed: int) -> Chooser:
     """Of networks whose units are balanced; then those of the second are scaled as the first's."""
     known = scales_of(landscape, spec, seed)
-    powers = [
-        of.powers or (1,) * len(one.places) for of, one in zip(known, spec.classes, strict=True)
-    ]
+    powers, everywhere = powers_of(spec, known), [(1,) * len(one.places) for one in spec.classes]
 
     def choose(a: Params, b: Params, restarts: int) -> tuple[Matching, Factors]:
         (first, by_first), (second, by_second) = (balanced(one, spec, known) for one in (a, b))
         signed = [of.signs for of in known]
         found = match(first, second, spec, signed=signed, restarts=restarts, seed=seed)
         factors = [
-            signs * theirs[order] / own
-            for signs, order, own, theirs in zip(
-                found.signs, found.permutations, by_first, by_second, strict=True
-            )
+            theirs[order] / own
+            for order, own, theirs in zip(found.permutations, by_first, by_second, strict=True)
         ]
-        return found, spec.factors(powers, factors)
+        sizes, signs = spec.factors(powers, factors), spec.factors(everywhere, found.signs)
+        one = np.ones(1)
+        return found, {key: sizes.get(key, one) * signs.get(key, one) for key in {**sizes, **signs}}
 
     return choose
 

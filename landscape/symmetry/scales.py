@@ -24,7 +24,7 @@ from landscape.symmetry.spec import PermutationClass, PermutationSpec
 
 DIRECTIONS = 4  # along which derivatives are compared
 NULL = 1e-4  # of the largest singular value: a smaller one is zero, to rounding in float32
-WHOLE = 1e-2  # how near an exponent is to ±1
+WHOLE = 1e-2  # how near an exponent is to 1, 0 or −1
 FEW = 5  # places at most, of which all powers are tried to say what they are lost in
 SWEEPS = 100
 BALANCED = 1e-6  # of a factor's logarithm
@@ -35,8 +35,8 @@ class Scales:
     """How the units of a class can be multiplied.
 
     Attributes:
-        powers: Of each place, to which power it takes a positive factor, 1 or −1; None where there
-            is no such factor, or more than one.
+        powers: Of each place, to which power it takes a positive factor, 1, 0 or −1; None where
+            there is no such factor, or more than one.
         no_signs: Why the sign of a unit may not change in all places; empty where it may.
         no_powers: Why there are no powers; empty where there are.
     """
@@ -140,11 +140,12 @@ def _powers(
     if free > 1:
         return None, f"there are {free} factors that can be chosen apart, and none is used"
     last = directions[-1] / directions[-1][np.abs(directions[-1]).argmax()]
-    if (np.abs(np.abs(last) - 1) > WHOLE).any():
-        return None, "its powers are not all 1 or −1"
-    if (last > 0).all():
+    whole = np.round(last)
+    if (np.abs(last - whole) > WHOLE).any():
+        return None, "its powers are not all 1, 0 or −1"
+    if np.ptp(whole) < 2:
         return None, "nothing is divided by it"
-    return tuple(map(int, np.round(last * np.sign(last[0])))), ""
+    return tuple(map(int, whole * whole[whole.nonzero()[0][0]])), ""
 
 
 def _lost_scale(operations: Operations, params: Params, one: PermutationClass) -> str:
@@ -159,6 +160,13 @@ def _lost_scale(operations: Operations, params: Params, one: PermutationClass) -
         if None not in lost:
             return f"it counts in {operations.names[max(filter(None, lost))]}"
     return "no powers of a factor leave the results as they are"
+
+
+def powers_of(spec: PermutationSpec, found: Sequence[Scales]) -> list[tuple[int, ...]]:
+    """Of each class, its powers; 0 in all places where it has none."""
+    return [
+        own.powers or (0,) * len(one.places) for one, own in zip(spec.classes, found, strict=True)
+    ]
 
 
 def balanced(
@@ -176,9 +184,7 @@ def balanced(
         on one side, and in classes without a scale.
     """
     factors = [np.ones(one.size) for one in spec.classes]
-    powers = [
-        own.powers or (0,) * len(one.places) for one, own in zip(spec.classes, found, strict=True)
-    ]
+    powers = powers_of(spec, found)
     wide = {name: np.asarray(leaf, np.float64) for name, leaf in params.items()}
     for _ in range(SWEEPS):
         most = 0.0
@@ -186,7 +192,7 @@ def balanced(
             if own.powers is None:
                 continue
             now = scaled(wide, spec.factors(powers, factors))
-            sizes = {1: np.zeros(one.size), -1: np.zeros(one.size)}
+            sizes = {power: np.zeros(one.size) for power in (1, 0, -1)}
             for place, power in zip(one.places, own.powers, strict=True):
                 along = np.moveaxis(np.square(now[place.array]), place.axis, 0)
                 by_place = along.reshape(place.length, -1).sum(1)

@@ -110,6 +110,24 @@ def test_a_penalty_that_is_in_no_output_holds_scales():
     assert own.powers is None and own.no_powers.startswith("it counts in")
 
 
+def test_what_a_unit_is_made_of_has_no_part_in_a_scale_behind_a_norm():
+    def normalised(x, gains):
+        return jax.nn.relu(x / jnp.linalg.norm(x, axis=1, keepdims=True) * gains[None])
+
+    landscape = two_layers(normalised)
+    a = {name: np.asarray(leaf) for name, leaf in landscape.init(jax.random.key(0)).items()}
+    (own,) = ls.scales(landscape, a)
+    (one,) = ls.symmetries(landscape, a).classes
+    assert own.powers is not None
+    assert dict(zip([place.array for place in one.places], own.powers, strict=True)) == {
+        "a": 0, "g": 1, "w": -1,
+    }  # fmt: skip
+    factors = np.exp(np.random.default_rng(0).normal(size=4)).astype(np.float32)
+    b = a | {"g": a["g"] * factors, "w": a["w"] / factors[:, None]}
+    found = ls.align(landscape, a, b, by="weights-and-scales")
+    assert all(found.params[name] == pytest.approx(a[name], rel=1e-4) for name in a)
+
+
 def test_why_a_class_has_no_factor():
     """Behind a normalisation a factor of what is normalised is free of that of the gains."""
 
