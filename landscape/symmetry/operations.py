@@ -74,7 +74,7 @@ def _named(
     """The operations, those of called functions too, with the function that they are of."""
     for number, equation in enumerate(closed.jaxpr.eqns):
         inner, at, name = called(equation), (*where, number), equation.primitive.name
-        if inner is None or name == "scan":
+        if inner is None:
             yield at, f"{name} ({of})" if of else name
         else:
             yield from _named(inner, equation.params.get("name", of), at)

@@ -19,10 +19,12 @@ import numpy as np
 from landscape.core.permute import scaled
 from landscape.core.trees import Params
 from landscape.symmetry.operations import Operations, doubled, same_size
-from landscape.symmetry.prove import Trial, trials_of
+from landscape.symmetry.prove import MOVE, Trial, trials_of
 from landscape.symmetry.spec import PermutationClass, PermutationSpec
 
-DIRECTIONS = 4  # along which derivatives are compared
+FAR = 10.0  # as prove.MOVE: of points beside those, where activations leave their straight parts
+TOLD = 10  # times what is rounding: a change in one place is larger, or nothing is proved
+DIRECTIONS = 4  # at a point, along which derivatives are compared
 NULL = 1e-4  # of the largest singular value: a smaller one is zero, to rounding in float32
 WHOLE = 1e-2  # how near an exponent is to 1, 0 or −1
 FEW = 5  # places at most, of which all powers are tried to say what they are lost in
@@ -58,7 +60,7 @@ def scales(
 
     Args:
         function: Named arrays → arrays, a pytree of them, deterministic.
-        params: An initialisation: the parameters that are tried are near it.
+        params: An initialisation: the parameters that are tried are near it, and far from it.
         spec: The classes, proved.
         seed: Draws the points and the factors.
 
@@ -66,23 +68,28 @@ def scales(
         For each class. A scale that does not hold for all its units together is not found.
     """
     drawn = np.random.default_rng(seed)
-    trials = trials_of(function, params, drawn)
-    operations = Operations(function, trials[0].point)
-    slopes = _slopes(operations, trials[0].point)
+    near, far = (trials_of(function, params, drawn, move) for move in (MOVE, FAR))
+    trials = [trial for trial in (*near, *far) if trial.is_finite] or near
+    operations = Operations(function, trials[-1].point)
+    slopes = _slopes(operations)
     found = []
     for one in spec.classes:
-        powers, no_powers = _powers(operations, trials[0].point, one, slopes, drawn)
+        powers, no_powers = _powers(one, trials, operations, slopes, drawn)
         if powers:
             factors = np.exp(drawn.uniform(-1, 1, one.size))
             no_powers = _change(trials, one, powers, factors)
-        signs = np.where(drawn.permutation(one.size) % 2, 1.0, -1.0)
-        no_signs = _change(trials, one, [1] * len(one.places), signs)
+        signs, all_places = np.where(drawn.permutation(one.size) % 2, 1.0, -1.0), _every(one)
+        no_signs = _change(trials, one, all_places, signs)
         if no_signs:
-            after = _multiplied(trials[0].point, one, [1] * len(one.places), signs)
+            after = _multiplied(trials[-1].point, one, all_places, signs)
             where = operations.first_lost(after, same_size)
             no_signs = f"it counts in {operations.names[where]}" if where else no_signs
         found.append(Scales(None if no_powers else powers, no_signs, no_powers))
     return found
+
+
+def _every(one: PermutationClass) -> list[int]:
+    return [1] * len(one.places)
 
 
 def _multiplied(
@@ -94,15 +101,29 @@ def _multiplied(
 def _change(
     trials: Sequence[Trial], one: PermutationClass, powers: Sequence[int], factors: np.ndarray
 ) -> str:
-    """What units that are multiplied change of the results; empty where it is rounding."""
-    multiplied = (_multiplied(trial.point, one, powers, factors) for trial in trials)
-    excess = max(map(Trial.excess, trials, multiplied))
-    return f"it changes the results, by {excess:.3g} times what is rounding" if excess > 1 else ""
+    """What units that are multiplied change of the results; empty where it is rounding, and
+    multiplied in one place alone they change more."""
+
+    def excess(powers: Sequence[int]) -> float:
+        multiplied = (_multiplied(trial.point, one, powers, factors) for trial in trials)
+        return max(map(Trial.excess, trials, multiplied))
+
+    found = excess(powers)
+    if found > 1:
+        return f"it changes the results, by {found:.3g} times what is rounding"
+    places = range(len(powers))
+    alone = ([power * (n == place) for n, power in enumerate(powers)] for place in places)
+    if max(map(excess, alone)) <= TOLD:
+        return "the results depend on it too little to prove it"
+    return ""
 
 
-def _slopes(operations: Operations, params: Params) -> Callable[[Params], jax.Array]:
+Slopes = Callable[[Params, Params], jax.Array]  # (parameters, tangent) → of all results
+
+
+def _slopes(operations: Operations) -> Slopes:
     @jax.jit
-    def along(tangent: Params) -> jax.Array:
+    def along(params: Params, tangent: Params) -> jax.Array:
         slopes = jax.jvp(operations.results, (params,), (tangent,))[1]
         return jnp.concatenate([jnp.ravel(leaf) for leaf in slopes])
 
@@ -110,33 +131,24 @@ def _slopes(operations: Operations, params: Params) -> Callable[[Params], jax.Ar
 
 
 def _powers(
-    operations: Operations,
-    params: Params,
     one: PermutationClass,
-    slopes: Callable[[Params], jax.Array],
+    trials: Sequence[Trial],
+    operations: Operations,
+    slopes: Slopes,
     drawn: np.random.Generator,
 ) -> tuple[tuple[int, ...] | None, str]:
     """The powers, or why there are none. With θ_p what a unit has in a place p, no scale λ of
     θ_p·λ^e_p changes the function if Σ_p e_p θ_p·∂f/∂θ_p = 0: the exponents are what these
     derivatives leave free."""
-    places = one.places
     rows = []
-    for _ in range(DIRECTIONS):
-        units = drawn.standard_normal(one.size)
-        columns = []
-        for place in places:
-            factor = np.zeros(place.length)
-            factor[place.index] = units[:, None]
-            still = {name: np.zeros_like(leaf) for name, leaf in params.items()}
-            own = {place.array: params[place.array]}
-            columns.append(slopes(still | scaled(own, {(place.array, place.axis): factor})))
-        rows.append(np.stack(columns, -1))
-    # of R, which has the singular values and directions of all rows and at most a row a place
-    upper = np.linalg.qr(np.concatenate(rows).astype(np.float64), mode="r")
-    _, sizes, directions = np.linalg.svd(upper)
-    free = int((sizes <= NULL * sizes[0]).sum()) + max(0, len(places) - len(sizes))
+    for trial in trials:
+        of_units = [drawn.standard_normal(one.size) for _ in range(DIRECTIONS)]
+        own = np.concatenate([_by_place(one, trial.point, units, slopes) for units in of_units])
+        rows.append(own / (np.linalg.norm(own) or 1.0))
+    _, sizes, directions = np.linalg.svd(np.concatenate(rows))
+    free = int((sizes <= NULL * sizes[0]).sum()) + max(0, len(one.places) - len(sizes))
     if free == 0:
-        return None, _lost_scale(operations, params, one)
+        return None, _lost_scale(operations, trials[-1].point, one)
     if free > 1:
         return None, f"there are {free} factors that can be chosen apart, and none is used"
     last = directions[-1] / directions[-1][np.abs(directions[-1]).argmax()]
@@ -146,6 +158,21 @@ def _powers(
     if np.ptp(whole) < 2:
         return None, "nothing is divided by it"
     return tuple(map(int, whole * whole[whole.nonzero()[0][0]])), ""
+
+
+def _by_place(
+    one: PermutationClass, params: Params, units: np.ndarray, slopes: Slopes
+) -> np.ndarray:
+    """How the results change as what the units have in a place does: of [results, places] the
+    triangular factor, which has its singular values and directions."""
+    columns = []
+    for place in one.places:
+        factor = np.zeros(place.length)
+        factor[place.index] = units[:, None]
+        still = {name: np.zeros_like(leaf) for name, leaf in params.items()}
+        own = scaled({place.array: params[place.array]}, {(place.array, place.axis): factor})
+        columns.append(slopes(params, still | own))
+    return np.asarray(np.linalg.qr(np.stack(columns, -1).astype(np.float64), mode="r"))
 
 
 def _lost_scale(operations: Operations, params: Params, one: PermutationClass) -> str:

@@ -146,13 +146,15 @@ def test_why_a_class_has_no_factor():
     assert own.powers is None and own.no_powers
 
 
-def test_they_are_told_by_many_outputs_and_not_by_fewer_than_there_are_places():
-    """A million derivatives are an array of a few columns. Of four, more scales seem free."""
-    readers = [f"w{number}" for number in range(5)]
+@pytest.mark.parametrize("count, samples, told", [(5, 25_000, True), (20, 50, False)])
+def test_they_are_told_by_many_outputs_and_not_by_fewer_than_there_are_places(count, samples, told):
+    """Half a million derivatives are an array of a few columns. Of one number at each of the four
+    points and along each of four directions, 20 places leave more scales free than there are."""
+    readers = [f"w{number}" for number in range(count)]
     draw = np.random.default_rng(0)
     params = {name: draw.normal(size=(3, 2)).astype(np.float32) for name in readers}
     params["a"] = draw.normal(size=(5, 3)).astype(np.float32)
-    data = jnp.asarray(draw.normal(size=(25_000, 5)), jnp.float32)
+    data = jnp.asarray(draw.normal(size=(samples, 5)), jnp.float32)
 
     def outputs(params):
         hidden = jax.nn.relu(data @ params["a"])
@@ -167,9 +169,30 @@ def test_they_are_told_by_many_outputs_and_not_by_fewer_than_there_are_places():
     )
     (found,) = scales(outputs, params, spec)
     assert [place.array for place in spec.classes[0].places] == ["a", *readers]
-    assert found.powers == (1, *[-1] * 5)
+    assert found.powers == (1, *[-1] * count)
     (found,) = scales(one, params, spec)
-    assert found.powers is None
+    assert (found.powers is not None) == told
+
+
+def test_what_results_hardly_depend_on_is_not_proved():
+    def faint(x, gains):
+        return x[:, :1] + 1e-9 * jnp.tanh(x * gains[None])
+
+    landscape = two_layers(faint)
+    a = landscape.init(jax.random.key(0))
+    (own,) = scales(lambda p: landscape.level(p), a, by_hand({"g": (4,)}, [{"g": 0}]))
+    assert own.powers is None and "too little" in own.no_signs
+
+
+def test_units_in_the_straight_part_of_an_activation_are_not_taken_for_odd():
+    data = DATA * 1e-3
+
+    def loss(params):
+        return jnp.mean((jax.nn.sigmoid(data @ params["a"]) - 0.5) @ params["w"])
+
+    a = {"a": np.full((5, 4), 0.1, np.float32), "w": np.full((4, 1), 0.1, np.float32)}
+    (own,) = ls.scales(loss, a)
+    assert not own.signs and own.powers is None
 
 
 @pytest.mark.parametrize("name", ["tanh", "relu", "linear"])
