@@ -106,14 +106,14 @@ def _change(
 
     def excess(powers: Sequence[int]) -> float:
         multiplied = (_multiplied(trial.point, one, powers, factors) for trial in trials)
-        return max(map(Trial.excess, trials, multiplied))
+        return float(np.max([*map(Trial.excess, trials, multiplied)]))  # NaN, if any is
 
     found = excess(powers)
-    if found > 1:
+    if not found <= 1:
         return f"it changes the results, by {found:.3g} times what is rounding"
     places = range(len(powers))
     alone = ([power * (n == place) for n, power in enumerate(powers)] for place in places)
-    if max(map(excess, alone)) <= TOLD:
+    if not max(map(excess, alone)) > TOLD:
         return "the results depend on it too little to prove it"
     return ""
 
