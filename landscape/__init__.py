@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from landscape.api.aligning import AlignResult, align, symmetries
+    from landscape.api.aligning import AlignResult, align, scales, symmetries
     from landscape.api.graph import (
         Components,
         DisconnectivityGraph,
@@ -69,11 +69,12 @@ if TYPE_CHECKING:
     from landscape.stages.verify import verify
     from landscape.store.files import RunError
     from landscape.store.run import Run, open_run
+    from landscape.symmetry.scales import Scales
     from landscape.symmetry.spec import PermutationClass, PermutationSpec, PinnedAxis, Place
 
 # imported when first used, so that reading a run does not start JAX
 _HOMES = {
-    "landscape.api.aligning": ("AlignResult", "align", "symmetries"),
+    "landscape.api.aligning": ("AlignResult", "align", "scales", "symmetries"),
     "landscape.api.graph": (
         "Components", "DisconnectivityGraph", "components", "disconnectivity_graph",
     ),
@@ -123,6 +124,7 @@ _HOMES = {
     "landscape.stages.verify": ("verify",),
     "landscape.store.files": ("RunError",),
     "landscape.store.run": ("Run", "open_run"),
+    "landscape.symmetry.scales": ("Scales",),
     "landscape.symmetry.spec": ("PermutationClass", "PermutationSpec", "PinnedAxis", "Place"),
 }  # fmt: skip
 
@@ -132,13 +134,13 @@ __all__ = [
     "GrowingString", "HessianExtremes", "Landscape", "Lengths", "LevelSpec", "LinearNetwork",
     "Margins", "Measure", "Method", "Outputs", "PathResult", "PermutationClass", "PermutationSpec",
     "PinnedAxis", "Place", "PlaneResult", "Polygon", "Problem", "Quantity", "ReluConstruction",
-    "Run", "RunError", "Search", "ShortenResult", "SpectrumResult", "State", "Status",
+    "Run", "RunError", "Scales", "Search", "ShortenResult", "SpectrumResult", "State", "Status",
     "Stepper", "Straight", "String", "Subject", "Task", "TrainedModel", "Variables", "align",
     "bind", "certify", "check", "compare", "components", "config_from", "configure", "connect",
     "curvature", "disconnectivity_graph", "energy_task", "equinox_task", "find_path",
     "flax_task", "haiku_task", "hessian_extremes", "lengths", "load_config", "margin", "measure",
-    "nnx_task", "open_run", "permuted", "plane", "save_parameters", "shorten", "spectrum",
-    "symmetries", "torch_task", "train", "train_models", "verify",
+    "nnx_task", "open_run", "permuted", "plane", "save_parameters", "scales", "shorten",
+    "spectrum", "symmetries", "torch_task", "train", "train_models", "verify",
 ]  # fmt: skip
 
 

@@ -352,7 +352,8 @@ def test_the_symmetries(folder):
 
 
 def test_aligning_by_hand():
-    axes, error, distances = python(block("by hand")).splitlines()
+    axes, own, error, distances = python(block("by hand")).splitlines()
+    assert "powers=(1, -1)" in own and "max (relu)" in own
     assert axes == "['inner[1]', 'outer[0]']"
     assert "outer[0] is missing" in error
     before, after = map(float, distances.split()[:2])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 import click
@@ -83,8 +84,8 @@ def measure(
         console.show_table(
             ["measure", "of", "level", "quantity", "measured", "mean"], _also(found), 1
         )
-    if found.barriers:
-        console.show(_barriers(found.barriers))
+    for how, records in groupby(found.barriers, lambda record: record.align):
+        console.show(_barriers(list(records), f", aligned by {how}" if how else ""))
     console.show(f"means, without sampling errors; each is in {opened.latest_measures_directory}")
 
 
@@ -166,12 +167,12 @@ def _resolved(rows: Sequence[Record], key: str) -> str:
     return f"{text} ({counted})" if text and counted else text or counted
 
 
-def _barriers(records: Sequence[BarrierRecord]) -> str:
+def _barriers(records: Sequence[BarrierRecord], how: str) -> str:
     """barriers of 2 pairs (1 BUDGET, 1 TIGHT): the highest at most 0.31, its ends 0.1 and 0.09"""
     from landscape.analysis.topology import upper_bound
 
     highest = max(records, key=upper_bound)
-    pairs = f"{len(records)} pair{'s' * (len(records) != 1)} ({_counts(records, 'status')})"
+    pairs = f"{len(records)} pair{'s' * (len(records) != 1)}{how} ({_counts(records, 'status')})"
     ends = f"{highest.loss_a:.5g} and {highest.loss_b:.5g}"
     return f"barriers of {pairs}: the highest at most {upper_bound(highest):.5g}, its ends {ends}"
 

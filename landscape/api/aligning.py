@@ -1,4 +1,4 @@
-"""Permute one network onto another, and show which permutations leave a function as it is."""
+"""Bring one network near to another, and show what leaves a function as it is."""
 
 # pyright: strict, reportUnknownMemberType=false, reportUnknownArgumentType=false
 # pyright: reportUnknownVariableType=false, reportUnknownLambdaType=false
@@ -17,8 +17,9 @@ from landscape.core import paths, trees
 from landscape.core.alignment import Align
 from landscape.core.landscape import Landscape
 from landscape.core.permute import Factors
-from landscape.symmetry.align import RESTARTS, aligner
+from landscape.symmetry.align import RESTARTS, aligner, scales_of
 from landscape.symmetry.align import symmetries as symmetries_of
+from landscape.symmetry.scales import Scales
 from landscape.symmetry.spec import PermutationSpec
 
 Axes = Sequence[Mapping[str, int | Sequence[int]]]
@@ -95,6 +96,41 @@ def symmetries(
     """
     landscape = as_landscape(problem, example, metric, split)
     return symmetries_of(_with(landscape, axes))
+
+
+def scales(
+    problem: Problem,
+    example: Tree,
+    *,
+    axes: Axes | None = None,
+    metric: str = "loss",
+    split: str = "train",
+) -> list[Scales]:
+    """How the units of each class of `symmetries` can be multiplied, so that the function stays.
+
+    Their signs, where their activation is odd, and positive factors, where it is a rectifier. Both
+    are read from derivatives, and proved at random parameters. A sign is tried in all places of a
+    unit together.
+
+    Args:
+        problem: A loss of a pytree, a `Task`, or a bound `Landscape`.
+        example: Parameters, for the structure of a function's argument.
+        axes: The classes by hand, as for `symmetries`.
+        metric: Of a task: what must not change, with the outputs where the task has any.
+        split: Of a task: on which of its splits.
+
+    Returns:
+        For each class, in the order of `symmetries`, and with the reason where there are none.
+
+    Raises:
+        ValueError: A class that was given changes the function.
+
+    Examples:
+        >>> for one, own in zip(symmetries(loss, params).classes, scales(loss, params)):
+        ...     print(one.name, own.signs, own.powers)
+    """
+    landscape = _with(as_landscape(problem, example, metric, split), axes)
+    return scales_of(landscape, symmetries_of(landscape))
 
 
 def _with(landscape: Landscape, axes: Axes | None) -> Landscape:

@@ -12,14 +12,14 @@ Where = tuple[int, ...]  # the equation's number, and of those that it is inside
 
 def called(equation: Any) -> core.ClosedJaxpr | None:
     """What an equation calls once with its own operands (jit, checkpoint, custom derivatives);
-    None where it calls nothing so."""
+    None where it calls nothing so, as a scan, which calls its body at every step."""
     params = equation.params
     inner = next((params[key] for key in ("jaxpr", "call_jaxpr") if key in params), None)
     if isinstance(inner, core.Jaxpr):
         inner = core.ClosedJaxpr(inner, ())
     if inner is None or len(inner.jaxpr.invars) != len(equation.invars):
         return None
-    return inner
+    return None if equation.primitive.name == "scan" else inner
 
 
 class ScanParts(NamedTuple):

@@ -98,3 +98,10 @@ class Change(NamedTuple):
     def of(self, params: Params) -> Params:
         """The arrays, changed."""
         return scaled(reordered(params, self.orders), self.factors)
+
+    def of_path(self, points: Params) -> Params:
+        """Every bead of a path [beads, ...], changed."""
+        orders, factors = (
+            {(name, axis + 1): one for (name, axis), one in by.items()} for by in self
+        )
+        return Change(orders, factors).of(points)

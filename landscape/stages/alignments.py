@@ -13,8 +13,7 @@ from landscape.core.alignment import Align
 from landscape.core.certificate import SegmentEvaluator, certify
 from landscape.core.landscape import Landscape
 from landscape.core.permute import Change
-from landscape.stages.build import check_and_cast_params
-from landscape.store.files import Arrays, RunError, load_arrays
+from landscape.store.files import Arrays, RunError
 from landscape.store.records.alignments import AlignmentRecord, StraightLine
 from landscape.store.run import Run
 from landscape.symmetry.align import Aligner, aligner
@@ -47,10 +46,13 @@ class Alignments:
 
     def end(self, how: Align, level: float, pair: Pair) -> Arrays:
         """The second model of a pair, permuted onto the first. Raises RunError, ConfigError."""
-        a, b = pair
-        if not self._run.alignment_file(how, level, a, b).exists():
+        return self.change(how, level, pair).of(self._models.params(pair[1], level))
+
+    def change(self, how: Align, level: float, pair: Pair) -> Change:
+        """By what the second model of a pair is permuted onto the first. Raises as `end`."""
+        if not self._run.alignment_file(how, level, *pair).exists():
             self.record(how, level, pair)
-        return aligned_model(self._run, self._landscape, how, level, pair)
+        return change_of(self._run, self._landscape, how, level, pair)
 
     def record(self, how: Align, level: float, pair: Pair) -> AlignmentRecord:
         """What is known of a pair's alignment, which is made where it is not there. Raises RunError
@@ -115,24 +117,22 @@ class Alignments:
         return line, found.profile
 
 
-def aligned_model(run: Run, landscape: Landscape, how: Align, level: float, pair: Pair) -> Arrays:
-    """The second model of a pair as its file says it is permuted. Raises RunError."""
+def change_of(run: Run, landscape: Landscape, how: Align, level: float, pair: Pair) -> Change:
+    """By what a file says that the second model of a pair is permuted. Raises RunError."""
     orders, factors, _ = run.load_alignment(how, level, *pair)
-    path = run.model_file(pair[1], level)
-    params = check_and_cast_params(load_arrays(path)[0], landscape, path)
     file = run.alignment_file(how, level, *pair)
     lengths = {
         (name, axis): length
-        for name, leaf in params.items()
+        for name, leaf in landscape.shapes.items()
         for axis, length in enumerate(leaf.shape)
     }
     for key, order in orders.items():
         if not np.array_equal(np.sort(order), np.arange(lengths.get(key, 0))):
-            raise RunError(f"{file}: {_said(key)}: no order of the places of {path}")
+            raise RunError(f"{file}: {_said(key)}: no order of the places of model {pair[1]}")
     for key, factor in factors.items():
         if factor.shape != (lengths.get(key),) or not (np.isfinite(factor) & (factor != 0)).all():
-            raise RunError(f"{file}: {_said(key)}: no factors of the places of {path}")
-    return Change(orders, factors).of(params)
+            raise RunError(f"{file}: {_said(key)}: no factors of the places of model {pair[1]}")
+    return Change(orders, factors)
 
 
 def _if_finite(value: float) -> float | None:

@@ -14,12 +14,12 @@ from landscape.core.certificate import certify
 from landscape.core.grid import SETTLED_CHANGE
 from landscape.core.landscape import Landscape
 from landscape.core.segments import SegmentEvaluator
-from landscape.stages.alignments import aligned_model
+from landscape.stages.alignments import change_of
 from landscape.stages.build import check_and_cast_params
 from landscape.store.files import Arrays, RunError, load_arrays, save_arrays
-from landscape.store.records.base import OPTIONAL, Record, columns
+from landscape.store.records.base import OPTIONAL, Record, names
 from landscape.store.records.measures import DOWNGRADED, StringMeasure
-from landscape.store.records.strings import RAISED, BarrierRecord, StringRecord
+from landscape.store.records.strings import RAISED, BarrierRecord, SnapshotRecord, StringRecord
 from landscape.store.run import Run
 
 BASIS = 50  # the grid that certificates are taken for which chose their points
@@ -124,7 +124,7 @@ def judged_again(
         "rounding": found.rounding,
         "verified": grid,
     }
-    known_of = columns(type(kept.record))
+    known_of = names(type(kept.record))
     changes = {key: value for key, value in certificate.items() if key in known_of}
     if not agreed:
         above = f"{limit:.6g}" if kept.limit is not None else f"the {bound:.6g} known"
@@ -166,9 +166,11 @@ def _path(run: Run, kept: Kept, arrays: Arrays, landscape: Landscape) -> Arrays:
     points = {}
     for end, model in zip((0, -1), kept.ends, strict=True):
         own = check_and_cast_params(load_arrays(model)[0], landscape, model)
-        if end and kept.align is not None and isinstance(kept.record, StringRecord | StringMeasure):
-            of = kept.record
-            own = aligned_model(run, landscape, kept.align, of.level, (of.a, of.b))
+        of = kept.record
+        if end and kept.align is not None and not isinstance(of, SnapshotRecord):
+            level = of.matched_at if isinstance(of, BarrierRecord) else of.level
+            assert level is not None, "an aligned path says which matching it is of"
+            own = change_of(run, landscape, kept.align, level, (of.a, of.b)).of(own)
         for name, leaf in own.items():
             points[name] = arrays.get(kept.prefix + name)
             kind = leaf.dtype if points[name] is None else points[name].dtype

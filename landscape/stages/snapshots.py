@@ -14,7 +14,7 @@ from landscape.search.state import Search
 from landscape.search.strings import evaluate_new_segments
 from landscape.stages.build import Progress
 from landscape.stages.context import ConnectContext
-from landscape.store.records.base import columns
+from landscape.store.records.base import names
 from landscape.store.records.strings import SnapshotRecord
 from landscape.store.run import Run
 
@@ -77,4 +77,4 @@ def _record(
     one: Connection, model: int, level: float, lower: float, limit: float
 ) -> SnapshotRecord:
     known = {"model": model, "level": level, "lower": lower, "limit": limit, **one.record()}
-    return SnapshotRecord(**{key: known[key] for key in columns(SnapshotRecord)})
+    return SnapshotRecord(**{key: known[key] for key in names(SnapshotRecord)})

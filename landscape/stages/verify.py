@@ -126,7 +126,9 @@ def _holding(run: Run) -> list[Kept]:
     """The strings that failed but are the lowest known way between what they join: in the
     disconnectivity graph, or in a set's tree."""
     rows, snapshots = run.rows(), run.snapshots()
-    held = set(forest(edges(between_models(rows), snapshots, run.barriers())))
+    barriers = run.barriers()
+    held = set(forest(edges(between_models(rows), snapshots, barriers)))
+    held |= set(forest(edges(rows, snapshots, [*barriers, *run.aligned_barriers()])))
     for name in run.sets():
         for tree in run.tree(name):
             own = [row for row in rows if row.set == name and row.level <= tree.level]
@@ -150,12 +152,14 @@ def _snapshots(run: Run) -> Iterator[Kept]:
 
 
 def _barriers(run: Run) -> Iterator[Kept]:
-    for record in run.barriers():
-        a, b = record.a, record.b
+    for record in [*run.barriers(), *run.aligned_barriers()]:
+        a, b, how = record.a, record.b, record.align
         ends = run.model_file(a, record.level_a), run.model_file(b, record.level_b)
         if np.isfinite(upper_bound(record)):
-            said, file = f"the barrier of pair {a}-{b}", run.barrier_file(a, b)
-            yield Kept("barriers", said, file, ends, record, record.grid or BASIS, "path")
+            said, file = f"the barrier of pair {a}-{b}", run.barrier_file(a, b, how)
+            said += f", aligned by {how}" if how else ""
+            basis = record.grid or BASIS
+            yield Kept("barriers", said, file, ends, record, basis, "path", align=how)
 
 
 def _shortened(run: Run) -> Iterator[Kept]:

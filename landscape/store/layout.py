@@ -21,6 +21,7 @@ runs/<name>-<hash>/
                                     met the next lower one, its profile, its record
     barriers/<a>/<b>.safetensors    the path of the lowest maximum known between the deepest
                                     snapshots of two models, its profile, its record
+    barriers/<how>/<a>/<b>.safetensors      the same to the second model permuted
     alignments/<how>/<level>/<a>/<b>.safetensors   by which order of each axis model b is permuted
                                     onto model a, and its record
     comparisons/<name>.json         which sets are compared, searched within one budget
@@ -168,8 +169,9 @@ class Layout:
     def snapshot_file(self, model: int, level: float) -> Path:
         return self.directory / "snapshots" / f"{model}" / f"{level_name(level)}.safetensors"
 
-    def barrier_file(self, a: int, b: int) -> Path:
-        return self.directory / "barriers" / f"{a}" / f"{b}.safetensors"
+    def barrier_file(self, a: int, b: int, how: str | None = None) -> Path:
+        """how: the second model is permuted; None: as it is."""
+        return self.directory / "barriers" / (how or "") / f"{a}" / f"{b}.safetensors"
 
     def measures_directory(self, measures: str) -> Path:
         return self.directory / "measures" / measures

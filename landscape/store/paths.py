@@ -55,9 +55,17 @@ class PathFiles(Layout):
         return sorted(found, key=lambda record: (record.model, -record.level))
 
     def barriers(self) -> list[BarrierRecord]:
-        """The records of barriers/, by pair. Raises RunError."""
+        """The records of barriers/ between the models as they are, by pair. Raises RunError."""
+        return self._barriers("*/*")
+
+    def aligned_barriers(self) -> list[BarrierRecord]:
+        """Those to models that are permuted, by how, and pair. Raises RunError."""
+        return self._barriers("*/*/*")
+
+    def _barriers(self, places: str) -> list[BarrierRecord]:
         found = []
-        for path in self.directory.glob("barriers/*/*.safetensors"):
+        for path in self.directory.glob(f"barriers/{places}.safetensors"):
             record = part(read_record(path), "path", BarrierRecord, path)
-            found.append(in_place(path, self.barrier_file(record.a, record.b), record))
-        return sorted(found, key=lambda record: (record.a, record.b))
+            place = self.barrier_file(record.a, record.b, record.align)
+            found.append(in_place(path, place, record))
+        return sorted(found, key=lambda record: (record.align or "", record.a, record.b))

@@ -18,7 +18,7 @@ from landscape.symmetry import prove
 from landscape.symmetry.activations import activations
 from landscape.symmetry.derive import Derivation, derive
 from landscape.symmetry.match import Matching, match
-from landscape.symmetry.scales import balanced, scales
+from landscape.symmetry.scales import Scales, balanced, powers_of, scales
 from landscape.symmetry.spec import PermutationSpec, by_hand
 from landscape.symmetry.straight_through import straight_through
 
@@ -85,22 +85,20 @@ def _by_weights(landscape: Landscape, spec: PermutationSpec, seed: int) -> Choos
 
 def _by_weights_and_scales(landscape: Landscape, spec: PermutationSpec, seed: int) -> Chooser:
     """Of networks whose units are balanced; then those of the second are scaled as the first's."""
-    known = scales(_observed(landscape, FEW), _initial(landscape, seed), spec, seed)
-    powers = [
-        of.powers or (1,) * len(one.places) for of, one in zip(known, spec.classes, strict=True)
-    ]
+    known = scales_of(landscape, spec, seed)
+    powers, everywhere = powers_of(spec, known), [(1,) * len(one.places) for one in spec.classes]
 
     def choose(a: Params, b: Params, restarts: int) -> tuple[Matching, Factors]:
         (first, by_first), (second, by_second) = (balanced(one, spec, known) for one in (a, b))
         signed = [of.signs for of in known]
         found = match(first, second, spec, signed=signed, restarts=restarts, seed=seed)
         factors = [
-            signs * theirs[order] / own
-            for signs, order, own, theirs in zip(
-                found.signs, found.permutations, by_first, by_second, strict=True
-            )
+            theirs[order] / own
+            for order, own, theirs in zip(found.permutations, by_first, by_second, strict=True)
         ]
-        return found, spec.factors(powers, factors)
+        sizes, signs = spec.factors(powers, factors), spec.factors(everywhere, found.signs)
+        one = np.ones(1)
+        return found, {key: sizes.get(key, one) * signs.get(key, one) for key in {**sizes, **signs}}
 
     return choose
 
@@ -164,6 +162,29 @@ def symmetries(landscape: Landscape, seed: int = 0) -> PermutationSpec:
         spec = by_hand(shapes, landscape.symmetries)
     prove_at_random(landscape, spec, seed)
     return spec
+
+
+def scales_of(landscape: Landscape, spec: PermutationSpec, seed: int = 0) -> list[Scales]:
+    """How the units of a landscape's classes can be multiplied, proved.
+
+    Args:
+        landscape: The landscape. Its outputs, where it has them, and its level's metric must not
+            change; the metric of a few samples, where it is a mean over them.
+        spec: The classes, proved.
+        seed: Draws the points of the proof, and the factors.
+
+    Returns:
+        For each class.
+    """
+    observed, target = _observed(landscape, FEW), landscape.hessian_target
+    if target is None or not target.sample_mean or landscape.differentiable_level is None:
+        return scales(observed, _initial(landscape, seed), spec, seed)
+    few = some_data(landscape, FEW)
+
+    def measured(params: Params) -> Any:  # a penalty on weights is in no output
+        return observed(params), target.value(params, few)
+
+    return scales(measured, _initial(landscape, seed), spec, seed)
 
 
 def _of_classes(derivation: Derivation, spec: PermutationSpec) -> Derivation:

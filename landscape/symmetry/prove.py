@@ -64,11 +64,14 @@ def check(
 
 
 def trials_of(
-    function: Callable[[Params], Any], params: Params, drawn: np.random.Generator
+    function: Callable[[Params], Any],
+    params: Params,
+    drawn: np.random.Generator,
+    move: float = MOVE,
 ) -> list[Trial]:
-    """A function at random points near an initialisation."""
+    """A function at random points near an initialisation; move: how far from it, as MOVE."""
     evaluate = jax.jit(function)
-    points = [_moved(params, drawn) for _ in range(POINTS)]
+    points = [_moved(params, drawn, move) for _ in range(POINTS)]
     return [Trial(evaluate, point, drawn) for point in points]
 
 
@@ -92,6 +95,11 @@ class Trial:
             np.abs(near - value).max(initial=0) + epsilon * np.abs(value).max(initial=0)
             for value, near in pairs
         ]
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether all of its values are, nearby as well."""
+        return all(map(np.isfinite, self.rounding))
 
     def excess(self, params: Params) -> float:
         """The change at other parameters, as a multiple of the largest that counts as rounding."""
@@ -124,13 +132,13 @@ def _repaired(
             yield PermutationClass(one.size, (*one.places, place)), f"{place} is missing"
 
 
-def _moved(params: Params, drawn: np.random.Generator) -> Params:
+def _moved(params: Params, drawn: np.random.Generator, move: float) -> Params:
     leaves = {name: np.asarray(leaf) for name, leaf in params.items()}
     count = sum(leaf.size for leaf in leaves.values())
     squares = sum(float(np.square(leaf, dtype=np.float64).sum()) for leaf in leaves.values())
     size = np.sqrt(squares / count) or 1.0
     return {
-        name: (leaf + MOVE * size * drawn.standard_normal(leaf.shape)).astype(leaf.dtype)
+        name: (leaf + move * size * drawn.standard_normal(leaf.shape)).astype(leaf.dtype)
         for name, leaf in leaves.items()
     }
 

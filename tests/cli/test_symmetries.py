@@ -33,7 +33,9 @@ def said(*words: str) -> str:
 def test_symmetries_as_data(config):
     found = json.loads(said("symmetries", config, "--json"))
     axes = ["Dense_0.bias[0]", "Dense_0.kernel[1]", "Dense_1.kernel[0]"]
-    assert found["classes"] == [{"units": 6, "axes": axes}]
+    (one,) = found["classes"]
+    assert (one["units"], one["axes"], one["powers"]) == (6, axes, [1, 1, -1])
+    assert one["no_signs"] == "it counts in max (relu)" and not one["no_powers"]
     pinned = {(one["array"], one["axis"]) for one in found["pinned"]}
     assert pinned == {("Dense_0.kernel", 0), ("Dense_1.bias", 0), ("Dense_1.kernel", 1)}
     assert all(one["reason"] for one in found["pinned"])

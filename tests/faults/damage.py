@@ -115,8 +115,9 @@ def _arrays(run: Run) -> Iterator[str]:
         yield digest(run.load_measures(record))
     for record in run.string_measures():
         yield digest(run.load_numbers(record))
-    for path in sorted(run.directory.glob("snapshots/*/*")) + sorted(
-        run.directory.glob("barriers/*/*")
+    places = ("snapshots/*/*", "barriers/*/*", "barriers/*/*/*")
+    for path in sorted(
+        path for place in places for path in run.directory.glob(f"{place}.safetensors")
     ):
         points, profile, _ = run.load_path(path)
         yield digest({**points, "profile": profile})

@@ -9,15 +9,18 @@ import numpy as np
 import pytest
 
 from landscape import ConfigError, RunError, config_from, connect, train, verify
+from landscape.analysis.topology import upper_bound
 from landscape.core.permute import reordered
 from landscape.core.trees import take
 from landscape.report import report
 from landscape.report.data.alignments import pair_row_of, row_of
 from landscape.report.data.modulo import rows_of
 from landscape.stages.align import align
+from landscape.stages.measure.barriers import measure_snapshots
 from landscape.store.files import load_arrays, save_arrays
 from landscape.store.records.strings import between_models
 from landscape.symmetry.straight_through import straight_through
+from tests.stages.wells import measured
 
 LEVELS = [0.5, 0.2]
 TWIN = {
@@ -156,6 +159,41 @@ def test_aligned_strings_are_verified_with_their_permutation(twins):
         verify(run)
     file.write_bytes(kept)
     assert all(one.agreed for one in verify(run))
+
+
+def test_barriers_to_aligned_models_are_lowered_apart(tmp_path):
+    """From where the models were matched, by the second's own path, to its deepest snapshot."""
+    run = train(config(), tmp_path)
+    connect(run, ["connect.align=weights"], levels=[0.5])
+    measured(run, measure_snapshots)
+    (first,) = report([run])["topology"]
+    raw, aligned = measured(run)
+    assert raw.rounding is not None
+    assert run.barriers() == [raw] and run.aligned_barriers() == [aligned]
+    assert (raw.align, raw.matched_at) == (None, None)
+    assert (aligned.align, aligned.matched_at, aligned.level_b) == ("weights", 0.5, 0.2)
+    file = run.barrier_file(0, 1, "weights")
+    points, *_ = run.load_path(file)
+    orders, *_ = run.load_alignment("weights", 0.5, 0, 1)
+    b, _ = load_arrays(run.model_file(1, 0.2))
+    end = take(points, -1)
+    assert all(np.array_equal(end[name], leaf) for name, leaf in reordered(b, orders).items())
+    assert aligned.start is not None and upper_bound(aligned) <= aligned.start
+    (now,) = report([run])["topology"]
+    bounds = upper_bound(raw), upper_bound(aligned)
+    for topology, bound in ((now, bounds[0]), (now["modulo_permutations"], min(bounds))):
+        assert [merge["height"] for merge in topology["merges"]] == [bound]
+    before = first["modulo_permutations"]["merges"][0]["height"]
+    assert upper_bound(aligned) < before
+    assert measured(run) == [raw, aligned]
+    judged = [one for one in verify(run) if one.kind == "barriers"]
+    assert [one.name for one in judged if one.agreed] == [
+        "the barrier of pair 0-1", "the barrier of pair 0-1, aligned by weights",
+    ]  # fmt: skip
+    arrays, record = load_arrays(file)
+    save_arrays(file, {name: np.flip(leaf, 0) for name, leaf in arrays.items()}, record)
+    with pytest.raises(RunError, match="is not that of"):
+        verify(run)
 
 
 def test_a_path_from_a_file_is_between_models_as_they_are(strangers, tmp_path):

@@ -97,7 +97,8 @@ def report(
 def _modulo_permutations(run: Run, rows: Sequence[StringRecord]) -> dict[str, Any]:
     """The topology of networks modulo symmetries: a path to an aligned model joins what it was
     before that, too."""
-    found = describe(_trained(run), rows, run.snapshots(), run.barriers())
+    barriers = [*run.barriers(), *run.aligned_barriers()]
+    found = describe(_trained(run), rows, run.snapshots(), barriers)
     return found | {"aligned_by": sorted({row.align for row in rows if row.align is not None})}
 
 
@@ -210,7 +211,8 @@ def _notes(
 
 def _verified(run: Run, rows: Sequence[StringRecord]) -> list[str]:
     """What `lscape verify` found that does not hold, and what is left out."""
-    judged = {"strings": rows, "models' own paths": run.snapshots(), "barriers": run.barriers()}
+    barriers = [*run.barriers(), *run.aligned_barriers()]
+    judged = {"strings": rows, "models' own paths": run.snapshots(), "barriers": barriers}
     counts = {
         what: sum("verify at grid" in record.reason for record in records)
         for what, records in judged.items()

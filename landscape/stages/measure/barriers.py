@@ -9,27 +9,28 @@ import itertools
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple, get_args
 
 import jax
 import numpy as np
 
 from landscape.analysis import topology
 from landscape.core import devices, paths, trees
+from landscape.core.alignment import Align
 from landscape.core.keys import key_data
 from landscape.core.landscape import Landscape
+from landscape.core.permute import Change
 from landscape.search.driver import Connection, judge
 from landscape.search.elastic_band import Elastic
 from landscape.search.state import String
 from landscape.stages.build import Progress, silent
 from landscape.stages.context import ConnectContext
 from landscape.stages.snapshots import carry, missing
-from landscape.store.records.base import columns
+from landscape.store.records.base import names
 from landscape.store.records.strings import (
     BarrierRecord,
     SnapshotRecord,
     StringRecord,
-    between_models,
 )
 from landscape.store.run import Run
 
@@ -74,7 +75,8 @@ def measure_barriers(context: ConnectContext, progress: Progress = silent) -> li
     TOLERANCE of its height above the ends or FINEST of the level, a cycle does not lower it, and it
     is no higher than the band's highest bead, nor that above a stationary point, as its gradient
     says. A band that nothing moves off its line, or whose loss is not finite, starts again off it.
-    Lowered barriers can change the tree, so until every merge's pair has been lowered. A path that
+    Lowered barriers can change the tree, so until every merge's pair has been lowered. Then so for
+    the graph of paths to aligned models, for each way of aligning. A path that
     is worse than the one before is never kept. As many pairs together, and beads a band, as their
     share of the memory holds beside the paths: `band` records the most beads of a band, on which
     the result depends. The run must be held. Raises as `measure_snapshots`.
@@ -95,15 +97,36 @@ def measure_barriers(context: ConnectContext, progress: Progress = silent) -> li
                 for barrier in barriers if fraction == 1 else ():
                     _save(context, barrier)
             done += len(batch)
-    return run.barriers()
+    return [*run.barriers(), *run.aligned_barriers()]
 
 
-def pending_barriers(run: Run) -> list[topology.Pair]:
-    """The pairs whose path, lowered, would lower the merges of the tree, of those not lowered yet:
-    for each merge, of the pairs that it joins, the one with the lowest path known; then the first
-    pair of models that no merge joins, if the loss on its path was not finite."""
-    rows = between_models(run.rows())
-    snapshots, barriers = run.snapshots(), run.barriers()
+class Lowering(NamedTuple):
+    """A pair whose path is to be lowered, the second model permuted or as it is."""
+
+    a: int
+    b: int
+    align: Align | None
+
+
+def pending_barriers(run: Run) -> list[Lowering]:
+    """What, lowered, would lower the merges of a tree: that of the models as they are, and that of
+    each way of aligning; of what is not lowered yet."""
+    rows, barriers = run.rows(), [*run.barriers(), *run.aligned_barriers()]
+    ways: tuple[Align | None, ...] = (None, *get_args(Align))
+    return [
+        Lowering(*pair, how)
+        for how in ways
+        if (own := [row for row in rows if row.align == how])
+        for pair in _pending(run, own, [record for record in barriers if record.align == how])
+    ]
+
+
+def _pending(
+    run: Run, rows: Sequence[StringRecord], barriers: Sequence[BarrierRecord]
+) -> list[topology.Pair]:
+    """For each merge, of the pairs that it joins, the one with the lowest path known; then the
+    first pair of models that no merge joins, if the loss on its path was not finite."""
+    snapshots = run.snapshots()
     minima = topology.leaves(run.models())
     tree = topology.merges(minima, topology.edges(rows, snapshots, barriers))
     lowest = topology.direct(minima, rows, snapshots, barriers)
@@ -130,6 +153,8 @@ class _Barrier:
     best: Connection
     start: float
     origin: str
+    align: Align | None = None
+    matched_at: float | None = None
     status: str = ""
     reason: str = ""
     gradient: float | None = None
@@ -170,11 +195,11 @@ class _Barrier:
         return 1.0 if self.status else min(0.99, self.grad_evals / GRADIENTS)
 
 
-def _batches(context: ConnectContext, pairs: Sequence[topology.Pair]) -> Iterator[list[_Barrier]]:
+def _batches(context: ConnectContext, wanted: Sequence[Lowering]) -> Iterator[list[_Barrier]]:
     """The pairs' barriers at their start, as many together as have room for bands of any size."""
     batch: list[_Barrier] = []
-    for pair in pairs:
-        barrier = _started(context, *pair)
+    for one in wanted:
+        barrier = _started(context, *one)
         if len(batch) == BATCH or (batch and _room(context, [*batch, barrier], GROWN) < BEADS[-1]):
             yield batch
             batch = []
@@ -347,23 +372,31 @@ def _fixed(context: ConnectContext) -> str:
     return ""
 
 
-def _started(context: ConnectContext, a: int, b: int) -> _Barrier:
-    """The lowest path known between the deepest snapshots of two models, or the straight one."""
+def _started(context: ConnectContext, a: int, b: int, align: Align | None) -> _Barrier:
+    """The lowest path known between the deepest snapshots of two models, or the straight one; the
+    second permuted as it is on that path."""
     run = context.run
     minima = topology.leaves(run.models())
     levels = minima[a].level, minima[b].level
-    ends = [
+    first, second = (
         context.end_points.params(model, level) for model, level in zip((a, b), levels, strict=True)
-    ]
+    )
     how = context.problem.evaluate, context.level_spec(max(levels))
-    best, origin = judge(String(f"{a}-{b}", paths.straight(*ends)), *how), "straight"
-    rows = between_models(run.rows())
-    _, row = topology.direct(minima, rows, run.snapshots()).get((a, b), (None, None))
-    if isinstance(row, StringRecord):
-        known = judge(String(f"{a}-{b}", _through(context, row, levels)), *how)
+    rows = [row for row in run.rows() if (row.a, row.b, row.align) == (a, b, align)]
+    _, found = topology.direct(minima, rows, run.snapshots()).get((a, b), (None, None))
+    row = found if isinstance(found, StringRecord) else None
+    matched_at, change = None, Change({}, {})
+    if align is not None:
+        both = {*context.end_points.levels(a)} & {*context.end_points.levels(b)}
+        matched_at = min(both) if row is None else row.level
+        change = context.alignments.change(align, matched_at, (a, b))
+    line = paths.straight(first, change.of(second))
+    best, origin = judge(String(f"{a}-{b}", line), *how), "straight"
+    if row is not None:
+        known = judge(String(f"{a}-{b}", _through(context, row, levels, change)), *how)
         if known.upper < best.upper:
             best, origin = known, f"{row.set} at {row.level:g}"
-    return _Barrier(a, b, levels, best, best.upper, origin)
+    return _Barrier(a, b, levels, best, best.upper, origin, align, matched_at)
 
 
 def _judged(context: ConnectContext, barrier: _Barrier, points: trees.Params) -> Connection:
@@ -372,9 +405,10 @@ def _judged(context: ConnectContext, barrier: _Barrier, points: trees.Params) ->
 
 
 def _through(
-    context: ConnectContext, row: StringRecord, levels: tuple[float, float]
+    context: ConnectContext, row: StringRecord, levels: tuple[float, float], change: Change
 ) -> trees.Params:
-    """A connection's string, from deepest snapshot to deepest snapshot by the models' own paths."""
+    """A connection's string, from deepest snapshot to deepest snapshot by the models' own paths,
+    the second's changed as its end is."""
     run = context.run
     string, _, _ = run.load_connection(row)
     sides = []
@@ -386,7 +420,7 @@ def _through(
                 down.append(trees.take(points, slice(1, None)))
         sides.append(down)
     up = [trees.take(part, slice(None, None, -1)) for part in reversed(sides[0])]
-    joined = trees.concatenate([*up, string, *sides[1]])
+    joined = trees.concatenate([*up, string, *map(change.of_path, sides[1])])
     return {name: leaf.astype(string[name].dtype) for name, leaf in joined.items()}
 
 
@@ -406,7 +440,9 @@ def _save(context: ConnectContext, barrier: _Barrier) -> None:
         "seconds": round(barrier.seconds, 3),
         "status": barrier.status,
         "reason": barrier.reason,
+        "align": barrier.align,
+        "matched_at": barrier.matched_at,
     }
-    record = BarrierRecord(**{key: known[key] for key in columns(BarrierRecord)})
-    file = context.run.barrier_file(barrier.a, barrier.b)
+    record = BarrierRecord(**{key: known[key] for key in names(BarrierRecord)})
+    file = context.run.barrier_file(barrier.a, barrier.b, barrier.align)
     context.run.save_path(file, record, barrier.best.string.points, profile)

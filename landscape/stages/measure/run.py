@@ -46,7 +46,7 @@ class Measured:
         parts: Of the subsets `measure.over` of the parameters, at each model.
         top: The `measure.top` largest eigenvalues at each model.
         also: Of the measures of `measure.also`.
-        barriers: Those lowered.
+        barriers: Those lowered, of models as they are, then those to aligned models.
     """
 
     strings: list[StringMeasure]
@@ -122,7 +122,7 @@ def measure(
         parts=[row for row in run.model_parts(name) if row.level in chosen],
         top=[row for row in run.top_eigenvalues(name) if row.level in chosen],
         also=[row for row in run.other_measures(name) if row.level in chosen],
-        barriers=run.barriers() if context.lowers(chosen) else [],
+        barriers=[*run.barriers(), *run.aligned_barriers()] if context.lowers(chosen) else [],
     )
 
 

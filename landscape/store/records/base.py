@@ -69,9 +69,14 @@ def columns(kind: type[Record]) -> tuple[str, ...]:
     return tuple(field.name for field in fields(kind) if not field.metadata.get("optional"))
 
 
+def names(kind: type[Record]) -> tuple[str, ...]:
+    """All fields of a kind of records."""
+    return tuple(field.name for field in fields(kind))
+
+
 def made(kind: type[Kind], /, **known: Any) -> Kind:
     """A record of what is known of it; all else is None."""
-    return kind(**dict.fromkeys(field.name for field in fields(kind)) | known)
+    return kind(**dict.fromkeys(names(kind)) | known)
 
 
 def as_dict(record: Any) -> dict[str, Any]:

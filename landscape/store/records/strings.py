@@ -147,6 +147,9 @@ class BarrierRecord(_Certified):
     started again off its line; status: TIGHT (near the ends' losses), CONVERGED, BUDGET, KEPT (not
     lowered: reason), or RAISED (`lscape verify` has found it higher than it was known to be:
     reason).
+
+    align: what the second end was permuted by, onto the first; matched_at: by its matching at this
+    level, which need not be the snapshot's. Both None of the models as they are.
     """
 
     a: Count
@@ -161,6 +164,12 @@ class BarrierRecord(_Certified):
     band: OneOrMore | None
     restarts: Count
     status: Literal["TIGHT", "CONVERGED", "BUDGET", "KEPT", "RAISED"]
+    align: Align | None = field(default=None, metadata=OPTIONAL)
+    matched_at: Number | None = field(default=None, metadata=OPTIONAL)
+
+    def __post_init__(self) -> None:
+        if (self.align is None) != (self.matched_at is None):
+            raise ValueError("align and matched_at are both known or neither is")
 
 
 @dataclass(frozen=True, kw_only=True)
