@@ -27,7 +27,8 @@ MAY_IMPORT = {
     },
     "config.examples": {"Outputs", "Task", "energy_task"},  # a user's files: the public names
     "store": {
-        "config.validation", "config.yaml_source", "core.alignment", "core.state", "core.status",
+        "config.validation", "config.yaml_source", "core.alignment", "core.large", "core.state",
+        "core.status",
     },
     "analysis": {"store.records"},
     "live": {"analysis", "config.validation", "store"},
@@ -54,16 +55,17 @@ MAY_IMPORT = {
 # within a room, what each file may import of it; what is not named imports nothing of it
 WITHIN = {
     "core": {
-        "devices": {"compiled", "cores", "trees"},
+        "devices": {"compiled", "cores", "large", "trees"},
         "distances": {"landscape", "task", "trees"},
         "task": {"state", "trees"},
         "landscape": {"state", "task", "trees"},
         "registry": {"trust"},
-        "paths": {"trees"},
+        "trees": {"large"},
+        "paths": {"large", "trees"},
         "permute": {"trees"},
-        "principal": {"trees"},
+        "principal": {"large", "trees"},
         "rounding": {"landscape", "trees"},
-        "segments": {"rounding", "settings", "trees"},
+        "segments": {"large", "rounding", "settings", "trees"},
         "statistics": {"state", "trees"},
         "grid": {"segments"},
         "adaptive": {"grid", "segments"},
@@ -92,7 +94,7 @@ WITHIN = {
         },
     },
     "store": {
-        "files": {"records", "temporary"},
+        "files": {"records", "temporary", "tensors"},
         "layout": {"records"},
         "journal": {"files", "records", "temporary"},
         "tables": {"files", "records"},
@@ -133,7 +135,10 @@ WITHIN = {
         "build": {"inputs", "optimizer"},
         "align": {"alignments", "build", "context"},
         "alignments": {"build"},
-        "check": {"build", "context", "endpoints", "inputs", "optimizer", "plane"},
+        "check": {
+            "build", "endpoints", "footprint", "initial", "inputs", "optimizer", "plane",
+        },
+        "footprint": {"build", "context", "initial"},
         "classify_models": {"build", "context"},
         "compare": {"build", "connect"},
         "connect": {

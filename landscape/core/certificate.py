@@ -26,7 +26,7 @@ SHARE = 4  # of memory, for the points that are looked at in one call
 LOOKS = 64  # points of tiny models in one call: what a call costs is small beside them
 
 
-class _Segments:
+class Segments:
     """The `SegmentEvaluator` of a landscape."""
 
     def __init__(self, landscape: Landscape, grid: int) -> None:
@@ -71,6 +71,12 @@ class _Segments:
         ends = np.full((count, 2), np.nan) if ends is None else ends
         return _maxima(evaluate, ends, self.grid, limit, only_below)
 
+    def takes(self, shapes: Params) -> int:
+        """Bytes of a call, the ends of its segments included."""
+        place = jax.ShapeDtypeStruct((), jax.tree.leaves(shapes)[0].dtype)
+        by = self._level if self._counted is None else self._margins
+        return by.takes((shapes, shapes, place), LOOKS)
+
 
 def _evaluated(
     by: devices.Each, lefts: Params, rights: Params, rows: np.ndarray, t: np.ndarray
@@ -80,16 +86,16 @@ def _evaluated(
     bytes_each = 2 * sum(leaf[0].nbytes for leaf in lefts.values())
     most = max(1, devices.memory() // SHARE // max(1, bytes_each))
     found = [
-        by((*trees.take((lefts, rights), rows[part]), t[part].astype(dtype)))
+        by((*trees.items((lefts, rights), rows[part]), t[part].astype(dtype)))
         for part in (slice(at, at + most) for at in range(0, len(rows), most))
     ]
     return np.concatenate(found) if found else np.zeros(0)
 
 
-def segment_evaluator(landscape: Landscape, grid: int) -> SegmentEvaluator:
+def segment_evaluator(landscape: Landscape, grid: int) -> Segments:
     """The evaluator of a landscape's segments, on grid + 1 points of each and finer at maxima, or
     by the `ADAPTIVE` rule; a metric that goes in steps needs margins for that."""
-    return _Segments(landscape, grid)
+    return Segments(landscape, grid)
 
 
 def curve_evaluator(landscape: Landscape, grid: int) -> Callable[..., SegmentMaxima]:

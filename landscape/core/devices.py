@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import math
 import os
 import platform
 import time
@@ -15,9 +17,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import AxisType, NamedSharding, PartitionSpec
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
-from landscape.core import cores, trees
+from landscape.core import cores, large, trees
 from landscape.core.compiled import keep_programs
 
 MEMORY = 2**31
@@ -87,6 +89,7 @@ def configure(
     if shared:
         os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     _plan = _Plan(strategy, devices, memory or MEMORY, spread, matmul)
+    large.configure(_plan.memory)
     if devices is not None and devices > len(jax.devices()):
         raise ValueError(f"{devices} devices are asked for, there are {device_description()}")
     if spread is not None and spread > 1 and len(jax.devices()[:devices]) % spread:
@@ -165,18 +168,32 @@ def descending() -> AbstractContextManager[None]:
 
 
 class Held(NamedTuple):
-    """Items on the devices, padded: slots [devices × capacity] gives the item in each slot, or -1;
-    counts [devices], how many of a device's slots, the first ones, are filled."""
+    """Items on the devices, padded: slots [places × capacity] gives the item in each slot, or -1;
+    counts [places], how many of a place's slots, the first ones, are filled."""
 
     items: Any
     slots: np.ndarray
     counts: np.ndarray
 
     def fetch(self, part: Callable[[Any], Any] = lambda items: items) -> Any:
-        """The items, or a part of their tree, as NumPy [n, ...] in their own order."""
+        """The items, or a part of their tree, as NumPy [n, ...] in their own order, not to be
+        changed."""
         filled = np.flatnonzero(self.slots >= 0)
         back = filled[np.argsort(self.slots[filled])]
-        return trees.take(jax.device_get(part(self.items)), back)
+        return trees.items(jax.device_get(part(self.items)), back)
+
+
+@jax.jit
+def _copied(items: Any) -> Any:
+    return jax.tree.map(jnp.copy, items)
+
+
+class _Program(NamedTuple):
+    """A function of items at so many places; `move` takes their memory for its results."""
+
+    mesh: Mesh
+    run: jax.stages.Wrapped
+    move: jax.stages.Wrapped
 
 
 class Each:
@@ -189,16 +206,13 @@ class Each:
 
     The devices are a mesh, of which models share one axis, and a model's parameters another. Where
     it has both, all models of a call run together: loops end at different times, and devices that
-    wait for one another must make the same steps.
+    wait for one another must make the same steps. On a CPU fewer of the devices are used where
+    memory's part has no room for a model on each.
     """
 
-    def __init__(self, function: Callable[..., Any], tiny_models: int) -> None:
-        self._tiny_models = tiny_models
-        used = jax.devices()[: _plan.devices]
+    def __init__(self, function: Callable[..., Any], tiny_models: int, made: int) -> None:
+        self._tiny_models, self._made = tiny_models, made
         self._places, self._shards = _mesh_shape()
-        axes = {"models": self._places} | ({"shards": self._shards} if self._shards > 1 else {})
-        kinds = (AxisType.Auto,) * len(axes)
-        mesh = jax.make_mesh((*axes.values(),), (*axes,), axis_types=kinds, devices=used)
         one_by_one = exact_in_any_batch()
 
         def one_at_a_time(items: Any, count: jax.Array, *shared: Any) -> Any:
@@ -221,61 +235,102 @@ class Each:
             return jax.vmap(function, (0, *(None for _ in shared)))(items, *shared)
 
         split, whole = PartitionSpec("models"), PartitionSpec()
-        self._mesh = mesh
-
-        def run(items: Any, counts: jax.Array, *shared: Any) -> Any:
-            if self._places > 1 and self._shards > 1:
-                found = together(items, counts, *shared)
-                wanted = jax.tree.map(self._sharding, found)
-                return jax.lax.with_sharding_constraint(found, wanted)
-            return jax.shard_map(
-                one_at_a_time if one_by_one else together,
-                mesh=mesh,
-                axis_names={"models"},
-                in_specs=(split, split, *(whole for _ in shared)),
-                out_specs=split,
-                check_vma=False,
-            )(items, counts, *shared)
-
-        def compiled(items: Any, counts: jax.Array, *shared: Any) -> Any:
-            # float32 is float32: GPUs would multiply matrices in TF32, TPUs in bfloat16
-            with jax.default_matmul_precision("highest"):
-                return run(items, counts, *shared)
-
+        axes = {"shards": self._shards} if self._shards > 1 else {}
         options = _compiler_options()
-        self._run = jax.jit(compiled, compiler_options=options)
-        self._move = jax.jit(compiled, donate_argnums=0, compiler_options=options)
+
+        def program(places: int) -> _Program:
+            kinds = (AxisType.Auto,) * (1 + len(axes))
+            used = jax.devices()[: places * self._shards]
+            mesh = jax.make_mesh(
+                (places, *axes.values()), ("models", *axes), axis_types=kinds, devices=used
+            )
+
+            def run(items: Any, counts: jax.Array, *shared: Any) -> Any:
+                if places > 1 and self._shards > 1:
+                    found = together(items, counts, *shared)
+                    wanted = jax.tree.map(functools.partial(self._sharding, mesh), found)
+                    return jax.lax.with_sharding_constraint(found, wanted)
+                return jax.shard_map(
+                    one_at_a_time if one_by_one else together,
+                    mesh=mesh,
+                    axis_names={"models"},
+                    in_specs=(split, split, *(whole for _ in shared)),
+                    out_specs=split,
+                    check_vma=False,
+                )(items, counts, *shared)
+
+            def compiled(items: Any, counts: jax.Array, *shared: Any) -> Any:
+                # float32 is float32: GPUs would multiply matrices in TF32, TPUs in bfloat16
+                with jax.default_matmul_precision("highest"):
+                    return run(items, counts, *shared)
+
+            return _Program(
+                mesh,
+                jax.jit(compiled, compiler_options=options),
+                jax.jit(compiled, donate_argnums=0, compiler_options=options),
+            )
+
+        self._program = functools.cache(program)
 
     def __call__(self, items: Any, *shared: Any) -> Any:
         """The results [n, ...] of n items, NumPy trees both, a call at a time."""
         total, start = trees.count(items), 0
-        results = []
+        results: Any = None
         while start < total:
             most = self.at_once(items, total - start)
             if most > 2 * (total - start) and not exact_in_any_batch():
                 most >>= SIZES  # another call costs less than so much padding
-            held = self.hold(trees.take(items, slice(start, start + most)))
-            out = held._replace(items=self._run(held.items, held.counts, *shared))
-            results.append(out.fetch())
+            part = slice(start, start + most)
+            held = self.hold(trees.take(items, part))
+            run = self._program(len(held.counts)).run
+            found = held._replace(items=run(held.items, held.counts, *shared)).fetch()
+            large.release()
+            if start == 0 and most >= total:
+                return found
+            if results is None:
+                results = trees.empty(found, total)
+            for whole, some in zip(jax.tree.leaves(results), jax.tree.leaves(found), strict=True):
+                large.fill(whole[part], some.__getitem__)
             start += most
-        return results[0] if len(results) == 1 else trees.concatenate(results)
+        return results
 
     def at_once(self, items: Any, total: int) -> int:
         """How many of `total` items such as these [n, ...] one call takes."""
-        return self._capacity(items, total) * self._places
+        places = self._places_for(items)
+        return self._capacity(items, total, places) * places
 
-    def hold(self, items: Any) -> Held:
-        """Items [n, ...], no more than `at_once`, on the devices."""
-        total = trees.count(items)
-        capacity = self._capacity(items, total)
+    def takes(self, item: Any, total: int, *shared: Any, moves: bool = False) -> int:
+        """Bytes of a call on so many items of such shapes, or on as many of them as it takes: the
+        items, the results and what is between, as the compiler has planned them. moves: by `move`.
+        """
+        items = jax.tree.map(lambda s: jax.ShapeDtypeStruct((total, *s.shape), s.dtype), item)
+        places = self._places_for(items)
+        count = self._capacity(items, total, places) * places
+        items = jax.tree.map(lambda s: jax.ShapeDtypeStruct((count, *s.shape[1:]), s.dtype), items)
+        program = self._program(places)
+        counts = jax.ShapeDtypeStruct((places,), np.int32)
+        lowered = (program.move if moves else program.run).lower(items, counts, *shared)
+        plan = lowered.compile().memory_analysis()
+        assert plan is not None, "compiled here"
+        ours = plan.argument_size_in_bytes + plan.output_size_in_bytes - plan.alias_size_in_bytes
+        return places * (ours + plan.temp_size_in_bytes)
+
+    def hold(self, items: Any, own: bool = False) -> Held:
+        """Items [n, ...], no more than `at_once`, on the devices; own: in memory of their own."""
+        total, places = trees.count(items), self._places_for(items)
+        capacity = self._capacity(items, total, places)
         # item k goes to device k mod devices: neighbours, alike in cost, are spread
-        slots = np.arange(capacity * self._places).reshape(capacity, -1).T.ravel()
-        counts = (slots < total).reshape(self._places, -1).sum(1).astype(np.int32)
-        filled = trees.take(items, np.where(slots < total, slots, 0))
-        on_devices = jax.device_put(filled, jax.tree.map(self._sharding, filled))
+        slots = np.arange(capacity * places).reshape(capacity, -1).T.ravel()
+        counts = (slots < total).reshape(places, -1).sum(1).astype(np.int32)
+        filled = trees.items(items, np.where(slots < total, slots, 0))
+        sharding = functools.partial(self._sharding, self._program(places).mesh)
+        on_devices = jax.device_put(filled, jax.tree.map(sharding, filled))
+        if own and large.in_use():  # a CPU's device works on what lies in a file where it lies
+            on_devices = jax.block_until_ready(_copied(on_devices))
+            large.release()
         return Held(on_devices, np.where(slots < total, slots, -1), counts)
 
-    def _sharding(self, leaf: np.ndarray | jax.Array) -> NamedSharding:
+    def _sharding(self, mesh: Mesh, leaf: np.ndarray | jax.Array) -> NamedSharding:
         """Items over one axis of the mesh; their longest axis over the other, where it divides."""
         spec: list[str | None] = [None] * leaf.ndim
         spec[0] = "models"
@@ -283,30 +338,43 @@ class Each:
             longest = 1 + int(np.argmax(leaf.shape[1:]))
             if leaf.shape[longest] % self._shards == 0:
                 spec[longest] = "shards"
-        return NamedSharding(self._mesh, PartitionSpec(*spec))
+        return NamedSharding(mesh, PartitionSpec(*spec))
 
     def move(self, held: Held, *shared: Any) -> Held:
         """The results of items on the devices, left there, in the memory of the items, which are
         gone: for functions whose result is like the item."""
-        return held._replace(items=self._move(held.items, held.counts, *shared))
+        move = self._program(len(held.counts)).move
+        return held._replace(items=move(held.items, held.counts, *shared))
 
-    def _capacity(self, items: Any, total: int) -> int:
-        """A device's share of one call: few on a CPU, so that a call stays short."""
-        item_bytes = max(1, sum(leaf[0].nbytes for leaf in jax.tree.leaves(items)))
+    def _bytes_each(self, items: Any) -> int:
+        leaves = jax.tree.leaves(items)
+        own = sum(math.prod(leaf.shape[1:]) * leaf.dtype.itemsize for leaf in leaves)
+        return max(1, self._made, own)
+
+    def _places_for(self, items: Any) -> int:
+        """At how many places such items are worked on side by side: those of a CPU share memory."""
+        if not exact_in_any_batch() or jax.devices()[0].platform != "cpu":
+            return self._places
+        return max(1, min(self._places, memory() // SHARE_ON_DEVICE // self._bytes_each(items)))
+
+    def _capacity(self, items: Any, total: int, places: int) -> int:
+        """A place's share of one call: few on a CPU, so that a call stays short."""
+        item_bytes = self._bytes_each(items)
         if exact_in_any_batch():
             return max(1, min(self._tiny_models, TINY_BYTES // item_bytes))
-        fits = max(1, memory() // SHARE_ON_DEVICE // (item_bytes * self._places))
-        needed = -(-total // self._places)
+        fits = max(1, memory() // SHARE_ON_DEVICE // (item_bytes * places))
+        needed = -(-total // places)
         steps = -(-(needed - 1).bit_length() // SIZES)
         return min(1 << SIZES * steps, 1 << (min(fits, ACCELERATOR_MODELS).bit_length() - 1))
 
 
-def each(function: Callable[..., Any], tiny_models: int = TINY_MODELS) -> Each:
+def each(function: Callable[..., Any], tiny_models: int = TINY_MODELS, made: int = 0) -> Each:
     """`function(item, *shared)` over a leading axis of any length, as the devices do it best.
 
-    tiny_models: how many tiny ones share a call on a CPU: more where one takes little time.
+    tiny_models: how many tiny ones share a call on a CPU: more where one takes little time; made:
+    bytes that the function makes of an item, where that is the larger.
     """
-    return Each(function, tiny_models)
+    return Each(function, tiny_models, made)
 
 
 class Pace:

@@ -21,6 +21,17 @@ def is_spent(error: Exception) -> bool:
     return isinstance(error, MemoryError) or (from_device and any(w in str(error) for w in SPENT))
 
 
+def resident() -> int:
+    """Bytes of memory that this process has; 0 where models are in other memory, or the system does
+    not tell."""
+    if jax.devices()[0].platform != "cpu":
+        return 0
+    with contextlib.suppress(OSError):
+        found = re.search(r"VmRSS:\s+(\d+) kB", Path("/proc/self/status").read_text())
+        return 1024 * int(found[1]) if found else 0
+    return 0
+
+
 def free() -> int | None:
     """Bytes that all devices together can still take; None where the system does not tell."""
     if jax.devices()[0].platform == "cpu":

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from landscape.core import trees
+from landscape.core import large, trees
 from landscape.core.trees import Params
 
 
@@ -20,8 +20,9 @@ def segment_lengths(points: Params, over: str = "*") -> np.ndarray:
     """Euclidean lengths [beads − 1] of the segments, over the parameters that match the globs."""
     squares = np.zeros(trees.count(points) - 1)
     for leaf in trees.matching(points, over).values():
-        steps = trees.rows(np.subtract(leaf[1:], leaf[:-1], dtype=np.float64))
-        squares += np.einsum("ij,ij->i", steps, steps)
+        for block in large.blocks(trees.rows(leaf)):
+            steps = np.subtract(block[1:], block[:-1], dtype=np.float64)
+            squares += np.einsum("ij,ij->i", steps, steps)
     return np.sqrt(squares)
 
 
@@ -31,7 +32,7 @@ def length(points: Params, over: str = "*") -> float:
 
 def chord(points: Params, over: str = "*") -> float:
     """‖θA − θB‖ over the same parameters as the length."""
-    return length(trees.take(points, np.array([0, -1])), over)
+    return length(trees.take(points, slice(None, None, max(1, trees.count(points) - 1))), over)
 
 
 def finite_beads(points: Params) -> np.ndarray:
@@ -39,16 +40,28 @@ def finite_beads(points: Params) -> np.ndarray:
     total = np.zeros(trees.count(points))
     with np.errstate(over="ignore", invalid="ignore"):
         for leaf in points.values():
-            total += np.sum(np.square(trees.rows(leaf)), axis=1)
+            for block in large.blocks(trees.rows(leaf)):
+                total += np.sum(np.square(block), axis=1)
     return np.isfinite(total)
 
 
 def insert(points: Params, segments: np.ndarray, beads: Params) -> Params:
     """Put bead i (named arrays [n, ...]) on segment `segments[i]`: after that segment's start."""
-    return {
-        name: np.insert(leaf, np.asarray(segments) + 1, beads[name], axis=0)
-        for name, leaf in points.items()
-    }
+    count = trees.count(points)
+    order = np.insert(np.arange(count), np.asarray(segments) + 1, count + np.arange(len(segments)))
+    whole = trees.empty(points, len(order))
+    stretches = np.split(order, np.flatnonzero(np.diff(order) != 1) + 1)
+    for name, leaf in points.items():
+        large.join(
+            whole[name],
+            [
+                leaf[one[0] : one[-1] + 1]
+                if one[0] < count
+                else beads[name][one[0] - count : one[-1] + 1 - count]
+                for one in stretches
+            ],
+        )
+    return whole
 
 
 def on_segments(points: Params, segments: np.ndarray, t: np.ndarray) -> Params:
@@ -80,7 +93,13 @@ def on_cubic(points: Params, segment: int, t: float) -> Params | None:
     weights = [
         np.prod((place - rest) / (own - rest)) for own, rest in zip(places, others, strict=True)
     ]
-    return {name: np.tensordot(weights, leaf, 1).astype(leaf.dtype) for name, leaf in near.items()}
+
+    def mean(leaf: np.ndarray) -> np.ndarray:
+        blocks = large.blocks(trees.rows(leaf))
+        parts = [np.tensordot(weights, block, 1).astype(leaf.dtype) for block in blocks]
+        return np.concatenate(parts).reshape(leaf.shape[1:])
+
+    return {name: mean(leaf) for name, leaf in near.items()}
 
 
 def fractions(lengths: np.ndarray, t: np.ndarray) -> np.ndarray:

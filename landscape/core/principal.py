@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from landscape.core import trees
+from landscape.core import large, trees
 from landscape.core.trees import Params
 
 BLOCK = 2**16  # parameters at a time, so that memory is bounded
@@ -32,8 +32,8 @@ def principal(points: Params, axes: int, others: Params | None = None) -> Princi
         flat = trees.rows(leaf)
         if others:
             flat = np.concatenate([flat, trees.rows(others[name])])
-        for start in range(0, flat.shape[1], BLOCK):
-            block = flat[:, start : start + BLOCK].astype(np.float64)
+        for some in large.blocks(flat, BLOCK):
+            block = some.astype(np.float64)
             block -= block[:count].mean(0)
             products += block @ block[:count].T
     values, vectors = np.linalg.eigh(products[:count])

@@ -10,6 +10,8 @@ from typing import Any
 import jax
 import numpy as np
 
+from landscape.core import large
+
 Params = dict[str, Any]
 
 
@@ -50,13 +52,69 @@ def evenly(count: int, there: int) -> np.ndarray:
     return np.arange(count) * there // max(count, 1)
 
 
+def items(tree: Any, index: np.ndarray) -> Any:
+    """The items of these numbers, or where a mask is true, of a NumPy tree [n, ...]: parts of the
+    same arrays where they are evenly spaced, else copies. They are not to be changed."""
+    index = np.flatnonzero(index) if index.dtype == bool else index
+    if (stretch := _stretch(index)) is not None:
+        return take(tree, stretch)
+    new = empty(tree, len(index))
+    jax.tree.map(lambda to, leaf: large.fill(to, lambda part: leaf[index[part]]), new, tree)
+    return new
+
+
+def _stretch(index: np.ndarray) -> slice | None:
+    """The same as a slice, if it goes up by equal steps."""
+    if not len(index):
+        return slice(0)
+    steps = np.diff(index)
+    if (steps <= 0).any() or (steps != steps[:1]).any():
+        return None
+    return slice(int(index[0]), int(index[-1]) + 1, int(steps[0]) if len(steps) else 1)
+
+
+def empty(like: Any, count: int) -> Any:
+    """So many items like those of a tree [n, ...], to be written."""
+    return _new(jax.tree.map(lambda leaf: _like(count, leaf), like))
+
+
+def put(tree: Any, place: int, item: Any) -> None:
+    """Write an item of a NumPy tree [n, ...]."""
+    for whole, leaf in zip(jax.tree.leaves(tree), jax.tree.leaves(item), strict=True):
+        whole[place] = leaf
+        large.release()
+
+
+def copy(tree: Any) -> Any:
+    """A NumPy tree [n, ...] with arrays of its own."""
+    return concatenate([tree])
+
+
 def stack(trees: Sequence[Any]) -> Any:
     """NumPy trees stacked along a new leading axis."""
-    return jax.tree.map(lambda *leaves: np.stack(leaves), *trees)
+    return concatenate([jax.tree.map(lambda leaf: np.asarray(leaf)[None], tree) for tree in trees])
 
 
 def concatenate(trees: Sequence[Any]) -> Any:
-    return jax.tree.map(lambda *leaves: np.concatenate(leaves), *trees)
+    """NumPy trees [n, ...] one after the other."""
+    new = _new(jax.tree.map(lambda *leaves: _like(sum(map(len, leaves)), *leaves), *trees))
+    jax.tree.map(lambda to, *leaves: large.join(to, leaves), new, *trees)
+    return new
+
+
+def joined(trees: Sequence[Any]) -> Any:
+    """The same, which are not to be changed: of one tree, its own arrays."""
+    return trees[0] if len(trees) == 1 else concatenate(trees)
+
+
+def _like(count: int, *leaves: Any) -> large.Like:
+    dtype = np.result_type(*(leaf.dtype for leaf in leaves))
+    return large.Like((count, *leaves[0].shape[1:]), dtype)
+
+
+def _new(shapes: Any) -> Any:
+    leaves, structure = jax.tree.flatten(shapes)
+    return jax.tree.unflatten(structure, large.empty(leaves))
 
 
 def random_move(like: Params, length: float, key: np.ndarray) -> Params:
@@ -86,6 +144,11 @@ def rows(leaf: Any) -> Any:
 def size(tree: Any) -> int:
     """Number of scalars."""
     return sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(tree))
+
+
+def nbytes(tree: Any) -> int:
+    """How many bytes arrays of these shapes take."""
+    return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
 
 
 def matching(named: Mapping[str, Any], globs: str) -> Params:

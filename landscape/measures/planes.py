@@ -138,7 +138,7 @@ def off_line(points: Params) -> np.ndarray:
 def row_evaluator(landscape: Landscape, flat: Plane) -> Callable[[np.ndarray], np.ndarray]:
     """(x, y) of points on the plane [n, 2] → the level's metric [n] there."""
     kinds = {key: shape.dtype for key, shape in landscape.shapes.items()}
-    shared = [{key: leaf.astype(kinds[key]) for key, leaf in part.items()}
+    shared = [{key: leaf.astype(kinds[key], copy=False) for key, leaf in part.items()}
               for part in (flat.origin, flat.u, flat.v)]  # fmt: skip
     kind = next(iter(kinds.values()))
 

@@ -178,7 +178,7 @@ class _Search:
             tries = string.seen.own["tries"]
             again = stayed & (tries[places] < RESTARTS)
             tries[places] = np.where(again, tries[places] + 1, 0)
-            insert_beads(string, places[~again], trees.take(descent.params, ~again))
+            insert_beads(string, places[~again], trees.items(descent.params, ~again))
             string.rounds = int(string.seen.own["depth"].max())
             string.restarts += int(again.sum())
         else:

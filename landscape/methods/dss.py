@@ -6,7 +6,7 @@ the beads that all strings need in a round are trained together.
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, NamedTuple
 
 import numpy as np
 from pydantic import Field, ValidationInfo, field_validator
@@ -78,6 +78,30 @@ class DSS(Method):
         return in_rounds(search.descender, search.begin, search.absorb)
 
 
+class _New(NamedTuple):
+    """A bead that is to descend.
+
+    owner: the number of its string; place: the segment that it starts on, or which bead of the
+    string it is; at: where on the segment; off: how far off it, in lengths of it; bends: whether it
+    may start beside it, on the cubic; fresh: whether it is no bead of the string yet.
+    """
+
+    owner: int
+    place: int
+    key: np.ndarray
+    reach: float
+    at: float = 0.0
+    off: float = 0.0
+    bends: bool = False
+    fresh: bool = True
+
+    def start(self, points: Params) -> Params:
+        if not self.fresh:
+            return trees.take(points, self.place)
+        left, right = (trees.take(points, self.place + step) for step in (0, 1))
+        return new_bead(left, right, self.at, self.off, self.key)
+
+
 class _Search:
     """DSS at one level."""
 
@@ -94,59 +118,66 @@ class _Search:
         for string in strings:
             string.seen.own.setdefault("tries", np.zeros(len(string.seen.upper)))
             record_round(string, level.level)
-        owners, places, fresh, starts, keys, reach = [], [], [], [], [], []
-        bent: dict[int, Params] = {}  # another start of some beads
+        new: list[_New] = []
         for number, string in enumerate(strings):
             lengths = segment_lengths(string.points)
             high = self._too_high(string)
-            for bead in high:
-                starts.append(trees.take(string.points, bead))
-                keys.append(key_data(seed, "connect", string.name, level.level, "first", bead))
-                reach.append(max(lengths[bead - 1], lengths[bead]))
-                owners.append(number)
-                places.append(int(bead))
-                fresh.append(False)
+            for bead in map(int, high):
+                key = key_data(seed, "connect", string.name, level.level, "first", bead)
+                reach = max(lengths[bead - 1], lengths[bead])
+                new.append(_New(number, bead, key, reach, fresh=False))
             if len(high):
                 continue
             chosen = self._plan(string)
             compulsory = self._is_compulsory(string)
-            for segment in chosen:
+            for segment in map(int, chosen):
                 middle = compulsory or self.settings.insert == "midpoint"
-                place = 0.5 if middle else float(string.seen.place[segment])
-                left, right = (trees.take(string.points, segment + step) for step in (0, 1))
                 tries = int(string.seen.own["tries"][segment])
                 key = key_data(
                     seed, "connect", string.name, level.level, string.rounds, compulsory, segment,
                     tries,
                 )  # fmt: skip
+                at = 0.5 if middle else float(string.seen.place[segment])
                 off = off_segment(self.settings.jitter, tries)
-                if not off and not middle and (point := on_cubic(string.points, segment, place)):
-                    bent[len(starts)] = point
-                    string.loss_evals += 1
-                starts.append(new_bead(left, right, place, off, key))
-                keys.append(key)
-                reach.append(lengths[segment])
-                owners.append(number)
-                places.append(int(segment))
-                fresh.append(True)
-        if not owners:
+                bends = not off and not middle
+                new.append(_New(number, segment, key, lengths[segment], at, off, bends))
+        if not new:
             return None
-        each = np.array([*range(len(starts)), *bent])
+        points, bent = self._points(strings, new)
+        each = np.array([*range(len(new)), *bent])
         descent = self.descender.start(
-            trees.stack([*starts, *bent.values()]),
-            np.stack(keys)[each],
+            points,
+            np.stack([new[bead].key for bead in each]),
             np.full(len(each), level.target),
-            np.array(reach)[each],
+            np.array([new[bead].reach for bead in each]),
         )
         if bent:
-            chosen = np.arange(len(starts))
-            for other, bead in enumerate(bent, len(starts)):
+            chosen = np.arange(len(new))
+            for other, bead in enumerate(bent, len(new)):
                 if np.isfinite(descent.value[other]) and not (
                     descent.value[bead] <= descent.value[other]
                 ):
                     chosen[bead] = other
             descent = descent.take(chosen)
-        return Beads(np.array(owners), np.array(places), np.array(fresh), descent)
+        return Beads(
+            np.array([bead.owner for bead in new]),
+            np.array([bead.place for bead in new]),
+            np.array([bead.fresh for bead in new]),
+            descent,
+        )
+
+    def _points(self, strings: list[String], new: list[_New]) -> tuple[Params, list[int]]:
+        """Where beads start, and after these another start of some of them, and of which."""
+        points = trees.empty(strings[0].points, len(new) + sum(bead.bends for bead in new))
+        bent: list[int] = []
+        for number, bead in enumerate(new):
+            string = strings[bead.owner]
+            trees.put(points, number, bead.start(string.points))
+            if bead.bends and (point := on_cubic(string.points, bead.place, bead.at)):
+                trees.put(points, len(new) + len(bent), point)
+                bent.append(number)
+                string.loss_evals += 1
+        return trees.take(points, slice(len(new) + len(bent))), bent
 
     def absorb(self, string: String, beads: Beads) -> None:
         """Put the trained beads on their string."""
@@ -156,7 +187,7 @@ class _Search:
         stayed = high & descent.stayed
         if not beads.fresh.all():
             tries, again = np.ones(len(beads), int), stayed
-            replace_beads(string, places[~again], trees.take(descent.params, ~again))
+            replace_beads(string, places[~again], trees.items(descent.params, ~again))
             drop_beads(string, places[again])
         else:
             own = string.seen.own
@@ -165,7 +196,7 @@ class _Search:
             string.rounds += not compulsory
             most = np.where(stayed, max(settings.retries, RESTARTS), settings.retries)
             again = high & (tries <= most) & (np.isfinite(descent.value) | stayed)
-            insert_beads(string, places[~again], trees.take(descent.params, ~again))
+            insert_beads(string, places[~again], trees.items(descent.params, ~again))
         string.restarts += int((again & stayed).sum())
         failed = high & ~again
         bad = failed & ~np.isfinite(descent.value)

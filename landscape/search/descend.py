@@ -6,7 +6,7 @@ End points and beads both descend this way.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -70,14 +70,13 @@ class DescentState:
         if self.held is None:
             return self
         moved = self.held.fetch(lambda items: (items["params"], items["memory"]))
-        olds = jax.tree.leaves((self.params, self.memory))
-        for old, new in zip(olds, jax.tree.leaves(moved), strict=True):
-            old[self.who] = new
+        for number, place in enumerate(self.who):
+            trees.put((self.params, self.memory), place, trees.take(moved, number))
         return replace(self, held=None)
 
     def take(self, index: np.ndarray) -> DescentState:
         """Some of the models."""
-        return DescentState(**trees.take(self.settled().arrays(), index))
+        return DescentState(**trees.items(self.settled().arrays(), index))
 
     def __add__(self, other: DescentState) -> DescentState:
         """These models, then the other ones."""
@@ -86,6 +85,16 @@ class DescentState:
     def arrays(self) -> dict[str, Any]:
         """What a DescentState can be made of again, once it is settled."""
         return {name: part for name, part in vars(self).items() if name not in ("held", "who")}
+
+
+class Taken(NamedTuple):
+    """Bytes of a model between calls, of the call that starts models, and of one that moves them;
+    and how many models the latter takes."""
+
+    state: int
+    start: int
+    move: int
+    together: int
 
 
 class Descender:
@@ -199,6 +208,7 @@ class Descender:
                 "moved": moved,
             }
 
+        self._shapes, self._begin = dict(landscape.shapes), start
         self._averages = ema is not None
         self._start = each(start)
         self._advance = each(advance)
@@ -218,9 +228,26 @@ class Descender:
         step = np.zeros(len(keys), np.int32)
         reach = np.full(len(keys), np.inf) if reach is None else reach
         reach = np.asarray(reach, value.dtype)
-        params = jax.tree.map(np.array, params)  # the descent's own, to be changed in place
+        params, memory = trees.copy((params, memory))  # the descent's own, to be changed in place
         moved = np.ones(len(keys), bool)
         return DescentState(params, memory, keys, step, value, targets, reach, moved, fixed or {})
+
+    def takes(self, total: int) -> Taken:
+        """What memory so many models take on their way down, that no constraint holds."""
+        number = jax.ShapeDtypeStruct((), np.int32)
+        key = jax.ShapeDtypeStruct((2,), np.uint32)
+        memory, value = jax.eval_shape(self._begin, (self._shapes, key))
+        item = {
+            "params": self._shapes, "memory": memory, "key": key, "step": number, "value": value,
+            "target": value, "reach": value, "moved": jax.ShapeDtypeStruct((), bool), "fixed": {},
+        }  # fmt: skip
+        many = jax.tree.map(lambda s: jax.ShapeDtypeStruct((total, *s.shape), s.dtype), item)
+        return Taken(
+            trees.nbytes(item),
+            self._start.takes((self._shapes, key), total),
+            self._advance.takes(item, total, number, moves=True),
+            min(total, self._advance.at_once(many, total)),
+        )
 
     def judged(self, descent: DescentState, model: int) -> Params:
         """What the level of a model that is settled was looked at: its parameters, or their moving
@@ -250,7 +277,7 @@ class Descender:
             before = descent.held
         else:
             descent = descent.settled()
-            before = self._advance.hold(trees.take(descent.arrays(), who))
+            before = self._advance.hold(trees.items(descent.arrays(), who), own=True)
 
         def moved(steps: int) -> tuple[Held, Any]:
             after = self._advance.move(before, np.int32(steps))

@@ -162,7 +162,7 @@ def restore_ends(string: String, a: Params, b: Params) -> None:
     """Give a string its ends back, whatever a method has made of them."""
     for place, end in ((0, a), (-1, b)):
         if any(not np.array_equal(leaf[place], end[k]) for k, leaf in string.points.items()):
-            string.points = {name: np.array(leaf) for name, leaf in string.points.items()}
+            string.points = trees.copy(string.points)
             for name, leaf in string.points.items():
                 leaf[place] = end[name]
 
@@ -224,7 +224,7 @@ def _leave_off(string: String, beads: np.ndarray) -> str:
     """Leave beads [beads] off a string; what to say of it, nothing where there are none."""
     if not beads.any():
         return ""
-    string.points, string.segments = trees.take(string.points, ~beads), None
+    string.points, string.segments = trees.items(string.points, ~beads), None
     string.ids = string.ids[~beads]
     numbers = ", ".join(str(bead + 1) for bead in np.flatnonzero(beads)[:NAMED])
     more = ", …" if beads.sum() > NAMED else ""

@@ -38,7 +38,7 @@ class Pruning:
 
     def leave_out(self, beads: np.ndarray) -> None:
         """End a round that these beads are not needed after."""
-        self.points = {name: np.delete(leaf, beads, axis=0) for name, leaf in self.points.items()}
+        self.points = trees.items(self.points, np.delete(np.arange(len(self.known)), beads))
         self.known = np.delete(self.known, beads)
         self.refused = 0 if len(beads) else self.refused + 1
         self.first = 3 - self.first
@@ -53,7 +53,7 @@ def prune(paths: Sequence[Pruning], peaks: SegmentEvaluator, limit: float) -> No
         fit, losses = np.zeros(0, bool), np.zeros(0, int)
         if many:
             lefts, rights = (
-                trees.concatenate([trees.take(path.points, own + side) for path, own in many])
+                trees.joined([trees.items(path.points, own + side) for path, own in many])
                 for side in (-1, 1)
             )
             ends = np.concatenate(

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from landscape.core import paths, trees
+from landscape.core import large, paths, trees
 from landscape.core.landscape import Landscape
 from landscape.core.segments import SegmentEvaluator, typical_losses
 from landscape.core.trees import Params
@@ -112,12 +112,14 @@ class Shortener:
         self, name: str, points: Params, pruning: Pruning, limit: float, max_cost: int
     ) -> Shortening:
         """The same with no more beads than pruning has left, at most at that cost in losses, with
-        the pruning. Where the level has no gradient nothing else is done."""
+        the pruning. Where the level has no gradient, or memory no room for gradients along the
+        string, nothing else is done."""
         fewer, losses = pruning.points, pruning.losses
         ends = [float(pruning.known[0]), float(pruning.known[-1])]
         segments = trees.count(fewer) - 1
         left = max_cost - losses - 2 * self.losses * segments
-        sweeps = max(0, left // (GRADIENT * segments)) if self.differentiable else 0
+        moves = self.differentiable and not large.is_large(trees.nbytes(fewer))
+        sweeps = max(0, left // (GRADIENT * segments)) if moves else 0
         started = self._started(name, points, fewer, fewer, limit, ends, trees.count(fewer), sweeps)
         started.loss_evals, started.max_cost = losses, max_cost
         started.margin, started.tube = WIDE * MARGIN, NARROW

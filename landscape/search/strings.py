@@ -40,8 +40,8 @@ def evaluate_new_segments(strings: list[String], evaluate: SegmentEvaluator, lim
     beads = _bead_losses([string for string, _ in pairs], evaluate)
     each = list(zip(pairs, beads, strict=True))
     found = evaluate(
-        trees.concatenate([trees.take(string.points, new) for string, new in pairs]),
-        trees.concatenate([trees.take(string.points, new + 1) for string, new in pairs]),
+        trees.joined([trees.items(string.points, new) for string, new in pairs]),
+        trees.joined([trees.items(string.points, new + 1) for string, new in pairs]),
         limit,
         only_below=True,
         ends=np.concatenate([np.stack([at[new], at[new + 1]], 1) for (_, new), at in each]),
@@ -75,8 +75,8 @@ def _bead_losses(strings: list[String], evaluate: SegmentEvaluator) -> list[np.n
     news = [np.flatnonzero(np.isnan(known)) for known in losses]
     if not any(map(len, news)):
         return losses
-    beads = [trees.take(string.points, new) for string, new in zip(strings, news, strict=True)]
-    found = np.split(evaluate.at(trees.concatenate(beads)), np.cumsum(list(map(len, news)))[:-1])
+    beads = [trees.items(string.points, new) for string, new in zip(strings, news, strict=True)]
+    found = np.split(evaluate.at(trees.joined(beads)), np.cumsum(list(map(len, news)))[:-1])
     for string, known, new, at in zip(strings, losses, news, found, strict=True):
         known[new] = at
         string.loss_evals += int((~np.isnan(at)).sum())
@@ -179,9 +179,9 @@ def replace_beads(string: String, beads: np.ndarray, to: Params) -> None:
     _keep_left(string, beads)
     string.ids = string.ids.copy()
     string.ids[beads] = _fresh(string, len(beads))
-    string.points = {name: np.array(leaf) for name, leaf in string.points.items()}
-    for name, leaf in string.points.items():
-        leaf[beads] = to[name]
+    string.points = trees.copy(string.points)
+    for number, bead in enumerate(beads):
+        trees.put(string.points, bead, {name: to[name][number] for name in string.points})
     known, changed = string.seen, np.concatenate([beads - 1, beads])
     at = known_losses(string)
     at[beads] = np.nan
@@ -202,18 +202,20 @@ def replace_path(string: String, points: Params, seen: Segments | None = None) -
 def _keep_left(string: String, beads: np.ndarray) -> None:
     if not len(beads):
         return
-    left = trees.take(string.points, beads)
-    string.left = trees.concatenate([string.left, left]) if string.left else left
-    string.left_ids = np.concatenate([string.left_ids, string.ids[beads]])
     most = LEFT_BYTES // sum(leaf[0].nbytes for leaf in string.points.values())
-    kept = slice(max(0, len(string.left_ids) - most), None)
-    string.left, string.left_ids = trees.take(string.left, kept), string.left_ids[kept]
+    beads = beads[max(0, len(beads) - most) :]
+    kept = slice(max(0, len(string.left_ids) - (most - len(beads))), None)
+    left = trees.items(string.points, beads)
+    before = [trees.take(string.left, kept)] if string.left else []
+    string.left = trees.concatenate([*before, left])
+    string.left_ids = np.concatenate([string.left_ids[kept], string.ids[beads]])
 
 
 def drop_beads(string: String, beads: np.ndarray) -> None:
     """Leave the beads of these numbers off; all that is left has to be looked at again."""
     kept = ~np.isin(np.arange(len(string.ids)), beads)
-    string.points, string.ids = trees.take(string.points, kept), string.ids[kept]
+    string.points = trees.items(string.points, kept)
+    string.ids = string.ids[kept]
     string.segments = None
 
 

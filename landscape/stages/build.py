@@ -21,7 +21,7 @@ from landscape.config.load import Config, load_config
 from landscape.config.optax_section import Optimizer
 from landscape.config.sections import Data
 from landscape.core import devices, trees
-from landscape.core.devices import each
+from landscape.core.devices import Each, each
 from landscape.core.keys import key_data
 from landscape.core.landscape import Landscape, bind
 from landscape.core.task import Task
@@ -234,9 +234,9 @@ def bead_optimizer(config: Config, landscape: Landscape) -> str:
     return level_optimizer(landscape)
 
 
-def _check_slope(config: Config, landscape: Landscape) -> None:
-    """Raise ConfigError for a metric that can be differentiated but has no slope, as an error rate:
-    its gradient is zero at each of SLOPES random points, and it is above the lowest level there."""
+def slope_of(landscape: Landscape) -> Each:
+    """A key's data → the metric that beads descend, at a random point, and whether it has a slope
+    there."""
     objective = landscape.train_objective
     assert objective is not None, "only of a metric that can be differentiated"
 
@@ -250,8 +250,14 @@ def _check_slope(config: Config, landscape: Landscape) -> None:
         value, gradient = jax.value_and_grad(objective)(unravel(moved.astype(flat.dtype)))
         return value, jnp.array([jnp.any(leaf != 0) for leaf in gradient.values()]).any()
 
+    return each(slope, made=trees.nbytes(landscape.shapes))
+
+
+def _check_slope(config: Config, landscape: Landscape) -> None:
+    """Raise ConfigError for a metric that can be differentiated but has no slope, as an error rate:
+    its gradient is zero at each of SLOPES random points, and it is above the lowest level there."""
     keys = np.stack([key_data(config.seed, "slope", number) for number in range(SLOPES)])
-    values, slopes = each(slope)(keys)
+    values, slopes = slope_of(landscape)(keys)
     if not slopes.any() and (values > min(config.levels.values)).all():
         raise config.problem(
             config.task_key,
@@ -327,4 +333,4 @@ def check_and_cast_params(arrays: Arrays, landscape: Landscape, source: object) 
     if other:
         said = ", ".join(f"{name} {arrays[name].shape}, not {wanted[name].shape}" for name in other)
         raise RunError(f"{source}: other shapes than the task's: {said}")
-    return {name: arrays[name].astype(shape.dtype) for name, shape in wanted.items()}
+    return {name: arrays[name].astype(shape.dtype, copy=False) for name, shape in wanted.items()}

@@ -10,7 +10,7 @@ import numpy as np
 
 from landscape.config.load import Config
 from landscape.core import trees
-from landscape.core.devices import each
+from landscape.core.devices import Each, each
 from landscape.core.keys import key_data
 from landscape.core.landscape import Landscape
 from landscape.core.permute import permuted
@@ -18,8 +18,28 @@ from landscape.core.permute import permuted
 
 def initial(config: Config, landscape: Landscape, numbers: Sequence[int]) -> dict[str, Any]:
     """The models of these numbers as they are before training, named arrays [n, ...]."""
-    seeds = np.stack([key_data(config.seed, "init", model) for model in numbers])
-    return each(lambda key: landscape.init(jax.random.wrap_key_data(key)))(seeds)
+    return initialiser(landscape)(_keys(config, numbers))
+
+
+def initialiser(landscape: Landscape) -> Each:
+    """A key's data → a model."""
+    return each(
+        lambda key: landscape.init(jax.random.wrap_key_data(key)),
+        made=trees.nbytes(landscape.shapes),
+    )
+
+
+def initial_values(config: Config, landscape: Landscape, numbers: Sequence[int]) -> np.ndarray:
+    """The level's metric [n] of the models of these numbers before training."""
+
+    def value(key: jax.Array) -> jax.Array:
+        return landscape.level(landscape.init(jax.random.wrap_key_data(key)))
+
+    return each(value, made=trees.nbytes(landscape.shapes))(_keys(config, numbers))
+
+
+def _keys(config: Config, numbers: Sequence[int]) -> np.ndarray:
+    return np.stack([key_data(config.seed, "init", model) for model in numbers])
 
 
 def beginning(config: Config, landscape: Landscape, model: int) -> dict[str, Any]:

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import jax
+import numpy as np
 from jax.interpreters.partial_eval import dce_jaxpr
 
 from landscape.config.load import Config
 from landscape.core import trees
-from landscape.core.devices import each
 from landscape.core.landscape import Landscape, unequal_samples
 from landscape.core.state import look_like_state
 from landscape.core.task import Task
@@ -75,12 +75,11 @@ def check_policy(config: Config, task: Task) -> None:
         )
 
 
-def check_start(config: Config, landscape: Landscape, params: trees.Params) -> str:
-    """What is to be said where all of these untrained models [n, ...] meet every level.
+def check_start(config: Config, landscape: Landscape, values: np.ndarray) -> str:
+    """What is to be said where untrained models, of these values [n], all meet every level.
 
     Raises ConfigError if the task does not say that the metric falls as models get better.
     """
-    values = each(landscape.level)(params)
     if not (values <= min(config.levels.values)).all():
         return ""
     metric = config.levels.metric

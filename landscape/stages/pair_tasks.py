@@ -136,5 +136,6 @@ def perform(context: ConnectContext, task: PairTask) -> tuple[list[StringRecord]
     """The rows and events of a task, whose strings are on disk then."""
     journal = context.run.task_rows(context.name, *task.pairs[0])
     rows = TaskRows(task.rows, journal)
-    search_levels(replace(context, rows=rows), task.levels, task.pairs, silent)
+    with context.run.with_large_arrays():
+        search_levels(replace(context, rows=rows), task.levels, task.pairs, silent)
     return journal.records(), rows.events

@@ -26,7 +26,7 @@ from landscape.stages.build import (
 )
 from landscape.stages.descents import TrainContext, descend
 from landscape.stages.endpoints import check_endpoints, read_endpoint
-from landscape.stages.initial import initial
+from landscape.stages.initial import initial_values
 from landscape.stages.inputs import check_start
 from landscape.stages.met import keep_end, model_record, say_missed
 from landscape.stages.state import compared, parameters_of
@@ -72,9 +72,8 @@ def train(config: Config, runs_dir: str | Path = "runs", progress: Progress = si
     check_hypotheses(config, landscape)
     if not config.train.files:
         check_differentiable(config, trained)
-        early = check_start(
-            config, landscape, initial(config, landscape, range(config.train.models))
-        )
+        values = initial_values(config, landscape, range(config.train.models))
+        early = check_start(config, landscape, values)
         if early:
             log.warning(early)
     check_endpoints(config, landscape)

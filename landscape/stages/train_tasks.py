@@ -77,4 +77,5 @@ def perform(context: TrainContext, task: TrainTask) -> list[ModelRecord]:
     def tell(lines: Sequence[Line]) -> None:
         context.run.append_task_history(task.models[0], lines)
 
-    return descend(context, task.models, tell, silent)
+    with context.run.with_large_arrays():
+        return descend(context, task.models, tell, silent)

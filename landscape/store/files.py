@@ -17,18 +17,18 @@ from typing import Any, TypeVar, overload
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
 
+from landscape.core import large
 from landscape.store.records.base import Record, as_dict
 from landscape.store.records.runs import Contents, Header
 from landscape.store.temporary import naming, temporary_beside
+from landscape.store.tensors import Arrays, in_parts, kind_of, listed, read
 
 FORMAT = 3
 META, CONFIG = "meta.json", "config.yaml"
 ALTERED = "it was altered, or is of another place or run"
 PROFILE = ("profile.position", "profile.loss")
 
-Arrays = dict[str, np.ndarray]
 Value = TypeVar("Value")
 Kind = TypeVar("Kind", bound=Record)
 
@@ -69,11 +69,16 @@ def write_bytes(path: Path, content: bytes) -> None:
 
     Raises OSError (full or read-only disk) with the old file, if any, untouched.
     """
+    write_parts(path, [content])
+
+
+def write_parts(path: Path, parts: Iterable[bytes | memoryview]) -> None:
+    """`write_bytes` of content that comes in parts, of which one at a time is in memory."""
     make_folder(path.parent)
     handle, temporary = temporary_beside(path)
     try:
         with naming(path), os.fdopen(handle, "wb") as file:
-            file.write(content)
+            file.writelines(parts)
             file.flush()
             os.fsync(file.fileno())
             os.chmod(temporary, 0o644)
@@ -179,12 +184,9 @@ def digest(arrays: Arrays) -> str:
     for name in sorted(arrays):
         array = arrays[name]
         whole.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
-        whole.update(array.tobytes())
+        for part in large.parts(array):
+            whole.update(part)
     return whole.hexdigest()
-
-
-def _kind(array: np.ndarray) -> str:
-    return f"{array.dtype.name}{list(array.shape)}"
 
 
 def finite(numbers: Mapping[str, Any]) -> dict[str, Any]:
@@ -198,18 +200,16 @@ def finite(numbers: Mapping[str, Any]) -> dict[str, Any]:
 def save_arrays(path: Path, arrays: Arrays, record: Mapping[str, Any]) -> str:
     """Keep arrays and JSON, of records too, in one safetensors file, with checksums of both in its
     header; that of the arrays."""
-    listed = {name: _kind(array) for name, array in arrays.items()}
+    kinds = {name: kind_of(array.dtype.name, array.shape) for name, array in arrays.items()}
     each = {name: digest({name: array}) for name, array in arrays.items()}
-    contents = Contents(arrays=listed, arrays_sha256=digest(arrays), each_sha256=each)
+    contents = Contents(arrays=kinds, arrays_sha256=digest(arrays), each_sha256=each)
     text = json.dumps({**record, **as_dict(contents)}, allow_nan=False, default=as_dict)
     metadata = {
         "format": str(FORMAT),
         "record": text,
         "sha256": checksum(text.encode(), place_of(path)),
     }
-    # not ascontiguousarray, which gives a scalar an axis
-    contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
-    write_bytes(path, save(contiguous, metadata=metadata))
+    write_parts(path, in_parts(arrays, metadata))
     return contents.arrays_sha256
 
 
@@ -237,17 +237,17 @@ def _record_in(metadata: Mapping[str, str], path: Path) -> dict[str, Any]:
         raise RunError(f"{path}: its record is not JSON: {error}") from None
 
 
-def _taken(file: Any, names: Iterable[str], contents: Contents, path: Path) -> Arrays:
-    """The arrays of these names, if they are as the record lists them."""
-    arrays = {}
+def _taken(names: Iterable[str], contents: Contents, path: Path) -> Arrays:
+    """The arrays of these names of a file that was opened, if they are as the record lists them."""
+    there, wanted = listed(path), {}
     for name in names:
-        try:
-            arrays[name] = array = file.get_tensor(name)
-        except (AttributeError, TypeError) as error:  # a type that NumPy does not know
-            raise RunError(f"{path}: {name}: unreadable: {error}") from None
-        if _kind(array) != contents.arrays.get(name):
+        if name not in there or there[name].kind != contents.arrays.get(name):
             raise RunError(f"{path}: {name} is not as its record lists it: it was altered")
-    return arrays
+        wanted[name] = there[name]
+    try:
+        return read(path, wanted)
+    except TypeError as error:  # a type that NumPy does not know
+        raise RunError(f"{path}: unreadable: {error}") from None
 
 
 def read_record(path: Path) -> dict[str, Any]:
@@ -265,7 +265,7 @@ def read_contents(path: Path) -> Contents:
 def load_arrays(path: Path) -> tuple[Arrays, dict[str, Any]]:
     """Arrays and the JSON beside them. Raises RunError for a truncated or altered file."""
     with _opened(path) as (file, record, contents):
-        arrays = _taken(file, file.keys(), contents, path)
+        arrays = _taken(file.keys(), contents, path)
         if digest(arrays) != contents.arrays_sha256:
             raise RunError(f"{path}: its arrays do not match their checksum: it was altered")
         return arrays, record
@@ -274,8 +274,8 @@ def load_arrays(path: Path) -> tuple[Arrays, dict[str, Any]]:
 def load_some(path: Path, wanted: Callable[[str], bool]) -> Arrays:
     """The arrays whose names are wanted, without reading the others. Raises RunError for an altered
     file, and for arrays that are missing or of another type or shape than its record lists."""
-    with _opened(path) as (file, _, contents):
-        arrays = _taken(file, filter(wanted, contents.arrays), contents, path)
+    with _opened(path) as (_, _, contents):
+        arrays = _taken(filter(wanted, contents.arrays), contents, path)
         for name, array in arrays.items():
             if digest({name: array}) != contents.each_sha256.get(name):
                 raise RunError(f"{path}: {name} does not match its checksum: it was altered")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import hashlib
 import os
 from collections import Counter
@@ -13,6 +14,7 @@ from typing import Any
 
 from landscape.config.validation import ConfigError
 from landscape.config.yaml_source import read_file
+from landscape.core import large
 from landscape.store.files import (
     ALTERED,
     FORMAT,
@@ -28,7 +30,7 @@ from landscape.store.files import (
 )
 from landscape.store.layout import Layout
 from landscape.store.records.runs import KeptConfig, Meta
-from landscape.store.temporary import remove_leftovers
+from landscape.store.temporary import remove_leftovers, unnamed_file
 
 WITHOUT_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
 
@@ -191,7 +193,7 @@ class StatusFiles(Layout):
 
         Raises RunError as `held`.
         """
-        with self.held(), holding(self.directory):
+        with self.held(), holding(self.directory), self.with_large_arrays():
             remove_leftovers(self.directory)
             self._set_status(name, "running")
             try:
@@ -202,6 +204,10 @@ class StatusFiles(Layout):
                     self._set_status(name, "interrupted" if stopped else "failed")
                 raise
             self._set_status(name, "done")
+
+    def with_large_arrays(self) -> contextlib.AbstractContextManager[None]:
+        """Within, arrays that memory has no room for lie in the run's directory."""
+        return large.files_from(functools.partial(unnamed_file, self.directory))
 
     def _set_status(self, stage: str, status: str) -> None:
         stages = {**self.meta().stages, stage: status}

@@ -7,6 +7,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 try:
     import fcntl
@@ -38,6 +39,11 @@ def temporary_beside(path: Path) -> tuple[int, str]:
         if os.fstat(handle).st_nlink:
             return handle, name
         os.close(handle)  # `remove_leftovers` came before the lock
+
+
+def unnamed_file(folder: Path) -> BinaryIO:
+    """A new file in a folder that is gone once nothing of it is open or mapped."""
+    return tempfile.TemporaryFile(prefix=".", suffix=SUFFIX, dir=folder)  # pyright: ignore
 
 
 def is_temporary(name: str) -> bool:
