@@ -152,7 +152,7 @@ class _Search:
         """Put the trained beads on their string."""
         descent, places, settings = beads.descent, beads.place, self.settings
         compulsory = self._is_compulsory(string)
-        high = ~(descent.value <= self.level.level)
+        high = ~((descent.value <= self.level.level) & np.isfinite(descent.value))  # -inf is lost
         stayed = high & descent.stayed
         if not beads.fresh.all():
             tries, again = np.ones(len(beads), int), stayed
