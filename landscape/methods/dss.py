@@ -18,7 +18,7 @@ from landscape.core.paths import on_cubic, segment_lengths
 from landscape.core.status import Status
 from landscape.core.trees import Params
 from landscape.methods.base import Method
-from landscape.search.descend import Descender
+from landscape.search.descend import Descender, DescentState
 from landscape.search.state import Beads, Problem, Stepper, String
 from landscape.search.strings import (
     BAD_HELP,
@@ -95,7 +95,8 @@ class _Search:
             string.seen.own.setdefault("tries", np.zeros(len(string.seen.upper)))
             record_round(string, level.level)
         owners, places, fresh, starts, keys, reach = [], [], [], [], [], []
-        bent: dict[int, Params] = {}  # another start of some beads
+        # of beads that start beside their segment: where on it they would, and its highest loss
+        straight: dict[int, tuple[Params, float]] = {}
         for number, string in enumerate(strings):
             lengths = segment_lengths(string.points)
             high = self._too_high(string)
@@ -120,10 +121,11 @@ class _Search:
                     tries,
                 )  # fmt: skip
                 off = off_segment(self.settings.jitter, tries)
+                bead = new_bead(left, right, place, off, key)
                 if not off and not middle and (point := on_cubic(string.points, segment, place)):
-                    bent[len(starts)] = point
-                    string.loss_evals += 1
-                starts.append(new_bead(left, right, place, off, key))
+                    straight[len(starts)] = bead, float(string.seen.upper[segment])
+                    bead = point
+                starts.append(bead)
                 keys.append(key)
                 reach.append(lengths[segment])
                 owners.append(number)
@@ -131,21 +133,22 @@ class _Search:
                 fresh.append(True)
         if not owners:
             return None
-        each = np.array([*range(len(starts)), *bent])
-        descent = self.descender.start(
-            trees.stack([*starts, *bent.values()]),
-            np.stack(keys)[each],
-            np.full(len(each), level.target),
-            np.array(reach)[each],
+
+        def started(beads: list[Params], each: np.ndarray) -> DescentState:
+            targets, reaches = np.full(len(each), level.target), np.array(reach)[each]
+            return self.descender.start(trees.stack(beads), np.stack(keys)[each], targets, reaches)
+
+        descent = started(starts, np.arange(len(starts)))
+        higher = np.array(
+            [n for n, (_, highest) in straight.items() if not descent.value[n] < highest], int
         )
-        if bent:
+        if len(higher):
             chosen = np.arange(len(starts))
-            for other, bead in enumerate(bent, len(starts)):
-                if np.isfinite(descent.value[other]) and not (
-                    descent.value[bead] <= descent.value[other]
-                ):
-                    chosen[bead] = other
-            descent = descent.take(chosen)
+            chosen[higher] = len(starts) + np.arange(len(higher))
+            again = started([straight[n][0] for n in higher], higher)
+            descent = (descent + again).take(chosen)
+            for n in higher:
+                strings[owners[n]].loss_evals += 1
         return Beads(np.array(owners), np.array(places), np.array(fresh), descent)
 
     def absorb(self, string: String, beads: Beads) -> None:
