@@ -18,6 +18,8 @@ from typing import Any
 
 import measuring
 
+from landscape.report.page.writing import MADE_OF
+
 ROOT = Path(__file__).parent.parent
 # a level that every model meets at once, with a bead's target that none can; one that none meets
 STEP = (
@@ -90,6 +92,12 @@ def compiling(rounds: int) -> list[dict[str, Any]]:
     return rows
 
 
+def drawn(run: Path) -> measuring.Took:
+    """A report that does not know what its page was made of."""
+    (run / "figures" / MADE_OF).unlink(missing_ok=True)
+    return measuring.took(measuring.lscape("report", run, "--quiet"))
+
+
 def commands(rounds: int) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -101,11 +109,11 @@ def commands(rounds: int) -> list[dict[str, Any]]:
             "python -c 'import jax'": [sys.executable, "-c", "import jax"],
             "lscape --help": measuring.lscape("--help"),
             "lscape connect RUN, nothing to do": connecting(run),
-            "lscape report RUN": measuring.lscape("report", run, "--quiet"),
+            "lscape report RUN, nothing has changed": measuring.lscape("report", run, "--quiet"),
         }
-        results = measuring.turns(
-            {name: functools.partial(measuring.took, call) for name, call in calls.items()}, rounds
-        )
+        turns = {name: functools.partial(measuring.took, call) for name, call in calls.items()}
+        turns["lscape report RUN, drawn"] = functools.partial(drawn, run)
+        results = measuring.turns(turns, rounds)
     rows = [
         {"command": name, "seconds": measuring.spread([one.seconds for one in took])}
         for name, took in results.items()

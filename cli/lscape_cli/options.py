@@ -30,18 +30,17 @@ class Command(click.Command):
             with _terminable():
                 return super().invoke(ctx)
         except KeyboardInterrupt as stop:
-            number = stop.number if isinstance(stop, Terminated) else signal.SIGINT
-            said = "interrupted" if number == signal.SIGINT else "terminated"
-            console.note(f"{said}; the same command resumes" if self.resumes else said)
-            sys.exit(128 + number)
+            self._stopped(stop)
         except BrokenPipeError:
             raise  # click ends quietly
         except OSError as error:
+            self._stopped(_stop_behind(error))
             place = error.filename or ctx.params.get("run") or ctx.params.get("runs_dir")
             said = f"{f'{place}: ' * bool(place)}{error.strerror or error}"
             console.error(said + self.hint)
             sys.exit(1)
         except Exception as error:
+            self._stopped(_stop_behind(error))
             code, said = _exit_code(error), str(error)
             if code is None:
                 if not (said := _out_of_memory(error)):
@@ -49,6 +48,15 @@ class Command(click.Command):
                 code, said = 1, said + self.hint
             console.error(said)
             sys.exit(code)
+
+    def _stopped(self, stop: KeyboardInterrupt | None) -> None:
+        """End as a signal asked for, if one did."""
+        if stop is None:
+            return
+        number = stop.number if isinstance(stop, Terminated) else signal.SIGINT
+        said = "interrupted" if number == signal.SIGINT else "terminated"
+        console.note(f"{said}; the same command resumes" if self.resumes else said)
+        sys.exit(128 + number)
 
     @property
     def hint(self) -> str:
@@ -83,6 +91,13 @@ class Terminated(KeyboardInterrupt):
     def __init__(self, number: int) -> None:
         super().__init__()
         self.number = number
+
+
+def _stop_behind(error: BaseException | None) -> KeyboardInterrupt | None:
+    """The signal on whose way out an error was raised, as where workers are slow to end."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__context__
+    return error
 
 
 @contextlib.contextmanager

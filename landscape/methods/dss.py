@@ -18,7 +18,7 @@ from landscape.core.paths import on_cubic, segment_lengths
 from landscape.core.status import Status
 from landscape.core.trees import Params
 from landscape.methods.base import Method
-from landscape.search.descend import Descender
+from landscape.search.descend import Descender, DescentState
 from landscape.search.state import Beads, Problem, Stepper, String
 from landscape.search.strings import (
     BAD_HELP,
@@ -144,21 +144,20 @@ class _Search:
         if not new:
             return None
         points, bent = self._points(strings, new)
-        each = np.array([*range(len(new)), *bent])
-        descent = self.descender.start(
-            points,
-            np.stack([new[bead].key for bead in each]),
-            np.full(len(each), level.target),
-            np.array([new[bead].reach for bead in each]),
-        )
-        if bent:
+        descent = self._started(points, new)
+        higher = [
+            number
+            for number in bent
+            if not descent.value[number] < strings[new[number].owner].seen.upper[new[number].place]
+        ]
+        if higher:
+            others = [new[number]._replace(bends=False) for number in higher]
+            again = self._started(self._points(strings, others)[0], others)
             chosen = np.arange(len(new))
-            for other, bead in enumerate(bent, len(new)):
-                if np.isfinite(descent.value[other]) and not (
-                    descent.value[bead] <= descent.value[other]
-                ):
-                    chosen[bead] = other
-            descent = descent.take(chosen)
+            chosen[higher] = len(new) + np.arange(len(higher))
+            descent = (descent + again).take(chosen)
+            for bead in others:
+                strings[bead.owner].loss_evals += 1
         return Beads(
             np.array([bead.owner for bead in new]),
             np.array([bead.place for bead in new]),
@@ -166,24 +165,26 @@ class _Search:
             descent,
         )
 
+    def _started(self, points: Params, new: list[_New]) -> DescentState:
+        keys, reaches = np.stack([bead.key for bead in new]), [bead.reach for bead in new]
+        targets = np.full(len(new), self.level.target)
+        return self.descender.start(points, keys, targets, np.array(reaches))
+
     def _points(self, strings: list[String], new: list[_New]) -> tuple[Params, list[int]]:
-        """Where beads start, and after these another start of some of them, and of which."""
-        points = trees.empty(strings[0].points, len(new) + sum(bead.bends for bead in new))
-        bent: list[int] = []
+        """Where beads start, and the numbers of those that do so beside their segment."""
+        points, bent = trees.empty(strings[0].points, len(new)), []
         for number, bead in enumerate(new):
-            string = strings[bead.owner]
-            trees.put(points, number, bead.start(string.points))
-            if bead.bends and (point := on_cubic(string.points, bead.place, bead.at)):
-                trees.put(points, len(new) + len(bent), point)
-                bent.append(number)
-                string.loss_evals += 1
-        return trees.take(points, slice(len(new) + len(bent))), bent
+            on = strings[bead.owner].points
+            beside = on_cubic(on, bead.place, bead.at) if bead.bends else None
+            bent += [number] if beside else []
+            trees.put(points, number, beside or bead.start(on))
+        return points, bent
 
     def absorb(self, string: String, beads: Beads) -> None:
         """Put the trained beads on their string."""
         descent, places, settings = beads.descent, beads.place, self.settings
         compulsory = self._is_compulsory(string)
-        high = ~(descent.value <= self.level.level)
+        high = ~((descent.value <= self.level.level) & np.isfinite(descent.value))  # -inf is lost
         stayed = high & descent.stayed
         if not beads.fresh.all():
             tries, again = np.ones(len(beads), int), stayed

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 from lscape_cli.console import _Stage
+from lscape_cli.options import Terminated
 
 from tests.cli.commands import (
     ENVIRONMENT,
@@ -46,6 +47,16 @@ def test_interrupted(fake):
     done = lscape("train", "c.yaml")
     assert done.exit_code == 130
     assert done.stderr == "interrupted; the same command resumes\n"
+
+
+@pytest.mark.parametrize("late", [TimeoutError(), RunError("the scheduler is gone")])
+def test_a_signal_is_said_whatever_is_late_on_its_way_out(fake, late):
+    late.__context__ = ValueError()
+    late.__context__.__context__ = Terminated(signal.SIGTERM)
+    fake.fail("train", late)
+    done = lscape("train", "c.yaml")
+    assert done.exit_code == 128 + signal.SIGTERM
+    assert done.stderr == "terminated; the same command resumes\n"
 
 
 def test_a_bug_is_not_hidden(fake):

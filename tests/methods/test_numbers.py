@@ -20,7 +20,10 @@ from landscape.methods.registry import METHODS, load_method
 
 SEARCHES = [name for name in METHODS.names() if "constructions" not in load_method(name).__module__]
 AROUND = (-0.9987503, 0.0499792)  # on the ring, almost opposite
-FEW = {"max_rounds": 3, "steps": 40, "max_steps": 40, "cycles": ((20, 0.1),)}
+FEW = {
+    "max_rounds": 3, "steps": 40, "max_steps": 40, "cycles": ((20, 0.1),),
+    "methods": ({"method": "bezier", "steps": 40}, {"method": "dss", "max_rounds": 3}),
+}  # fmt: skip
 
 Params = dict[str, jax.Array]
 

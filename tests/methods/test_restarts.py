@@ -10,6 +10,7 @@ import numpy as np
 import optax
 import pytest
 
+from landscape.core import paths
 from landscape.core.certificate import segment_evaluator
 from landscape.core.landscape import bind
 from landscape.core.level import LevelSpec
@@ -21,7 +22,7 @@ from landscape.search.descend import Descender
 from landscape.search.driver import finish, judge, start
 from landscape.search.gauss_newton import gauss_newton
 from landscape.search.polyak import polyak
-from landscape.search.state import Problem, Search
+from landscape.search.state import Problem, Search, String
 from landscape.search.strings import RESTARTS
 from landscape.search.trust import near_start, within_radius
 from tests.analytic import ring_energy
@@ -153,3 +154,31 @@ def test_a_bead_that_waits_at_its_target_has_not_stayed():
         while descender.going(descent).any():
             descent = descender.advance(descent)
         assert descent.value[0] <= 0.6 and not descent.stayed[0]
+
+
+@pytest.mark.parametrize("tilt, beside", [(1.0, True), (-1.0, False)])
+def test_a_bead_starts_on_the_cubic_where_the_loss_is_lower(tilt, beside):
+    """Four beads whose cubic is below the axis between the two in the middle."""
+
+    def hill(x):
+        return jnp.exp(-(((x[0] - 1.5) / 0.2) ** 2)) * (2 + tilt * x[1])
+
+    points = {"params": np.array([[0, 1], [1, 0], [2, 0], [3, 1]], np.float32)}
+    landscape = bind(energy_task(hill, lambda key: jnp.zeros(2)))
+
+    def descend(held=None):
+        return Descender(landscape, optax.sgd(1e-2), 10, STEPS, held)
+
+    problem = Problem(landscape, segment_evaluator(landscape, 50), descend)
+    search = Search([String("0-1", points)])
+    load_method("dss")().bind(problem, LevelSpec(1.0))(search)
+    assert search.pending is not None and search.pending.place.tolist() == [1]
+    (bead,) = search.pending.descent.params["params"]
+    assert bead[0] == pytest.approx(1.5, abs=1e-2)
+    cubic = paths.on_cubic(points, 1, 0.5)
+    assert cubic is not None and cubic["params"][1] < -0.05
+    assert bead[1] == pytest.approx(cubic["params"][1] if beside else 0, abs=1e-3)
+    assert search.pending.descent.value[0] == pytest.approx(float(hill(bead)))
+    (string,) = search.strings
+    grid = 4 + 3 * 49  # and four a zoom
+    assert (string.loss_evals - grid) % 4 == (not beside), "one more where the cubic is higher"
