@@ -174,7 +174,8 @@ def test_fast_matrix_products_are_for_descents_and_not_for_levels(configure):
         params = each(lambda key: landscape.init(jax.random.wrap_key_data(key)))(keys)
         descent = descender.start(params, keys, np.full(2, TARGET))
         held = descender._advance.hold(descent.arrays())
-        text = descender._advance._move.lower(held.items, held.counts, np.int32(1)).as_text()
+        program = descender._advance._program(len(held.counts))
+        text = program.move.lower(held.items, held.counts, np.int32(1)).as_text()
         asked[matmul] = set(re.findall(r"precision = \[(\w+), \w+\]", text))
         found[matmul] = descender.advance(descent).settled().arrays()
     assert asked == {"exact": {"HIGHEST"}, "fast": {"HIGHEST", "DEFAULT"}}
@@ -199,4 +200,4 @@ def test_a_batch_of_any_size_is_of_few_programs(configure):
         assert np.array_equal(squares(items), items**2)
     assert {size for size, _ in asked} == {1, 4, 16, 64}
     assert all(size <= 2 * count for size, count in asked)
-    assert squares._run._cache_size() == 4
+    assert squares._program(1).run._cache_size() == 4

@@ -66,12 +66,23 @@ def test_their_file_has_no_name(small_memory):
     assert in_file(made) and not list(small_memory.iterdir())
 
 
-def test_evenly_spaced_items_are_parts_of_the_same_arrays():
+@pytest.mark.usefixtures("small_memory")
+def test_evenly_spaced_items_are_parts_of_the_same_arrays_where_these_are_large(monkeypatch):
+    monkeypatch.setattr(trees, "SEEN_BYTES", 1000)
+    points = string()
+    for index in ([1, 2, 3], [0, 2, 4], [0, 4]):
+        some = trees.items(points, np.array(index))
+        assert np.array_equal(some["a"], points["a"][index]) and some["a"].base is points["a"]
+        some["b"][:] = 0  # small ones are its own
+        assert points["b"].all()
+
+
+def test_items_of_small_arrays_are_their_own():
     points = string()
     for index in ([], [2], [1, 2, 3], [0, 2, 4], [0, 4]):
         some = trees.items(points, np.array(index, int))
-        assert np.array_equal(some["a"], points["a"][np.array(index, int)])
-        assert some["a"].base is points["a"] or not index
+        assert np.array_equal(some["a"], points["a"][index])
+        assert not np.shares_memory(some["a"], points["a"])
 
 
 def test_a_mask_is_as_good_as_numbers():

@@ -14,6 +14,8 @@ from landscape.core import large
 
 Params = dict[str, Any]
 
+SEEN_BYTES = 2**20  # a part of a large array that is not copied
+
 
 def names(tree: Any) -> list[str]:
     """Dotted names of a pytree's leaves, in leaf order; a bare array is called `params`.
@@ -53,14 +55,23 @@ def evenly(count: int, there: int) -> np.ndarray:
 
 
 def items(tree: Any, index: np.ndarray) -> Any:
-    """The items of these numbers, or where a mask is true, of a NumPy tree [n, ...]: parts of the
-    same arrays where they are evenly spaced, else copies. They are not to be changed."""
+    """The items of these numbers, or where a mask is true, of a NumPy tree [n, ...]: copies, but
+    parts of the same arrays where these are large and the items evenly spaced. Those are not to be
+    changed."""
     index = np.flatnonzero(index) if index.dtype == bool else index
-    if (stretch := _stretch(index)) is not None:
-        return take(tree, stretch)
-    new = empty(tree, len(index))
-    jax.tree.map(lambda to, leaf: large.fill(to, lambda part: leaf[index[part]]), new, tree)
-    return new
+    leaves, kind = jax.tree.flatten(tree)
+    stretch = _stretch(index)
+    whole = large.is_large(len(index) * sum(leaf[:1].nbytes for leaf in leaves))
+    seen = [
+        leaf[stretch] if stretch and whole and leaf[stretch].nbytes >= SEEN_BYTES else None
+        for leaf in leaves
+    ]
+    copied = [leaf for leaf, part in zip(leaves, seen, strict=True) if part is None]
+    new = empty(copied, len(index))
+    for to, leaf in zip(new, copied, strict=True):
+        large.fill(to, lambda part, leaf=leaf: leaf[index[part]])
+    rest = iter(new)
+    return jax.tree.unflatten(kind, [next(rest) if part is None else part for part in seen])
 
 
 def _stretch(index: np.ndarray) -> slice | None:
