@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -85,6 +86,9 @@ def _out_of_memory(error: Exception) -> str:
     return f"out of memory: {ADVICE}" if is_spent(error) else ""
 
 
+AGAIN_SECONDS = 0.05
+
+
 class Terminated(KeyboardInterrupt):
     """SIGTERM or SIGHUP: what is under way ends as at Ctrl-C, with its status written."""
 
@@ -109,10 +113,22 @@ def _terminable() -> Iterator[None]:
     hangup = getattr(signal, "SIGHUP", None)  # not on Windows
     if hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN:  # as by nohup
         numbers.append(hangup)
-    before = {number: signal.signal(number, stop) for number in numbers}
+    before, hook = {number: signal.signal(number, stop) for number in numbers}, sys.unraisablehook
+
+    def swallowed(unraisable: Any) -> None:
+        """A signal that comes within a callback, such as of the garbage collector, comes again."""
+        stopped = unraisable.exc_value
+        if not isinstance(stopped, KeyboardInterrupt):
+            return hook(unraisable)
+        number = stopped.number if isinstance(stopped, Terminated) else signal.SIGINT
+        main = threading.main_thread().ident
+        threading.Timer(AGAIN_SECONDS, signal.pthread_kill, (main, number)).start()
+
+    sys.unraisablehook = swallowed
     try:
         yield
     finally:
+        sys.unraisablehook = hook
         for number, handler in before.items():
             signal.signal(number, handler)
 

@@ -98,9 +98,12 @@ def _hint(arrays: Arrays, landscape: Landscape) -> str:
     extra = [name for name in arrays if name not in landscape.shapes]
     if arrays.keys() == landscape.shapes.keys():
         return ""
+    shared = [name for name in arrays if name in landscape.shapes]
+    if any(arrays[name].shape != landscape.shapes[name].shape for name in shared):
+        return "; it is a network of other sizes than the task's"
     hint = "`ignore` and `rename` of train.endpoints take other names"
-    if len(arrays) - len(extra) < len(landscape.shapes):
-        return f"; {hint}"
+    if len(shared) < len(landscape.shapes):
+        return f"; a network of another kind has no part in this; {hint} of the same"
     tops = {name.partition(".")[0] + ".*" * ("." in name): None for name in extra}
     return f'; {hint}: ignore: "{", ".join(tops)}" leaves these out'
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import signal
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 from lscape_cli.console import _Stage
-from lscape_cli.options import Terminated
+from lscape_cli.options import Terminated, _terminable
 
 from tests.cli.commands import (
     ENVIRONMENT,
@@ -57,6 +58,25 @@ def test_a_signal_is_said_whatever_is_late_on_its_way_out(fake, late):
     done = lscape("train", "c.yaml")
     assert done.exit_code == 128 + signal.SIGTERM
     assert done.stderr == "terminated; the same command resumes\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_that_comes_while_memory_is_collected_is_not_lost(number):
+    """What is raised in a callback of the collector is dropped by Python."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def within(phase, info):
+        del phase, info
+        gc.callbacks.remove(within)
+        signal.raise_signal(number)
+
+    gc.callbacks.append(within)
+    try:
+        with pytest.raises(KeyboardInterrupt), _terminable():
+            gc.collect()
+            time.sleep(20)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_a_bug_is_not_hidden(fake):
