@@ -74,7 +74,8 @@ def _client(compute: Compute) -> Iterator[Client]:
     from distributed import Client
     from distributed.utils import silence_logging_cmgr
 
-    with contextlib.ExitStack() as stack:
+    stack = contextlib.ExitStack()
+    try:
         stack.enter_context(silence_logging_cmgr(logging.CRITICAL))  # the pool says what matters
         if compute.scheduler is not None:
             try:
@@ -98,6 +99,9 @@ def _client(compute: Compute) -> Iterator[Client]:
             of = f" on {len(there)} GPU{'s' * (len(there) > 1)}" if there else ""
             _say(client, f"{compute.workers} workers{of}")
         yield client
+    finally:
+        with contextlib.suppress(TimeoutError):  # workers are slow to end; their work is done
+            stack.close()
 
 
 def workers_asked(compute: Compute) -> int:

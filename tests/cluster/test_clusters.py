@@ -1,16 +1,19 @@
 """What a config's clusters are in Dask's words. Nothing is submitted."""
 
+import contextlib
 import os
 from typing import cast
 
 import pytest
 
+from landscape.cluster import clusters
 from landscape.cluster.clusters import job_cluster, workers_asked, workers_of
 from landscape.config.cluster_section import Hosts, Jobs
 from landscape.config.load import ConfigError, config_from
 from landscape.config.sections import Compute
 from landscape.core import cores, gpus
 from landscape.core.shares import share
+from landscape.store.files import RunError
 
 ASKED = {
     "cores": 4, "memory": "16GB", "walltime": "04:00:00", "queue": "gpu", "account": "mine",
@@ -178,3 +181,27 @@ def test_without_gpus_nothing_is_hidden(monkeypatch):
 )
 def test_how_many_workers_are_expected(compute, expected):
     assert workers_asked(compute) == expected
+
+
+def test_workers_that_are_slow_to_end_are_no_failure(monkeypatch):
+    class Slow:
+        dashboard_link = ""
+
+        def __init__(self, *given, **named):
+            del given, named
+
+        def register_plugin(self, plugin):
+            del plugin
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *raised):
+            raise TimeoutError
+
+    monkeypatch.setattr("distributed.Client", Slow)
+    monkeypatch.setattr(clusters, "local_cluster", lambda workers: contextlib.nullcontext(workers))
+    with clusters._client(Compute(workers=2)):
+        pass
+    with pytest.raises(RunError, match="no"), clusters._client(Compute(workers=2)):
+        raise RunError("no")
