@@ -100,8 +100,10 @@ def _client(compute: Compute) -> Iterator[Client]:
             _say(client, f"{compute.workers} workers{of}")
         yield client
     finally:
-        with contextlib.suppress(TimeoutError):  # workers are slow to end; their work is done
+        try:
             stack.close()
+        except TimeoutError:  # workers are slow to end; their work is done
+            _leave_to_nannies()
 
 
 def workers_asked(compute: Compute) -> int:
@@ -141,11 +143,23 @@ def local_cluster(workers: int) -> Any:
                 memory_limit=0,  # compute.memory bounds it
                 silence_logs=logging.CRITICAL,
             )
+        except KeyboardInterrupt:
+            _leave_to_nannies()
+            raise
         except RuntimeError as error:
             raise RunError(
                 f"{workers} workers cannot be started: {error}. A script that calls lscape with "
                 'workers needs its calls under `if __name__ == "__main__":`'
             ) from error
+
+
+def _leave_to_nannies() -> None:
+    """Nannies end with this process; distributed would close what has not ended again as it exits,
+    and show what fails there."""
+    from distributed import SpecCluster
+
+    for cluster in tuple(SpecCluster._instances):
+        cluster.shutdown_on_close = False
 
 
 def _share(workers: int, gpus_there: list[str]) -> Any:
