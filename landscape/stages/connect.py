@@ -22,6 +22,7 @@ from landscape.stages.tree import connect_tree, tree_is_complete
 from landscape.store.files import RunError
 from landscape.store.records.strings import StringRecord, TreeRecord
 from landscape.store.run import Run
+from landscape.store.temporary import remove_leftovers
 
 
 def connect(
@@ -86,6 +87,7 @@ def _connect_set(
     ended = run.stage_status(f"connect {name}") == "done"  # its last word may be missing
     if complete and ended and not _unfinished(run, name, chosen):
         log.info(f"{run.directory}: {name} is already finished for these pairs, nothing to do")
+        remove_leftovers(run.directory)  # of this write, which is in no stage
         return wanted(run.write_results())
     check_paths(config)
     with run.stage(f"connect {name}"):

@@ -57,14 +57,13 @@ def footprint(
         train = level
     else:
         models = config.train.models
-        begun, kept = (
-            large.most_in_memory(size, models, models) for size in (model, trained.state)
+        initial, kept, memory = (
+            large.most_in_memory(size, models, models)
+            for size in (model, trained.state, trained.state - model)
         )
         train = max(
-            begun + initialiser(landscape).takes(KEY, models),
-            begun
-            + max(kept, trained.start)
-            + large.most_in_memory(trained.state - model, models, models),
+            initial + initialiser(landscape).takes(KEY, models),
+            initial + max(kept, trained.start) + memory,
             kept + trained.move,
             kept + level,
         )

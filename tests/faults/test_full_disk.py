@@ -43,7 +43,7 @@ def place(tmp_path):
     (tmp_path / "disk").mkdir()
     tried = shutil.which("unshare") and in_a_namespace("mount -t tmpfs tmpfs disk", tmp_path)
     if not tried or tried.returncode:
-        pytest.skip("the system lets nobody mount a file system of his own")
+        pytest.skip("a file system of its own needs user namespaces, which this system lacks")
     write_config(tmp_path)
     return tmp_path
 
