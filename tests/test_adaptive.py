@@ -14,7 +14,7 @@ from landscape.core.level import LevelSpec
 from landscape.core.segments import Memoized, along
 from landscape.core.settings import ADAPTIVE
 from landscape.core.status import Status
-from landscape.methods.registry import load_method
+from landscape.methods.dss import DSS
 from landscape.search.descend import Descender
 from landscape.search.driver import finish, judge, start
 from landscape.search.state import Problem, Search
@@ -163,7 +163,7 @@ def test_every_loss_along_segments_is_counted(monkeypatch):
         lambda held=None: Descender(RING.landscape, optax.adam(1e-2), 10, 1000, held),
     )
     ends = ({"params": np.array(end, np.float32)} for end in (RING.a, RING.b))
-    stepper = load_method("dss")(insert="midpoint").bind(problem, at)
+    stepper = DSS(insert="midpoint").bind(problem, at)
     (string,) = finish(stepper, Search([start("0-1", *ends)])).strings
     found = judge(string, evaluate, at)
     assert found.status == Status.CONNECTED and found.beads > 3
