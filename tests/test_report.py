@@ -358,7 +358,7 @@ def test_several_runs_share_their_figures(run, tmp_path):
                 for b in (1, 2)
                 for level in (0.5, 0.1)
             ],
-            ["No pair could be tried: no two models reached a level in training"],
+            ["No pair could be tried: no two models reached a level"],
         ),
         (
             [row(0, 1)],

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from lscape_cli import console, options
+
+if TYPE_CHECKING:
+    from landscape.config.load import Config
+    from landscape.store.records.models import ModelRecord
 
 
 @click.command(cls=options.Command)
@@ -52,6 +56,8 @@ def check(
     facts = {"run directory": directory, **_estimates(found)}
     width = max(map(len, facts)) + 2
     console.show("\n".join(f"{name:<{width}}{fact}" for name, fact in facts.items()))
+    if found["given"]:
+        console.show("\n" + "\n".join(_networks(found["given"], settings)))
     if found["notes"]:
         console.show("\n" + "\n".join(found["notes"]))
 
@@ -75,6 +81,17 @@ def _show_sweep(grid: Any, found: list[dict[str, Any]], runs_dir: str, as_json: 
     ]  # fmt: skip
     console.show_table(head, [*rows, ["all", "", "", *map(duration, whole.values()), ""]])
     console.show(f"sweep directory  {directory}\n\n" + "\n".join(found[0]["notes"]))
+
+
+def _networks(records: list[ModelRecord], settings: Config) -> list[str]:
+    """A line a network trained elsewhere: where it stands, and the lowest level that it reaches."""
+    lines, metric = [], settings.levels.metric
+    for record, files in zip(records, settings.train.files, strict=True):
+        value = "non-finite" if record.value is None else f"{record.value:.6g}"
+        said = record.given.said(metric) if record.given else f"{files[-1]}: {metric} {value}"
+        met = [level.level for level in record.levels if level.status == "REACHED"]
+        lines.append(f"{said}; {f'reaches {min(met):g}' if met else 'reaches no level'}")
+    return lines
 
 
 def _estimates(found: dict[str, Any]) -> dict[str, str]:

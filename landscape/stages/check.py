@@ -29,8 +29,10 @@ from landscape.stages.build import (
 )
 from landscape.stages.endpoints import check_endpoints
 from landscape.stages.footprint import footprint
+from landscape.stages.given import comparisons, given_records, measured
 from landscape.stages.initial import initial, initial_values
 from landscape.stages.inputs import check_start
+from landscape.stages.met import missed
 from landscape.stages.optimizer import build_optimizer
 from landscape.stages.plane import GRID
 
@@ -47,7 +49,8 @@ def check(config: Config, progress: Progress = silent) -> dict[str, Any]:
         progress: Is told how far this is.
 
     Returns:
-        {task, parameters, models, pairs, levels, device, optimizer (the beads'), step_seconds and
+        {task, parameters, models, pairs, levels, given (where networks trained elsewhere stand:
+        the records that their run would have), device, optimizer (the beads'), step_seconds and
         bead_seconds (a gradient step of one model or bead, all devices busy), profile_seconds (a
         segment), plane_seconds (the loss on GRID × GRID points), train_seconds (at most: every
         model spends its budget), connect_seconds (at TYPICAL_GRADIENTS and TYPICAL_BEADS a pair and
@@ -69,9 +72,11 @@ def _checked(config: Config, progress: Progress) -> dict[str, Any]:
     tree = connect.pairs == "tree"
     pairs = models - 1 if tree else len(pair_list(connect.pairs, models))
     levels = list(config.levels.values)
+    check_endpoints(config, landscape)
     by = bead_optimizer(config, landscape)
     check_hypotheses(config, landscape)
-    check_endpoints(config, landscape)
+    seen = [one for one, _ in measured(config, landscape)]
+    given = given_records(config, seen, comparisons(config, landscape))
     progress("measuring", 1, 5)
 
     before = memory.resident()
@@ -115,7 +120,6 @@ def _checked(config: Config, progress: Progress) -> dict[str, Any]:
     in_training, in_connecting = taken.train + for_training, taken.connect + for_connecting
     progress("measuring", 5, 5)
 
-    given = bool(config.train.files)
     sets = connect.searches
     searches = pairs * len(levels) * sum(one.finder.searches for one in sets)
     scalar = 8 if config.compute.precision == "float64" else 4
@@ -127,13 +131,14 @@ def _checked(config: Config, progress: Progress) -> dict[str, Any]:
         "models": models,
         "pairs": pairs,
         "levels": levels,
+        "given": given,
         "device": devices.device_description(),
         "optimizer": by,
         "step_seconds": step_seconds,
         "bead_seconds": bead_seconds,
         "profile_seconds": profile_seconds,
         "plane_seconds": plane_seconds,
-        "train_seconds": 0.0 if given else step_seconds * models * train.max_steps,
+        "train_seconds": 0.0 if train.files else step_seconds * models * train.max_steps,
         "connect_seconds": searches * TYPICAL_GRADIENTS * bead_seconds
         + len(sets) * pairs * len(levels) * 2 * (TYPICAL_BEADS - 1) * profile_seconds,
         "memory_bytes": memory_bytes,
@@ -141,6 +146,7 @@ def _checked(config: Config, progress: Progress) -> dict[str, Any]:
         "connect_memory_bytes": in_connecting,
         "disk_bytes": (models + len(sets) * pairs * TYPICAL_BEADS) * len(levels) * size * scalar,
         "notes": [
+            *(missed(given, config) if given else []),
             *filter(None, [early, _too_much(memory_bytes, before)]),
             f"training time is at most: every model spends its {train.max_steps} steps",
             f"connecting time and disk suppose {TYPICAL_GRADIENTS} gradients and {TYPICAL_BEADS} "

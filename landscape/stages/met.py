@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from landscape.config.load import Config
 from landscape.core.trees import Params
-from landscape.stages.build import log
 from landscape.store.files import save_arrays
 from landscape.store.records.base import as_dict
 from landscape.store.records.models import EndPoint, Met, ModelRecord, why_missed
@@ -41,10 +41,22 @@ def model_record(
     )
 
 
-def say_missed(models: Sequence[ModelRecord]) -> None:
-    """A warning for each model that did not reach all levels."""
+def missed(models: Sequence[ModelRecord], config: Config) -> list[str]:
+    """What is to be said of models that did not reach a level, and of levels without a pair."""
+    said, pairless = [], []
     for record in models:
-        missed = [str(met.level) for met in record.levels if met.status != "REACHED"]
-        if missed:
-            why = why_missed(record.steps, record.value)
-            log.warning(f"model {record.model} did not reach {', '.join(missed)} ({why})")
+        levels = [str(met.level) for met in record.levels if met.status != "REACHED"]
+        if levels:
+            why = why_missed(record, file_of(record.model, config))
+            said.append(f"model {record.model} did not reach {', '.join(levels)} ({why})")
+    for number, level in enumerate(config.levels.values):
+        if sum(record.levels[number].status == "REACHED" for record in models) < 2:
+            pairless.append(f"{level:g}")
+    if pairless:
+        said.append(f"no two models reached {', '.join(pairless)}: no path can be sought there")
+    return said
+
+
+def file_of(model: int, config: Config) -> str | None:
+    """The last check point of a network trained elsewhere; None of one that is trained here."""
+    return config.train.files[model][-1] if config.train.files else None

@@ -17,6 +17,7 @@ from landscape.search.state import Search, String
 from landscape.stages.build import Fact, Progress
 from landscape.stages.checkpoints import Checkpoints, KeptSearch, Plain, kept, packed, unpacked
 from landscape.stages.context import ConnectContext, Pair
+from landscape.stages.met import file_of
 from landscape.store.files import finite
 from landscape.store.records.base import made
 from landscape.store.records.models import why_missed
@@ -189,7 +190,11 @@ def _unreached(context: ConnectContext, level: float, a: int, b: int) -> StringR
     missed = [model for model in (a, b) if not context.end_points.reached(model, level)]
     who = " and ".join(f"model {model}" for model in missed)
     records = [context.end_points.records[model] for model in missed]
-    why = "; ".join(f"model {r.model}: {why_missed(r.steps, r.value)}" for r in records)
+    files = [file_of(model, context.config) for model in missed]
+    why = "; ".join(
+        f"model {record.model}: {why_missed(record, file)}"
+        for record, file in zip(records, files, strict=True)
+    )
     row = _row(
         context,
         level,
@@ -198,7 +203,7 @@ def _unreached(context: ConnectContext, level: float, a: int, b: int) -> StringR
             "status": Status.LEVEL_NOT_REACHED,
             "grad_evals": 0,
             "loss_evals": 0,
-            "reason": f"{who} did not reach the level in training ({why})",
+            "reason": f"{who} did not reach the level ({why})",
         },
     )
     shapes = context.landscape.shapes.items()

@@ -201,7 +201,7 @@ def _level(run: Run, chosen: Sequence[int], levels: list[float], level: float | 
     if without:
         who = f"model{'s' * (len(without) > 1)} {_listed(without)}"
         what = "any of the run's levels" if level is None else f"{level:g}"
-        raise RunError(f"{run.directory}: {who} did not reach {what} in training")
+        raise RunError(f"{run.directory}: {who} did not reach {what}")
     shared = asked.intersection(*reached.values())
     if not shared:
         raise RunError(f"{run.directory}: no level was reached by all of {_listed(chosen)}")

@@ -13,7 +13,7 @@ from landscape.config.load import Config
 from landscape.core import trees
 from landscape.core.devices import each
 from landscape.core.landscape import Landscape
-from landscape.stages.build import check_and_cast_params, log
+from landscape.stages.build import check_and_cast_params
 from landscape.store.files import Arrays, RunError
 from landscape.store.records.models import Given
 
@@ -117,7 +117,6 @@ def compared(
             by_origin=_by_origin(landscape, network, own if travels(landscape) else None),
             stored_by_origin=_by_origin(landscape, network, own) if own else None,
         )
-        log.info(given.said(config.levels.metric))
         _check_agreement(config, landscape, given)
         found[path] = given
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,6 @@ import numpy as np
 from landscape.cluster.clusters import workers_of
 from landscape.config.load import Config, dump_config, run_name
 from landscape.core import trees
-from landscape.core.devices import each
 from landscape.core.landscape import Landscape
 from landscape.stages.build import (
     Progress,
@@ -25,11 +24,11 @@ from landscape.stages.build import (
     surroundings,
 )
 from landscape.stages.descents import TrainContext, descend
-from landscape.stages.endpoints import check_endpoints, read_endpoint
+from landscape.stages.endpoints import check_endpoints
+from landscape.stages.given import Standing, comparisons, given_records, measured
 from landscape.stages.initial import initial_values
 from landscape.stages.inputs import check_start
-from landscape.stages.met import keep_end, model_record, say_missed
-from landscape.stages.state import compared, parameters_of
+from landscape.stages.met import keep_end, missed
 from landscape.stages.train_tasks import hand_out
 from landscape.stages.twins import check_permutation
 from landscape.store.records.models import Given, Line, ModelRecord
@@ -68,7 +67,8 @@ def train(config: Config, runs_dir: str | Path = "runs", progress: Progress = si
     task = build_task(config, progress)
     landscape = build_landscape(config, progress, task)
     trained = as_trained(config, task)
-    bead_optimizer(config, landscape)  # a mistake is to be found before anything is trained
+    check_endpoints(config, landscape)  # mistakes are to be found first, those in files before all
+    bead_optimizer(config, landscape)
     check_hypotheses(config, landscape)
     if not config.train.files:
         check_differentiable(config, trained)
@@ -76,8 +76,9 @@ def train(config: Config, runs_dir: str | Path = "runs", progress: Progress = si
         early = check_start(config, landscape, values)
         if early:
             log.warning(early)
-    check_endpoints(config, landscape)
-    comparisons = _compared(config, landscape)
+    against = comparisons(config, landscape)
+    for given in against.values():
+        log.info(given.said(config.levels.metric))
     if config.train.permute:
         check_permutation(config, landscape)
     about = surroundings()
@@ -92,54 +93,39 @@ def train(config: Config, runs_dir: str | Path = "runs", progress: Progress = si
         if run.is_trained():
             return run  # by another process, since this one looked
         if config.train.files:
-            records = _measure(run, config, landscape, comparisons, progress)
+            records = _measure(run, config, landscape, against, progress)
         else:
             records = _descend(TrainContext(run, config, landscape, trained), progress)
-        say_missed(records)
+        for said in missed(records, config):
+            log.warning(said)
         run.write_models(sorted(records, key=lambda record: record.model))
         run.drop_training()
     return run
-
-
-def _compared(config: Config, landscape: Landscape) -> dict[str, Given]:
-    """The last check point of each network trained elsewhere, by its file, as it is there."""
-    if landscape.state is None and landscape.origin is None:
-        return {}
-    last = [files[-1] for files in config.train.files]
-    return compared(
-        config, landscape, {path: read_endpoint(path, config, landscape) for path in last}
-    )
 
 
 def _measure(
     run: Run,
     config: Config,
     landscape: Landscape,
-    comparisons: dict[str, Given],
+    against: Mapping[str, Given],
     progress: Progress,
 ) -> list[ModelRecord]:
-    """Models trained elsewhere stand at every level that they are below; of several check points of
-    one, the first that is. Its step is the check point's number."""
-    networks, levels = config.train.files, config.levels.values
-    level_of, records = each(landscape.level), []
-    total, done, worst = sum(map(len, networks)), 0, -np.inf
-    for model, files in enumerate(networks):
-        met: dict[float, tuple[int, float]] = {}
-        value = np.nan
-        for step, path in enumerate(files):
-            params = parameters_of(read_endpoint(path, config, landscape), landscape)
-            value = float(level_of(trees.stack([params]))[0])
-            if len(files) > 1 and np.isfinite(value):
-                run.append_history([Line(model=model, step=step, value=value)])
-            for level in levels:
-                if value <= level and level not in met:
-                    met[level] = (step, value)
-                    keep_end(run, model, level, params, step, value)
-            done, worst = done + 1, max(worst, value)
-            progress("measuring", done, total, worst=worst)
-        record = model_record(model, len(files) - 1, value, met, levels)
-        records.append(replace(record, given=comparisons.get(files[-1]) if files else None))
-    return records
+    """Keep networks trained elsewhere where they first meet a level."""
+    files, levels = config.train.files, config.levels.values
+    seen: list[Standing] = []
+    kept: set[tuple[int, float]] = set()
+    for one, params in measured(config, landscape):
+        model, step, value = one
+        if len(files[model]) > 1 and np.isfinite(value):
+            run.append_history([Line(model=model, step=step, value=value)])
+        for level in levels:
+            if value <= level and (model, level) not in kept:
+                kept.add((model, level))
+                keep_end(run, model, level, params, step, value)
+        seen.append(one)
+        worst = max(other.value for other in seen)
+        progress("measuring", len(seen), sum(map(len, files)), worst=worst)
+    return given_records(config, seen, against)
 
 
 def _descend(context: TrainContext, progress: Progress) -> list[ModelRecord]:

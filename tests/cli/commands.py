@@ -128,7 +128,7 @@ def fake(monkeypatch):
     estimates = {
         "task": "digits", "parameters": 2410, "models": 4, "pairs": 6, "levels": [1.0, 0.1],
         "device": "cpu", "step_seconds": 1.2e-5, "bead_seconds": 2e-5, "optimizer": "adam",
-        "profile_seconds": 0.004, "plane_seconds": 7.0,
+        "given": [], "profile_seconds": 0.004, "plane_seconds": 7.0,
         "train_seconds": 200.0, "connect_seconds": 8000.0, "memory_bytes": 3_000_000,
         "disk_bytes": 512, "notes": ["at most"],
     }  # fmt: skip

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from landscape import ConfigError, config_from, train
+from landscape import ConfigError, config_from, connect, train
 from landscape.config.load import resolved, run_name
 from landscape.stages.check import check
 
@@ -42,6 +42,22 @@ def test_extra_arrays_are_left_out_and_others_renamed(given):
     for model, point in enumerate(POINTS):
         arrays, _ = load_arrays(run.model_file(model, 0.1))
         assert arrays.keys() == {"x"} and np.array_equal(arrays["x"], point)
+
+
+def test_check_says_where_networks_stand(given):
+    config = given(("x", "x"))
+    save_file({"x": 2 * POINTS[1]}, ENDS[1])
+    found = check(config)
+    run = train(config)
+    assert found["given"] == run.models()
+    missed = [met.level for met in found["given"][1].levels if met.status != "REACHED"]
+    assert missed == list(config.levels.values)
+    assert f"model 1 did not reach {', '.join(map(str, missed))}" in found["notes"][0]
+    assert found["notes"][0].endswith(f"in {ENDS[1]})")
+    assert found["notes"][1].startswith("no two models reached")
+    assert {row.reason.partition(" (")[0] for row in connect(run)} == {
+        "model 1 did not reach the level"
+    }
 
 
 def test_files_may_differ_in_what_a_pattern_matches(given):

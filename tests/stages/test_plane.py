@@ -271,7 +271,7 @@ def test_a_straight_string_spans_no_plane(ring):
 
 def test_a_level_that_was_not_reached(ring):
     run = train(ring(train={"max_steps": 100}, levels={"values": [4.0, 1e-9]}))
-    with pytest.raises(RunError, match="model 0 did not reach 1e-09 in training"):
+    with pytest.raises(RunError, match="model 0 did not reach 1e-09"):
         plane(run, random=0, level=1e-9)
 
 

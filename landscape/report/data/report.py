@@ -162,7 +162,7 @@ def _notes(
     for model in run.models():
         missed.update(e.level for e in model.levels if e.status != "REACHED")
     for level, count in missed.items():
-        notes.append(f"{count} of {about['models']} models did not reach {level:g} in training")
+        notes.append(f"{count} of {about['models']} models did not reach {level:g}")
     lost = [model.steps for model in run.models() if model.status == "NON_FINITE"]
     if lost:
         count = f"{len(lost)} of {about['models']} models became non-finite"

@@ -52,7 +52,7 @@ MEANINGS = {
     "that, nor is the error more, and what the loss would fall by, by gradient and Hessian, is "
     "less than a hundredth of what the best is lower: ½gᵀH⁻¹g where it bends upwards by more than "
     "that, and ‖g‖‖θ‖ of the gradient's other part.",
-    "reached": "the share of models that reached the level in training.",
+    "reached": "the share of models that reached the level.",
 }
 LENGTHS = ("normalized_length",)  # which have a method error
 SHARES = ("share", "poor", "minima", "reached")

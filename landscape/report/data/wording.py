@@ -136,7 +136,7 @@ def headline(levels: Sequence[Level]) -> str:
     """What of one series was connected, in a sentence or two. Levels from high to low, not none."""
     task, last = levels[0]["task"], levels[-1]
     if all(level["limit"] is None for level in levels):
-        return "No pair could be tried: no two models reached a level in training."
+        return "No pair could be tried: no two models reached a level."
     whole = [level for level in levels if level["connected"] == level["pairs"]]
     tried = {level["pairs"] for level in levels}
     if len(whole) == len(levels) and len(tried) == 1:

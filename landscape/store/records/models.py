@@ -92,8 +92,11 @@ class ModelRecord(Record):
 WIDER = "a smaller train.learning_rate, or wider types in the task, may help"
 
 
-def why_missed(steps: int, value: float | None) -> str:
-    """How a model that missed a level ended, and what may help; a value of None is not finite."""
+def why_missed(record: ModelRecord, file: str | None = None) -> str:
+    """How a model that missed a level ended, and what may help; file: of one trained elsewhere."""
+    steps, value = record.steps, record.value
+    if file is not None:
+        return f"{'non-finite' if value is None else f'{value:.6g}'} in {file}"
     if value is None:
         return f"non-finite by step {steps}; {WIDER}" if steps else "non-finite before any training"
     if not steps:
