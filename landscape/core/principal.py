@@ -29,11 +29,9 @@ def principal(points: Params, axes: int, others: Params | None = None) -> Princi
     total = count + (trees.count(others) if others else 0)
     products = np.zeros((total, count))
     for name, leaf in points.items():
-        flat = trees.rows(leaf)
-        if others:
-            flat = np.concatenate([flat, trees.rows(others[name])])
-        for some in large.blocks(flat, BLOCK):
-            block = some.astype(np.float64)
+        both = [leaf, others[name]] if others else [leaf]
+        for some in zip(*(large.blocks(trees.rows(one), BLOCK) for one in both), strict=True):
+            block = np.concatenate(some, dtype=np.float64)
             block -= block[:count].mean(0)
             products += block @ block[:count].T
     values, vectors = np.linalg.eigh(products[:count])
