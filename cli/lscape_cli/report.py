@@ -11,6 +11,8 @@ import click
 
 from lscape_cli import console, options
 
+DRAWING = "writing the page"
+
 
 @click.command(cls=options.Command)
 @click.argument("runs", nargs=-1, required=True, type=click.Path(), metavar="RUN...")
@@ -120,7 +122,10 @@ def write(
         found = report(runs, published, known)
     page = _page_of(runs)
     try:
-        write_html(runs, found, page, pairs, known)
+        with console.working(quiet) as progress:
+            progress(DRAWING, 0, 1)
+            write_html(runs, found, page, pairs, known)
+            progress(DRAWING, 1, 1)
     finally:  # a disk that cannot take the page does not take the answer
         if form == "json":
             console.show_json(found)
@@ -165,9 +170,11 @@ def write_sweep(directory: str | Path, form: str, quiet: bool, runs_dir: str = "
 
     found = open_sweep(directory, runs_dir)
     assert found is not None
-    with console.working(quiet):
+    with console.working(quiet) as progress:
         report = sweep_report(*found)
+        progress(DRAWING, 0, 1)
         page = write_sweep_html(found[0], report)
+        progress(DRAWING, 1, 1)
     if form == "json":
         console.show_json(report)
     elif form == "csv":
