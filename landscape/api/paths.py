@@ -13,37 +13,22 @@ import numpy as np
 import optax
 
 from landscape.api import display
-from landscape.api.problem import Problem, Tree, as_landscape, as_params, like, path_of
+from landscape.api.problem import Problem, Tree, as_params, like, path_of
+from landscape.api.programs import Settings, programs_of
 from landscape.core import trees
 from landscape.core.certificate import Certificate, segment_evaluator
 from landscape.core.certificate import certify as certify_points
-from landscape.core.devices import each
-from landscape.core.landscape import Landscape
 from landscape.core.level import LevelSpec
-from landscape.core.segments import Memoized
 from landscape.core.settings import ADAPTIVE
 from landscape.core.status import Status
 from landscape.methods.base import Method
 from landscape.methods.registry import DEFAULT_METHOD, METHODS, load_method
-from landscape.search.beads import (
-    LEVEL_OPTIMIZERS,
-    Descend,
-    descend_level,
-    descend_training,
-    level_optimizer,
-    why_no_gradient,
-)
 from landscape.search.budget import within
 from landscape.search.driver import judge, restore_ends, start, steps
-from landscape.search.shorten import Shortener
 from landscape.search.shortening import GRADIENT
 from landscape.search.state import Problem as Bound
 from landscape.search.state import Search
-from landscape.search.tighten import TOLERANCE, tightened
-
-CHECK_EVERY = 10  # steps of a bead between two looks at its level
-LEARNING_RATE = 1e-3  # of `adam` and `sgd`, where none is given
-OPTIMIZERS = {"adam": optax.adam, "sgd": optax.sgd}
+from landscape.search.tighten import tightened
 
 
 @dataclass(frozen=True)
@@ -203,6 +188,9 @@ def find_path(
             method is not made for the problem, or the optimizer not for the metric.
         TypeError: The parameters are not floats.
 
+    Programs that were compiled for a `Task` or a `Landscape` are kept for the next call with it, so
+    that many pairs of one task cost what they compute. A function is compiled anew each time.
+
     References:
         Freeman & Bruna 2017, Sec. 3.1 (DSS). The certificate: landscape/core/certificate.py.
 
@@ -210,7 +198,10 @@ def find_path(
         >>> found = find_path(loss, a, b, level=0.1)
         >>> found.status, found.normalized_length
     """
-    landscape = as_landscape(problem, a, metric, split)
+    settings = Settings(grid, optimizer, learning_rate, max_steps_per_bead)
+    landscape, evaluate, descend, shortener, level_of = programs_of(
+        problem, a, metric, split, settings
+    )
     ends = as_params(landscape, a, "a"), as_params(landscape, b, "b")
     finder = _method(method)
     finder.check(landscape)
@@ -218,15 +209,13 @@ def find_path(
     if not trees.matching(landscape.shapes, length_over):
         allowed = ", ".join(landscape.shapes)
         raise ValueError(f"length_over: '{length_over}' matches none of: {allowed}")
-    descend = _descend(landscape, optimizer, learning_rate, max_steps_per_bead)
     if budget is not None and not budget >= 1:
         raise ValueError(f"budget must be 1 or more, got {budget}")
     most = None if budget is None else GRADIENT * budget
-    evaluate = Memoized(segment_evaluator(landscape, grid))
     bound = Bound(landscape, evaluate, descend, seed, most)
     search = Search([start("0-1", *ends)])
     (string,) = search.strings
-    losses = np.asarray(each(landscape.level)(trees.stack(ends)), float)
+    losses = np.asarray(level_of(trees.stack(ends)), float)
     high = ~(losses <= at.level)
     if high.any():
         named = " and ".join(
@@ -244,12 +233,11 @@ def find_path(
             stepper = finder.bind(bound, at)
             stepper = stepper if most is None else within(stepper, most)
             if tighten and finder.is_drawn_tight:
-                shortener = Shortener(landscape, bound.evaluate, TOLERANCE)
                 stepper = tightened(stepper, shortener, at, length_over, most)
             for _ in steps(stepper, search):
                 tell(_told(search))
     restore_ends(string, *ends)
-    found = judge(string, bound.evaluate, at, length_over)
+    found = judge(string, evaluate, at, length_over)
     return PathResult(
         status=Status(string.ended) if high.any() else found.status,
         reason=string.reason if high.any() else found.reason,
@@ -298,32 +286,6 @@ def _level_spec(level: float, target: float, tolerance: float) -> LevelSpec:
     if level == 0 and target < 1:
         raise ValueError("level 0 cannot be approached from above: give target=1.0")
     return LevelSpec(float(level), target, tolerance)
-
-
-def _descend(
-    landscape: Landscape,
-    optimizer: str | optax.GradientTransformation | None,
-    learning_rate: float | None,
-    max_steps: int,
-) -> Descend:
-    if not max_steps >= 1:
-        raise ValueError(f"max_steps_per_bead must be 1 or more, got {max_steps}")
-    no_gradient = why_no_gradient(landscape)
-    if optimizer is None:
-        optimizer = "adam" if no_gradient else level_optimizer(landscape)
-    if isinstance(optimizer, optax.GradientTransformation):
-        return descend_training(landscape, optimizer, CHECK_EVERY, max_steps)
-    if optimizer in LEVEL_OPTIMIZERS:
-        if no_gradient:
-            raise ValueError(f"{optimizer} needs the level's gradient: {no_gradient}")
-        if optimizer == "gauss-newton" and landscape.by_sample is None:
-            raise ValueError("gauss-newton needs a task that names the metric in `sample_means`")
-        return descend_level(landscape, optimizer, CHECK_EVERY, max_steps, learning_rate)
-    if optimizer not in OPTIMIZERS:
-        allowed = ", ".join((*LEVEL_OPTIMIZERS, *OPTIMIZERS))
-        raise ValueError(f"unknown optimizer '{optimizer}' (allowed: {allowed}, or optax's own)")
-    chosen = OPTIMIZERS[optimizer](learning_rate or LEARNING_RATE)
-    return descend_training(landscape, chosen, CHECK_EVERY, max_steps)
 
 
 def certify(

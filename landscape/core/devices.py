@@ -97,6 +97,18 @@ def configure(
         raise SpreadError(f"{used} devices cannot be shared out {spread} to a network")
 
 
+class Settings(NamedTuple):
+    """What programs depend on besides what they compute."""
+
+    plan: _Plan
+    double: bool
+
+
+def settings() -> Settings:
+    """Those that are set."""
+    return Settings(_plan, jax.dtypes.canonicalize_dtype(float) == np.float64)
+
+
 def _backend_started() -> bool:
     from jax._src import xla_bridge
 

@@ -197,7 +197,8 @@ class Shortener:
         segment, place = next_places(points, seen, self._allowed(string, points), oldest)
         place[asked] = string.extra[asked]
         string.extra = np.full(segments, np.nan)
-        return segment, place
+        moving = self._moving(string)
+        return segment[moving], place[moving]
 
     def _settled(self, string: Shortening) -> bool:
         """Whether nothing more is to be gained with this number of beads."""
@@ -205,11 +206,11 @@ class Shortener:
             return True
         if self._lands(string):
             return self._holds(string)
-        merits = self._merits(string)
-        if len(merits) <= WINDOW:
+        energies = np.array([energy for energy, _ in string.recent])
+        if len(energies) <= WINDOW:
             return False
-        gained = merits[:-WINDOW].min() - merits[-WINDOW:].min()
-        calm = gained < 2 * CALM * self.tolerance * string.recent[-1][0]  # energy goes as length²
+        moved_by = abs(energies[:-WINDOW].min() - energies[-WINDOW:].min())
+        calm = moved_by < 2 * CALM * self.tolerance * energies[-1]  # energy goes as length²
         string.landing = bool(calm and self.differentiable)
         return bool(calm and self._holds(string))
 
@@ -228,10 +229,15 @@ class Shortener:
         recent = np.array(string.recent)
         return recent[:, 0] + string.penalty * recent[:, 1] if len(recent) else np.array([])
 
+    def _moving(self, string: Shortening) -> np.ndarray:
+        """Which segments [segments] may move: the others hold, by the last certificate."""
+        return ~(string.held[1:] & string.held[:-1])
+
     def _holds(self, string: Shortening) -> bool:
         """Whether it is low enough to be certified, as far as it was seen."""
         held = HELD * string.margin * abs(string.limit) if self.differentiable else 0.0
-        return bool(string.seen["above"].max() <= held)
+        above = string.seen["above"][self._moving(string)[string.seen["segment"]]]
+        return bool(above.max() <= held)
 
     def _look(
         self, strings: list[Shortening], points: list[Params], places: list[Places]
@@ -297,7 +303,7 @@ class Shortener:
         ends = np.stack([losses[:-1], losses[1:]], axis=1)
         found = self.peaks(lefts, rights, string.limit, ends=ends)
         upper = found.maximum + found.change
-        string.loss_evals += int(found.losses[~(string.held[1:] & string.held[:-1])].sum())
+        string.loss_evals += int(found.losses[self._moving(string)].sum())
         string.loss_evals += int((~np.isnan(losses)).sum())
         beads, length = trees.count(string.points), paths.length(string.points)
         stuck = not self._holds(string)
