@@ -187,14 +187,14 @@ def test_a_batch_of_any_size_is_of_few_programs(configure):
     """Sizes are powers of four, and at most half of a call is padding."""
     configure(strategy="vmap", devices=1)
     squares, asked = each(lambda x: x**2), []
-    hold = squares.hold
+    put = squares._put
 
-    def watched(items, own=False):
-        held = hold(items, own)
+    def watched(items, some):
+        held = put(items, some)
         asked.append((len(held.slots), len(items)))
         return held
 
-    squares.hold = watched
+    squares._put = watched
     for count in range(1, 101):
         items = np.arange(float(count), dtype=np.float32)
         assert np.array_equal(squares(items), items**2)

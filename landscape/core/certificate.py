@@ -22,7 +22,6 @@ from landscape.core.segments import SegmentEvaluator, SegmentMaxima, along
 from landscape.core.settings import ADAPTIVE
 from landscape.core.trees import Params
 
-SHARE = 4  # of memory, for the points that are looked at in one call
 LOOKS = 64  # points of tiny models in one call: what a call costs is small beside them
 
 
@@ -81,12 +80,11 @@ class Segments:
 def _evaluated(
     by: devices.Each, lefts: Params, rights: Params, rows: np.ndarray, t: np.ndarray
 ) -> np.ndarray:
-    """What `by` makes of points at t [m] of segments [m], as many at once as memory allows."""
-    dtype = jax.tree.leaves(lefts)[0].dtype
-    bytes_each = 2 * sum(leaf[0].nbytes for leaf in lefts.values())
-    most = max(1, devices.memory() // SHARE // max(1, bytes_each))
+    """What `by` makes of points at t [m] of segments [m], a call's at a time: no more is copied."""
+    t = t.astype(jax.tree.leaves(lefts)[0].dtype)
+    most = by.at_once((lefts, rights, t), len(rows))
     found = [
-        by((*trees.items((lefts, rights), rows[part]), t[part].astype(dtype)))
+        by((*trees.seen((lefts, rights), rows[part]), t[part]))
         for part in (slice(at, at + most) for at in range(0, len(rows), most))
     ]
     return np.concatenate(found) if found else np.zeros(0)

@@ -187,12 +187,16 @@ class Held(NamedTuple):
     slots: np.ndarray
     counts: np.ndarray
 
-    def fetch(self, part: Callable[[Any], Any] = lambda items: items) -> Any:
-        """The items, or a part of their tree, as NumPy [n, ...] in their own order, not to be
-        changed."""
+    def fetch(
+        self,
+        part: Callable[[Any], Any] = lambda items: items,
+        some: Callable[[Any, np.ndarray], Any] = trees.items,
+    ) -> Any:
+        """The items, or a part of their tree, as NumPy [n, ...] in their own order; some: the
+        items of these numbers."""
         filled = np.flatnonzero(self.slots >= 0)
         back = filled[np.argsort(self.slots[filled])]
-        return trees.items(jax.device_get(part(self.items)), back)
+        return some(jax.device_get(part(self.items)), back)
 
 
 @jax.jit
@@ -293,7 +297,7 @@ class Each:
             if most > 2 * (total - start) and not exact_in_any_batch():
                 most >>= SIZES  # another call costs less than so much padding
             part = slice(start, start + most)
-            held = self.hold(trees.take(items, part))
+            held = self._put(trees.take(items, part), trees.seen)
             run = self._program(len(held.counts)).run
             found = held._replace(items=run(held.items, held.counts, *shared)).fetch()
             large.release()
@@ -329,17 +333,22 @@ class Each:
 
     def hold(self, items: Any, own: bool = False) -> Held:
         """Items [n, ...], no more than `at_once`, on the devices; own: in memory of their own."""
+        held = self._put(items, trees.items)
+        if own and large.in_use():  # a CPU's device works on what lies in a file where it lies
+            held = held._replace(items=jax.block_until_ready(_copied(held.items)))
+            large.release()
+        return held
+
+    def _put(self, items: Any, some: Callable[[Any, np.ndarray], Any]) -> Held:
+        """The same; some: the items of these numbers, which a CPU's device may work on in place."""
         total, places = trees.count(items), self._places_for(items)
         capacity = self._capacity(items, total, places)
         # item k goes to device k mod devices: neighbours, alike in cost, are spread
         slots = np.arange(capacity * places).reshape(capacity, -1).T.ravel()
         counts = (slots < total).reshape(places, -1).sum(1).astype(np.int32)
-        filled = trees.items(items, np.where(slots < total, slots, 0))
+        filled = some(items, np.where(slots < total, slots, 0))
         sharding = functools.partial(self._sharding, self._program(places).mesh)
         on_devices = jax.device_put(filled, jax.tree.map(sharding, filled))
-        if own and large.in_use():  # a CPU's device works on what lies in a file where it lies
-            on_devices = jax.block_until_ready(_copied(on_devices))
-            large.release()
         return Held(on_devices, np.where(slots < total, slots, -1), counts)
 
     def _sharding(self, mesh: Mesh, leaf: np.ndarray | jax.Array) -> NamedSharding:

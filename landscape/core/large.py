@@ -102,6 +102,15 @@ def fill(whole: np.ndarray, some: Callable[[slice], Any]) -> None:
         release()
 
 
+def gather(whole: np.ndarray, array: np.ndarray, index: np.ndarray) -> None:
+    """Write an array [n, ...] as the items of these numbers [n] of another, copied once."""
+    step = max(1, BLOCK // max(1, whole[:1].nbytes))
+    for first in range(0, len(whole), step):
+        part = slice(first, first + step)
+        np.take(array, index[part], 0, out=whole[part], mode="wrap")  # `raise` copies twice
+        release()
+
+
 def join(whole: np.ndarray, parts: Sequence[Any]) -> None:
     """Write an array as its parts [n, ...], one after the other."""
     if whole.nbytes <= BLOCK:

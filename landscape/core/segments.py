@@ -81,7 +81,7 @@ def along(
     """
     losses = np.full(trees.count(points), np.nan) if known is None else known.copy()
     if (new := np.isnan(losses)).any():
-        losses[new] = evaluate.at(trees.items(points, new))
+        losses[new] = evaluate.at(trees.seen(points, new))
     ends = np.stack([losses[:-1], losses[1:]], axis=1)
     lefts, rights = trees.take(points, slice(-1)), trees.take(points, slice(1, None))
     found = evaluate(lefts, rights, limit, only_below, ends)
@@ -109,7 +109,7 @@ class Memoized:
         found = {key: self._beads[key] for key in keys if key in self._beads}
         new = [bead for bead, key in enumerate(keys) if key not in found]
         if new:
-            losses = self._evaluate.at(trees.items(points, np.array(new))).tolist()
+            losses = self._evaluate.at(trees.seen(points, np.array(new))).tolist()
             fresh = {keys[bead]: loss for bead, loss in zip(new, losses, strict=True)}
             self._beads |= fresh
             found |= fresh
@@ -132,7 +132,7 @@ class Memoized:
         found = {k: memory[k][1] for k in keys if k in memory}
         if new:
             index = np.array(new)
-            left, right = trees.items((lefts, rights), index)
+            left, right = trees.seen((lefts, rights), index)
             own = None if ends is None else ends[index]
             fresh = self._evaluate(left, right, limit, only_below, own)
             for i, row in enumerate(index):

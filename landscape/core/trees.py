@@ -69,9 +69,16 @@ def items(tree: Any, index: np.ndarray) -> Any:
     copied = [leaf for leaf, part in zip(leaves, seen, strict=True) if part is None]
     new = empty(copied, len(index))
     for to, leaf in zip(new, copied, strict=True):
-        large.fill(to, lambda part, leaf=leaf: leaf[index[part]])
+        large.gather(to, np.asarray(leaf), index)
     rest = iter(new)
     return jax.tree.unflatten(kind, [next(rest) if part is None else part for part in seen])
+
+
+def seen(tree: Any, index: np.ndarray) -> Any:
+    """The items of these numbers of a NumPy tree [n, ...], not to be changed: parts of the same
+    arrays where they are evenly spaced, else copies."""
+    stretch = _stretch(index)
+    return items(tree, index) if stretch is None else take(tree, stretch)
 
 
 def _stretch(index: np.ndarray) -> slice | None:

@@ -69,7 +69,7 @@ class DescentState:
         """The same with all of it in the arrays, which are changed in place."""
         if self.held is None:
             return self
-        moved = self.held.fetch(lambda items: (items["params"], items["memory"]))
+        moved = self.held.fetch(lambda items: (items["params"], items["memory"]), trees.seen)
         for number, place in enumerate(self.who):
             trees.put((self.params, self.memory), place, trees.take(moved, number))
         return replace(self, held=None)
@@ -277,7 +277,7 @@ class Descender:
             before = descent.held
         else:
             descent = descent.settled()
-            before = self._advance.hold(trees.items(descent.arrays(), who), own=True)
+            before = self._advance.hold(trees.seen(descent.arrays(), who), own=True)
 
         def moved(steps: int) -> tuple[Held, Any]:
             after = self._advance.move(before, np.int32(steps))

@@ -40,8 +40,8 @@ def evaluate_new_segments(strings: list[String], evaluate: SegmentEvaluator, lim
     beads = _bead_losses([string for string, _ in pairs], evaluate)
     each = list(zip(pairs, beads, strict=True))
     found = evaluate(
-        trees.joined([trees.items(string.points, new) for string, new in pairs]),
-        trees.joined([trees.items(string.points, new + 1) for string, new in pairs]),
+        trees.joined([trees.seen(string.points, new) for string, new in pairs]),
+        trees.joined([trees.seen(string.points, new + 1) for string, new in pairs]),
         limit,
         only_below=True,
         ends=np.concatenate([np.stack([at[new], at[new + 1]], 1) for (_, new), at in each]),
@@ -75,7 +75,7 @@ def _bead_losses(strings: list[String], evaluate: SegmentEvaluator) -> list[np.n
     news = [np.flatnonzero(np.isnan(known)) for known in losses]
     if not any(map(len, news)):
         return losses
-    beads = [trees.items(string.points, new) for string, new in zip(strings, news, strict=True)]
+    beads = [trees.seen(string.points, new) for string, new in zip(strings, news, strict=True)]
     found = np.split(evaluate.at(trees.joined(beads)), np.cumsum(list(map(len, news)))[:-1])
     for string, known, new, at in zip(strings, losses, news, found, strict=True):
         known[new] = at
