@@ -1,5 +1,8 @@
 """The certificate that chooses its points, against fine grids."""
 
+import itertools
+
+import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
@@ -131,6 +134,18 @@ def test_a_curve_is_certified_from_few_points():
 def test_a_metric_that_goes_in_steps_is_looked_at_on_a_grid():
     landscape = landscape_of(lambda x: x[0] ** 2)._replace(differentiable_level=None)
     assert certify(line(0, 1), segment_evaluator(landscape, ADAPTIVE), 2.0).loss_evals[0] > 50
+
+
+def test_beads_are_evaluated_where_they_are_not_known():
+    """A spike that is narrower than what is looked at between beads, at one of them."""
+    spiked = landscape_of(lambda x: jnp.exp(-((x[0] - 0.5) ** 2) / 1e-6))
+    points = line(0, 0.25, 0.5, 0.75, 1)
+    evaluate, losses = segment_evaluator(spiked, ADAPTIVE), [0, 0, 1, 0, 0]
+    for mask in itertools.product([False, True], repeat=5):
+        known = np.where(mask, np.nan, losses)
+        found = certify(points, evaluate, 0.1, known)
+        assert found.maximum == 1 and not found.holds(0.1)
+        assert found.profile[found.profile[:, 0] == 0.5].tolist() == [[0.5, 1]]
 
 
 def test_a_bead_is_evaluated_once_for_both_of_its_segments():

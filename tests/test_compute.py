@@ -17,6 +17,7 @@ from landscape.core.landscape import bind
 from landscape.search.descend import Descender
 from landscape.stages.build import build_landscape
 from landscape.tasks.polynomial import polynomial
+from tests.compiled import compiled
 
 MODELS = 37
 TARGET = 0.1
@@ -195,8 +196,10 @@ def test_a_batch_of_any_size_is_of_few_programs(configure):
         return held
 
     squares._put = watched
-    for count in range(1, 101):
-        items = np.arange(float(count), dtype=np.float32)
-        assert np.array_equal(squares(items), items**2)
+    with compiled() as programs:
+        for count in range(1, 101):
+            items = np.arange(float(count), dtype=np.float32)
+            assert np.array_equal(squares(items), items**2)
+    assert len(programs) == 4
     assert {size for size, _ in asked} == {1, 4, 16, 64}
     assert all(size <= 2 * count for size, count in asked)

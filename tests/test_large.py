@@ -87,8 +87,22 @@ def test_items_of_small_arrays_are_their_own():
 
 def test_a_mask_is_as_good_as_numbers():
     points, mask = string(), np.array([True, False, False, True, True])
-    assert np.array_equal(trees.items(points, mask)["a"], points["a"][mask])
-    assert np.array_equal(trees.items(points, ~mask)["a"], points["a"][~mask])
+    for some in (trees.items, trees.seen):
+        assert np.array_equal(some(points, mask)["a"], points["a"][mask])
+        assert np.array_equal(some(points, ~mask)["a"], points["a"][~mask])
+
+
+def test_what_is_seen_is_copied_only_where_it_has_to_be():
+    points = string()
+    for index, shared in (([1, 2], True), ([0, 2, 4], True), ([3], True), ([0, 1, 3], False)):
+        some = trees.seen(points, np.array(index))
+        assert np.array_equal(some["a"], points["a"][index])
+        assert np.shares_memory(some["a"], points["a"]) == shared
+    turned = {"a": np.asfortranarray(points["a"])}
+    assert np.array_equal(trees.items(turned, np.array([3, 0]))["a"], points["a"][[3, 0]])
+    for some in (trees.items, trees.seen):
+        with pytest.raises(IndexError, match="of 5"):
+            some(points, np.array([1, 5]))
 
 
 def test_they_are_written_and_read_as_others(small_memory):

@@ -80,7 +80,21 @@ def _show_sweep(grid: Any, found: list[dict[str, Any]], runs_dir: str, as_json: 
         for one in found
     ]  # fmt: skip
     console.show_table(head, [*rows, ["all", "", "", *map(duration, whole.values()), ""]])
-    console.show(f"sweep directory  {directory}\n\n" + "\n".join(found[0]["notes"]))
+    console.show(f"sweep directory  {directory}\n\n" + "\n".join(_notes(found)))
+
+
+def _notes(found: list[dict[str, Any]]) -> list[str]:
+    """Those of all combinations, after those of some, which say of which."""
+    from landscape.config.sections import combination_name
+
+    common = [note for note in found[0]["notes"] if all(note in one["notes"] for one in found)]
+    own = [
+        f"{combination_name(one['values'])}: {note}"
+        for one in found
+        for note in one["notes"]
+        if note not in common
+    ]
+    return own + common
 
 
 def _networks(records: list[ModelRecord], settings: Config) -> list[str]:

@@ -188,8 +188,10 @@ def find_path(
             method is not made for the problem, or the optimizer not for the metric.
         TypeError: The parameters are not floats.
 
-    Programs that were compiled for a `Task` or a `Landscape` are kept for the next call with it, so
-    that many pairs of one task cost what they compute. A function is compiled anew each time.
+    Programs that were compiled for a `Task` or a `Landscape` are kept for the next call with the
+    same, so that many pairs of one task cost what they compute. So its functions and data must not
+    change between calls. The last four are kept, with their data. A function is compiled anew each
+    time.
 
     References:
         Freeman & Bruna 2017, Sec. 3.1 (DSS). The certificate: landscape/core/certificate.py.
@@ -198,7 +200,8 @@ def find_path(
         >>> found = find_path(loss, a, b, level=0.1)
         >>> found.status, found.normalized_length
     """
-    settings = Settings(grid, optimizer, learning_rate, max_steps_per_bead)
+    rate = None if learning_rate is None else float(learning_rate)
+    settings = Settings(grid, optimizer, rate, max_steps_per_bead)
     landscape, evaluate, descend, shortener, level_of = programs_of(
         problem, a, metric, split, settings
     )

@@ -16,7 +16,7 @@ from landscape.core import devices
 from landscape.core.certificate import segment_evaluator
 from landscape.core.devices import Each, each
 from landscape.core.landscape import Landscape
-from landscape.core.segments import Memoized
+from landscape.core.segments import Memoized, SegmentEvaluator
 from landscape.core.task import Task
 from landscape.search.beads import (
     LEVEL_OPTIMIZERS,
@@ -32,7 +32,7 @@ from landscape.search.tighten import TOLERANCE
 CHECK_EVERY = 10  # steps of a bead between two looks at its level
 LEARNING_RATE = 1e-3  # of `adam` and `sgd`, where none is given
 OPTIMIZERS = {"adam": optax.adam, "sgd": optax.sgd}
-KEPT = 8  # tasks, each with its settings, whose programs are kept
+KEPT = 4  # tasks, each with its settings, whose programs and data are kept
 
 
 class Settings(NamedTuple):
@@ -45,10 +45,14 @@ class Settings(NamedTuple):
 
 
 class Programs(NamedTuple):
-    """What a search of a landscape runs; level_of: points [n, ...] → losses [n]."""
+    """What a search of a landscape runs; level_of: points [n, ...] → losses [n].
+
+    Each search has an evaluator that remembers nothing of those before, so that its results and
+    what it counts do not depend on them.
+    """
 
     landscape: Landscape
-    evaluate: Memoized
+    evaluate: SegmentEvaluator
     descend: Descend
     shortener: Shortener
     level_of: Each
@@ -70,16 +74,21 @@ class _Same:
 def programs_of(
     problem: Problem, example: Tree, metric: str, split: str, settings: Settings
 ) -> Programs:
-    """The programs of a problem. Those of a task or a landscape are kept. A plain function may read
-    what has changed since, so its are made anew.
+    """The programs of a problem. Those of a task or a landscape are kept: these do not change. A
+    plain function may read what has changed since, so its programs are made anew; so are those of
+    an optimiser of optax, of which each is another.
 
     Raises:
         ValueError: As `as_landscape`, or the optimizer is not for the metric.
         TypeError: As `as_landscape`.
     """
-    if isinstance(problem, Task | Landscape):
-        return _kept(_Same(problem), metric, split, settings, devices.settings())
-    return _made(as_landscape(problem, example), settings)
+    named = not isinstance(settings.optimizer, optax.GradientTransformation)
+    if isinstance(problem, Task | Landscape) and named:
+        found = _kept(_Same(problem), metric, split, settings, devices.settings())
+    else:
+        found = _made(as_landscape(problem, example, metric, split), settings)
+    evaluate = Memoized(found.evaluate)
+    return found._replace(evaluate=evaluate, shortener=found.shortener.evaluated_by(evaluate))
 
 
 @functools.lru_cache(KEPT)
@@ -90,7 +99,7 @@ def _kept(
 
 
 def _made(landscape: Landscape, settings: Settings) -> Programs:
-    evaluate = Memoized(segment_evaluator(landscape, settings.grid))
+    evaluate = segment_evaluator(landscape, settings.grid)
     return Programs(
         landscape,
         evaluate,

@@ -340,7 +340,7 @@ class Each:
         return held
 
     def _put(self, items: Any, some: Callable[[Any, np.ndarray], Any]) -> Held:
-        """The same; some: the items of these numbers, which a CPU's device may work on in place."""
+        """`hold`, by `some` items of these numbers, which a CPU's device may work on in place."""
         total, places = trees.count(items), self._places_for(items)
         capacity = self._capacity(items, total, places)
         # item k goes to device k mod devices: neighbours, alike in cost, are spread

@@ -103,11 +103,14 @@ def fill(whole: np.ndarray, some: Callable[[slice], Any]) -> None:
 
 
 def gather(whole: np.ndarray, array: np.ndarray, index: np.ndarray) -> None:
-    """Write an array [n, ...] as the items of these numbers [n] of another, copied once."""
+    """Write an array [n, ...] as the items of these numbers [n] of another, which has them."""
     step = max(1, BLOCK // max(1, whole[:1].nbytes))
     for first in range(0, len(whole), step):
         part = slice(first, first + step)
-        np.take(array, index[part], 0, out=whole[part], mode="wrap")  # `raise` copies twice
+        if array.flags.c_contiguous:  # otherwise `take` copies all of it first
+            np.take(array, index[part], 0, out=whole[part], mode="clip")  # `raise` copies twice
+        else:
+            whole[part] = array[index[part]]
         release()
 
 

@@ -58,7 +58,7 @@ def items(tree: Any, index: np.ndarray) -> Any:
     """The items of these numbers, or where a mask is true, of a NumPy tree [n, ...]: copies, but
     parts of the same arrays where these are large and the items evenly spaced. Those are not to be
     changed."""
-    index = np.flatnonzero(index) if index.dtype == bool else index
+    index = _numbers(index, tree)
     leaves, kind = jax.tree.flatten(tree)
     stretch = _stretch(index)
     whole = large.is_large(len(index) * sum(leaf[:1].nbytes for leaf in leaves))
@@ -75,10 +75,20 @@ def items(tree: Any, index: np.ndarray) -> Any:
 
 
 def seen(tree: Any, index: np.ndarray) -> Any:
-    """The items of these numbers of a NumPy tree [n, ...], not to be changed: parts of the same
-    arrays where they are evenly spaced, else copies."""
+    """The items of these numbers, or where a mask is true, of a NumPy tree [n, ...], not to be
+    changed: parts of the same arrays where they are evenly spaced, else copies."""
+    index = _numbers(index, tree)
     stretch = _stretch(index)
     return items(tree, index) if stretch is None else take(tree, stretch)
+
+
+def _numbers(index: np.ndarray, tree: Any) -> np.ndarray:
+    """The numbers of items. Raises IndexError where there are not so many."""
+    if index.dtype == bool:
+        return np.flatnonzero(index)
+    if len(index) and not 0 <= index.min() <= index.max() < count(tree):
+        raise IndexError(f"item {index.min()} or {index.max()} of {count(tree)}")
+    return index
 
 
 def _stretch(index: np.ndarray) -> slice | None:

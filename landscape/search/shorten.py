@@ -15,6 +15,8 @@ length moves by less than the tolerance. Only a certified string is kept.
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 
 from landscape.core import large, paths, trees
@@ -82,6 +84,12 @@ class Shortener:
         self.losses = typical_losses(peaks.grid)
         self.differentiable = landscape.differentiable_level is not None
         self.looks = linearise_constraints(landscape)
+
+    def evaluated_by(self, peaks: SegmentEvaluator) -> Shortener:
+        """The same programs, with another evaluator of the same grid."""
+        other = copy.copy(self)
+        other.peaks = peaks
+        return other
 
     def start(
         self,

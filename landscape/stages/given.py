@@ -46,19 +46,24 @@ def measured(config: Config, landscape: Landscape) -> Iterator[tuple[Standing, A
             yield Standing(model, step, float(level_of(trees.stack([params]))[0])), params
 
 
+def levels_met(seen: Sequence[Standing], levels: Sequence[float]) -> dict[float, tuple[int, float]]:
+    """Where a network stands at each level that it is below: the first check point that is."""
+    met: dict[float, tuple[int, float]] = {}
+    for one in seen:
+        for level in levels:
+            if one.value <= level:
+                met.setdefault(level, (one.step, one.value))
+    return met
+
+
 def given_records(
     config: Config, seen: Sequence[Standing], against: Mapping[str, Given]
 ) -> list[ModelRecord]:
-    """A network stands at every level that it is below; of several check points, the first that
-    is. Its step is the check point's number."""
+    """The networks' records; their steps are the numbers of check points."""
     records, levels = [], config.levels.values
     for model, files in enumerate(config.train.files):
         own = [one for one in seen if one.model == model]
-        met: dict[float, tuple[int, float]] = {}
-        for one in own:
-            for level in levels:
-                if one.value <= level:
-                    met.setdefault(level, (one.step, one.value))
+        met = levels_met(own, levels)
         record = model_record(model, len(files) - 1, own[-1].value, met, levels)
         records.append(replace(record, given=against.get(files[-1])))
     return records

@@ -25,7 +25,13 @@ from landscape.stages.build import (
 )
 from landscape.stages.descents import TrainContext, descend
 from landscape.stages.endpoints import check_endpoints
-from landscape.stages.given import Standing, comparisons, given_records, measured
+from landscape.stages.given import (
+    Standing,
+    comparisons,
+    given_records,
+    levels_met,
+    measured,
+)
 from landscape.stages.initial import initial_values
 from landscape.stages.inputs import check_start
 from landscape.stages.met import keep_end, missed
@@ -113,17 +119,16 @@ def _measure(
     """Keep networks trained elsewhere where they first meet a level."""
     files, levels = config.train.files, config.levels.values
     seen: list[Standing] = []
-    kept: set[tuple[int, float]] = set()
+    worst = -np.inf
     for one, params in measured(config, landscape):
         model, step, value = one
         if len(files[model]) > 1 and np.isfinite(value):
             run.append_history([Line(model=model, step=step, value=value)])
-        for level in levels:
-            if value <= level and (model, level) not in kept:
-                kept.add((model, level))
-                keep_end(run, model, level, params, step, value)
         seen.append(one)
-        worst = max(other.value for other in seen)
+        for level, at in levels_met([s for s in seen if s.model == model], levels).items():
+            if at == (step, value):
+                keep_end(run, model, level, params, step, value)
+        worst = max(worst, value)
         progress("measuring", len(seen), sum(map(len, files)), worst=worst)
     return given_records(config, seen, against)
 

@@ -97,6 +97,7 @@ def fake(monkeypatch):
     devices = SimpleNamespace(model_dump=lambda mode: {"devices": 2})
     config = SimpleNamespace(connect=section, measure=measuring, compute=devices)
     fake = SimpleNamespace(calls=[], rows=[row()], tree=[], strings=[], sweep=None, measures={})
+    fake.swept = [["at most"]] * 2
     fake.report = {"runs": [{}], "levels": [level()], "claims": [], "against": [], "notes": []}
     fake.report["best_known"] = []
     fake.report |= {"alignments": [], "topology": []}
@@ -164,7 +165,9 @@ def fake(monkeypatch):
         "stages.verify": {"verify": stage("verify", lambda: fake.strings)},
         "stages.check": {
             "check": stage("check", lambda: estimates),
-            "check_sweep": stage("check_sweep", lambda: [swept] * 2),
+            "check_sweep": stage(
+                "check_sweep", lambda: [swept | {"notes": notes} for notes in fake.swept]
+            ),
         },
         "report.figures.plane": {
             "write_plane": lambda run, name: [f"runs/r/planes/{name}.svg"],

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from lscape_cli.check import duration, size
+from lscape_cli.check import _networks, duration, size
 from lscape_cli.main import main
 
 from landscape.stages.judged import Verdict
@@ -24,6 +24,7 @@ from landscape.store.records.measures import (
     StringMeasure,
     TopMeasure,
 )
+from landscape.store.records.models import Met, ModelRecord
 from landscape.store.records.strings import BarrierRecord, TreeRecord
 from tests import pages
 from tests.cli.commands import (
@@ -367,6 +368,31 @@ def test_check(fake):
         assert said in done.stdout
     found = json.loads(lscape("check", "c.yaml", "--json").stdout)
     assert found["parameters"] == 2410 and found["config"] == {"seed": 0}
+
+
+def test_check_says_where_networks_stand(fake):
+    files = (("a.pt",), ("b-1.pt", "b-2.pt"))
+    config = SimpleNamespace(
+        train=SimpleNamespace(files=files), levels=SimpleNamespace(metric="loss")
+    )
+    met = Met(level=1.0, status="REACHED", step=0, value=0.5)
+    missed = Met(level=0.1, status="LEVEL_NOT_REACHED", step=None, value=None)
+    records = [
+        ModelRecord(model=model, status=status, steps=0, value=value, levels=levels)
+        for model, status, value, levels in (
+            (0, "TRAINED", 0.5, [met, missed]), (1, "NON_FINITE", None, [missed]),
+        )
+    ]  # fmt: skip
+    assert _networks(records, config) == [
+        "a.pt: loss 0.5; reaches 1",
+        "b-2.pt: loss non-finite; reaches no level",
+    ]
+
+
+def test_check_of_a_sweep_says_what_is_said_of_some(fake):
+    fake.sweep = SimpleNamespace()
+    fake.swept = [["at most"], ["at most", "model 1 did not reach 0.1"]]
+    assert "hidden [8]: model 1 did not reach 0.1" in lscape("check", "c.yaml").stdout
 
 
 def test_check_of_a_sweep(fake):
