@@ -10,6 +10,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from lscape_cli.check import _networks, duration, size
@@ -372,17 +373,16 @@ def test_check(fake):
 
 def test_check_says_where_networks_stand(fake):
     files = (("a.pt",), ("b-1.pt", "b-2.pt"))
-    config = SimpleNamespace(
+    config: Any = SimpleNamespace(
         train=SimpleNamespace(files=files), levels=SimpleNamespace(metric="loss")
     )
     met = Met(level=1.0, status="REACHED", step=0, value=0.5)
     missed = Met(level=0.1, status="LEVEL_NOT_REACHED", step=None, value=None)
+    stands: list[Any] = [(0, "TRAINED", 0.5, [met, missed]), (1, "NON_FINITE", None, [missed])]
     records = [
         ModelRecord(model=model, status=status, steps=0, value=value, levels=levels)
-        for model, status, value, levels in (
-            (0, "TRAINED", 0.5, [met, missed]), (1, "NON_FINITE", None, [missed]),
-        )
-    ]  # fmt: skip
+        for model, status, value, levels in stands
+    ]
     assert _networks(records, config) == [
         "a.pt: loss 0.5; reaches 1",
         "b-2.pt: loss non-finite; reaches no level",
