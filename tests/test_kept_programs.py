@@ -1,4 +1,4 @@
-"""A second search of a task compiles nothing. A function is read anew."""
+"""A second search of a task compiles nothing. A function is read at each."""
 
 from typing import Any
 
@@ -63,7 +63,7 @@ def test_other_settings_are_other_programs():
     assert adam.grad_evals != single.grad_evals
 
 
-def test_a_function_is_read_anew(monkeypatch):
+def test_a_function_is_read_at_each_call(monkeypatch):
     before = search(ring, ENDS[:2])
     monkeypatch.setitem(RADIUS, "now", 1.1)
     after = search(ring, ENDS[:2])

@@ -156,6 +156,11 @@ def find_path(
 ) -> PathResult:
     """Look for a path between two points on which the loss stays below a level.
 
+    Programs that were compiled for a `Task` or a `Landscape` are kept for the next call with the
+    same, so that many pairs of one task cost what they compute. So its functions and data must not
+    change between calls. The last four are kept, with their data. A function is compiled at each
+    call.
+
     Args:
         problem: A differentiable loss of a pytree, a `Task`, or a bound `Landscape`.
         a: Parameters, any pytree of floats.
@@ -187,11 +192,6 @@ def find_path(
         ValueError: The parameters do not fit the problem, the level cannot be approached, the
             method is not made for the problem, or the optimizer not for the metric.
         TypeError: The parameters are not floats.
-
-    Programs that were compiled for a `Task` or a `Landscape` are kept for the next call with the
-    same, so that many pairs of one task cost what they compute. So its functions and data must not
-    change between calls. The last four are kept, with their data. A function is compiled anew each
-    time.
 
     References:
         Freeman & Bruna 2017, Sec. 3.1 (DSS). The certificate: landscape/core/certificate.py.

@@ -75,8 +75,8 @@ def programs_of(
     problem: Problem, example: Tree, metric: str, split: str, settings: Settings
 ) -> Programs:
     """The programs of a problem. Those of a task or a landscape are kept: these do not change. A
-    plain function may read what has changed since, so its programs are made anew; so are those of
-    an optimiser of optax, of which each is another.
+    plain function may read what has changed since, so its programs are made at each call; so are
+    those of an optimiser of optax, of which each is another.
 
     Raises:
         ValueError: As `as_landscape`, or the optimizer is not for the metric.

@@ -141,19 +141,6 @@ def test_what_is_not_below_the_level_is_not_shortened():
         ls.shorten(ring, {"x": np.array([[1.0, 0], [-1, 0]])}, level=0.1, **FAST)
 
 
-def test_the_second_search_compiles_no_loss_anew():
-    traces = []
-
-    def loss(params):
-        traces.append(1)
-        return ring(params)
-
-    landscape = ls.bind(ls.energy_task(loss, lambda key: A))
-    ls.certify(landscape, {"x": jnp.stack([A["x"], B["x"]])}, level=0.01)
-    before = len(traces)
-    assert before > 0
-
-
 def test_a_result_shows_itself(found):
     assert repr(found).startswith("<PathResult CONNECTED level 0.01")
     html = found._repr_html_()
