@@ -10,14 +10,12 @@ from jax.flatten_util import ravel_pytree
 from scipy.sparse.linalg import LinearOperator, eigsh
 
 from landscape.core import devices
-from landscape.core.landscape import HessianTarget, bind
+from landscape.core.landscape import bind
 from landscape.core.task import energy_task
 from landscape.measures.curvature import classify_peak, curvatures
 from landscape.measures.hessian import (
     SHARE_OF_BASIS,
     Hessian,
-    in_parts,
-    intermediate_bytes,
     lanczos_steps,
 )
 from landscape.measures.spectrum import spectrum, whole_spectrum
@@ -166,24 +164,6 @@ def test_samples_in_parts_are_all_samples(network, monkeypatch):
     parted = Hessian(landscape)
     np.testing.assert_allclose(parted.products(point, vector), whole, rtol=1e-9, atol=1e-14)
     assert parted.gradients(point)[0] == pytest.approx(value)
-
-
-def test_a_part_is_small_enough(monkeypatch):
-    seen = []
-
-    def function(w, data):
-        seen.append(data.shape)
-        return jnp.tanh(data @ w).mean()
-
-    shape = jax.ShapeDtypeStruct((10,), jnp.float32)
-    data = jnp.ones((1000, 10))
-    bytes_of = intermediate_bytes(function, shape, jax.ShapeDtypeStruct((100, 10), jnp.float32))
-    assert 2 * 400 <= bytes_of <= 3 * 400
-    monkeypatch.setattr(devices, "memory", lambda: 8 * 8 * 90)
-    summed = in_parts(function, HessianTarget("loss", function, data, True, False), shape)
-    seen.clear()
-    assert float(summed(jnp.ones(10))) == pytest.approx(float(jnp.tanh(10.0)))
-    assert {count for count, _ in seen} == {90, 10}
 
 
 def test_a_mean_absolute_error_by_differences(float64):

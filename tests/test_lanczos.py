@@ -27,7 +27,10 @@ class Known:
         self.random = np.random.default_rng(seed)
         self.eigenvalues = np.sort(eigenvalues)
         size = len(eigenvalues)
-        basis = np.linalg.qr(self.random.normal(size=(size, size)))[0]
+        basis = np.linalg.qr(self.random.normal(size=(size, size)))[0].astype(np.longdouble)
+        # orthogonal to more digits than the type has, or the matrix has other eigenvalues (Björck
+        # and Bowie 1971, the first order)
+        basis = basis @ (3 * np.eye(size) - basis.T @ basis) / 2
         matrix = (basis * self.eigenvalues) @ basis.T
         self.matrix = ((matrix + matrix.T) / 2).astype(dtype)
         self.rounding = 10 * float(np.finfo(dtype).eps)

@@ -28,6 +28,7 @@ TINY_BYTES = 2**20  # up to which models share a call on a CPU, for the call's o
 TINY_MODELS = 8
 ACCELERATOR_MODELS = 1024
 SIZES = 2  # bits from one size of a batch to the next: each size is compiled
+CACHED = 32 * 2**20  # as `parts.intermediate_bytes` counts, of which XLA fuses most away
 CALL_SECONDS = 1.0
 MOST_STEPS = 2**20
 
@@ -171,6 +172,12 @@ def _mesh_shape() -> tuple[int, int]:
 def loops_slow_convolutions() -> bool:
     """Whether XLA's own convolution crawls inside a compiled loop (jax issue 12868)."""
     return jax.devices()[0].platform == "cpu"
+
+
+def cached_bytes() -> int | None:
+    """Of what is computed on the way to a gradient, how much stays near a CPU's core; None where
+    memory is as quick for all of it."""
+    return CACHED if jax.devices()[0].platform == "cpu" else None
 
 
 def descending() -> AbstractContextManager[None]:

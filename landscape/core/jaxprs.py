@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
+import jax
 from jax.extend import core
 
 Where = tuple[int, ...]  # the equation's number, and of those that it is inside of, before it
+
+
+def equations(jaxpr: Any) -> Iterator[Any]:
+    """Those of a jaxpr, and of all that are inside."""
+    for equation in jaxpr.eqns:
+        yield equation
+        for inner in jax.tree.leaves(
+            list(equation.params.values()), is_leaf=lambda x: hasattr(x, "eqns")
+        ):
+            if hasattr(inner := getattr(inner, "jaxpr", inner), "eqns"):
+                yield from equations(inner)
 
 
 def called(equation: Any) -> core.ClosedJaxpr | None:

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from landscape.core import trees
+from landscape.core.parts import sample_mean
 from landscape.core.state import Policy, Variables
 from landscape.core.task import (
     Axes,
@@ -25,6 +26,8 @@ from landscape.core.task import (
     samples_of,
 )
 from landscape.core.trees import Params
+
+FEW = 4  # samples that tell whether a metric is a mean over them
 
 
 class BoundMargins(NamedTuple):
@@ -107,6 +110,8 @@ class Landscape(NamedTuple):
         origin: The task's.
         symmetries: The task's.
         margins: The task's, of the level's metric.
+        taken_apart: params → the level's metric over a few samples, and the mean of what each of
+            these gives alone, where the task says that the two are the same.
     """
 
     init: Callable[[jax.Array], Params]
@@ -132,6 +137,7 @@ class Landscape(NamedTuple):
     origin: BoundOrigin | None = None
     symmetries: tuple[Mapping[str, int | tuple[int, ...]], ...] | None = None
     margins: BoundMargins | None = None
+    taken_apart: Callable[[Params], tuple[Scalar, Scalar]] | None = None
 
     def __repr__(self) -> str:
         count = f"{trees.size(self.shapes):,} parameters in {len(self.shapes)} arrays"
@@ -234,8 +240,15 @@ def bind(
         value, carry = task.loss(given(params), carry, batch, key)
         return _at_least_float32(value), carry
 
+    def mean_of(data: Batch) -> Callable[[Any], Scalar]:
+        if metric in task.sample_means and metric in task.differentiable:
+            return sample_mean(measure, data)
+        return lambda point: measure(point, data)
+
+    of_level, of_training = mean_of(measured), mean_of(drawn)
+
     def level(params: Params) -> Scalar:
-        return _at_least_float32(measure(at(params), measured))
+        return _at_least_float32(of_level(at(params)))
 
     def double_level(params: Params) -> Scalar:
         few = {name: shape for name, shape in own.items() if shape.dtype.itemsize < 4}
@@ -245,7 +258,7 @@ def bind(
         return measure(whole, measured)
 
     def descent(params: Params) -> Scalar:
-        return _at_least_float32(measure(at(params), drawn))
+        return _at_least_float32(of_training(at(params)))
 
     def by_sample(params: Params) -> tuple[jax.Array, Params]:
         def one(sample: Batch) -> Any:
@@ -253,6 +266,11 @@ def bind(
             return jax.value_and_grad(lambda p: _at_least_float32(measure(at(p), alone)))(params)
 
         return jax.vmap(one)(drawn)
+
+    def taken_apart(params: Params) -> tuple[Scalar, Scalar]:
+        point, few = at(params), trees.take(measured, slice(0, FEW))
+        alone = [measure(point, trees.take(few, slice(i, i + 1))) for i in range(samples_of(few))]
+        return _at_least_float32(measure(point, few)), jnp.stack(alone).astype(float).mean()
 
     def predict(params: Params, data: Batch) -> jax.Array:
         assert task.outputs is not None
@@ -313,6 +331,7 @@ def bind(
         origin,
         task.symmetries,
         margins,
+        taken_apart if metric in task.sample_means else None,
     )
 
 

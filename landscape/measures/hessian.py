@@ -18,6 +18,7 @@ import optax
 from landscape.core import devices, trees
 from landscape.core.devices import each
 from landscape.core.landscape import HessianTarget, Landscape
+from landscape.core.parts import in_parts, samples_within
 from landscape.core.task import Batch
 from landscape.core.trees import Params
 
@@ -25,70 +26,17 @@ DIFFERENCE = 1e-3  # of ‖θ‖, at least: half the way between the gradients o
 SHARE_OF_BASIS = 2  # memory's part for the Lanczos vectors that are held at once
 SHARE_OF_SAMPLES = 8  # and for what the samples of one call go through
 NOISE = 10  # times the rounding error: the noise floor of a gradient or a product
-TRIED = 32, 64  # samples, to see what a sample costs
 
 
-def intermediate_bytes(function: Callable[..., Any], *shapes: Any) -> int:
-    """The bytes of all that a function computes on its way, an upper bound of what it holds."""
-
-    def total(jaxpr: Any) -> int:
-        size = 0
-        for equation in jaxpr.eqns:
-            size += sum(
-                int(np.prod(out.aval.shape)) * out.aval.dtype.itemsize
-                for out in equation.outvars
-                if hasattr(out.aval, "dtype") and hasattr(out.aval.dtype, "itemsize")
-            )
-            for inner in jax.tree.leaves(
-                list(equation.params.values()), is_leaf=lambda x: hasattr(x, "eqns")
-            ):
-                inner = getattr(inner, "jaxpr", inner)
-                size += total(inner) if hasattr(inner, "eqns") else 0
-        return size
-
-    return total(jax.make_jaxpr(function)(*shapes).jaxpr)
-
-
-def in_parts(
+def _in_parts(
     function: Callable[[Any, Batch], Any], curved: HessianTarget, item: Any
 ) -> Callable[[Any], Any]:
-    """`function(item, data)`, a mean over samples, as the weighted mean over parts of the data that
-    need no more than their share of the memory."""
-    leaves = jax.tree.leaves(curved.data)
-    samples = len(leaves[0]) if leaves else 0
-
-    def of(count: int) -> Any:
-        return jax.tree.map(
-            lambda x: jax.ShapeDtypeStruct((count, *x.shape[1:]), x.dtype), curved.data
-        )
-
-    if not curved.sample_mean or samples <= TRIED[1]:
+    """`function(item, data)` on parts of the data that need no more than their share of the memory,
+    where the target is a mean over samples."""
+    if not curved.sample_mean:
         return lambda item: function(item, curved.data)
-    few, more = (intermediate_bytes(function, item, of(count)) for count in TRIED)
-    a_sample = max(1, (more - few) // (TRIED[1] - TRIED[0]))
-    part = int(max(1, min(samples, devices.memory() // SHARE_OF_SAMPLES // a_sample)))
-    if part == samples:
-        return lambda item: function(item, curved.data)
-    whole = samples // part
-    parts = jax.tree.map(
-        lambda x: x[: whole * part].reshape(whole, part, *x.shape[1:]), curved.data
-    )
-    rest = trees.take(curved.data, slice(whole * part, None))
-
-    def summed(item: Any) -> Any:
-        zero = jax.tree.map(jnp.zeros_like, jax.eval_shape(function, item, trees.take(parts, 0)))
-
-        def add(total: Any, data: Batch) -> tuple[Any, None]:
-            found = function(item, data)
-            return jax.tree.map(lambda t, x: t + x * (part / samples), total, found), None
-
-        total, _ = jax.lax.scan(add, zero, parts)
-        if whole * part < samples:
-            share = 1 - whole * part / samples
-            total = jax.tree.map(lambda t, x: t + share * x, total, function(item, rest))
-        return total
-
-    return summed
+    most = devices.memory() // SHARE_OF_SAMPLES
+    return in_parts(function, curved.data, samples_within(most, function, item, curved.data))
 
 
 class Hessian:
@@ -149,8 +97,8 @@ class Hessian:
             return jax.tree.map(lambda a, b: (a - b) / (2 * scale), up, down)
 
         every = dict(landscape.shapes)
-        self._gradients = each(in_parts(value_and_grad, curved, every))
-        self._products = each(in_parts(product, curved, (every, dict(self.shapes))))
+        self._gradients = each(_in_parts(value_and_grad, curved, every))
+        self._products = each(_in_parts(product, curved, (every, dict(self.shapes))))
 
     @property
     def facts(self) -> dict[str, Any]:

@@ -31,7 +31,7 @@ from landscape.stages.endpoints import check_endpoints
 from landscape.stages.footprint import footprint
 from landscape.stages.given import comparisons, given_records, measured
 from landscape.stages.initial import initial, initial_values
-from landscape.stages.inputs import check_start
+from landscape.stages.inputs import check_means, check_start
 from landscape.stages.met import missed
 from landscape.stages.optimizer import build_optimizer
 from landscape.stages.plane import GRID
@@ -75,6 +75,7 @@ def _checked(config: Config, progress: Progress) -> dict[str, Any]:
     check_endpoints(config, landscape)
     by = bead_optimizer(config, landscape)
     check_hypotheses(config, landscape)
+    check_means(config, landscape)
     seen = [one for one, _ in measured(config, landscape)]
     given = given_records(config, seen, comparisons(config, landscape))
     progress("measuring", 1, 5)

@@ -13,6 +13,7 @@ from jax.interpreters.partial_eval import dce_jaxpr
 
 from landscape.config.load import Config
 from landscape.core import trees
+from landscape.core.devices import each
 from landscape.core.landscape import Landscape, unequal_samples
 from landscape.core.state import look_like_state
 from landscape.core.task import Task
@@ -24,6 +25,7 @@ GROWS = re.compile(
 )
 TURNED = re.compile(r"\s*(1\s*)?[-−]|.*(minus|neg)", re.I)
 DOCUMENT = "docs/networks.md"
+AS_ROUNDED, MOST_ROUNDED = 1e3, 0.1  # times the rounding error of one number, and at most
 SHOWN = 6  # names in a message
 
 
@@ -94,6 +96,29 @@ def check_start(config: Config, landscape: Landscape, values: np.ndarray) -> str
         f"{said}. If '{metric}' grows as models get better, give levels of one that falls, such as "
         "its negative; if it falls, ask for a lower level, too, or have the task say so by "
         "higher_is_better=()",
+    )
+
+
+def check_means(config: Config, landscape: Landscape) -> None:
+    """Raise ConfigError where the level's metric is no mean over samples, and the task says so."""
+    if landscape.taken_apart is None:
+        return
+    point = jax.device_get(landscape.init(jax.random.key(0)))
+    try:
+        together, alone = (
+            float(value[0]) for value in each(landscape.taken_apart)(trees.stack([point]))
+        )
+    except Exception as error:
+        message = f"raised {type(error).__name__}{raised_at(error)}, given one sample: {error}"
+        raise config.problem(config.task_key, f"'{config.levels.metric}' {message}") from error
+    rounded = min(AS_ROUNDED * landscape.epsilon, MOST_ROUNDED)
+    if abs(together - alone) <= rounded * max(abs(together), abs(alone), 1):
+        return
+    raise config.problem(
+        config.task_key,
+        f"'{config.levels.metric}' is among the task's `sample_means`, but over a few samples it "
+        f"is {together:.6g}, and the mean of what each of these gives alone is {alone:.6g}. If it "
+        f"is no mean over samples, leave it out of `sample_means` ({DOCUMENT})",
     )
 
 

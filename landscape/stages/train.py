@@ -33,7 +33,7 @@ from landscape.stages.given import (
     measured,
 )
 from landscape.stages.initial import initial_values
-from landscape.stages.inputs import check_start
+from landscape.stages.inputs import check_means, check_start
 from landscape.stages.met import keep_end, missed
 from landscape.stages.train_tasks import hand_out
 from landscape.stages.twins import check_permutation
@@ -76,6 +76,7 @@ def train(config: Config, runs_dir: str | Path = "runs", progress: Progress = si
     check_endpoints(config, landscape)  # mistakes are to be found first, those in files before all
     bead_optimizer(config, landscape)
     check_hypotheses(config, landscape)
+    check_means(config, landscape)
     if not config.train.files:
         check_differentiable(config, trained)
         values = initial_values(config, landscape, range(config.train.models))

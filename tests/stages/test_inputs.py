@@ -295,6 +295,45 @@ def test_function_lengths_over_arrays_of_different_lengths_are_over_all_data():
     assert found.length == pytest.approx(3 * 2.5) and found.samples == 4  # √(25/4) for each unit
 
 
+MEANS = """
+import jax.numpy as jnp
+from landscape import Task
+
+def make(alone: bool = True):
+    def squares(p, d):
+        if not alone and len(d) == 1:
+            raise ValueError("two samples are the least")
+        return ((p["w"] - d) ** 2).mean()
+    metric = {"loss": squares, "rmse": lambda p, d: jnp.sqrt(squares(p, d)),
+              "with_decay": lambda p, d: squares(p, d) + 0.1 * p["w"] ** 2}
+    return Task(init=lambda key: {"w": jnp.ones(())}, loss=lambda p, c, b, k: (squares(p, b), c),
+                metrics=metric, sample_means=tuple(metric), differentiable=tuple(metric),
+                data={"train": jnp.linspace(0.0, 1.0, 9)})
+"""
+
+
+@pytest.mark.parametrize(
+    "task, metric, said",
+    [
+        ({}, "loss", None),
+        ({}, "with_decay", None),
+        ({}, "rmse", "over a few samples it is 0.824432, and the mean .* is 0.8125"),
+        ({"alone": False}, "loss", "given one sample: two samples are the least"),
+    ],
+)
+def test_what_is_no_mean_over_samples_is_not_taken_for_one(factory, tmp_path, task, metric, said):
+    spec = {"factory": f"{factory(MEANS)}:make", **task}
+    levels = {"values": [0.5], "metric": metric}
+    config = config_from({"task": spec, "train": {"max_steps": 20}, "levels": levels})
+    for stage in check, lambda config: train(config, tmp_path / "runs"):
+        if said is None:
+            stage(config)
+        else:
+            with pytest.raises(ConfigError, match=f"task.factory: '{metric}' .*{said}"):
+                stage(config)
+            assert not (tmp_path / "runs").exists()
+
+
 # -- the direction of a metric ---------------------------------------------------------------------
 
 SCORES = '''
