@@ -46,9 +46,13 @@ class Segments:
         self._margins = each(margins, LOOKS)
 
     def at(self, points: Params) -> np.ndarray:
-        count = trees.count(points)
         if self._counted is not None:
-            return np.full(count, np.nan)
+            return np.full(trees.count(points), np.nan)
+        return self.level_at(points)
+
+    def level_at(self, points: Params) -> np.ndarray:
+        """The level's metric [n] at points [n, ...], inf where it is not finite."""
+        count = trees.count(points)
         return _finite(_evaluated(self._level, points, points, np.arange(count), np.zeros(count)))
 
     def __call__(

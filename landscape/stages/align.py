@@ -47,8 +47,8 @@ def align(
         raise RunError(f"{run.directory}: training is not finished; `lscape train` resumes it")
     pairs = pair_list(config.connect.pairs, config.train.models)
     landscape = build_landscape(config, progress)
-    models = EndPoints(run, config, landscape)
     evaluate = segment_evaluator(landscape, config.connect.grid)
+    models = EndPoints(run, config, landscape, evaluate.level_at)
     alignments = Alignments(run, config, landscape, models, evaluate)
     ready = [
         (level, pair)

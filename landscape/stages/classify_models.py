@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from landscape.core.certificate import segment_evaluator
 from landscape.measures.barrier_bounds import barrier_lower_bounds
 from landscape.stages.build import Progress, build_landscape, config_of, silent
 from landscape.stages.context import EndPoints
@@ -26,7 +27,8 @@ def classify_models(run: Run, progress: Progress = silent) -> list[LowerBoundRec
         found, ends = barrier_lower_bounds(landscape), None
         records = []
         for wall in found:
-            ends = ends or EndPoints(run, config, landscape)
+            evaluate = segment_evaluator(landscape, config.connect.grid)
+            ends = ends or EndPoints(run, config, landscape, evaluate.level_at)
             sides = [
                 Side(model=model, level=level, side=wall.side(ends.params(model, level)))
                 for model in range(config.train.models)

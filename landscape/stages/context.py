@@ -11,10 +11,10 @@ import numpy as np
 from landscape.config.load import Config
 from landscape.core import devices, trees
 from landscape.core.certificate import segment_evaluator
-from landscape.core.devices import each
 from landscape.core.landscape import Landscape
 from landscape.core.level import LevelSpec
 from landscape.core.segments import Memoized
+from landscape.core.trees import Params
 from landscape.measures.function_space import FunctionLength, make_function_length
 from landscape.methods.registry import load_method
 from landscape.search.budget import within
@@ -129,16 +129,17 @@ def connect_context(
         )
     check_hypotheses(config, landscape)
     optimizer = bead_optimizer(config, landscape)
+    segments = segment_evaluator(landscape, settings.grid)
     problem = Problem(
         landscape,
-        Memoized(segment_evaluator(landscape, settings.grid)),
+        Memoized(segments),
         functools.cache(build_beads(config, landscape, optimizer)),
         config.seed if settings.seed is None else settings.seed,
         None if settings.budget is None else GRADIENT * settings.budget,
     )
     shortener = Shortener(landscape, problem.evaluate, TOLERANCE)
     group = group_size(trees.size(landscape.shapes), config)
-    end_points = EndPoints(run, config, landscape)
+    end_points = EndPoints(run, config, landscape, segments.level_at)
     alignments = Alignments(run, config, landscape, end_points, problem.evaluate)
     return ConnectContext(
         run, config, name, problem, shortener, optimizer, end_points, alignments, group,
@@ -154,9 +155,18 @@ def group_size(parameters: int, config: Config) -> int:
 
 
 class EndPoints:
-    """The end points of a run, checked against the losses recorded for them."""
+    """The end points of a run, checked against the losses recorded for them.
 
-    def __init__(self, run: Run, config: Config, landscape: Landscape) -> None:
+    level_at: the level's metric [n] at points [n, ...].
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        config: Config,
+        landscape: Landscape,
+        level_at: Callable[[Params], np.ndarray],
+    ) -> None:
         self._run, self._landscape = run, landscape
         self.records = {record.model: record for record in run.models()}
         self._reached = {
@@ -165,7 +175,7 @@ class EndPoints:
             for entry in record.levels
             if entry.status == "REACHED"
         }
-        self._check(config)
+        self._check(config, level_at)
 
     def reached(self, model: int, level: float) -> bool:
         return (model, level) in self._reached
@@ -178,9 +188,8 @@ class EndPoints:
         path = self._run.model_file(model, level)
         return check_and_cast_params(load_arrays(path)[0], self._landscape, path)
 
-    def _check(self, config: Config) -> None:
+    def _check(self, config: Config, level_at: Callable[[Params], np.ndarray]) -> None:
         """The task must still give what it gave in training: code and data can change."""
-        level_of = each(self._landscape.level)
         for model in range(config.train.models):
             mine = sorted(self.levels(model))
             if not mine:
@@ -189,7 +198,7 @@ class EndPoints:
             arrays, record = load_arrays(path)
             recorded = checked(EndPoint, record, path).value
             params = check_and_cast_params(arrays, self._landscape, path)
-            value = float(level_of(trees.stack([params]))[0])
+            value = float(level_at(trees.stack([params]))[0])
             if not np.isclose(value, recorded, rtol=1e-3, atol=1e-6):
                 raise RunError(
                     f"{path}: the task now gives {value:.6g} where {recorded:.6g} was "

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import numpy as np
 
 from landscape.config.load import Config
-from landscape.core import trees
+from landscape.core import devices, trees
 from landscape.core.devices import Each, each
 from landscape.core.keys import key_data
 from landscape.core.landscape import Landscape
@@ -22,20 +23,15 @@ def initial(config: Config, landscape: Landscape, numbers: Sequence[int]) -> dic
 
 
 def initialiser(landscape: Landscape) -> Each:
-    """A key's data → a model."""
-    return each(
-        lambda key: landscape.init(jax.random.wrap_key_data(key)),
-        made=trees.nbytes(landscape.shapes),
-    )
+    """A key's data → a model; the same for the same landscape, which compiles it once."""
+    return _initialiser(landscape.init, trees.nbytes(landscape.shapes), devices.settings())
 
 
-def initial_values(config: Config, landscape: Landscape, numbers: Sequence[int]) -> np.ndarray:
-    """The level's metric [n] of the models of these numbers before training."""
-
-    def value(key: jax.Array) -> jax.Array:
-        return landscape.level(landscape.init(jax.random.wrap_key_data(key)))
-
-    return each(value, made=trees.nbytes(landscape.shapes))(_keys(config, numbers))
+@functools.lru_cache(maxsize=1)
+def _initialiser(
+    init: Callable[[jax.Array], trees.Params], made: int, settings: devices.Settings
+) -> Each:
+    return each(lambda key: init(jax.random.wrap_key_data(key)), made=made)
 
 
 def _keys(config: Config, numbers: Sequence[int]) -> np.ndarray:

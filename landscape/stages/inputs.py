@@ -6,6 +6,7 @@ import logging
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -17,6 +18,7 @@ from landscape.core.devices import each
 from landscape.core.landscape import Landscape, unequal_samples
 from landscape.core.state import look_like_state
 from landscape.core.task import Task
+from landscape.core.trees import Params
 
 log = logging.getLogger("lscape")
 
@@ -77,11 +79,13 @@ def check_policy(config: Config, task: Task) -> None:
         )
 
 
-def check_start(config: Config, landscape: Landscape, values: np.ndarray) -> str:
-    """What is to be said where untrained models, of these values [n], all meet every level.
+def check_start(config: Config, landscape: Landscape, params: Params) -> str:
+    """What is to be said where untrained models, named arrays [n, ...], all meet every level.
 
-    Raises ConfigError if the task does not say that the metric falls as models get better.
+    Raises ConfigError if the task does not say that the metric falls as models get better; or if it
+    says that the metric is a mean over samples, and it is not.
     """
+    values = _checked_values(config, landscape, params)
     if not (values <= min(config.levels.values)).all():
         return ""
     metric = config.levels.metric
@@ -99,27 +103,37 @@ def check_start(config: Config, landscape: Landscape, values: np.ndarray) -> str
     )
 
 
-def check_means(config: Config, landscape: Landscape) -> None:
+def check_means(config: Config, landscape: Landscape, params: Params) -> None:
     """Raise ConfigError where the level's metric is no mean over samples, and the task says so."""
-    if landscape.taken_apart is None:
-        return
-    point = jax.device_get(landscape.init(jax.random.key(0)))
+    if landscape.taken_apart is not None:
+        _checked_values(config, landscape, params)
+
+
+def _checked_values(config: Config, landscape: Landscape, params: Params) -> np.ndarray:
+    """The level's metric [n] at models, which is the mean over samples that it is said to be."""
+    metric, apart = config.levels.metric, landscape.taken_apart
+
+    def measured(params: Params) -> Any:
+        value = landscape.level(params)
+        return value, *(apart(params) if apart else (value, value))
+
     try:
-        together, alone = (
-            float(value[0]) for value in each(landscape.taken_apart)(trees.stack([point]))
-        )
+        jax.eval_shape(measured, dict(landscape.shapes))
     except Exception as error:
-        message = f"raised {type(error).__name__}{raised_at(error)}, given one sample: {error}"
-        raise config.problem(config.task_key, f"'{config.levels.metric}' {message}") from error
+        raised = f"{type(error).__name__}{raised_at(error)}: {error}"
+        said = f"'{metric}', given one sample, raised {raised}"
+        raise config.problem(config.task_key, said) from error
+    values, *few = each(measured)(params)
+    together, alone = (float(part[0]) for part in few)
     rounded = min(AS_ROUNDED * landscape.epsilon, MOST_ROUNDED)
-    if abs(together - alone) <= rounded * max(abs(together), abs(alone), 1):
-        return
-    raise config.problem(
-        config.task_key,
-        f"'{config.levels.metric}' is among the task's `sample_means`, but over a few samples it "
-        f"is {together:.6g}, and the mean of what each of these gives alone is {alone:.6g}. If it "
-        f"is no mean over samples, leave it out of `sample_means` ({DOCUMENT})",
-    )
+    if abs(together - alone) > rounded * max(abs(together), abs(alone), 1):
+        raise config.problem(
+            config.task_key,
+            f"'{metric}' is among the task's `sample_means`, but over a few samples it is "
+            f"{together:.6g}, and the mean of what each of these gives alone is {alone:.6g}. If it "
+            f"is no mean over samples, leave it out of `sample_means` ({DOCUMENT})",
+        )
+    return values
 
 
 def check_functions(config: Config, landscape: Landscape) -> None:
