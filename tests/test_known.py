@@ -90,6 +90,30 @@ def test_what_a_lower_level_has_is_known_above_and_what_missed_it_is_named(run):
     assert said.startswith("No search missed")
 
 
+def test_how_far_shortening_moved_lengths_stands_beside_what_methods_agree_on(run):
+    rows = [row(0, 1), row(0, 1, **OTHER), row(2, 3), row(2, 3, **OTHER)]
+    save(run, rows)
+    measured(run, rows, length=2.2)
+    (found,) = best(run)
+    assert found["moved"] == pytest.approx(0.003)  # of pair 2-3; that of 0-1 by 0.001
+    assert "by at most 0.3 %" in findings_of([found])[0]
+    (none,) = best(run)[:1]
+    assert "moved" not in findings_of([none | {"moved": None}])[0]
+
+
+def test_how_high_straight_lines_rise_is_said(run):
+    save(run, [row(0, 2)])
+    assert not any("straight lines" in note for note in report([run])["notes"])
+    line = {"method": "straight", "set": "straight-1", "status": "NOT_FOUND", "length": 1.0}
+    high = [
+        row(0, 1, max_loss=1.5, barrier=1.0, **line),
+        row(2, 3, max_loss=2.5, barrier=2, **line),
+    ]
+    save(run, [*high, row(0, 1, 0.1, max_loss=3.0, barrier=2.9, **line), row(0, 1), row(2, 3)])
+    (said,) = (note for note in report([run])["notes"] if "straight lines" in note)
+    assert "rises to 2 on average (2 pairs), at most 2.5, a barrier of 1.5, at 0.5; 3, " in said
+
+
 def test_what_the_landscape_knows_is_a_lower_bound_beside_the_length(run):
     save(run, [row(0, 1, geodesic=2.2), row(2, 3, geodesic=2.3), row(0, 2), row(1, 3)])
     (found,) = best(run)

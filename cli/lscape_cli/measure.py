@@ -101,6 +101,8 @@ def _strings(found: Measured, best: Mapping[Place, BestKnown]) -> list[list[str]
     lines = []
     for (name, level), rows in groups.items():
         before, after, turned, bent = (_mean(rows, key) for key in keys)
+        if all(row.products is None for row in rows):
+            bent = "no measure.hessian"
         ended = _counts(rows, "shortening")
         known = [
             (best[row.set, row.level, row.a, row.b], row.length)

@@ -10,7 +10,7 @@ KINDS = {
     "strings": "CONNECTED strings",
     "snapshots": "models' own paths",
     "barriers": "lowered barriers",
-    "shortened": "shortened strings",
+    "shortened": "measured strings",
     "failed": "bounds on strings that failed, but hold the disconnectivity graph together,",
 }
 
@@ -38,9 +38,9 @@ def verify(
     """Judge the paths of RUN again, on a finer grid.
 
     Reads the saved paths alone: the CONNECTED strings, the models' own paths between levels, the
-    lowered barriers and the shortened strings. One on which the finer grid finds a loss above what
-    was certified is downgraded, and no result rests on it any longer. Exits with 0 whatever it
-    finds.
+    lowered barriers and the measured strings, shortened or not. One on which the finer grid finds a
+    loss above what was certified is downgraded, and no result rests on it any longer. Exits with 0
+    whatever it finds.
 
     \b
     Example:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Container
+from collections.abc import Container, Iterable, Mapping
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,6 +21,18 @@ from landscape.store.files import Arrays, RunError
 WRAPPERS = ("module.", "_orig_mod.", "params.", "model.", "state_dict.", "model_state_dict.")
 
 
+class Fitted(NamedTuple):
+    """A check point's parameters and state, by the task's names.
+
+    prefixes: what was stripped from names; beside: names of arrays outside of what wraps the
+    network, as an optimiser's, that are left out.
+    """
+
+    network: Arrays
+    prefixes: set[str]
+    beside: list[str]
+
+
 def check_endpoints(config: Config, landscape: Landscape) -> None:
     """Read every check point of `train.endpoints` once. Raises ConfigError naming the file and its
     arrays."""
@@ -29,7 +42,11 @@ def check_endpoints(config: Config, landscape: Landscape) -> None:
         _check_patterns(asked, list(every), config)
     stripped: dict[str, int] = Counter()
     for key, path in keys:
-        stripped.update(_fitted(path, key, config, landscape)[1])
+        fitted = _fitted(path, key, config, landscape)
+        stripped.update(fitted.prefixes)
+        if fitted.beside:
+            count, first = len(fitted.beside), fitted.beside[0]
+            log.info(f"{path}: {count} arrays beside the network are left out, such as {first}")
     for prefix, files in stripped.items():
         log.info(f"'{prefix}' is stripped from names in {files} of the endpoints' files")
 
@@ -39,7 +56,7 @@ def read_endpoint(path: str, config: Config, landscape: Landscape) -> Arrays:
 
     Raises ConfigError as `check_endpoints`.
     """
-    return _fitted(path, config.train.files_key, config, landscape)[0]
+    return _fitted(path, config.train.files_key, config, landscape).network
 
 
 def _load(path: str, key: str, config: Config) -> Arrays:
@@ -49,37 +66,62 @@ def _load(path: str, key: str, config: Config) -> Arrays:
         raise config.problem(key, str(error)) from None
 
 
-def _fitted(path: str, key: str, config: Config, landscape: Landscape) -> tuple[Arrays, set[str]]:
-    """A check point's parameters and state, and the prefixes stripped from their names."""
+def _fitted(path: str, key: str, config: Config, landscape: Landscape) -> Fitted:
     arrays, asked = _load(path, key, config), config.train.endpoints
     if isinstance(asked, Endpoints):
         arrays = _renamed(path, arrays, asked, config)
-    state = landscape.state.shapes if landscape.state else {}
-    known = {*landscape.shapes, *state, *landscape.beside}
-    named, prefixes = _stripped(arrays, known)
+    known = _known(landscape)
+    named, prefix_of = _stripped(arrays, known)
+    beside = _beside(prefix_of, landscape.shapes, known)
+    named = {name: array for name, array in named.items() if name not in beside}
     try:
         network = network_of(named, landscape, path)
     except RunError as error:
-        raise config.problem(key, f"{error}{_hint(named, landscape)}") from None
+        raise config.problem(key, f"{error}{_hint(named, prefix_of, landscape)}") from None
     for name, array in network.items():
         if bad := int((~np.isfinite(array)).sum()):
             said = f"{path}: {name} has {bad} numbers that are not finite, of {array.size}"
             raise config.problem(key, said)
-    return network, prefixes
+    return Fitted(network, set(prefix_of.values()) - {""}, beside)
 
 
-def _stripped(arrays: Arrays, wanted: Container[str]) -> tuple[Arrays, set[str]]:
+def _known(landscape: Landscape) -> set[str]:
+    """The names of all arrays that a file of the network may have."""
+    state = landscape.state.shapes if landscape.state else {}
+    return {*landscape.shapes, *state, *landscape.beside}
+
+
+def _stripped(arrays: Arrays, wanted: Container[str]) -> tuple[Arrays, dict[str, str]]:
     """The arrays without what wraps their names, where that makes them the task's: `module.` of
-    data parallelism, `params/` of flax, and the like; and what was taken away."""
+    data parallelism, `params/` of flax, and the like; and what was taken away of each."""
     found: Arrays = {}
-    prefixes = set()
+    prefix_of = {}
     for name, array in arrays.items():
         bare = _bare(name, wanted)
         if bare != name and (bare in arrays or bare in found):
             bare = name
         found[bare] = array
-        prefixes.add(name[: len(name) - len(bare)])
-    return found, prefixes - {""}
+        prefix_of[bare] = name[: len(name) - len(bare)]
+    return found, prefix_of
+
+
+def _beside(
+    prefix_of: Mapping[str, str], wanted: Iterable[str], known: Container[str]
+) -> list[str]:
+    """The arrays outside of the part of a file that has the whole network, where one part does: in
+    {"state_dict": ..., "optimizer": ...} all of the optimiser."""
+    parts = {_top(prefix_of.get(name, "")) for name in wanted}
+    if len(parts) > 1 or parts == {""}:
+        return []
+    return [
+        name
+        for name in prefix_of
+        if _bare(name, known) not in known and _top(name) not in parts  # no second network
+    ]
+
+
+def _top(name: str) -> str:
+    return re.split(r"[./]", name)[0]
 
 
 def _bare(name: str, wanted: Container[str]) -> str:
@@ -93,9 +135,8 @@ def _bare(name: str, wanted: Container[str]) -> str:
     return bare
 
 
-def _hint(arrays: Arrays, landscape: Landscape) -> str:
+def _hint(arrays: Arrays, prefix_of: Mapping[str, str], landscape: Landscape) -> str:
     """What would take the arrays, where their names are not the task's."""
-    extra = [name for name in arrays if name not in landscape.shapes]
     if arrays.keys() == landscape.shapes.keys():
         return ""
     shared = [name for name in arrays if name in landscape.shapes]
@@ -104,8 +145,14 @@ def _hint(arrays: Arrays, landscape: Landscape) -> str:
     hint = "`ignore` and `rename` of train.endpoints take other names"
     if len(shared) < len(landscape.shapes):
         return f"; a network of another kind has no part in this; {hint} of the same"
-    tops = {name.partition(".")[0] + ".*" * ("." in name): None for name in extra}
-    return f'; {hint}: ignore: "{", ".join(tops)}" leaves these out'
+    own = _known(landscape)
+    needed = {_top(prefix_of[name] + name) for name in arrays if name in own}
+    globs = {
+        name if (top := _top(name)) in needed or top == name else f"{top}.*": None
+        for name in arrays
+        if name not in own
+    }
+    return f'; {hint}: ignore: "{", ".join(globs)}" leaves these out'
 
 
 def _check_patterns(asked: Endpoints, every: list[str], config: Config) -> None:

@@ -217,7 +217,7 @@ def test_measure(fake):
     assert fake.calls[0] == ("open_run", "r", "runs")
     assert fake.calls[1][2:] == (("measure.hessian=false",), (0.1,))
     lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
-    assert "dss 0.1 2 1.2 1.2 – 1 BUDGET, 1 CONVERGED 2" in lines
+    assert "dss 0.1 2 1.2 1.2 – 1 BUDGET, 1 CONVERGED 2 no measure.hessian" in lines
     assert "0.1 2 8 -0.5 (1 of 2 not resolved) 20" in lines
     assert "0.1 w* 3 1 8 -0.5 20" in lines and "0.1 b* 2 1 1 of 1 not resolved -0.5 20" in lines
     assert "0.1 1 1 8" in lines and "0.1 2 1 4" in lines, "the largest eigenvalues by rank"

@@ -44,6 +44,20 @@ def test_extra_arrays_are_left_out_and_others_renamed(given):
         assert arrays.keys() == {"x"} and np.array_equal(arrays["x"], point)
 
 
+def test_what_a_training_keeps_beside_the_network_is_left_out(given, caplog):
+    names = ("state_dict.module.x", "state_dict.module.x")
+    beside = ("optimizer.state.0.exp_avg", "ema/params/x", "epoch")
+    with caplog.at_level("INFO", logger="lscape"):
+        run = train(given(names, more=beside))
+    losses = [model.value for model in run.models()]
+    assert losses == pytest.approx([(np.sum(point**2) - 1) ** 2 for point in POINTS], rel=1e-4)
+    said = [record.message for record in caplog.records if "beside the network" in record.message]
+    assert len(said) == 2 and all("3 arrays" in line for line in said)
+
+    with pytest.raises(ConfigError, match=r'unknown: state_dict\.y\); .*ignore: "state_dict\.y"'):
+        train(given(names, more=(*beside, "state_dict.y")))
+
+
 def test_check_says_where_networks_stand(given):
     config = given(("x", "x"))
     save_file({"x": 2 * POINTS[1]}, ENDS[1])

@@ -184,9 +184,9 @@ MISTAKES = {
     "more": (
         "net.msgpack",
         lambda path: msgpack_save(
-            path, {"params": {"x": POINTS[0]}, "opt_state": {"0": {"mu": POINTS[0]}}, "step": 3}
+            path, {"params": {"x": POINTS[0], "y": POINTS[0]}, "opt_state": {"mu": POINTS[0]}}
         ),
-        "take other names: ignore: \"opt_state.*\" leaves these out",
+        "take other names: ignore: \"params.y\" leaves these out",
     ),
     "a name twice": (
         "net.npz", lambda path: np.savez(path, **{"module.x": POINTS[0], "model.x": POINTS[1]}),

@@ -116,11 +116,12 @@ def best_known_of(known: Sequence[Known]) -> list[Record]:
     the same as the searches left it; total_curvature and level_curvature_mean: of the shortest
     shortened paths, as far as they were measured; both: pairs of which two methods have a path;
     agree: of these, those that differ by at most 2 %; straight: paths that are the chord; sources:
-    {method and form: paths}; shortening: {how it ended: paths}; nested: pairs that a lower level
-    has a path of; longer_than_known: [{a, b, method, length, nested}], over the chord: the method's
-    shortest path is longer than that one}. A number is a `mean_over_pairs` with its
-    `method_error_of`: by how much another method's differs; of lengths, over the paths that are
-    not straight, which are the shortest there can be.
+    {method and form: paths}; shortening: {how it ended: paths}; moved: by which part of itself the
+    length of a path moved, at most, when its beads were last doubled, None where none were; nested:
+    pairs that a lower level has a path of; longer_than_known: [{a, b, method, length, nested}],
+    over the chord: the method's shortest path is longer than that one}. A number is a
+    `mean_over_pairs` with its `method_error_of`: by how much another method's differs; of lengths,
+    over the paths that are not straight, which are the shortest there can be.
     """
     return [
         _record(one, level)
@@ -150,6 +151,11 @@ def _record(known: Known, level: float) -> Record:
         else "not shortened"
         for one in best
     ]
+    moved = [
+        one.shortened[one.method].length_change
+        for one in best
+        if one.form == "shortened" and not one.is_straight
+    ]
     return {
         **known.names,
         "over": known.question.over,
@@ -173,6 +179,7 @@ def _record(known: Known, level: float) -> Record:
         "straight": sum(one.is_straight for one in best),
         "sources": dict(Counter(map(_source, best)).most_common()),
         "shortening": dict(Counter(ended).most_common()),
+        "moved": max((change for change in moved if change is not None), default=None),
         "nested": sum(one.nested is not None for one in best),
         "longer_than_known": [
             {"a": one.a, "b": one.b, "method": name, "length": length / one.chord}

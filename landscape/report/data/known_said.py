@@ -73,7 +73,8 @@ def lengths_said(records: Sequence[Record]) -> str:
     if not some:
         return ""
     ends = [some[0], some[-1]] if len(some) > 1 else some
-    said = "The shortest paths known are on average "
+    mean = "on average " if some[-1]["pairs"] > 1 else ""
+    said = f"The shortest paths known are {mean}"
     said += (
         f"{number(ends[0]['length'])} times as long as the straight line at {ends[0]['level']:g}"
     )
@@ -90,10 +91,22 @@ def _trust(record: Record) -> str:
     if not both:
         return "One method alone has paths: how far they are above the shortest is not known."
     error = record["length"]["method_error"]
-    return (
-        f"At {record['level']:g} two methods agree within 2 % on {record['agree']} of {both} pairs,"
-        f" and differ by {small(error['mean'])} on average, {small(error['largest'])} at most."
-    )
+    if both == 1:
+        agree = "agree within 2 %" if record["agree"] else "do not agree within 2 %"
+        said = f"on the one pair two methods {agree}, and differ by {small(error['mean'])}"
+    else:
+        said = (
+            f"two methods agree within 2 % on {record['agree']} of {both} pairs, and differ by "
+            f"{small(error['mean'])} on average, {small(error['largest'])} at most"
+        )
+    return f"At {record['level']:g} {said}.{_moved(record['moved'])}"
+
+
+def _moved(change: float | None) -> str:
+    if change is None:
+        return ""
+    percent = 100 * change
+    return f" Shortening moved lengths by at most {percent:.2g} % when beads were last doubled."
 
 
 def findings_of(records: Sequence[Record]) -> list[str]:
@@ -103,10 +116,12 @@ def findings_of(records: Sequence[Record]) -> list[str]:
         return []
     lowest = some[-1]
     known, pairs, both = (lowest[key] for key in ("known", "pairs", "both"))
+    mean = f"the mean of {known} of {pairs} pairs" if pairs > 1 else "for the one pair"
     said = [
         f"Known. At {lowest['level']:g} the shortest paths are at most {number(lowest['length'])} "
-        f"times as long as the straight line, the mean of {known} of {pairs} pairs, and at least "
-        f"{bound(lowest)}. " + _trust(lowest) * bool(both or lowest["straight"] == known)
+        f"times as long as the straight line, {mean}, and at least {bound(lowest)}. "
+        + _trust(lowest)
+        * bool(both or lowest["straight"] == known)
     ]
     if lowest["straight"] < known:
         said.append(f"Not known. {_not_known(lowest)}.")
@@ -139,7 +154,10 @@ def _loose_ends(records: Sequence[Record]) -> list[tuple[str, str]]:
     found = []
     if left := ended["not shortened"]:
         found.append(
-            (f"{left} of {every} are not shortened", "`lscape measure` shortens what is connected")
+            (
+                f"{left} of {every} are not shortened",
+                "`lscape measure RUN --set measure.shorten=true` shortens what is connected",
+            )
         )
     if open_ones := every - left - ended["straight"] - ended["CONVERGED"]:
         found.append(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from statistics import fmean
 from typing import Any
 
 from landscape.analysis.summary import UNREACHED
@@ -20,6 +21,8 @@ from landscape.store.files import table_text
 from landscape.store.records.models import WIDER, ModelRecord
 from landscape.store.records.strings import StringRecord, between_models
 from landscape.store.run import Run
+
+STRAIGHT = "straight"  # the method
 
 
 def report(
@@ -186,6 +189,7 @@ def _notes(
                 f"{name}: pairs were chosen to connect what was not yet ({searched} of {pairs} "
                 "pairs and levels searched): shares, lengths and beads are of these, not of all"
             )
+    notes += _on_straight_lines(rows, about["metric"])
     if not rows:
         notes.append("no pair has been tried yet; `lscape connect` does")
     elif not any(row.status == "CONNECTED" for row in rows):
@@ -207,6 +211,21 @@ def _notes(
         limits = ", ".join(f"{limit:g} at {level:g}" for level, limit in reversed(loose))
         notes.append(f"tolerance is above 1: a path may rise above its level, to {limits}")
     return notes + _verified(run, rows)
+
+
+def _on_straight_lines(rows: Sequence[StringRecord], metric: str) -> list[str]:
+    """How high the metric is on the straight lines between models, where `straight` has looked."""
+    highest: dict[float, list[StringRecord]] = {}
+    for row in between_models(rows):
+        if row.method == STRAIGHT and row.max_loss is not None and row.barrier is not None:
+            highest.setdefault(row.level, []).append(row)
+    said = []
+    for level, own in highest.items():
+        losses, barriers = ([getattr(one, key) for one in own] for key in ("max_loss", "barrier"))
+        mean = f"{fmean(losses):.4g}" + f" on average ({len(own)} pairs)" * (len(own) > 1)
+        most = f", at most {max(losses):.4g}" * (len(own) > 1)
+        said.append(f"{mean}{most}, a barrier of {fmean(barriers):.4g}, at {level:g}")
+    return [f"on straight lines the {metric} rises to {'; '.join(said)}"] * bool(said)
 
 
 def _verified(run: Run, rows: Sequence[StringRecord]) -> list[str]:
