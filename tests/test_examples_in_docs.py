@@ -51,7 +51,7 @@ RUN = {
     "planes": "lscape plane planes/quickstart-* --models",
     "filters": "--set 'plane.filters",
     "trajectories": "--trajectory 0,1",
-    "measures": "--set measure.shorten=true",
+    "measures": "--level 1.0 --set measure.shorten=true",
     "hessian": "--set measure.top=5",
     "tree": "--pairs tree",
     "own path": "connect.start=path.safetensors",

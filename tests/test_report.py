@@ -71,7 +71,7 @@ def test_the_page_stands_alone(run):
     assert inside and set(inside) <= set(page.ids)
     labels = [value for name, value in page.attributes if name == "aria-label"]
     assert len(labels) == page.tags.count("svg") == 1 + 3 + 2 + 2 + 1 + 3 and all(labels)
-    assert "All 6 pairs of digits networks were connected at all 2 levels" in text
+    assert "All 6 pairs of digits networks were connected at both levels" in text
     assert text.count("<details") == 6
 
 

@@ -140,7 +140,8 @@ def headline(levels: Sequence[Level]) -> str:
     whole = [level for level in levels if level["connected"] == level["pairs"]]
     tried = {level["pairs"] for level in levels}
     if len(whole) == len(levels) and len(tried) == 1:
-        where = f"{last['level']:g}" if len(levels) == 1 else f"all {len(levels)} levels"
+        several = "both levels" if len(levels) == 2 else f"all {len(levels)} levels"
+        where = f"{last['level']:g}" if len(levels) == 1 else several
         down = "" if len(levels) == 1 else f", from {levels[0]['level']:g} to {last['level']:g}"
         who = f"All {last['pairs']} pairs" if last["pairs"] > 1 else "The one pair"
         verb = "were" if last["pairs"] > 1 else "was"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -60,6 +61,7 @@ CURVES = 24
 DOTS = 200  # of a level
 BAR = 7  # width of the bar of a method error, in points
 BARS = "Thin: the sampling error; wide bar: the method error, where it is known."
+FEW, APART = 3, 1.1  # levels that are ticks themselves, and the least ratio of two
 DRAWN = 4  # levels or places in a figure of lines that lie close
 
 
@@ -159,7 +161,10 @@ def level_axis(axes: Axes, levels: Sequence[Level], metric: str) -> None:
     values = [level["level"] for level in levels]
     if min(values) > 0:
         axes.set_xscale("log")
-        if max(values) < 30 * min(values):
+        few = sorted(set(values))
+        if len(few) <= FEW and all(b > APART * a for a, b in itertools.pairwise(few)):
+            axes.set_xticks(few)
+        elif max(values) < 30 * min(values):
             axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.xaxis.set_major_formatter("{x:g}")
         axes.xaxis.set_minor_formatter("")
