@@ -104,12 +104,19 @@ def test_how_far_shortening_moved_lengths_stands_beside_what_methods_agree_on(ru
 def test_how_high_straight_lines_rise_is_said(run):
     save(run, [row(0, 2)])
     assert not any("straight lines" in note for note in report([run])["notes"])
-    line = {"method": "straight", "set": "straight-1", "status": "NOT_FOUND", "length": 1.0}
+    line = {
+        "method": "straight",
+        "set": "straight-1",
+        "status": "NOT_FOUND",
+        "length": 1.0,
+        "beads": 2,
+    }
+    bent = {"method": "straight", "set": "straight-2", "beads": 5, "max_loss": 0.1}
     high = [
         row(0, 1, max_loss=1.5, barrier=1.0, **line),
         row(2, 3, max_loss=2.5, barrier=2, **line),
     ]
-    save(run, [*high, row(0, 1, 0.1, max_loss=3.0, barrier=2.9, **line), row(0, 1), row(2, 3)])
+    save(run, [*high, row(0, 1, 0.1, max_loss=3.0, barrier=2.9, **line), row(0, 1, **bent)])
     (said,) = (note for note in report([run])["notes"] if "straight lines" in note)
     assert "rises to 2 on average (2 pairs), at most 2.5, a barrier of 1.5, at 0.5; 3, " in said
 

@@ -91,6 +91,14 @@ def test_all_at_once_where_nothing_is_gained(small_cache, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr("landscape.core.parts.PARAMETERS", 10_000)
         assert not loops(sample_mean(error, data), point), "parameters are large"
+    coarse = sample_mean(lambda p, d: error(p, d).astype(jnp.bfloat16).astype(jnp.float32), data)
+    assert not loops(coarse, point), "sums of halves would round"
+
+    def outside(point, data):
+        shape = jax.ShapeDtypeStruct((), jnp.float32)
+        return jax.pure_callback(lambda x: x, shape, error(point, data))
+
+    assert float(sample_mean(outside, data)(point)) == pytest.approx(float(error(point, data)))
     half = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), point)
     assert not loops(sample_mean(error, data), half), "a sum would round"
 

@@ -28,7 +28,6 @@ TINY_BYTES = 2**20  # up to which models share a call on a CPU, for the call's o
 TINY_MODELS = 8
 ACCELERATOR_MODELS = 1024
 SIZES = 2  # bits from one size of a batch to the next: each size is compiled
-TINY_SIZES = 4  # the same of tiny models, of which as many as this take as long as one
 CACHED = 32 * 2**20  # as `parts.intermediate_bytes` counts, of which XLA fuses most away
 CALL_SECONDS = 1.0
 MOST_STEPS = 2**20
@@ -225,8 +224,8 @@ class Each:
 
     With the strategy `map`, one item at a time on every device: on a CPU tiny models are faster so
     (no batch falls out of cache), no item waits for a slower one, and results do not depend on the
-    batch, bit for bit. With `vmap`, all items at once, padded to a power of four, or of sixteen if
-    they are tiny: few sizes, as compiling takes longer there than most of what is computed.
+    batch, bit for bit. With `vmap`, all items at once, padded to a power of four: few sizes, as
+    compiling takes longer there than most of what is computed.
 
     The devices are a mesh, of which models share one axis, and a model's parameters another. Where
     it has both, all models of a call run together: loops end at different times, and devices that
@@ -302,8 +301,7 @@ class Each:
         results: Any = None
         while start < total:
             most = self.at_once(items, total - start)
-            padded = most > 2 * (total - start) and not exact_in_any_batch()
-            if padded and self._steps(items) == SIZES:
+            if most > 2 * (total - start) and not exact_in_any_batch():
                 most >>= SIZES  # another call costs less than so much padding
             part = slice(start, start + most)
             held = self._put(trees.take(items, part), trees.seen)
@@ -393,15 +391,9 @@ class Each:
         if exact_in_any_batch():
             return max(1, min(self._tiny_models, TINY_BYTES // item_bytes))
         fits = max(1, memory() // SHARE_ON_DEVICE // (item_bytes * places))
-        needed, bits = -(-total // places), self._steps(items)
-        least = 1 if bits == TINY_SIZES else 0
-        steps = max(least, -(-(needed - 1).bit_length() // bits))
-        return min(1 << bits * steps, 1 << (min(fits, ACCELERATOR_MODELS).bit_length() - 1))
-
-    def _steps(self, items: Any) -> int:
-        """Bits from one size of a batch that runs together to the next."""
-        tiny = self._bytes_each(items) << TINY_SIZES <= TINY_BYTES
-        return TINY_SIZES if tiny else SIZES
+        needed = -(-total // places)
+        steps = -(-(needed - 1).bit_length() // SIZES)
+        return min(1 << SIZES * steps, 1 << (min(fits, ACCELERATOR_MODELS).bit_length() - 1))
 
 
 def each(function: Callable[..., Any], tiny_models: int = TINY_MODELS, made: int = 0) -> Each:

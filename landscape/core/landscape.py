@@ -27,7 +27,7 @@ from landscape.core.task import (
 )
 from landscape.core.trees import Params
 
-FEW = 4  # samples that tell whether a metric is a mean over them
+FEW = 16  # samples that tell whether a metric is a mean over them
 
 
 class BoundMargins(NamedTuple):
@@ -268,9 +268,10 @@ def bind(
         return jax.vmap(one)(drawn)
 
     def taken_apart(params: Params) -> tuple[Scalar, Scalar]:
-        point, few = at(params), trees.take(measured, slice(0, FEW))
-        alone = [measure(point, trees.take(few, slice(i, i + 1))) for i in range(samples_of(few))]
-        return _at_least_float32(measure(point, few)), jnp.stack(alone).astype(float).mean()
+        point, few = at(params), trees.take(measured, trees.evenly(FEW, samples_of(measured)))
+        one_each = jax.tree.map(lambda leaf: leaf[:, None], few)
+        alone = jax.lax.map(lambda one: _at_least_float32(measure(point, one)), one_each)
+        return _at_least_float32(measure(point, few)), alone.mean()
 
     def predict(params: Params, data: Batch) -> jax.Array:
         assert task.outputs is not None
@@ -331,7 +332,7 @@ def bind(
         origin,
         task.symmetries,
         margins,
-        taken_apart if metric in task.sample_means else None,
+        taken_apart if metric in task.sample_means and samples_of(measured) > 1 else None,
     )
 
 

@@ -87,7 +87,17 @@ def sample_mean(metric: Callable[[Any, Batch], Scalar], data: Batch) -> Callable
     def parts_of(structure: Any, *leaves: Any) -> tuple[int, int]:
         """Samples at once for the value and for the gradient."""
         point = jax.tree.unflatten(structure, [jax.ShapeDtypeStruct(*leaf) for leaf in leaves])
-        return _part(metric, point, data), _part(slope, point, data)
+        cached, whole = devices.cached_bytes(), samples_of(data)
+        if cached is None or not all(jnp.issubdtype(kind, jnp.floating) for _, kind in leaves):
+            return whole, whole
+        most = max(cached, PARAMETERS * trees.nbytes(point))
+        try:
+            part = samples_within(most, slope, point, data)
+        except Exception:  # without a gradient, which who asks for one is told (why_no_gradient)
+            return whole, whole
+        if part == whole or convolves(slope, point, data) or halves(slope, point, data):
+            return whole, whole
+        return samples_within(most, metric, point, data), part
 
     def parts_at(point: Any) -> tuple[int, int]:
         leaves, structure = jax.tree.flatten(point)
@@ -109,21 +119,18 @@ def sample_mean(metric: Callable[[Any, Batch], Scalar], data: Batch) -> Callable
     return whole_or_in_parts
 
 
-def _part(function: Callable[[Any, Batch], Any], point: Any, data: Batch) -> int:
-    """How many samples of the data are best gone through at once."""
-    cached, exact = (
-        devices.cached_bytes(),
-        all(leaf.dtype.itemsize >= 4 for leaf in jax.tree.leaves(point)),
-    )
-    if cached is None or not exact:
-        return samples_of(data)
-    most = max(cached, PARAMETERS * trees.nbytes(point))
-    part = samples_within(most, function, point, data)
-    if part < samples_of(data) and _convolves(function, point, data):
-        return samples_of(data)
-    return part
-
-
-def _convolves(function: Callable[[Any, Batch], Any], point: Any, data: Batch) -> bool:
-    traced = equations(jax.make_jaxpr(function)(point, data))
+def convolves(function: Callable[..., Any], *shapes: Any) -> bool:
+    """Whether it has convolutions, which crawl in a loop."""
+    traced = equations(jax.make_jaxpr(function)(*shapes))
     return any(one.primitive.name == "conv_general_dilated" for one in traced)
+
+
+def halves(function: Callable[..., Any], *shapes: Any) -> bool:
+    """Whether anything in it is in less than float32, whose sums over parts would round."""
+    made = (out.aval for one in equations(jax.make_jaxpr(function)(*shapes)) for out in one.outvars)
+    kinds = (
+        jnp.dtype(one.dtype)
+        for one in made
+        if hasattr(one, "dtype") and hasattr(one.dtype, "itemsize")
+    )
+    return any(jnp.issubdtype(kind, jnp.floating) and kind.itemsize < 4 for kind in kinds)

@@ -15,7 +15,6 @@ from typing import Any, Protocol
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.flatten_util import ravel_pytree
 
 from landscape.config.load import Config, load_config
 from landscape.config.optax_section import Optimizer
@@ -45,6 +44,7 @@ from landscape.stages.inputs import (
     check_functions,
     check_policy,
     check_samples,
+    off_start,
     raised_at,
 )
 from landscape.stages.optimizer import build_optimizer, learning_rate
@@ -241,13 +241,7 @@ def slope_of(landscape: Landscape) -> Each:
     assert objective is not None, "only of a metric that can be differentiated"
 
     def slope(key: jax.Array) -> tuple[jax.Array, jax.Array]:
-        key, draw = jax.random.split(jax.random.wrap_key_data(key))
-        params = landscape.init(key)
-        # off the initialisation, which may be a stationary point by symmetry
-        flat, unravel = ravel_pytree(params)
-        size = jnp.sqrt(jnp.mean(flat**2))
-        moved = flat + 0.1 * jnp.where(size > 0, size, 1) * jax.random.normal(draw, flat.shape)
-        value, gradient = jax.value_and_grad(objective)(unravel(moved.astype(flat.dtype)))
+        value, gradient = jax.value_and_grad(objective)(off_start(landscape, key))
         return value, jnp.array([jnp.any(leaf != 0) for leaf in gradient.values()]).any()
 
     return each(slope, made=trees.nbytes(landscape.shapes))

@@ -30,7 +30,7 @@ from landscape.stages.build import (
 from landscape.stages.endpoints import check_endpoints
 from landscape.stages.footprint import footprint
 from landscape.stages.given import comparisons, given_records, measured
-from landscape.stages.initial import initial
+from landscape.stages.initial import initial, initial_values
 from landscape.stages.inputs import check_means, check_start
 from landscape.stages.met import missed
 from landscape.stages.optimizer import build_optimizer
@@ -75,6 +75,7 @@ def _checked(config: Config, progress: Progress) -> dict[str, Any]:
     check_endpoints(config, landscape)
     by = bead_optimizer(config, landscape)
     check_hypotheses(config, landscape)
+    check_means(config, landscape)
     seen = [one for one, _ in measured(config, landscape)]
     given = given_records(config, seen, comparisons(config, landscape))
     progress("measuring", 1, 5)
@@ -85,10 +86,10 @@ def _checked(config: Config, progress: Progress) -> dict[str, Any]:
     trained = Descender(as_trained(config, task), optimizer, train.check_every, most, ema=train.ema)
     of_model = trained.takes(min(models, 2 * devices.TINY_MODELS))
     together = max(2, of_model.together)
+    early = ""
+    if not config.train.files:
+        early = check_start(config, landscape, initial_values(config, landscape, range(together)))
     params = initial(config, landscape, range(together))
-    if config.train.files:
-        check_means(config, landscape, params)
-    early = "" if config.train.files else check_start(config, landscape, params)
     step_seconds = _step(trained, params, of_model.together)
     large.release()
     for_training = memory.resident()

@@ -25,10 +25,10 @@ def classify_models(run: Run, progress: Progress = silent) -> list[LowerBoundRec
         config = config_of(run)
         landscape = build_landscape(config, progress)
         found, ends = barrier_lower_bounds(landscape), None
+        level_at = segment_evaluator(landscape, config.connect.grid).level_at
         records = []
         for wall in found:
-            evaluate = segment_evaluator(landscape, config.connect.grid)
-            ends = ends or EndPoints(run, config, landscape, evaluate.level_at)
+            ends = ends or EndPoints(run, config, landscape, level_at)
             sides = [
                 Side(model=model, level=level, side=wall.side(ends.params(model, level)))
                 for model in range(config.train.models)

@@ -18,14 +18,20 @@ from landscape.stages.formats import Unreadable, read_arrays
 from landscape.stages.state import network_of
 from landscape.store.files import Arrays, RunError
 
+BESIDE = {
+    "amp", "callbacks", "epoch", "global_step", "grad_scaler", "loops", "lr_scheduler",
+    "lr_schedulers", "opt", "opt_state", "optim", "optimizer", "optimizer_state",
+    "optimizer_state_dict", "optimizer_states", "optimizers", "rng", "rng_state", "scaler",
+    "scheduler", "scheduler_state_dict", "step",
+}  # fmt: skip
 WRAPPERS = ("module.", "_orig_mod.", "params.", "model.", "state_dict.", "model_state_dict.")
 
 
 class Fitted(NamedTuple):
     """A check point's parameters and state, by the task's names.
 
-    prefixes: what was stripped from names; beside: names of arrays outside of what wraps the
-    network, as an optimiser's, that are left out.
+    prefixes: what was stripped from names; beside: names of arrays that a training keeps beside a
+    network, as an optimiser's, which are left out.
     """
 
     network: Arrays
@@ -45,8 +51,8 @@ def check_endpoints(config: Config, landscape: Landscape) -> None:
         fitted = _fitted(path, key, config, landscape)
         stripped.update(fitted.prefixes)
         if fitted.beside:
-            count, first = len(fitted.beside), fitted.beside[0]
-            log.info(f"{path}: {count} arrays beside the network are left out, such as {first}")
+            tops = ", ".join(dict.fromkeys(map(_top, fitted.beside)))
+            log.info(f"{path}: what a training keeps beside the network is left out: {tops}")
     for prefix, files in stripped.items():
         log.info(f"'{prefix}' is stripped from names in {files} of the endpoints' files")
 
@@ -72,7 +78,7 @@ def _fitted(path: str, key: str, config: Config, landscape: Landscape) -> Fitted
         arrays = _renamed(path, arrays, asked, config)
     known = _known(landscape)
     named, prefix_of = _stripped(arrays, known)
-    beside = _beside(prefix_of, landscape.shapes, known)
+    beside = _beside(named, known)
     named = {name: array for name, array in named.items() if name not in beside}
     try:
         network = network_of(named, landscape, path)
@@ -105,19 +111,10 @@ def _stripped(arrays: Arrays, wanted: Container[str]) -> tuple[Arrays, dict[str,
     return found, prefix_of
 
 
-def _beside(
-    prefix_of: Mapping[str, str], wanted: Iterable[str], known: Container[str]
-) -> list[str]:
-    """The arrays outside of the part of a file that has the whole network, where one part does: in
-    {"state_dict": ..., "optimizer": ...} all of the optimiser."""
-    parts = {_top(prefix_of.get(name, "")) for name in wanted}
-    if len(parts) > 1 or parts == {""}:
-        return []
-    return [
-        name
-        for name in prefix_of
-        if _bare(name, known) not in known and _top(name) not in parts  # no second network
-    ]
+def _beside(names: Iterable[str], known: Iterable[str]) -> list[str]:
+    """The arrays that a training keeps beside a network, by the first part of their names."""
+    own = set(map(_top, known))
+    return [name for name in names if (top := _top(name)) in BESIDE and top not in own]
 
 
 def _top(name: str) -> str:
@@ -148,7 +145,7 @@ def _hint(arrays: Arrays, prefix_of: Mapping[str, str], landscape: Landscape) ->
     own = _known(landscape)
     needed = {_top(prefix_of[name] + name) for name in arrays if name in own}
     globs = {
-        name if (top := _top(name)) in needed or top == name else f"{top}.*": None
+        name if (top := _top(name)) in needed or top == name else name[: len(top) + 1] + "*": None
         for name in arrays
         if name not in own
     }

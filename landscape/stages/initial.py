@@ -34,6 +34,15 @@ def _initialiser(
     return each(lambda key: init(jax.random.wrap_key_data(key)), made=made)
 
 
+def initial_values(config: Config, landscape: Landscape, numbers: Sequence[int]) -> np.ndarray:
+    """The level's metric [n] of the models of these numbers before training, which are not kept."""
+
+    def value(key: jax.Array) -> jax.Array:
+        return landscape.level(landscape.init(jax.random.wrap_key_data(key)))
+
+    return each(value, made=trees.nbytes(landscape.shapes))(_keys(config, numbers))
+
+
 def _keys(config: Config, numbers: Sequence[int]) -> np.ndarray:
     return np.stack([key_data(config.seed, "init", model) for model in numbers])
 

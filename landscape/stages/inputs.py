@@ -6,16 +6,19 @@ import logging
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+from jax.flatten_util import ravel_pytree
 from jax.interpreters.partial_eval import dce_jaxpr
 
 from landscape.config.load import Config
 from landscape.core import trees
 from landscape.core.devices import each
+from landscape.core.keys import key_data
 from landscape.core.landscape import Landscape, unequal_samples
+from landscape.core.parts import halves
 from landscape.core.state import look_like_state
 from landscape.core.task import Task
 from landscape.core.trees import Params
@@ -27,7 +30,8 @@ GROWS = re.compile(
 )
 TURNED = re.compile(r"\s*(1\s*)?[-−]|.*(minus|neg)", re.I)
 DOCUMENT = "docs/networks.md"
-AS_ROUNDED, MOST_ROUNDED = 1e3, 0.1  # times the rounding error of one number, and at most
+FINE, COARSE = 1e-4, 0.02  # by which a mean may round, in float32 and in less
+OFF = 0.1  # of the parameters' root mean square
 SHOWN = 6  # names in a message
 
 
@@ -79,13 +83,11 @@ def check_policy(config: Config, task: Task) -> None:
         )
 
 
-def check_start(config: Config, landscape: Landscape, params: Params) -> str:
-    """What is to be said where untrained models, named arrays [n, ...], all meet every level.
+def check_start(config: Config, landscape: Landscape, values: np.ndarray) -> str:
+    """What is to be said where untrained models, of these values [n], all meet every level.
 
-    Raises ConfigError if the task does not say that the metric falls as models get better; or if it
-    says that the metric is a mean over samples, and it is not.
+    Raises ConfigError if the task does not say that the metric falls as models get better.
     """
-    values = _checked_values(config, landscape, params)
     if not (values <= min(config.levels.values)).all():
         return ""
     metric = config.levels.metric
@@ -103,37 +105,43 @@ def check_start(config: Config, landscape: Landscape, params: Params) -> str:
     )
 
 
-def check_means(config: Config, landscape: Landscape, params: Params) -> None:
+def check_means(config: Config, landscape: Landscape) -> None:
     """Raise ConfigError where the level's metric is no mean over samples, and the task says so."""
-    if landscape.taken_apart is not None:
-        _checked_values(config, landscape, params)
-
-
-def _checked_values(config: Config, landscape: Landscape, params: Params) -> np.ndarray:
-    """The level's metric [n] at models, which is the mean over samples that it is said to be."""
     metric, apart = config.levels.metric, landscape.taken_apart
-
-    def measured(params: Params) -> Any:
-        value = landscape.level(params)
-        return value, *(apart(params) if apart else (value, value))
-
+    if apart is None:
+        return
     try:
-        jax.eval_shape(measured, dict(landscape.shapes))
+        coarse = halves(apart, dict(landscape.shapes))
     except Exception as error:
         raised = f"{type(error).__name__}{raised_at(error)}: {error}"
         said = f"'{metric}', given one sample, raised {raised}"
         raise config.problem(config.task_key, said) from error
-    values, *few = each(measured)(params)
-    together, alone = (float(part[0]) for part in few)
-    rounded = min(AS_ROUNDED * landscape.epsilon, MOST_ROUNDED)
-    if abs(together - alone) > rounded * max(abs(together), abs(alone), 1):
+
+    def compared(key: jax.Array) -> tuple[jax.Array, jax.Array]:
+        return apart(off_start(landscape, key))
+
+    found = each(compared, made=trees.nbytes(landscape.shapes))(key_data("means")[None])
+    together, alone = (float(value[0]) for value in found)
+    if not np.isfinite(together):
+        return
+    allowed = COARSE if coarse else FINE
+    if not abs(together - alone) <= allowed * max(abs(together), abs(alone)):
         raise config.problem(
             config.task_key,
             f"'{metric}' is among the task's `sample_means`, but over a few samples it is "
             f"{together:.6g}, and the mean of what each of these gives alone is {alone:.6g}. If it "
             f"is no mean over samples, leave it out of `sample_means` ({DOCUMENT})",
         )
-    return values
+
+
+def off_start(landscape: Landscape, key: jax.Array) -> Params:
+    """A random point off an initialisation, which may be a stationary point by symmetry, or one
+    where all samples give the same; key: its data."""
+    key, draw = jax.random.split(jax.random.wrap_key_data(key))
+    flat, unravel = ravel_pytree(landscape.init(key))
+    size = jnp.sqrt(jnp.mean(flat**2))
+    moved = flat + OFF * jnp.where(size > 0, size, 1) * jax.random.normal(draw, flat.shape)
+    return unravel(moved.astype(flat.dtype))
 
 
 def check_functions(config: Config, landscape: Landscape) -> None:

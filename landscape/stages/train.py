@@ -32,7 +32,7 @@ from landscape.stages.given import (
     levels_met,
     measured,
 )
-from landscape.stages.initial import initial
+from landscape.stages.initial import initial_values
 from landscape.stages.inputs import check_means, check_start
 from landscape.stages.met import keep_end, missed
 from landscape.stages.train_tasks import hand_out
@@ -76,12 +76,11 @@ def train(config: Config, runs_dir: str | Path = "runs", progress: Progress = si
     check_endpoints(config, landscape)  # mistakes are to be found first, those in files before all
     bead_optimizer(config, landscape)
     check_hypotheses(config, landscape)
-    if config.train.files:
-        check_means(config, landscape, initial(config, landscape, [0]))
-    else:
+    check_means(config, landscape)
+    if not config.train.files:
         check_differentiable(config, trained)
-        models = range(config.train.models)
-        early = check_start(config, landscape, initial(config, landscape, models))
+        values = initial_values(config, landscape, range(config.train.models))
+        early = check_start(config, landscape, values)
         if early:
             log.warning(early)
     against = comparisons(config, landscape)

@@ -46,16 +46,30 @@ def test_extra_arrays_are_left_out_and_others_renamed(given):
 
 def test_what_a_training_keeps_beside_the_network_is_left_out(given, caplog):
     names = ("state_dict.module.x", "state_dict.module.x")
-    beside = ("optimizer.state.0.exp_avg", "ema/params/x", "epoch")
+    beside = ("optimizer.state.0.exp_avg", "opt_state/0/mu", "epoch")
     with caplog.at_level("INFO", logger="lscape"):
         run = train(given(names, more=beside))
     losses = [model.value for model in run.models()]
     assert losses == pytest.approx([(np.sum(point**2) - 1) ** 2 for point in POINTS], rel=1e-4)
     said = [record.message for record in caplog.records if "beside the network" in record.message]
-    assert len(said) == 2 and all("3 arrays" in line for line in said)
+    assert len(said) == 2 and all(": epoch, opt_state, optimizer" in line for line in said)
 
-    with pytest.raises(ConfigError, match=r'unknown: state_dict\.y\); .*ignore: "state_dict\.y"'):
-        train(given(names, more=(*beside, "state_dict.y")))
+
+@pytest.mark.parametrize(
+    "more, ignore",
+    [
+        ("state_dict.y", r"state_dict\.y"),  # not the network with it
+        ("head.weight", r"head\.\*"),
+        ("ema_state_dict.x", r"ema_state_dict\.\*"),  # a second network
+        ("opt2/mu", r"opt2/\*"),
+    ],
+)
+def test_nothing_else_is_left_out_unasked(given, more, ignore):
+    names = ("state_dict.x", "state_dict.x")
+    with pytest.raises(ConfigError, match=rf'unknown: .*ignore: "{ignore}" leaves'):
+        train(given(names, more=(more, "optimizer.x")))
+    found = train(given(names, more=(more, "optimizer.x"), ignore=ignore.replace("\\", "")))
+    assert len(found.models()) == 2
 
 
 def test_check_says_where_networks_stand(given):

@@ -299,25 +299,42 @@ MEANS = """
 import jax.numpy as jnp
 from landscape import Task
 
+X = jnp.linspace(0.0, 1.0, 90)
+WEIGHT = jnp.where(jnp.arange(90) < 45, 1.0, 3.0)
+
 def make(alone: bool = True):
     def squares(p, d):
-        if not alone and len(d) == 1:
+        if not alone and len(d[0]) == 1:
             raise ValueError("two samples are the least")
-        return ((p["w"] - d) ** 2).mean()
-    metric = {"loss": squares, "rmse": lambda p, d: jnp.sqrt(squares(p, d)),
-              "with_decay": lambda p, d: squares(p, d) + 0.1 * p["w"] ** 2}
-    return Task(init=lambda key: {"w": jnp.ones(())}, loss=lambda p, c, b, k: (squares(p, b), c),
+        return ((p["w"] * d[0] - jnp.sin(3 * d[0])) ** 2).mean()
+    def each(p, d):
+        return (p["w"] * d[0] - jnp.sin(3 * d[0])) ** 2
+    metric = {
+        "loss": squares,
+        "with_decay": lambda p, d: squares(p, d) + 0.1 * p["w"] ** 2,
+        "in_halves": lambda p, d: each(p, d).astype(jnp.bfloat16).mean().astype(jnp.float32),
+        "rmse": lambda p, d: jnp.sqrt(squares(p, d)),
+        "small": lambda p, d: 1e-5 * jnp.sqrt(squares(p, d)),
+        "sum": lambda p, d: each(p, d).sum() / 90,
+        "weighted": lambda p, d: (d[1] * each(p, d)).sum() / d[1].sum(),
+        "unexplained": lambda p, d: each(p, d).sum() / ((d[0] - d[0].mean()) ** 2).sum(),
+        "spread": lambda p, d: jnp.std(p["w"] * d[0], ddof=1),
+    }
+    return Task(init=lambda key: {"w": jnp.zeros(())}, loss=lambda p, c, b, k: (squares(p, b), c),
                 metrics=metric, sample_means=tuple(metric), differentiable=tuple(metric),
-                data={"train": jnp.linspace(0.0, 1.0, 9)})
+                data={"train": (X, WEIGHT)})
 """
+NO_MEAN = "over a few samples it is .*, and the mean of what each of these gives alone is"
 
 
 @pytest.mark.parametrize(
     "task, metric, said",
     [
-        ({}, "loss", None),
-        ({}, "with_decay", None),
-        ({}, "rmse", "over a few samples it is 0.824432, and the mean .* is 0.8125"),
+        *(({}, name, None) for name in ("loss", "with_decay", "in_halves")),
+        *(
+            ({}, name, NO_MEAN)
+            for name in ("rmse", "small", "sum", "weighted", "unexplained", "spread")
+        ),
         ({"alone": False}, "loss", "given one sample, raised .*: two samples are the least"),
     ],
 )

@@ -93,7 +93,8 @@ def _trust(record: Record) -> str:
     error = record["length"]["method_error"]
     if both == 1:
         agree = "agree within 2 %" if record["agree"] else "do not agree within 2 %"
-        said = f"on the one pair two methods {agree}, and differ by {small(error['mean'])}"
+        pair = "the one pair" if record["pairs"] == 1 else "the one pair that two have a path of"
+        said = f"on {pair} two methods {agree}, and differ by {small(error['mean'])}"
     else:
         said = (
             f"two methods agree within 2 % on {record['agree']} of {both} pairs, and differ by "

@@ -215,13 +215,16 @@ def _notes(
 
 def _on_straight_lines(rows: Sequence[StringRecord], metric: str) -> list[str]:
     """How high the metric is on the straight lines between models, where `straight` has looked."""
-    highest: dict[float, list[StringRecord]] = {}
+    highest: dict[float, dict[tuple[int, int], StringRecord]] = {}
     for row in between_models(rows):
-        if row.method == STRAIGHT and row.max_loss is not None and row.barrier is not None:
-            highest.setdefault(row.level, []).append(row)
+        looked = row.max_loss is not None and row.barrier is not None
+        if row.method == STRAIGHT and row.beads == 2 and looked:
+            highest.setdefault(row.level, {}).setdefault((row.a, row.b), row)
     said = []
     for level, own in highest.items():
-        losses, barriers = ([getattr(one, key) for one in own] for key in ("max_loss", "barrier"))
+        losses, barriers = (
+            [getattr(one, key) for one in own.values()] for key in ("max_loss", "barrier")
+        )
         mean = f"{fmean(losses):.4g}" + f" on average ({len(own)} pairs)" * (len(own) > 1)
         most = f", at most {max(losses):.4g}" * (len(own) > 1)
         said.append(f"{mean}{most}, a barrier of {fmean(barriers):.4g}, at {level:g}")
