@@ -76,9 +76,9 @@ def sample_mean(metric: Callable[[Any, Batch], Scalar], data: Batch) -> Callable
     """`metric(point, data)`, a mean over the samples, a part of them at a time where a CPU's cache
     does not hold what all of them go through. So is its gradient, of which only the sum is kept.
 
-    The gradient of a small network of attention takes a third of the time so
-    (benchmarks/RESULTS.md). Nothing is gained where a point is large beside what its samples go
-    through, and much is lost where convolutions would be in a loop.
+    Gradients of networks of attention take a fifth to a third less time so (benchmarks/RESULTS.md).
+    Nothing is gained where a point is large beside what its samples go through, and time is lost
+    where convolutions would be in a loop.
     """
 
     slope = jax.value_and_grad(metric)
