@@ -110,8 +110,8 @@ class Landscape(NamedTuple):
         origin: The task's.
         symmetries: The task's.
         margins: The task's, of the level's metric.
-        taken_apart: params → the level's metric over a few samples, and the mean of what each of
-            these gives alone, where the task says that the two are the same.
+        taken_apart: params → the level's metric over a few samples, the mean of what each of these
+            gives alone, where the task says that the two are the same, and the mean size of that.
     """
 
     init: Callable[[jax.Array], Params]
@@ -137,7 +137,7 @@ class Landscape(NamedTuple):
     origin: BoundOrigin | None = None
     symmetries: tuple[Mapping[str, int | tuple[int, ...]], ...] | None = None
     margins: BoundMargins | None = None
-    taken_apart: Callable[[Params], tuple[Scalar, Scalar]] | None = None
+    taken_apart: Callable[[Params], tuple[Scalar, Scalar, Scalar]] | None = None
 
     def __repr__(self) -> str:
         count = f"{trees.size(self.shapes):,} parameters in {len(self.shapes)} arrays"
@@ -267,11 +267,11 @@ def bind(
 
         return jax.vmap(one)(drawn)
 
-    def taken_apart(params: Params) -> tuple[Scalar, Scalar]:
+    def taken_apart(params: Params) -> tuple[Scalar, Scalar, Scalar]:
         point, few = at(params), trees.take(measured, trees.evenly(FEW, samples_of(measured)))
         one_each = jax.tree.map(lambda leaf: leaf[:, None], few)
         alone = jax.lax.map(lambda one: _at_least_float32(measure(point, one)), one_each)
-        return _at_least_float32(measure(point, few)), alone.mean()
+        return _at_least_float32(measure(point, few)), alone.mean(), jnp.abs(alone).mean()
 
     def predict(params: Params, data: Batch) -> jax.Array:
         assert task.outputs is not None

@@ -95,7 +95,7 @@ def sample_mean(metric: Callable[[Any, Batch], Scalar], data: Batch) -> Callable
             part = samples_within(most, slope, point, data)
         except Exception:  # without a gradient, which who asks for one is told (why_no_gradient)
             return whole, whole
-        if part == whole or convolves(slope, point, data) or halves(slope, point, data):
+        if part == whole or _stays_whole(jax.make_jaxpr(slope)(point, data)):
             return whole, whole
         return samples_within(most, metric, point, data), part
 
@@ -119,18 +119,14 @@ def sample_mean(metric: Callable[[Any, Batch], Scalar], data: Batch) -> Callable
     return whole_or_in_parts
 
 
-def convolves(function: Callable[..., Any], *shapes: Any) -> bool:
-    """Whether it has convolutions, which crawl in a loop."""
-    traced = equations(jax.make_jaxpr(function)(*shapes))
-    return any(one.primitive.name == "conv_general_dilated" for one in traced)
+def _stays_whole(jaxpr: Any) -> bool:
+    """Whether it has convolutions, which crawl in a loop, or halves, whose sums would round."""
+    convolves = any(one.primitive.name == "conv_general_dilated" for one in equations(jaxpr))
+    return convolves or has_halves(jaxpr)
 
 
-def halves(function: Callable[..., Any], *shapes: Any) -> bool:
-    """Whether anything in it is in less than float32, whose sums over parts would round."""
-    made = (out.aval for one in equations(jax.make_jaxpr(function)(*shapes)) for out in one.outvars)
-    kinds = (
-        jnp.dtype(one.dtype)
-        for one in made
-        if hasattr(one, "dtype") and hasattr(one.dtype, "itemsize")
-    )
+def has_halves(jaxpr: Any) -> bool:
+    """Whether anything in it is in less than float32."""
+    made = (out.aval for one in equations(jaxpr) for out in one.outvars)
+    kinds = [one.dtype for one in made if hasattr(one, "dtype") and hasattr(one.dtype, "itemsize")]
     return any(jnp.issubdtype(kind, jnp.floating) and kind.itemsize < 4 for kind in kinds)

@@ -36,7 +36,7 @@ class Fitted(NamedTuple):
 
     network: Arrays
     prefixes: set[str]
-    beside: list[str]
+    beside: set[str]
 
 
 def check_endpoints(config: Config, landscape: Landscape) -> None:
@@ -51,7 +51,7 @@ def check_endpoints(config: Config, landscape: Landscape) -> None:
         fitted = _fitted(path, key, config, landscape)
         stripped.update(fitted.prefixes)
         if fitted.beside:
-            tops = ", ".join(dict.fromkeys(map(_top, fitted.beside)))
+            tops = ", ".join(sorted(set(map(_top, fitted.beside))))
             log.info(f"{path}: what a training keeps beside the network is left out: {tops}")
     for prefix, files in stripped.items():
         log.info(f"'{prefix}' is stripped from names in {files} of the endpoints' files")
@@ -111,10 +111,10 @@ def _stripped(arrays: Arrays, wanted: Container[str]) -> tuple[Arrays, dict[str,
     return found, prefix_of
 
 
-def _beside(names: Iterable[str], known: Iterable[str]) -> list[str]:
+def _beside(names: Iterable[str], known: Iterable[str]) -> set[str]:
     """The arrays that a training keeps beside a network, by the first part of their names."""
     own = set(map(_top, known))
-    return [name for name in names if (top := _top(name)) in BESIDE and top not in own]
+    return {name for name in names if (top := _top(name)) in BESIDE and top not in own}
 
 
 def _top(name: str) -> str:

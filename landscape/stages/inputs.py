@@ -18,7 +18,7 @@ from landscape.core import trees
 from landscape.core.devices import each
 from landscape.core.keys import key_data
 from landscape.core.landscape import Landscape, unequal_samples
-from landscape.core.parts import halves
+from landscape.core.parts import has_halves
 from landscape.core.state import look_like_state
 from landscape.core.task import Task
 from landscape.core.trees import Params
@@ -111,21 +111,21 @@ def check_means(config: Config, landscape: Landscape) -> None:
     if apart is None:
         return
     try:
-        coarse = halves(apart, dict(landscape.shapes))
+        coarse = has_halves(jax.make_jaxpr(apart)(dict(landscape.shapes)))
     except Exception as error:
         raised = f"{type(error).__name__}{raised_at(error)}: {error}"
         said = f"'{metric}', given one sample, raised {raised}"
         raise config.problem(config.task_key, said) from error
 
-    def compared(key: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def compared(key: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
         return apart(off_start(landscape, key))
 
     found = each(compared, made=trees.nbytes(landscape.shapes))(key_data("means")[None])
-    together, alone = (float(value[0]) for value in found)
+    together, alone, size = (float(value[0]) for value in found)
     if not np.isfinite(together):
         return
     allowed = COARSE if coarse else FINE
-    if not abs(together - alone) <= allowed * max(abs(together), abs(alone)):
+    if not abs(together - alone) <= allowed * max(abs(together), size):
         raise config.problem(
             config.task_key,
             f"'{metric}' is among the task's `sample_means`, but over a few samples it is "

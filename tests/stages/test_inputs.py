@@ -312,6 +312,7 @@ def make(alone: bool = True):
     metric = {
         "loss": squares,
         "with_decay": lambda p, d: squares(p, d) + 0.1 * p["w"] ** 2,
+        "signed": lambda p, d: (d[0] - X.mean() + 1e-9 * p["w"]).mean(),
         "in_halves": lambda p, d: each(p, d).astype(jnp.bfloat16).mean().astype(jnp.float32),
         "rmse": lambda p, d: jnp.sqrt(squares(p, d)),
         "small": lambda p, d: 1e-5 * jnp.sqrt(squares(p, d)),
@@ -330,7 +331,7 @@ NO_MEAN = "over a few samples it is .*, and the mean of what each of these gives
 @pytest.mark.parametrize(
     "task, metric, said",
     [
-        *(({}, name, None) for name in ("loss", "with_decay", "in_halves")),
+        *(({}, name, None) for name in ("loss", "with_decay", "signed", "in_halves")),
         *(
             ({}, name, NO_MEAN)
             for name in ("rmse", "small", "sum", "weighted", "unexplained", "spread")

@@ -118,11 +118,10 @@ def findings_of(records: Sequence[Record]) -> list[str]:
     lowest = some[-1]
     known, pairs, both = (lowest[key] for key in ("known", "pairs", "both"))
     mean = f"the mean of {known} of {pairs} pairs" if pairs > 1 else "for the one pair"
+    trust = _trust(lowest) if both or lowest["straight"] == known else ""
     said = [
         f"Known. At {lowest['level']:g} the shortest paths are at most {number(lowest['length'])} "
-        f"times as long as the straight line, {mean}, and at least {bound(lowest)}. "
-        + _trust(lowest)
-        * bool(both or lowest["straight"] == known)
+        f"times as long as the straight line, {mean}, and at least {bound(lowest)}. " + trust
     ]
     if lowest["straight"] < known:
         said.append(f"Not known. {_not_known(lowest)}.")
